@@ -1,0 +1,286 @@
+/**
+ * What the scripts of the store take and answer. One interface per script; the wrappers in
+ * `shard.ts` have the same names as the files in `lua/`.
+ */
+
+/** The gate of a Job: the numbers every claim checks. Only the controller sets them. */
+export interface Gate {
+  /** Most active pods that a claim may lead to. 0 closes the gate. Range 0..2^31-1. */
+  readonly limit: number;
+  /** No pod starts before this time (pod back-off). ms since the epoch; 0 = no hold. */
+  readonly notBeforeMs: number;
+  /** No pod starts at or after this time (activeDeadlineSeconds). ms since the epoch; 0 = none. */
+  readonly deadlineMs: number;
+  /** While a failed pod is not judged, no pod starts. */
+  readonly holdOnFailure: boolean;
+}
+
+/** Live figures of a Job; they move with every report and carry no resourceVersion. */
+export interface HotCounters {
+  /** Pods Pending or Running that are not stopping. */
+  readonly active: number;
+  /** Active pods that run. */
+  readonly running: number;
+  /** Pods that were told to stop and have not ended. */
+  readonly terminating: number;
+  /** Successes: of pods, or of indexes for an Indexed Job. */
+  readonly succeeded: number;
+  /** Failed pods that were counted (judged, or stopped with `failed`). */
+  readonly failed: number;
+  /** Those of `failed` that count to backoffLimit (a lost pod may not). */
+  readonly limitFailures: number;
+  /** Failed pods that wait for the controller's verdict. */
+  readonly unjudged: number;
+  /** Container restarts of the active pods together. */
+  readonly restarts: number;
+  /** Pods started so far; also the number of the newest pod (numbers begin at 1). */
+  readonly podCount: number;
+  /** Failed pods in a row, as of `lastFailureMs`. Written by `judge`. */
+  readonly failuresInRow: number;
+  /** When the last judged failed pod ended; 0 = never. */
+  readonly lastFailureMs: number;
+  /** When the last pod succeeded; 0 = never. */
+  readonly lastSuccessMs: number;
+}
+
+/** How a pod ended. */
+export type PodOutcome = 'Succeeded' | 'Failed';
+
+/**
+ * Why a pod ended, in one byte of its record. The text is what `status.reason` or the
+ * container's `terminated.reason` shows.
+ */
+export const POD_REASONS = [
+  'Completed',
+  'Error',
+  'StartError',
+  'DeadlineExceeded',
+  'NodeLost',
+  'Drained',
+  'Deleted',
+  'RolledBack',
+  'OOMKilled',
+  'HandlerTimeout',
+] as const;
+/** One of {@link POD_REASONS}. NodeLost, Drained and RolledBack are disruptions, not faults of the pod. */
+export type PodReason = (typeof POD_REASONS)[number];
+
+/** A pod that ended, as kept in its packed record of 27 bytes. */
+export interface PodRecord {
+  /** 1, 2, 3 ... in order of creation within the Job. */
+  readonly podNumber: number;
+  /** Completion index; for Jobs that are not Indexed the internal unit of work. */
+  readonly index: number;
+  /** Number of the node in the shard's node table; 0 = never assigned. */
+  readonly nodeNumber: number;
+  readonly startMs: number;
+  readonly endMs: number;
+  /** 0..255; 128+N when ended by signal N. */
+  readonly exitCode: number;
+  readonly outcome: PodOutcome;
+  readonly reason: PodReason;
+  /** Something was written to its log stream. */
+  readonly hasLog: boolean;
+  /** Container restarts, message, return value and the like are in the overlay. */
+  readonly hasOverlay: boolean;
+  readonly resourceVersion: number;
+}
+
+/** A pod that is not terminal: the present content of a slot. */
+export interface SlotRecord {
+  /** Number of the slot; never reused within a Job. */
+  readonly slot: number;
+  readonly podNumber: number;
+  readonly index: number;
+  readonly phase: 'Pending' | 'Running' | 'Stopping';
+  /** Random id of the session that holds it, 16 hex digits; '' while Pending. */
+  readonly session: string;
+  readonly attemptsStarted: number;
+  readonly nodeNumber: number;
+  readonly createdMs: number;
+  /** 0 while Pending. */
+  readonly startMs: number;
+  readonly restarts: number;
+  readonly resourceVersion: number;
+}
+
+/** What a finished pod has of its own beyond its record. All optional; bounded by the worker. */
+export interface PodOverlay {
+  /** Human text, at most 4 KiB. */
+  message?: string;
+  /** JSON text of a handler's return value, at most 64 KiB. */
+  result?: string;
+  /** Container restarts. */
+  restarts?: number;
+  /** Signal that ended the main process, such as `SIGKILL`. */
+  signal?: string;
+}
+
+/** A Job as stored: object and status apart, versions beside them. */
+export interface StoredJob {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** JSON of {metadata (without resourceVersion, generation), spec}. */
+  readonly object: string;
+  /** JSON of status as last folded. */
+  readonly status: string;
+  readonly resourceVersion: number;
+  readonly generation: number;
+  /** Complete or Failed is written. */
+  readonly finished: boolean;
+  /** Deleted: the name is free, the hot state is a tombstone until the last pod ended. */
+  readonly deleted: boolean;
+}
+
+/** A due member that was taken. Pass it to `done`. */
+export interface Taken {
+  /** `job:<uid>` or `session:<id>`. */
+  readonly member: string;
+  readonly token: string;
+  readonly count: number;
+}
+
+/** One atomic look at a Job. */
+export interface ObservedJob {
+  readonly nowMs: number;
+  readonly job: StoredJob;
+  /** Bumped by spec changes, controller writes, recorded failures and stops. */
+  readonly decisionVersion: number;
+  readonly gate: Gate;
+  readonly counters: HotCounters;
+  /** At most 500 of the pods that wait for a verdict, with their losses in a row. */
+  readonly unjudged: readonly (PodRecord & { readonly losses: number })[];
+  /** Slots that are Pending, lowest pod number first, at most as many as asked for. */
+  readonly pendingSlots: readonly number[];
+  readonly pendingCount: number;
+  /** Lanes of live workers that could run the Job's pods. */
+  readonly fittingLanes: number;
+  /** Unfinished Jobs with slots on the same queue, this one included. */
+  readonly jobsOnQueue: number;
+}
+
+/** Guard of every apply script: nothing is written when either has moved. */
+export interface DecisionGuard {
+  readonly uid: string;
+  readonly generation: number;
+  readonly decisionVersion: number;
+}
+
+/** What becomes of a failed pod. */
+export interface Judgement {
+  readonly podNumber: number;
+  /** `failed`: counted in status.failed. `ignored`: not counted. Either way the index is retried, except `indexFailed`. */
+  readonly verdict: 'failed' | 'ignored' | 'indexFailed';
+  /** Whether it counts to backoffLimit. */
+  readonly countsToLimit: boolean;
+}
+
+/** Input of `judge`. With no judgements it only sets the gate. */
+export interface JudgeInput extends DecisionGuard {
+  readonly judgements: readonly Judgement[];
+  readonly gate: Gate;
+  readonly failuresInRow: number;
+  readonly lastFailureMs: number;
+}
+
+/** Input of `stopPods`. */
+export interface StopInput {
+  readonly uid: string;
+  /** Slot and the pod that it must still hold; a slot that moved on is skipped. At most 500. */
+  readonly pods: readonly { readonly slot: number; readonly podNumber: number }[];
+  /**
+   * `uncounted`: scale-down, suspend, delete of the Job; the index goes back at once.
+   * `failed`: the Job failed; counted at once. `unjudged`: a pod deleted by its user; counted
+   * by the controller's verdict.
+   */
+  readonly countAs: 'uncounted' | 'failed' | 'unjudged';
+}
+
+/** Input of `writeStatus`. */
+export interface WriteStatusInput extends DecisionGuard {
+  /** JSON of the whole status. */
+  readonly status: string;
+  /**
+   * Write a terminal condition: refused with 'notSettled' while a pod is active, terminating or
+   * unjudged. null for an interim status.
+   */
+  readonly finish: 'Complete' | 'Failed' | null;
+  /** Bump resourceVersion and tell watchers only when true (something visible changed). */
+  readonly changed: boolean;
+}
+
+/** A worker session as registered in a shard. */
+export interface SessionInfo {
+  /** 16 hex digits, random. */
+  readonly id: string;
+  readonly node: string;
+  /**
+   * Lanes per fitting key: `<pool>/process` or `<pool>/handler/<name>`; one key per thing that
+   * the worker can run.
+   */
+  readonly lanes: Readonly<Record<string, number>>;
+  readonly leaseTtlMs: number;
+}
+
+/** Told to a session with its heartbeat (and sooner by pub/sub): stop this pod. */
+export interface StopOrder {
+  readonly uid: string;
+  readonly slot: number;
+  readonly podNumber: number;
+}
+
+/** What `acquire` answers. */
+export type AcquireReply =
+  | {
+      readonly type: 'run';
+      readonly claim: Claim;
+      readonly generation: number;
+      /** The stored object; null when `knownGeneration` is current. */
+      readonly job: StoredJob | null;
+    }
+  /** Slot is unknown, taken back, or its Job is over: finish the QueueJob. */
+  | { readonly type: 'gone' }
+  /** Gate is closed for the moment: put the QueueJob back until `untilMs`. */
+  | { readonly type: 'held'; readonly untilMs: number }
+  /** Another live session (or an older delivery of ours) holds it: put it back until `untilMs`. */
+  | { readonly type: 'parked'; readonly untilMs: number }
+  /** Our session was ended: start a new one; put the QueueJob back. */
+  | { readonly type: 'sessionEnded' };
+
+/** The pod that a slot's holder has to run. */
+export interface Claim {
+  readonly podNumber: number;
+  readonly index: number;
+  readonly createdMs: number;
+  readonly startMs: number;
+}
+
+/** One ended pod in a gathered report. */
+export interface ReportEntry {
+  readonly uid: string;
+  readonly slot: number;
+  readonly attemptsStarted: number;
+  readonly podNumber: number;
+  readonly outcome: PodOutcome;
+  readonly exitCode: number;
+  readonly reason: PodReason;
+  readonly hasLog: boolean;
+  /** Holder does not want another pod (drain, lost lock). */
+  readonly leave: boolean;
+  /** Holder ran for longer than the quantum: yield when others wait. */
+  readonly quantumOver: boolean;
+  readonly overlay: PodOverlay | null;
+}
+
+/** The answer to one report entry. */
+export type ReportAnswer =
+  | { readonly type: 'next'; readonly claim: Claim }
+  /** Counted (now or before); the slot is closed. Finish the QueueJob. */
+  | { readonly type: 'released' }
+  /** Counted; the slot's next pod is Pending: put the QueueJob at the back. */
+  | { readonly type: 'yield' }
+  /** The claim was no longer valid: nothing was counted. Finish the QueueJob. */
+  | { readonly type: 'stale' }
+  /** Redis lost the claim in a failover: nothing was counted. Finish the QueueJob. */
+  | { readonly type: 'rolledBack' };
