@@ -1,5 +1,5 @@
 // Runs a program of this checkout in the place of the current process, as far as Node can.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { constants } from 'node:os';
 
 /** Signals that a terminal, a service manager or CI may send. */
@@ -16,7 +16,8 @@ const FORWARDED = /** @type {const} */ (['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT
  */
 export function runInPlace(command, args, options) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { ...options, stdio: 'inherit' });
+    const [first = command, ...rest] = [...dieWithParent(), command, ...args];
+    const child = spawn(first, rest, { ...options, stdio: 'inherit' });
     for (const signal of FORWARDED) {
       // A terminal signals its whole foreground group, so there the child has Ctrl-C already.
       process.on(signal, () => {
@@ -28,4 +29,11 @@ export function runInPlace(command, args, options) {
       resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
     });
   });
+}
+
+/** What to put before a command so that kill -9 of this process ends it too, where that exists. */
+function dieWithParent() {
+  if (process.platform !== 'linux') return [];
+  const { stdout } = spawnSync('setpriv', ['--help'], { encoding: 'utf8' });
+  return stdout?.includes('--pdeathsig') ? ['setpriv', '--pdeathsig', 'KILL'] : [];
 }
