@@ -1,0 +1,130 @@
+/** An environment variable of a container, as the pod template has it. */
+export interface EnvironmentVariable {
+  /** Name; a later entry of the same name wins. */
+  readonly name: string;
+  /** Value with `$(NAME)` references. Default empty. */
+  readonly value?: string | undefined;
+  /** Where the value comes from instead. */
+  readonly valueFrom?:
+    | {
+        /** A field of the pod, such as `metadata.name` or `metadata.labels['app']`. */
+        readonly fieldRef?: { readonly fieldPath: string } | undefined;
+      }
+    | undefined;
+}
+
+/** What fieldRef can see of a pod. */
+export interface PodFacts {
+  /** metadata.name */
+  readonly name: string;
+  /** metadata.namespace */
+  readonly namespace: string;
+  /** metadata.uid */
+  readonly uid: string;
+  /** metadata.labels */
+  readonly labels: Readonly<Record<string, string>>;
+  /** metadata.annotations */
+  readonly annotations: Readonly<Record<string, string>>;
+  /** spec.nodeName: the worker it runs on. */
+  readonly nodeName: string;
+  /** Address of the worker, for status.hostIP and status.podIP; a process has no other. */
+  readonly hostIP: string;
+  /** Host name the pod sees: spec.hostname, else its name. */
+  readonly hostname: string;
+}
+
+/** The environment of a container. */
+export interface ContainerEnvironment {
+  /** Variables of the pod template alone, expanded: what `$(NAME)` in command and args may name. */
+  readonly declared: Record<string, string>;
+  /** All the program gets. */
+  readonly all: Record<string, string>;
+}
+
+/** Variables of the worker that its programs get too; none of them is a place for secrets. */
+const INHERITED_NAMES = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ'] as const;
+/** PATH when the worker has none: that of container images. */
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/**
+ * What every program gets: PATH, HOME, TMPDIR, LANG and TZ of the worker, as far as it has them.
+ * Nothing else of the worker's environment reaches a pod.
+ */
+export function baseEnvironment(
+  worker: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const base: Record<string, string> = { PATH: DEFAULT_PATH, HOME: '/' };
+  for (const name of INHERITED_NAMES) {
+    const value = worker[name];
+    if (value !== undefined && value !== '') base[name] = value;
+  }
+  return base;
+}
+
+/**
+ * Builds the environment of a container: the base, HOSTNAME, then the variables of its template,
+ * which may override both.
+ *
+ * As in Kubernetes a value may refer to variables that come before it in the list, never to
+ * those of the base.
+ *
+ * @throws Error for a fieldPath that is not one of Kubernetes' for environment variables.
+ */
+export function buildEnvironment(
+  variables: readonly EnvironmentVariable[],
+  pod: PodFacts,
+  base: Readonly<Record<string, string>>,
+): ContainerEnvironment {
+  // Without a prototype: a variable may be called __proto__.
+  const declared: Record<string, string> = Object.create(null);
+  for (const { name, value, valueFrom } of variables) {
+    declared[name] =
+      valueFrom?.fieldRef === undefined
+        ? expandVariables(value ?? '', declared)
+        : readField(valueFrom.fieldRef.fieldPath, pod);
+  }
+  return { declared, all: { ...base, HOSTNAME: pod.hostname, ...declared } };
+}
+
+/**
+ * Replaces `$(NAME)` by the variable's value and `$$` by `$`, so that `$$(NAME)` stays text.
+ * References to what is not defined, and a `$` before anything else, stay as they are.
+ *
+ * @see third_party/forked/golang/expansion/expand.go in kubernetes
+ */
+export function expandVariables(
+  text: string,
+  variables: Readonly<Record<string, string>>,
+): string {
+  return text.replaceAll(/\$\$|\$\(([^)]*)\)/g, (match, name: string | undefined) => {
+    if (name === undefined) return '$';
+    return Object.hasOwn(variables, name) ? (variables[name] ?? '') : match;
+  });
+}
+
+function readField(path: string, pod: PodFacts): string {
+  const [, map, key] = /^metadata\.(labels|annotations)\['([^']+)'\]$/.exec(path) ?? [];
+  if (map !== undefined && key !== undefined) {
+    const values = map === 'labels' ? pod.labels : pod.annotations;
+    return Object.hasOwn(values, key) ? (values[key] ?? '') : '';
+  }
+  switch (path) {
+    case 'metadata.name':
+      return pod.name;
+    case 'metadata.namespace':
+      return pod.namespace;
+    case 'metadata.uid':
+      return pod.uid;
+    case 'spec.nodeName':
+      return pod.nodeName;
+    case 'spec.serviceAccountName':
+      return 'default';
+    case 'status.hostIP':
+    case 'status.hostIPs':
+    case 'status.podIP':
+    case 'status.podIPs':
+      return pod.hostIP;
+    default:
+      throw new Error(`fieldRef ${path}: not a field that an environment variable can take`);
+  }
+}
