@@ -1,1 +1,12 @@
-export {};
+export { isAlive } from './isAlive.ts';
+export { NodeProcess, spawnNode } from './nodeProcess.ts';
+export type { OutputLine, ProcessEnd, SpawnNodeOptions } from './nodeProcess.ts';
+export { FaultProxy, startProxy } from './proxy.ts';
+export type { ProxyTarget } from './proxy.ts';
+export { startRedis, uniquePrefix } from './redis.ts';
+
+export type { StartRedisOptions, TestRedis } from './testRedis.ts';
+export { TestClock } from './testClock.ts';
+export { waitFor, WaitTimeoutError } from './waitFor.ts';
+export type { WaitOptions } from './waitFor.ts';
+export { guardFolder, guardProcess } from './watchdog.ts';

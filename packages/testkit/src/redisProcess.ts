@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { Clients, type StartRedisOptions, type TestRedis } from './testRedis.ts';
+import { guardFolder, guardProcess } from './watchdog.ts';
+
+/** A `redis-server` process of this test process. */
+export class RedisProcess implements TestRedis {
+  port = 0;
+  socketPath: string | null = null;
+  readonly #options: StartRedisOptions;
+  readonly #folder: string;
+  readonly #clients: Clients;
+  #child: ChildProcess | null = null;
+
+  private constructor(options: StartRedisOptions, folder: string) {
+    this.#options = options;
+    this.#folder = folder;
+    this.#clients = new Clients(() => this.#makeClient());
+  }
+
+  static async start(options: StartRedisOptions): Promise<RedisProcess> {
+    // Short, since the path of a unix socket has 107 bytes at most.
+    const folder = await mkdtemp(join(tmpdir(), 'drover-redis-'));
+    guardFolder(folder);
+    const redis = new RedisProcess(options, folder);
+    if (options.unixSocket === true) redis.socketPath = join(redis.#folder, 'redis.sock');
+    try {
+      await redis.#startOnFreePort();
+    } catch (error) {
+      await redis.stop();
+      throw error;
+    }
+    return redis;
+  }
+
+  get url(): string {
+    return this.socketPath === null
+      ? `redis://127.0.0.1:${this.port}`
+      : `unix://${this.socketPath}`;
+  }
+
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  connect(): Redis {
+    return this.#clients.connect();
+  }
+
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  async restart(): Promise<void> {
+    await this.#end('SIGTERM');
+    await this.#launch();
+  }
+
+  async stop(): Promise<void> {
+    this.#clients.close();
+    await this.#end('SIGKILL');
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  #makeClient(): Redis {
+    const options = { maxRetriesPerRequest: null, retryStrategy: () => 20 };
+    return this.socketPath === null
+      ? new Redis({ ...options, host: '127.0.0.1', port: this.port })
+      : new Redis({ ...options, path: this.socketPath });
+  }
+
+  async #startOnFreePort(): Promise<void> {
+    // Somebody else may take the port between our look and the start.
+    for (let attempt = 1; ; attempt += 1) {
+      if (this.socketPath === null) this.port = await findFreePort();
+      try {
+        return await this.#launch();
+      } catch (error) {
+        if (attempt === 5 || this.socketPath !== null) throw error;
+      }
+    }
+  }
+
+  async #launch(): Promise<void> {
+    assert(this.#child === null, 'the server runs already');
+    const child = spawn('redis-server', this.#arguments(), { stdio: ['ignore', 'pipe', 'pipe'] });
+    guardProcess(child);
+    this.#child = child;
+    let log = '';
+    const ready = new Promise<void>((resolve, reject) => {
+      const read = (chunk: Buffer): void => {
+        // Enough to say why it failed to start.
+        if (log.length < 65_536) log += chunk.toString();
+        if (/ready to accept connections/i.test(log)) resolve();
+      };
+      child.stdout.on('data', read);
+      child.stderr.on('data', read);
+      child.once('error', reject);
+      child.once('exit', () => reject(new Error(`redis-server did not start:\n${log}`)));
+    });
+    try {
+      await ready;
+    } catch (error) {
+      this.#child = null;
+      throw error;
+    }
+    child.once('exit', () => {
+      if (this.#child === child) this.#child = null;
+    });
+    if (child.exitCode !== null) this.#child = null;
+  }
+
+  #arguments(): string[] {
+    const { appendOnly = false, config = {} } = this.#options;
+    const settings: Record<string, string> = {
+      bind: '127.0.0.1',
+      port: String(this.port),
+      dir: this.#folder,
+      save: '',
+      appendonly: appendOnly ? 'yes' : 'no',
+      // A test that kills the server expects what was acknowledged.
+      appendfsync: 'always',
+      daemonize: 'no',
+      ...(this.socketPath === null ? {} : { unixsocket: this.socketPath }),
+      ...config,
+    };
+    return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    if (child === null) return;
+    this.#child = null;
+    const ended = once(child, 'exit');
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill(signal);
+    await ended;
+  }
+}
+
+async function findFreePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert(address !== null && typeof address === 'object');
+  server.close();
+  await once(server, 'close');
+  return address.port;
+}

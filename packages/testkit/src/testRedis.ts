@@ -1,0 +1,56 @@
+import type { Redis } from 'ioredis';
+
+/** How `startRedis` starts a server. */
+export interface StartRedisOptions {
+  /** Keep an append-only file, so that data survives `kill()` and `restart()`. Default false. */
+  readonly appendOnly?: boolean;
+  /** Listen on a unix socket only; faster than TCP, for simulations. Default false. */
+  readonly unixSocket?: boolean;
+  /** More settings as in redis.conf, such as `{ maxmemory: '20mb' }`. */
+  readonly config?: Readonly<Record<string, string>>;
+}
+
+/** A Redis for one test file. */
+export interface TestRedis {
+  /** Where it listens, `redis://127.0.0.1:PORT` or `unix:///PATH`; ioredis and BullMQ take both. */
+  readonly url: string;
+  /** TCP port on 127.0.0.1; 0 with a unix socket. */
+  readonly port: number;
+  /** Path of the unix socket; null with TCP. */
+  readonly socketPath: string | null;
+  /** Process id of the server; null when it is not a process of ours. */
+  readonly pid: number | null;
+  /** A new connection, closed by `stop()` if it still is open. */
+  connect(): Redis;
+  /** SIGKILL; data that is not in the append-only file is lost. Until `restart()`. */
+  kill(): Promise<void>;
+  /** Stops the server in an orderly way if it runs, and starts it again, same address and data. */
+  restart(): Promise<void>;
+  /** Closes the connections, ends the server and removes its data. */
+  stop(): Promise<void>;
+}
+
+/** The connections that a test opened on one server. */
+export class Clients {
+  readonly #make: () => Redis;
+  readonly #open: Redis[] = [];
+
+  /** @param make - Opens one connection. */
+  constructor(make: () => Redis) {
+    this.#make = make;
+  }
+
+  /** Opens a connection. */
+  connect(): Redis {
+    const client = this.#make();
+    // Tests kill servers: ioredis reconnects, and without a listener it would write to the console.
+    client.on('error', () => {});
+    this.#open.push(client);
+    return client;
+  }
+
+  /** Closes all of them. */
+  close(): void {
+    for (const client of this.#open) client.disconnect();
+  }
+}
