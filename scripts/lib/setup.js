@@ -117,7 +117,7 @@ async function bringRedis() {
   const isRoot = process.getuid?.() === 0;
   if (!isRoot || findOnPath('apt-get') === null) {
     throw new SetupError(
-      'there is no redis-server on PATH, and installing it needs the system\'s package manager. ' +
+      "there is no redis-server on PATH, and installing it needs the system's package manager. " +
         'Install Redis 7 or newer and try again, for example: sudo apt-get install redis-server ' +
         '(Debian, Ubuntu), sudo dnf install redis (Fedora), brew install redis (macOS)',
     );

@@ -45,8 +45,7 @@ export function isNodeNewEnough(version) {
  * an install script, which newer versions of npm do not run; its parts need none.
  */
 export function nodePackageName() {
-  const prefix =
-    process.platform === 'darwin' && process.arch === 'arm64' ? 'node-bin' : 'node';
+  const prefix = process.platform === 'darwin' && process.arch === 'arm64' ? 'node-bin' : 'node';
   return `${prefix}-${process.platform}-${process.arch}`;
 }
 
