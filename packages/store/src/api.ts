@@ -127,6 +127,8 @@ export interface StoredJob {
   readonly status: string;
   readonly resourceVersion: number;
   readonly generation: number;
+  /** Shard's time of creation; ms since the epoch. */
+  readonly createdMs: number;
   /** Complete or Failed is written. */
   readonly finished: boolean;
   /** Deleted: the name is free, the hot state is a tombstone until the last pod ended. */
@@ -149,6 +151,10 @@ export interface ObservedJob {
   readonly decisionVersion: number;
   readonly gate: Gate;
   readonly counters: HotCounters;
+  /** The slot queue of the Job's pods, `<pool>.<runtime>`. */
+  readonly queue: string;
+  /** What a worker must offer to run them, a key of `SessionInfo.lanes`. */
+  readonly fittingKey: string;
   /** At most 500 of the pods that wait for a verdict, with their losses in a row. */
   readonly unjudged: readonly (PodRecord & { readonly losses: number })[];
   /** Slots that are Pending, lowest pod number first, at most as many as asked for. */
@@ -187,8 +193,10 @@ export interface JudgeInput extends DecisionGuard {
 /** Input of `stopPods`. */
 export interface StopInput {
   readonly uid: string;
-  /** Slot and the pod that it must still hold; a slot that moved on is skipped. At most 500. */
-  readonly pods: readonly { readonly slot: number; readonly podNumber: number }[];
+  /** null for a user's deletion of a pod, which does not depend on a decision. */
+  readonly guard: DecisionGuard | null;
+  /** Pods as `listSlots` gave them; a slot that moved on is skipped. At most 500. */
+  readonly pods: readonly Pick<SlotRecord, 'slot' | 'podNumber' | 'session'>[];
   /**
    * `uncounted`: scale-down, suspend, delete of the Job; the index goes back at once.
    * `failed`: the Job failed; counted at once. `unjudged`: a pod deleted by its user; counted
@@ -206,9 +214,55 @@ export interface WriteStatusInput extends DecisionGuard {
    * unjudged. null for an interim status.
    */
   readonly finish: 'Complete' | 'Failed' | null;
-  /** Bump resourceVersion and tell watchers only when true (something visible changed). */
-  readonly changed: boolean;
+  /** Conditions change: bumps decisionVersion. False for a fold of counters. */
+  readonly critical: boolean;
 }
+
+/** A guarded write found another state, or no Job: look again. */
+export type Refused = { readonly type: 'moved' } | { readonly type: 'gone' };
+
+/** A new Job for `createJob`. */
+export interface NewJob {
+  /** Chosen by the caller: the idempotency key. */
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** JSON of {metadata (without resourceVersion, generation), spec}. */
+  readonly object: string;
+  /** JSON of the first status. */
+  readonly status: string;
+  /** null = unset (work queue). */
+  readonly completions: number | null;
+  /** `<pool>.<runtime>`. */
+  readonly queue: string;
+  /** Key of `SessionInfo.lanes`. */
+  readonly fittingKey: string;
+  /** Whether the index is shown. */
+  readonly indexed: boolean;
+}
+
+/** A change of a Job's object. */
+export interface JobUpdate {
+  readonly uid: string;
+  /** resourceVersion that the change was made from; null = whatever it is. */
+  readonly expectedResourceVersion: number | null;
+  readonly object: string;
+  /** Bumps generation. */
+  readonly specChanged: boolean;
+  readonly completions: number | null;
+}
+
+/** A stored Job with its live figures. */
+export interface JobView extends StoredJob {
+  readonly counters: HotCounters;
+  readonly queue: string;
+  readonly fittingKey: string;
+}
+
+/** A pod as stored: what a slot holds, or a record with its overlay. */
+export type StoredPod =
+  | ({ readonly kind: 'slot' } & SlotRecord)
+  | ({ readonly kind: 'record'; readonly overlay: PodOverlay | null } & PodRecord);
 
 /** A worker session as registered in a shard. */
 export interface SessionInfo {
@@ -254,6 +308,8 @@ export interface Claim {
   readonly index: number;
   readonly createdMs: number;
   readonly startMs: number;
+  /** Container restarts so far: above 0 only when an acquire is answered again. */
+  readonly restarts: number;
 }
 
 /** One ended pod in a gathered report. */

@@ -1,1 +1,39 @@
-export {};
+export * from './api.ts';
+export {
+  hashSlot,
+  podLogKey,
+  RECORDS_PER_CHUNK,
+  shardIndexOf,
+  ShardKeys,
+  shardTag,
+  slotQueuePrefix,
+} from './keys.ts';
+export { type NodeRecord, NodeStore } from './nodes.ts';
+export { decodePodRecord, decodeSlotRecord, entrySize } from './records.ts';
+export { defineScripts } from './scripts.ts';
+export { newSessionId } from './session.ts';
+export { MAX_PODS_PER_CALL, Shard, type ShardOptions } from './shard.ts';
+export {
+  fittingKey,
+  slotQueueJob,
+  type SlotQueueJobData,
+  slotQueueName,
+  slotQueueOptions,
+} from './slotQueue.ts';
+export {
+  checkServer,
+  DEFAULT_SETTINGS,
+  type InstallationSettings,
+  LAYOUT_VERSION,
+  Store,
+  type StoreOptions,
+  UnsuitableRedisError,
+} from './store.ts';
+export { Subscriber } from './subscriber.ts';
+export {
+  announcePodWatcher,
+  type WatchEntry,
+  WatchExpiredError,
+  type WatchOptions,
+  watchShard,
+} from './watch.ts';

@@ -1,0 +1,87 @@
+#!lua flags=allow-oom
+--[[
+  endLostPods: end the pods that an ended session held of one Job: Failed, unjudged.
+
+  Caller   controller
+
+  KEYS[1]   hash    <tag>:meta
+  KEYS[2]   zset    <tag>:due
+  KEYS[3]   hash    <tag>:due:taken
+  KEYS[4]   hash    <tag>:due:counts
+  KEYS[5]   zset    <tag>:sessions
+  KEYS[6]   set     <tag>:session:<id>:claims
+  KEYS[7]   hash    <tag>:session:<id>:orders
+  KEYS[8]   hash    <tag>:job:<uid>:hot
+  KEYS[9]   hash    <tag>:job:<uid>:slots
+  KEYS[10]  hash    <tag>:job:<uid>:unjudged
+  KEYS[11]  hash    <tag>:job:<uid>:losses
+  KEYS[12]  stream  <tag>:watch
+  KEYS[13]  string  <tag>:watchers:pods
+  KEYS[14+] hash    <tag>:job:<uid>:pods:<chunk>   one for each pod in ARGV
+
+  ARGV[1]  nowMs        test clock, or ''
+  ARGV[2]  wakeChannel  string
+  ARGV[3]  sessionId    16 hex digits
+  ARGV[4]  session      the same, 8 bytes
+  ARGV[5]  uid          string
+  ARGV[6+] slot and podNumber, for each pod; podNumber 0 when the slot is known to be closed
+
+  Returns   number of pods that were ended
+           -1  ALIVE  the session was not ended
+
+  O(pods), at most 500. A second run ends nothing more. One hash tag.
+]]
+-- @include clock
+-- @include due
+-- @include record
+-- @include hot
+-- @include watch
+local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
+local uid = ARGV[5]
+if redis.call('ZSCORE', KEYS[5], ARGV[3]) then return -1 end
+local now = readClock(KEYS[1], ARGV[1])
+local hot = readHot(KEYS[8])
+local ended = 0
+local rv, fromPod, toPod
+
+for i = 6, #ARGV, 2 do
+  local slot, podNumber = ARGV[i], tonumber(ARGV[i + 1])
+  local packed = hot and redis.call('HGET', KEYS[9], slot)
+  local settled = true
+  if packed then
+    local pod, index, _, phase, restarts, _, node, holder, _, startMs = struct.unpack(SLOT, packed)
+    if phase ~= PENDING and holder == ARGV[4] then
+      settled = pod == podNumber
+      if settled then
+        rv = rv or nextResourceVersion(KEYS[1], now)
+        redis.call('HDEL', KEYS[9], slot)
+        if phase == STOPPING then
+          hot.terminating = hot.terminating - 1
+        else
+          local record = podRecord(index, node, startMs, now, 137, FLAG_FAILED + FLAG_LOG, REASON.NodeLost, rv)
+          redis.call('HSET', KEYS[14 + (i - 6) / 2], podNumber % 128, record)
+          redis.call('HSET', KEYS[10], podNumber, record)
+          if redis.call('HINCRBY', KEYS[11], index, 1) == 1 then hot.lossCount = hot.lossCount + 1 end
+          hot.unjudged = hot.unjudged + 1
+          hot.active = hot.active - 1
+          hot.running = hot.running - 1
+          hot.restarts = hot.restarts - restarts
+          hot.decisionVersion = hot.decisionVersion + 1
+        end
+        ended = ended + 1
+        fromPod = math.min(fromPod or podNumber, podNumber)
+        toPod = math.max(toPod or podNumber, podNumber)
+      end
+    end
+  end
+  if settled then
+    redis.call('SREM', KEYS[6], uid .. ':' .. slot)
+    redis.call('HDEL', KEYS[7], uid .. ':' .. slot)
+  end
+end
+if ended > 0 then
+  writeHot(KEYS[8], hot)
+  trigger(due, 'job:' .. uid, now, now)
+  tellPods(KEYS[12], KEYS[13], rv, uid, fromPod, toPod)
+end
+return ended

@@ -1,0 +1,14 @@
+-- Tells watchers what changed; the entry's id begins with the resourceVersion.
+local WATCH_LENGTH = 10000
+
+local function tellJob(watchKey, rv, eventType, uid, namespace, name)
+  redis.call('XADD', watchKey, 'MAXLEN', '~', WATCH_LENGTH, string.format('%.0f-*', rv),
+    'k', 'Job', 'e', eventType, 'u', uid, 's', namespace, 'n', name)
+end
+
+-- Pods from..to of a Job; only while somebody watches pods of the shard.
+local function tellPods(watchKey, podWatchersKey, rv, uid, from, to)
+  if from > to or redis.call('EXISTS', podWatchersKey) == 0 then return end
+  redis.call('XADD', watchKey, 'MAXLEN', '~', WATCH_LENGTH, string.format('%.0f-*', rv),
+    'k', 'Pods', 'u', uid, 'f', from, 't', to)
+end

@@ -1,0 +1,34 @@
+#!lua flags=allow-oom
+--[[
+  purgeJob: remove the last keys of a deleted Job whose pods all ended and whose pod records the
+  caller removed.
+
+  Caller   controller
+
+  KEYS[1]   hash    <tag>:job:<uid>
+  KEYS[2]   hash    <tag>:job:<uid>:hot
+  KEYS[3]   hash    <tag>:job:<uid>:slots
+  KEYS[4]   zset    <tag>:job:<uid>:pending
+  KEYS[5]   string  <tag>:job:<uid>:done      bitmap
+  KEYS[6]   zset    <tag>:job:<uid>:retry
+  KEYS[7]   hash    <tag>:job:<uid>:unjudged
+  KEYS[8]   hash    <tag>:job:<uid>:losses
+  KEYS[9]   hash    <tag>:job:<uid>:overlay
+  KEYS[10]  hash    <tag>:queues              unfinished Jobs with slots, per queue
+  KEYS[11]  set     <tag>:waiting
+
+  ARGV[1]  uid  string
+
+  Returns   1  PURGED     or there was nothing left
+           -1  NOT_EMPTY  pods are active or terminating, or the Job is not deleted
+
+  O(1); big keys are freed in the background. Safe to retry. One hash tag.
+]]
+local deleted = redis.call('HGET', KEYS[1], 'deleted')
+if deleted == '0' then return -1 end
+local counts = redis.call('HMGET', KEYS[2], 'active', 'terminating', 'queue', 'onQueue')
+if tonumber(counts[1] or 0) > 0 or tonumber(counts[2] or 0) > 0 then return -1 end
+redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9])
+if counts[4] == '1' then redis.call('HINCRBY', KEYS[10], counts[3], -1) end
+redis.call('SREM', KEYS[11], ARGV[1])
+return 1

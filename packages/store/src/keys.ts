@@ -1,0 +1,161 @@
+/**
+ * Every Redis key, channel and hash tag of Drover is made here; docs/redis-schema.md describes them.
+ */
+
+/** Number of Redis Cluster hash slots. */
+const CLUSTER_SLOTS = 16_384;
+
+/** Pod records per chunk hash: small enough to stay a listpack at Redis' defaults. */
+export const RECORDS_PER_CHUNK = 128;
+
+/** CRC16 (XMODEM) as Redis Cluster uses it to place a hash tag. */
+export function hashSlot(tag: string): number {
+  let crc = 0;
+  for (const byte of Buffer.from(tag)) {
+    crc ^= byte << 8;
+    for (let bit = 0; bit < 8; bit++) {
+      crc = crc & 0x8000 ? ((crc << 1) ^ 0x1021) & 0xffff : (crc << 1) & 0xffff;
+    }
+  }
+  return crc % CLUSTER_SLOTS;
+}
+
+/**
+ * The hash tag of a shard, without braces. A suffix is searched that puts shard i of n into the i-th
+ * part of the hash slots, so that shards spread evenly over the masters of a cluster.
+ */
+export function shardTag(prefix: string, shard: number, shardCount: number): string {
+  const from = Math.floor((shard * CLUSTER_SLOTS) / shardCount);
+  const to = Math.floor(((shard + 1) * CLUSTER_SLOTS) / shardCount);
+  for (let salt = 0; ; salt++) {
+    const tag = salt === 0 ? `${prefix}:${shard}` : `${prefix}:${shard}:${salt}`;
+    const slot = hashSlot(tag);
+    if (slot >= from && slot < to) return tag;
+  }
+}
+
+/** The shard that holds everything of a namespace. FNV-1a, so that it never changes with a library. */
+export function shardIndexOf(namespace: string, shardCount: number): number {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(namespace)) {
+    hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  }
+  return hash % shardCount;
+}
+
+/** Key of the installation's settings; under its own tag. */
+export function installationKey(prefix: string): string {
+  return `{${prefix}:installation}:settings`;
+}
+
+/** Keys of the node registry; one fixed tag. */
+export function nodeKeys(prefix: string): { readonly objects: string; readonly leases: string } {
+  const tag = `{${prefix}:nodes}`;
+  return { objects: `${tag}:objects`, leases: `${tag}:leases` };
+}
+
+/** The log stream of a pod, under its own tag so that logs spread over a cluster. */
+export function podLogKey(prefix: string, jobUid: string, podNumber: number): string {
+  return `{${prefix}:log:${jobUid}:${podNumber}}`;
+}
+
+/** BullMQ's prefix for a slot queue: a tag of its own. */
+export function slotQueuePrefix(prefix: string, queue: string): string {
+  return `{${prefix}:q:${queue}}`;
+}
+
+/** Keys of one Job within its shard. */
+export interface JobKeys {
+  readonly job: string;
+  readonly hot: string;
+  readonly slots: string;
+  readonly pending: string;
+  readonly done: string;
+  readonly retry: string;
+  readonly unjudged: string;
+  readonly losses: string;
+  readonly overlay: string;
+}
+
+/** Keys of one worker session within a shard. */
+export interface SessionKeys {
+  readonly session: string;
+  readonly claims: string;
+  readonly orders: string;
+  /** Pub/sub channel that says that orders wait. */
+  readonly ordersChannel: string;
+}
+
+/** Keys and channels of one shard. */
+export class ShardKeys {
+  /** The hash tag with braces. */
+  readonly tag: string;
+  readonly meta: string;
+  readonly due: string;
+  readonly dueTaken: string;
+  readonly dueCounts: string;
+  readonly names: string;
+  readonly uids: string;
+  readonly watch: string;
+  readonly podWatchers: string;
+  readonly sessions: string;
+  readonly lanes: string;
+  readonly waiting: string;
+  readonly nodes: string;
+  readonly queues: string;
+  readonly contended: string;
+  /** Pub/sub channel that wakes controllers; the message is a time in ms. */
+  readonly wakeChannel: string;
+
+  constructor(prefix: string, shard: number, shardCount: number) {
+    const tag = `{${shardTag(prefix, shard, shardCount)}}`;
+    this.tag = tag;
+    this.meta = `${tag}:meta`;
+    this.due = `${tag}:due`;
+    this.dueTaken = `${tag}:due:taken`;
+    this.dueCounts = `${tag}:due:counts`;
+    this.names = `${tag}:jobs:names`;
+    this.uids = `${tag}:jobs:uids`;
+    this.watch = `${tag}:watch`;
+    this.podWatchers = `${tag}:watchers:pods`;
+    this.sessions = `${tag}:sessions`;
+    this.lanes = `${tag}:lanes`;
+    this.waiting = `${tag}:waiting`;
+    this.nodes = `${tag}:nodes`;
+    this.queues = `${tag}:queues`;
+    this.contended = `${tag}:contended`;
+    this.wakeChannel = `${tag}:wake`;
+  }
+
+  /** Keys of a Job. */
+  job(uid: string): JobKeys {
+    const job = `${this.tag}:job:${uid}`;
+    return {
+      job,
+      hot: `${job}:hot`,
+      slots: `${job}:slots`,
+      pending: `${job}:pending`,
+      done: `${job}:done`,
+      retry: `${job}:retry`,
+      unjudged: `${job}:unjudged`,
+      losses: `${job}:losses`,
+      overlay: `${job}:overlay`,
+    };
+  }
+
+  /** The hash that holds a chunk of a Job's pod records: pods 128 n .. 128 n + 127. */
+  podChunk(uid: string, chunk: number): string {
+    return `${this.tag}:job:${uid}:pods:${chunk}`;
+  }
+
+  /** Keys of a session. */
+  session(id: string): SessionKeys {
+    const session = `${this.tag}:session:${id}`;
+    return {
+      session,
+      claims: `${session}:claims`,
+      orders: `${session}:orders`,
+      ordersChannel: `${session}:wake`,
+    };
+  }
+}

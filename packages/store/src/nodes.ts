@@ -1,0 +1,56 @@
+import type { Redis } from 'ioredis';
+import { nodeKeys } from './keys.ts';
+
+/** A worker as a node: what it said of itself at its last heartbeat. */
+export interface NodeRecord {
+  readonly name: string;
+  /** JSON text of the node's details, as the worker wrote it. */
+  readonly object: string;
+  /** When the record counts as gone, ms since the epoch by the worker's clock. */
+  readonly leaseEndMs: number;
+}
+
+/** The registry of nodes: a record per worker, under one fixed tag. */
+export class NodeStore {
+  readonly #redis: Redis;
+  readonly #keys: { readonly objects: string; readonly leases: string };
+
+  constructor(redis: Redis, prefix: string) {
+    this.#redis = redis;
+    this.#keys = nodeKeys(prefix);
+  }
+
+  /** Writes a node's record. */
+  async put(name: string, object: string, leaseEndMs: number): Promise<void> {
+    await this.#redis
+      .multi()
+      .hset(this.#keys.objects, name, object)
+      .zadd(this.#keys.leases, leaseEndMs, name)
+      .exec();
+  }
+
+  /** All nodes by name, those whose lease ran out included. */
+  async list(): Promise<NodeRecord[]> {
+    const [objects, leases] = await Promise.all([
+      this.#redis.hgetall(this.#keys.objects),
+      this.#redis.zrange(this.#keys.leases, 0, -1, 'WITHSCORES'),
+    ]);
+    const leaseEnds = new Map<string, number>();
+    for (let i = 0; i < leases.length; i += 2) leaseEnds.set(leases[i]!, Number(leases[i + 1]));
+    return Object.entries(objects)
+      .map(([name, object]) => ({ name, object, leaseEndMs: leaseEnds.get(name) ?? 0 }))
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Removes a node's record. */
+  async remove(name: string): Promise<void> {
+    await this.#redis.multi().hdel(this.#keys.objects, name).zrem(this.#keys.leases, name).exec();
+  }
+
+  /** Removes nodes whose lease ended before `beforeMs`: workers that never came back. */
+  async removeExpired(beforeMs: number): Promise<number> {
+    const names = await this.#redis.zrangebyscore(this.#keys.leases, 0, `(${beforeMs}`);
+    for (const name of names) await this.remove(name);
+    return names.length;
+  }
+}

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import {
+  POD_REASONS,
+  type PodReason,
+  type PodRecord,
+  type ReportAnswer,
+  type ReportEntry,
+  type SlotRecord,
+} from './api.ts';
+
+/** Bytes of a pod's packed record; the layout is in lua/include/record.lua. */
+export const POD_RECORD_BYTES = 27;
+/** Bytes of a slot's packed record. */
+export const SLOT_RECORD_BYTES = 48;
+
+const FLAG_FAILED = 1;
+const FLAG_LOG = 2;
+const FLAG_OVERLAY = 4;
+const PHASES = ['Pending', 'Running', 'Stopping'] as const;
+
+/** A big-endian unsigned integer of 7 bytes (a resourceVersion). */
+function readUInt56(buffer: Buffer, offset: number): number {
+  return buffer.readUInt8(offset) * 2 ** 48 + buffer.readUIntBE(offset + 1, 6);
+}
+
+/** Unpacks the record of a finished pod. */
+export function decodePodRecord(podNumber: number, buffer: Buffer): PodRecord {
+  assert.equal(buffer.length, POD_RECORD_BYTES, 'pod record');
+  const flags = buffer.readUInt8(18);
+  const startMs = buffer.readUIntBE(6, 6);
+  return {
+    podNumber,
+    index: buffer.readUInt32BE(0),
+    nodeNumber: buffer.readUInt16BE(4),
+    startMs,
+    endMs: startMs + buffer.readUIntBE(12, 5),
+    exitCode: buffer.readUInt8(17),
+    outcome: flags & FLAG_FAILED ? 'Failed' : 'Succeeded',
+    reason: reasonAt(buffer.readUInt8(19)),
+    hasLog: (flags & FLAG_LOG) !== 0,
+    hasOverlay: (flags & FLAG_OVERLAY) !== 0,
+    resourceVersion: readUInt56(buffer, 20),
+  };
+}
+
+function reasonAt(code: number): PodReason {
+  const reason = POD_REASONS[code];
+  assert(reason !== undefined, `unknown reason code ${code} in a pod record`);
+  return reason;
+}
+
+/** Unpacks what a slot holds. */
+export function decodeSlotRecord(slot: number, buffer: Buffer): SlotRecord {
+  assert.equal(buffer.length, SLOT_RECORD_BYTES, 'slot record');
+  const phase = PHASES[buffer.readUInt8(12)];
+  assert(phase !== undefined, 'unknown phase in a slot record');
+  return {
+    slot,
+    podNumber: buffer.readUInt32BE(0),
+    index: buffer.readUInt32BE(4),
+    phase,
+    restarts: buffer.readUInt16BE(13),
+    attemptsStarted: buffer.readUInt32BE(15),
+    nodeNumber: buffer.readUInt16BE(19),
+    session: phase === 'Pending' ? '' : buffer.toString('hex', 21, 29),
+    createdMs: buffer.readUIntBE(29, 6),
+    startMs: buffer.readUIntBE(35, 6),
+    resourceVersion: readUInt56(buffer, 41),
+  };
+}
+
+const ENTRY_BYTES = 19;
+const ENTRY_FAILED = 1;
+const ENTRY_LOG = 2;
+const ENTRY_LEAVE = 4;
+const ENTRY_QUANTUM_OVER = 8;
+const REASON_CODES = new Map(POD_REASONS.map((reason, code) => [reason, code]));
+
+/** Bytes that an entry takes in a report, about. The reporter bounds its batches by it. */
+export function entrySize(entry: ReportEntry): number {
+  return entry.overlay === null ? ENTRY_BYTES : ENTRY_BYTES + JSON.stringify(entry.overlay).length;
+}
+
+/** Packs report entries of one Job for `report.lua`. */
+export function encodeEntries(entries: readonly ReportEntry[]): Buffer {
+  const overlays = entries.map((entry) =>
+    entry.overlay === null ? null : Buffer.from(JSON.stringify(entry.overlay)),
+  );
+  let size = entries.length * ENTRY_BYTES;
+  for (const overlay of overlays) size += overlay === null ? 0 : overlay.length;
+  const buffer = Buffer.allocUnsafe(size);
+  let at = 0;
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i]!;
+    const overlay = overlays[i] ?? null;
+    buffer.writeUInt32BE(entry.slot, at);
+    buffer.writeUInt32BE(entry.podNumber, at + 4);
+    buffer.writeUInt32BE(entry.attemptsStarted, at + 8);
+    buffer[at + 12] =
+      (entry.outcome === 'Failed' ? ENTRY_FAILED : 0) |
+      (entry.hasLog ? ENTRY_LOG : 0) |
+      (entry.leave ? ENTRY_LEAVE : 0) |
+      (entry.quantumOver ? ENTRY_QUANTUM_OVER : 0);
+    buffer[at + 13] = entry.exitCode;
+    buffer[at + 14] = REASON_CODES.get(entry.reason)!;
+    buffer.writeUInt32BE(overlay === null ? 0 : overlay.length, at + 15);
+    at += ENTRY_BYTES;
+    if (overlay !== null) {
+      overlay.copy(buffer, at);
+      at += overlay.length;
+    }
+  }
+  return buffer;
+}
+
+const ANSWER_BYTES = 15;
+const RELEASED: ReportAnswer = { type: 'released' };
+const YIELD: ReportAnswer = { type: 'yield' };
+const STALE: ReportAnswer = { type: 'stale' };
+const ROLLED_BACK: ReportAnswer = { type: 'rolledBack' };
+
+/** Unpacks the answers of `report.lua`, in the order of the entries. */
+export function decodeAnswers(buffer: Buffer, count: number): ReportAnswer[] {
+  assert.equal(buffer.length, count * ANSWER_BYTES, 'report answers');
+  const answers: ReportAnswer[] = Array.from({ length: count });
+  for (let i = 0; i < count; i++) answers[i] = decodeAnswer(buffer, i * ANSWER_BYTES);
+  return answers;
+}
+
+function decodeAnswer(buffer: Buffer, at: number): ReportAnswer {
+  switch (buffer[at]) {
+    case 1: {
+      const startMs = buffer.readUIntBE(at + 9, 6);
+      return {
+        type: 'next',
+        claim: {
+          podNumber: buffer.readUInt32BE(at + 1),
+          index: buffer.readUInt32BE(at + 5),
+          createdMs: startMs,
+          startMs,
+          restarts: 0,
+        },
+      };
+    }
+    case 2:
+      return RELEASED;
+    case 3:
+      return YIELD;
+    case 4:
+      return STALE;
+    case 5:
+      return ROLLED_BACK;
+    default:
+      throw new assert.AssertionError({ message: `unknown report answer ${buffer[at]}` });
+  }
+}

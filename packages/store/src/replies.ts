@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import type { Gate, HotCounters, ObservedJob, StoredJob } from './api.ts';
+import { decodePodRecord } from './records.ts';
+import type { ScriptReply } from './scripts.ts';
+
+/** A flat reply of fields and values as a map of texts. */
+export function textMap(reply: ScriptReply | undefined): Map<string, string> {
+  assert(Array.isArray(reply), 'a flat list of fields and values');
+  const map = new Map<string, string>();
+  for (let i = 0; i < reply.length; i += 2) {
+    map.set(String(reply[i]), String(reply[i + 1]));
+  }
+  return map;
+}
+
+/** An integer reply, whether Redis sent a number or a text. */
+export function integer(reply: ScriptReply | string | undefined): number {
+  const value = typeof reply === 'number' ? reply : Number(String(reply));
+  assert(Number.isSafeInteger(value), `an integer, got ${String(reply)}`);
+  return value;
+}
+
+function field(map: ReadonlyMap<string, string>, name: string): string {
+  const value = map.get(name);
+  assert(value !== undefined, `field ${name} is missing in a stored Job`);
+  return value;
+}
+
+/** A Job's hash as an object. */
+export function storedJob(uid: string, map: ReadonlyMap<string, string>): StoredJob {
+  return {
+    uid,
+    namespace: field(map, 'namespace'),
+    name: field(map, 'name'),
+    object: field(map, 'object'),
+    status: field(map, 'status'),
+    resourceVersion: integer(field(map, 'rv')),
+    generation: integer(field(map, 'generation')),
+    createdMs: integer(field(map, 'createdMs')),
+    finished: field(map, 'finished') === '1',
+    deleted: field(map, 'deleted') === '1',
+  };
+}
+
+/** The counters of a Job's hot state. */
+export function hotCounters(hot: ReadonlyMap<string, string>): HotCounters {
+  const count = (name: string): number => integer(field(hot, name));
+  return {
+    active: count('active'),
+    running: count('running'),
+    terminating: count('terminating'),
+    succeeded: count('succeeded'),
+    failed: count('failed'),
+    limitFailures: count('limitFailures'),
+    unjudged: count('unjudged'),
+    restarts: count('restarts'),
+    podCount: count('podCount'),
+    failuresInRow: count('failuresInRow'),
+    lastFailureMs: count('lastFailureMs'),
+    lastSuccessMs: count('lastSuccessMs'),
+  };
+}
+
+function gate(hot: ReadonlyMap<string, string>): Gate {
+  return {
+    limit: integer(field(hot, 'limit')),
+    notBeforeMs: integer(field(hot, 'notBeforeMs')),
+    deadlineMs: integer(field(hot, 'deadlineMs')),
+    holdOnFailure: field(hot, 'hold') === '1',
+  };
+}
+
+/** The reply of `observeJob.lua`. */
+export function observedJob(uid: string, reply: ScriptReply): ObservedJob | null {
+  if (reply === null) return null;
+  assert(Array.isArray(reply));
+  const [nowMs, job, hotReply, unjudgedReply, pendingReply, pendingCount, lanes, jobsOnQueue] =
+    reply;
+  const hot = textMap(hotReply);
+  assert(Array.isArray(unjudgedReply) && Array.isArray(pendingReply));
+  const unjudged = [];
+  for (let i = 0; i < unjudgedReply.length; i += 3) {
+    const record = unjudgedReply[i + 1];
+    assert(Buffer.isBuffer(record));
+    unjudged.push({
+      ...decodePodRecord(integer(unjudgedReply[i]), record),
+      losses: integer(unjudgedReply[i + 2]),
+    });
+  }
+  return {
+    nowMs: integer(nowMs),
+    job: storedJob(uid, textMap(job)),
+    decisionVersion: integer(field(hot, 'decisionVersion')),
+    gate: gate(hot),
+    counters: hotCounters(hot),
+    queue: field(hot, 'queue'),
+    fittingKey: field(hot, 'fittingKey'),
+    unjudged,
+    pendingSlots: pendingReply.map((slot) => integer(slot)),
+    pendingCount: integer(pendingCount),
+    fittingLanes: integer(lanes),
+    jobsOnQueue: integer(jobsOnQueue),
+  };
+}

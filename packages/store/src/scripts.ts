@@ -1,0 +1,90 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+
+/** Lua sources lie beside `src` and, when published, beside `dist`. */
+const LUA_DIRECTORY = new URL('../lua/', import.meta.url);
+
+/** Names of the scripts: one file each in `lua/`. */
+export const SCRIPT_NAMES = [
+  'acquire',
+  'awaitLanes',
+  'createJob',
+  'deleteJob',
+  'doneDue',
+  'endLostPods',
+  'expireSession',
+  'heartbeat',
+  'judge',
+  'observeJob',
+  'openSlots',
+  'purgeJob',
+  'recordRestart',
+  'registerSession',
+  'report',
+  'stopPods',
+  'takeDue',
+  'trigger',
+  'updateJob',
+  'writeStatus',
+] as const;
+/** One of {@link SCRIPT_NAMES}. */
+export type ScriptName = (typeof SCRIPT_NAMES)[number];
+
+/**
+ * The text of a script with its shared blocks in place of the lines `-- @include name`.
+ *
+ * @throws Error when a file is missing (a packaging fault).
+ */
+export function scriptSource(name: ScriptName): string {
+  const text = readFileSync(new URL(`${name}.lua`, LUA_DIRECTORY), 'utf8');
+  return text.replaceAll(/^-- @include (\w+)$/gm, (_line, block: string) =>
+    readFileSync(new URL(`include/${block}.lua`, LUA_DIRECTORY), 'utf8'),
+  );
+}
+
+/** Script files that exist, for the test that compares them with {@link SCRIPT_NAMES}. */
+export function scriptFiles(): string[] {
+  return readdirSync(LUA_DIRECTORY)
+    .filter((file) => file.endsWith('.lua'))
+    .map((file) => file.slice(0, -'.lua'.length))
+    .toSorted();
+}
+
+const sources = new Map<ScriptName, string>();
+
+function commandName(name: ScriptName): string {
+  return `drover_${name}`;
+}
+
+/** Makes the scripts known to a connection. ioredis sends EVALSHA and, after a SCRIPT FLUSH, EVAL. */
+export function defineScripts(redis: Redis): void {
+  if (Reflect.has(redis, commandName('report'))) return;
+  for (const name of SCRIPT_NAMES) {
+    let lua = sources.get(name);
+    if (lua === undefined) {
+      lua = scriptSource(name);
+      sources.set(name, lua);
+    }
+    redis.defineCommand(commandName(name), { lua });
+  }
+}
+
+/** What a script answers: strings are Buffers, since records are binary. */
+export type ScriptReply = null | number | Buffer | ScriptReply[];
+
+type BufferCommand = (
+  this: Redis,
+  keyCount: number,
+  ...rest: (string | number | Buffer)[]
+) => Promise<ScriptReply>;
+
+/** Runs a script on a connection that {@link defineScripts} was called for. */
+export function runScript(
+  redis: Redis,
+  name: ScriptName,
+  keys: readonly string[],
+  args: readonly (string | number | Buffer)[],
+): Promise<ScriptReply> {
+  const command = Reflect.get(redis, `${commandName(name)}Buffer`) as BufferCommand;
+  return command.call(redis, keys.length, ...keys, ...args);
+}

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { TerminalError } from '@drover/shared';
+import type { Redis } from 'ioredis';
+import { installationKey, shardIndexOf, ShardKeys } from './keys.ts';
+import { NodeStore } from './nodes.ts';
+import { Shard } from './shard.ts';
+import { Subscriber } from './subscriber.ts';
+
+/** Version of the key layout. Another one in Redis is refused. */
+export const LAYOUT_VERSION = 1;
+
+/** What all processes of an installation must agree on: written by the first, read by all. */
+export interface InstallationSettings {
+  /** Hash tags that namespaces are spread over; default 1. */
+  readonly shardCount: number;
+  /** How long a session's claims are valid without a heartbeat; default 6000. */
+  readonly leaseTtlMs: number;
+  /** How often a session renews its lease; default 1500. */
+  readonly heartbeatMs: number;
+  /** BullMQ's lock of a slot; default 10000. */
+  readonly slotLockMs: number;
+  /** BullMQ's check for stalled slots; default 5000. */
+  readonly slotStalledMs: number;
+  /** How often an unfinished Job is looked at though nothing happened; default 30000. */
+  readonly resyncMs: number;
+}
+
+/** Defaults of {@link InstallationSettings}. */
+export const DEFAULT_SETTINGS: InstallationSettings = {
+  shardCount: 1,
+  leaseTtlMs: 6_000,
+  heartbeatMs: 1_500,
+  slotLockMs: 10_000,
+  slotStalledMs: 5_000,
+  resyncMs: 30_000,
+};
+
+/** The Redis at hand can't hold Drover's state; the message says what to change. */
+export class UnsuitableRedisError extends TerminalError {
+  /** What is wrong with it; stable. */
+  readonly problem: UnsuitableRedisProblem;
+
+  constructor(problem: UnsuitableRedisProblem, message: string) {
+    super(message);
+    this.problem = problem;
+  }
+}
+
+/** Why a Redis is refused. */
+export type UnsuitableRedisProblem =
+  | 'INVALID_PREFIX'
+  | 'EVICTION_POLICY'
+  | 'REDIS_TOO_OLD'
+  | 'LAYOUT_VERSION'
+  | 'SHARD_COUNT';
+
+/** Options of {@link Store.open}. */
+export interface StoreOptions {
+  /** Connection for commands; stays the caller's. */
+  readonly redis: Redis;
+  /** Prefix of all keys, so that installations may share a Redis. Default `drover`. */
+  readonly prefix?: string;
+  /** Settings for a new installation; ignored where one exists, but `shardCount` must agree. */
+  readonly settings?: Partial<InstallationSettings>;
+  /** Tests only: the time that scripts use instead of Redis' own. */
+  readonly testClock?: () => number;
+}
+
+/** The state of an installation in Redis. */
+export class Store {
+  readonly redis: Redis;
+  readonly prefix: string;
+  readonly settings: InstallationSettings;
+  readonly shards: readonly Shard[];
+  readonly nodes: NodeStore;
+
+  private constructor(
+    redis: Redis,
+    prefix: string,
+    settings: InstallationSettings,
+    testClock: (() => number) | null,
+  ) {
+    this.redis = redis;
+    this.prefix = prefix;
+    this.settings = settings;
+    this.nodes = new NodeStore(redis, prefix);
+    this.shards = Array.from(
+      { length: settings.shardCount },
+      (_, index) =>
+        new Shard({
+          redis,
+          keys: new ShardKeys(prefix, index, settings.shardCount),
+          prefix,
+          index,
+          leaseTtlMs: settings.leaseTtlMs,
+          testClock,
+        }),
+    );
+  }
+
+  /**
+   * Checks the Redis and reads the installation's settings, writing them when it is the first.
+   *
+   * @throws UnsuitableRedisError for an old Redis, an eviction policy that loses data, another key layout.
+   */
+  static async open(options: StoreOptions): Promise<Store> {
+    const { redis, prefix = 'drover' } = options;
+    if (!/^[A-Za-z0-9_.-]{1,64}$/.test(prefix)) {
+      throw new UnsuitableRedisError(
+        'INVALID_PREFIX',
+        `prefix ${JSON.stringify(prefix)}: must be 1 to 64 letters, digits, '_', '.' or '-'`,
+      );
+    }
+    checkServer(await redis.info());
+    const settings = await agreeOnSettings(redis, prefix, options.settings ?? {});
+    return new Store(redis, prefix, settings, options.testClock ?? null);
+  }
+
+  /** The shard of a namespace. */
+  shardOf(namespace: string): Shard {
+    const shard = this.shards[shardIndexOf(namespace, this.shards.length)];
+    assert(shard !== undefined);
+    return shard;
+  }
+
+  /** A shard by its number, as QueueJobs name it. */
+  shard(index: number): Shard {
+    const shard = this.shards[index];
+    assert(shard !== undefined, `no shard ${index}`);
+    return shard;
+  }
+
+  /** Opens a connection of its own for pub/sub. */
+  openSubscriber(): Subscriber {
+    return new Subscriber(this.redis.duplicate());
+  }
+}
+
+/** Refuses a server that could lose state, by the text of INFO. */
+export function checkServer(info: string): void {
+  const field = (name: string): string | undefined =>
+    new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim();
+  const policy = field('maxmemory_policy');
+  if (policy !== undefined && policy !== 'noeviction') {
+    throw new UnsuitableRedisError(
+      'EVICTION_POLICY',
+      `maxmemory-policy is ${policy}: Redis may drop Drover's keys; set it to noeviction (CONFIG SET maxmemory-policy noeviction)`,
+    );
+  }
+  const version = field('valkey_version') ?? field('redis_version') ?? '0';
+  if (Number.parseInt(version, 10) < 7) {
+    throw new UnsuitableRedisError(
+      'REDIS_TOO_OLD',
+      `Redis ${version} is too old: Drover needs Redis 7 or newer, or Valkey`,
+    );
+  }
+}
+
+async function agreeOnSettings(
+  redis: Redis,
+  prefix: string,
+  wanted: Partial<InstallationSettings>,
+): Promise<InstallationSettings> {
+  const key = installationKey(prefix);
+  const proposal = { ...DEFAULT_SETTINGS, ...wanted, layoutVersion: LAYOUT_VERSION };
+  // One HSETNX per field: whoever comes first with a field decides it for all.
+  const pipeline = redis.pipeline();
+  for (const [name, value] of Object.entries(proposal)) pipeline.hsetnx(key, name, value);
+  pipeline.hgetall(key);
+  const replies = (await pipeline.exec()) ?? [];
+  for (const [error] of replies) if (error !== null) throw error;
+  const stored = replies.at(-1)![1] as Record<string, string>;
+  if (Number(stored['layoutVersion']) !== LAYOUT_VERSION) {
+    throw new UnsuitableRedisError(
+      'LAYOUT_VERSION',
+      `the keys under prefix ${prefix} have layout version ${stored['layoutVersion']}, this Drover has ${LAYOUT_VERSION}: use the matching version, or another prefix`,
+    );
+  }
+  const settings = Object.fromEntries(
+    Object.keys(DEFAULT_SETTINGS).map((name) => [name, Number(stored[name])]),
+  ) as unknown as InstallationSettings;
+  if (wanted.shardCount !== undefined && wanted.shardCount !== settings.shardCount) {
+    throw new UnsuitableRedisError(
+      'SHARD_COUNT',
+      `shardCount ${wanted.shardCount}: this installation was made with ${settings.shardCount}, which can't be changed`,
+    );
+  }
+  return settings;
+}

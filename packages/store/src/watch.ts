@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import type { Redis } from 'ioredis';
+import type { ShardKeys } from './keys.ts';
+
+/** What changed; the reader fetches the object itself. */
+export type WatchEntry =
+  | {
+      readonly kind: 'Job';
+      readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+      readonly uid: string;
+      readonly namespace: string;
+      readonly name: string;
+      readonly resourceVersion: number;
+    }
+  | {
+      readonly kind: 'Pods';
+      readonly uid: string;
+      /** First and last pod number that may have changed. */
+      readonly from: number;
+      readonly to: number;
+      readonly resourceVersion: number;
+    };
+
+/** The entries after the wanted resourceVersion are gone: list again, then watch from there. */
+export class WatchExpiredError extends Error {
+  /** Stable code. */
+  readonly code = 'WATCH_EXPIRED';
+}
+
+/** How long one blocking read lasts; the connection is found dead no later than this. */
+const BLOCK_MS = 5_000;
+/** How long a pod watcher is believed to be there after its last sign. */
+const POD_WATCHER_TTL_MS = 15_000;
+
+/** Options of {@link watchShard}. */
+export interface WatchOptions {
+  /** Entries after this resourceVersion. */
+  readonly since: number;
+  /** Also entries of pods. They are written only while somebody watches pods. */
+  readonly pods: boolean;
+  /** Ends the watch. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Batches of changes of a shard, as they come, without end. One blocking read at a time on a
+ * connection of its own.
+ *
+ * @param redis - A connection that nobody else uses; closed when the watch ends.
+ * @throws WatchExpiredError when `since` is older than what is kept, or Redis was restarted without its data.
+ */
+export async function* watchShard(
+  redis: Redis,
+  keys: ShardKeys,
+  options: WatchOptions,
+): AsyncGenerator<WatchEntry[]> {
+  const stop = (): void => redis.disconnect();
+  options.signal.addEventListener('abort', stop, { once: true });
+  let since = `${options.since}-18446744073709551615`;
+  try {
+    if (options.signal.aborted) return;
+    await assertKept(redis, keys, options.since);
+    while (!options.signal.aborted) {
+      if (options.pods) await redis.set(keys.podWatchers, '1', 'PX', POD_WATCHER_TTL_MS);
+      const reply = await redis.xread('COUNT', 1000, 'BLOCK', BLOCK_MS, 'STREAMS', keys.watch, since);
+      const entries = streamEntries(reply);
+      if (entries.length === 0) {
+        yield [];
+        continue;
+      }
+      since = entries.at(-1)![0];
+      yield entries.map(([id, fields]) => parseEntry(id, fields));
+    }
+  } catch (error) {
+    if (!options.signal.aborted) throw error;
+  } finally {
+    options.signal.removeEventListener('abort', stop);
+    redis.disconnect();
+  }
+}
+
+/** Asks for pod entries before the first blocking read, so that no change in between is missed. */
+export async function announcePodWatcher(redis: Redis, keys: ShardKeys): Promise<void> {
+  await redis.set(keys.podWatchers, '1', 'PX', POD_WATCHER_TTL_MS);
+}
+
+async function assertKept(redis: Redis, keys: ShardKeys, since: number): Promise<void> {
+  if ((await redis.exists(keys.watch)) === 0) {
+    if (since > 0) throw new WatchExpiredError(`resourceVersion ${since} is not known here`);
+    return;
+  }
+  const info = (await redis.xinfo('STREAM', keys.watch)) as unknown[];
+  const deleted = String(info[info.indexOf('max-deleted-entry-id') + 1]);
+  const version = Number(deleted.split('-')[0]);
+  if (since < version) {
+    throw new WatchExpiredError(`resourceVersion ${since} is too old: the oldest kept is ${version}`);
+  }
+}
+
+type RawEntry = [id: string, fields: string[]];
+
+/** ioredis gives a map under RESP3 and nested lists under RESP2. */
+function streamEntries(reply: unknown): RawEntry[] {
+  if (reply === null || reply === undefined) return [];
+  if (Array.isArray(reply)) return (reply[0] as [string, RawEntry[]])[1];
+  return Object.values(reply as Record<string, RawEntry[]>)[0] ?? [];
+}
+
+function parseEntry(id: string, flat: readonly string[]): WatchEntry {
+  const fields = new Map<string, string>();
+  for (let i = 0; i < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!);
+  const resourceVersion = Number(id.split('-')[0]);
+  const uid = fields.get('u');
+  assert(uid !== undefined, 'watch entry without a uid');
+  if (fields.get('k') === 'Pods') {
+    return {
+      kind: 'Pods',
+      uid,
+      from: Number(fields.get('f')),
+      to: Number(fields.get('t')),
+      resourceVersion,
+    };
+  }
+  return {
+    kind: 'Job',
+    type: fields.get('e') as 'ADDED' | 'MODIFIED' | 'DELETED',
+    uid,
+    namespace: fields.get('s')!,
+    name: fields.get('n')!,
+    resourceVersion,
+  };
+}
