@@ -1,0 +1,80 @@
+import { DISRUPTION_REASONS, type Counters, type UnjudgedPod } from './types.ts';
+
+/** How the pod back-off grows. */
+export interface BackoffPolicy {
+  /** Wait after one failure, ms > 0. */
+  readonly baseMs: number;
+  /** Longest wait, ms >= baseMs. */
+  readonly capMs: number;
+}
+
+/** Kubernetes' values: 10 s doubling up to 10 min (its documentation says 6, its code 10). */
+export const DEFAULT_BACKOFF: BackoffPolicy = { baseMs: 10_000, capMs: 600_000 };
+
+/**
+ * How long to wait after `failures` pod failures in a row before the next pod starts.
+ *
+ * Doubles from `baseMs` and stops at `capMs`. No jitter, so that the time can be shown exactly.
+ *
+ * @param failures - Failures since the last success, an integer >= 0. 0 means no wait.
+ * @returns Milliseconds from the last failure, in [0, capMs].
+ * @throws RangeError if `failures` is negative or not an integer (a caller's bug).
+ * @see getRemainingTimeForFailuresCount in kubernetes/pkg/controller/job/backoff_utils.go
+ */
+export function backoffDelayMs(failures: number, policy: BackoffPolicy): number {
+  if (!Number.isInteger(failures) || failures < 0) {
+    throw new RangeError(`failures must be an integer >= 0, got ${failures}`);
+  }
+  if (failures === 0) return 0;
+  // 2 ** 1024 is Infinity, which Math.min turns into the cap: no guard against overflow is needed.
+  return Math.min(policy.capMs, policy.baseMs * 2 ** (failures - 1));
+}
+
+/** Failures since the last success, and when the last of them ended. */
+export interface FailureRow {
+  readonly failuresInRow: number;
+  /** ms since the epoch; 0 = no failure yet. */
+  readonly lastFailureMs: number;
+}
+
+/**
+ * Adds newly seen failures to the row of failures.
+ *
+ * A success that is not older than the last failure that was judged ends the row: then only
+ * failures that ended strictly after that success count. Otherwise all new ones are added, as
+ * Kubernetes does within one sync.
+ */
+export function extendFailureRow(
+  counters: Pick<Counters, 'failuresInRow' | 'lastFailureMs' | 'lastSuccessMs'>,
+  unjudged: readonly UnjudgedPod[],
+): FailureRow {
+  const failures = unjudged.filter(delaysNextPod);
+  const { lastSuccessMs } = counters;
+  const isReset = lastSuccessMs > 0 && lastSuccessMs >= counters.lastFailureMs;
+  const failuresInRow = isReset
+    ? failures.filter((pod) => pod.endMs > lastSuccessMs).length
+    : counters.failuresInRow + failures.length;
+  const lastFailureMs = failures.reduce(
+    (latest, pod) => Math.max(latest, pod.endMs),
+    counters.lastFailureMs,
+  );
+  return { failuresInRow, lastFailureMs };
+}
+
+/**
+ * Whether a failed pod holds up the next one. A pod that its user deleted does not, nor does one
+ * that was lost, until it is the third loss in a row.
+ */
+export function delaysNextPod(pod: UnjudgedPod): boolean {
+  if (pod.reason === 'Deleted') return false;
+  return !isExcusedLoss(pod);
+}
+
+/** Losses in a row from which on a loss is an ordinary failure: the pod may be what kills workers. */
+export const LOSSES_TO_BLAME = 3;
+
+/** Whether the pod was lost through no fault of its own, and not too often. */
+export function isExcusedLoss(pod: UnjudgedPod): boolean {
+  const isLoss = DISRUPTION_REASONS.some((reason) => reason === pod.reason);
+  return isLoss && pod.losses < LOSSES_TO_BLAME;
+}

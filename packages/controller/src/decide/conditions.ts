@@ -1,0 +1,95 @@
+import type { JobCondition } from '@drover/shared';
+import type { Observed } from './types.ts';
+
+/** What a condition says, without its times. */
+export interface ConditionText {
+  readonly type: JobCondition['type'];
+  readonly status: 'True' | 'False';
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** The Job is suspended. */
+export const SUSPENDED: ConditionText = {
+  type: 'Suspended',
+  status: 'True',
+  reason: 'JobSuspended',
+  message: 'Job suspended',
+};
+
+/** The Job was suspended and is not any more. */
+export const RESUMED: ConditionText = {
+  type: 'Suspended',
+  status: 'False',
+  reason: 'JobResumed',
+  message: 'Job resumed',
+};
+
+/** A condition that fixes how a Job ends; the terminal condition copies its reason and message. */
+export interface Interim extends ConditionText {
+  readonly type: 'SuccessCriteriaMet' | 'FailureTarget';
+  readonly status: 'True';
+}
+
+/** As many pods succeeded as the Job wants. */
+export const COMPLETIONS_REACHED: Interim = {
+  type: 'SuccessCriteriaMet',
+  status: 'True',
+  reason: 'CompletionsReached',
+  message: 'Reached expected number of succeeded pods',
+};
+
+/** More pods failed, or more containers were restarted, than backoffLimit allows. */
+export const BACKOFF_LIMIT_EXCEEDED: Interim = {
+  type: 'FailureTarget',
+  status: 'True',
+  reason: 'BackoffLimitExceeded',
+  message: 'Job has reached the specified backoff limit',
+};
+
+/** activeDeadlineSeconds passed since startTime. */
+export const DEADLINE_EXCEEDED: Interim = {
+  type: 'FailureTarget',
+  status: 'True',
+  reason: 'DeadlineExceeded',
+  message: 'Job was active longer than specified deadline',
+};
+
+/** The interim condition that an earlier pass wrote; null = the Job's end is still open. */
+export function findInterim({ status }: Observed): Interim | null {
+  for (const type of ['SuccessCriteriaMet', 'FailureTarget'] as const) {
+    const found = status.conditions.find((one) => one.type === type && one.status === 'True');
+    if (found) {
+      return { type, status: 'True', reason: found.reason ?? '', message: found.message ?? '' };
+    }
+  }
+  return null;
+}
+
+/** The condition that says that the Job is over. */
+export function terminalOf(interim: Interim): ConditionText {
+  const type = interim.type === 'SuccessCriteriaMet' ? 'Complete' : 'Failed';
+  return { ...interim, type };
+}
+
+/**
+ * Sets a condition. One that says the same already is kept with its times; one of the type that
+ * says something else is replaced in its place; a new one goes to the end.
+ */
+export function withCondition(
+  conditions: readonly JobCondition[],
+  text: ConditionText,
+  nowMs: number,
+): readonly JobCondition[] {
+  const position = conditions.findIndex((condition) => condition.type === text.type);
+  const present = conditions[position];
+  if (present?.status === text.status && present.reason === text.reason) return conditions;
+  const time = formatTime(nowMs);
+  const condition = { ...text, lastProbeTime: time, lastTransitionTime: time };
+  return present ? conditions.with(position, condition) : [...conditions, condition];
+}
+
+/** A time as Kubernetes writes it: RFC 3339 in UTC, whole seconds. */
+export function formatTime(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z');
+}

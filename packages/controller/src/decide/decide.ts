@@ -1,0 +1,203 @@
+import { backoffDelayMs, DEFAULT_BACKOFF, type BackoffPolicy } from './backoff.ts';
+import {
+  BACKOFF_LIMIT_EXCEEDED,
+  COMPLETIONS_REACHED,
+  DEADLINE_EXCEEDED,
+  findInterim,
+  RESUMED,
+  SUSPENDED,
+  terminalOf,
+  withCondition,
+  type Interim,
+} from './conditions.ts';
+import { judgePods, type Judged } from './judge.ts';
+import { deadlineMs, isBackoffLimitExceeded } from './limits.ts';
+import type {
+  Counters,
+  Decision,
+  Figures,
+  GatePlan,
+  JudgePlan,
+  Next,
+  Observed,
+  PodChange,
+  Standing,
+} from './types.ts';
+import { gateLimit, isSatisfied, MAX_OPENS_PER_PASS, offerLimit, wantActive } from './wanted.ts';
+
+/** What the parts of one decision share: the look, and what follows from it at once. */
+interface Look {
+  readonly observed: Observed;
+  readonly judged: Judged;
+  /** Counters as they are once the verdicts are recorded. */
+  readonly counters: Counters;
+  readonly nowMs: number;
+  /** When the Job started, which may be now; null = it is suspended. ms since the epoch. */
+  readonly startMs: number | null;
+  /** The gate as it should be while the Job goes on. */
+  readonly gate: GatePlan;
+}
+
+/**
+ * Decides what one reconcile pass does for a Job. Pure: no I/O, no clock, no randomness.
+ *
+ * The order of checks is that of Kubernetes' Job controller: a verdict that was written before
+ * stands; then backoffLimit, then activeDeadlineSeconds, then success. So a failure beats a
+ * success that is seen in the same look, and backoffLimit beats the deadline.
+ *
+ * @param nowMs - The shard's clock at the time of the look, ms since the epoch.
+ */
+export function decide(
+  observed: Observed,
+  nowMs: number,
+  backoff: BackoffPolicy = DEFAULT_BACKOFF,
+): Decision {
+  if (observed.deleted) return { type: observed.counters.active > 0 ? 'clear' : 'purge' };
+  if (observed.finished) return { type: 'rest' };
+
+  const look = lookAt(observed, nowMs, backoff);
+  const interim = findInterim(observed) ?? findVerdict(look);
+  if (interim) return decideEnd(look, interim);
+  if (observed.spec.suspended) return decideSuspend(look);
+  return decideConverge(look);
+}
+
+function lookAt(observed: Observed, nowMs: number, backoff: BackoffPolicy): Look {
+  const { spec, status } = observed;
+  const judged = judgePods(observed);
+  const { counters } = judged;
+  const startMs = spec.suspended ? null : (status.startTimeMs ?? nowMs);
+  const delayMs = backoffDelayMs(counters.failuresInRow, backoff);
+  const gate = {
+    limit: gateLimit(spec, counters),
+    notBeforeMs: delayMs > 0 ? counters.lastFailureMs + delayMs : 0,
+    deadlineMs: deadlineMs(spec, startMs, observed.gate),
+    // A pod that starts while a failed one waits for its verdict could be one too many.
+    holdOnFailure: true,
+  };
+  return { observed, judged, counters, nowMs, startMs, gate };
+}
+
+function findVerdict({ observed, counters, gate, nowMs }: Look): Interim | null {
+  const { spec } = observed;
+  if (isBackoffLimitExceeded(spec, counters)) return BACKOFF_LIMIT_EXCEEDED;
+  if (gate.deadlineMs > 0 && nowMs >= gate.deadlineMs) return DEADLINE_EXCEEDED;
+  // A failed pod that is not judged yet may still turn success into failure.
+  if (counters.unjudged === 0 && isSatisfied(spec, counters)) return COMPLETIONS_REACHED;
+  return null;
+}
+
+function decideEnd(look: Look, interim: Interim): Decision {
+  const { observed, counters, nowMs } = look;
+  const isSettled = counters.active === 0 && counters.terminating === 0 && counters.unjudged === 0;
+  const succeeds = interim.type === 'SuccessCriteriaMet';
+  let conditions = withCondition(observed.status.conditions, interim, nowMs);
+  if (isSettled) conditions = withCondition(conditions, terminalOf(interim), nowMs);
+  const verdict = succeeds ? 'Complete' : 'Failed';
+  return {
+    type: 'end',
+    // The terminal condition closes the gate itself, in the script that finds nothing running.
+    judge:
+      isSettled && look.judged.judgements.length === 0
+        ? null
+        : planJudge(look, { ...look.gate, limit: 0 }),
+    stopsPodsAs: counters.active === 0 ? null : succeeds ? 'uncounted' : 'failed',
+    finish: isSettled ? verdict : null,
+    figures: figuresOf(counters),
+    standing: {
+      // A finished Job has a startTime, even one that ends while it is suspended.
+      startTimeMs: observed.status.startTimeMs ?? nowMs,
+      completionTimeMs: isSettled && succeeds ? nowMs : null,
+      conditions,
+    },
+    next: isSettled ? { type: 'never' } : nextLook(look, []),
+  };
+}
+
+function decideSuspend(look: Look): Decision {
+  const { observed, counters, nowMs } = look;
+  const stopsPods = counters.active > 0;
+  const isIdle = !stopsPods && counters.terminating === 0 && counters.unjudged === 0;
+  return {
+    type: 'suspend',
+    judge: planJudge(look, look.gate),
+    stopsPods,
+    figures: figuresOf(counters),
+    standing: {
+      startTimeMs: null,
+      completionTimeMs: null,
+      conditions: withCondition(observed.status.conditions, SUSPENDED, nowMs),
+    },
+    next: isIdle ? { type: 'never' } : nextLook(look, []),
+  };
+}
+
+function decideConverge(look: Look): Decision {
+  const { observed, counters, gate, nowMs } = look;
+  const { spec, status } = observed;
+  const wanted = wantActive(spec, counters);
+  const pods = changePods(look, wanted);
+  const wakes: number[] = [];
+  if (gate.deadlineMs > 0) wakes.push(gate.deadlineMs);
+  if (counters.active < wanted && nowMs < gate.notBeforeMs) wakes.push(gate.notBeforeMs);
+  if (pods.type === 'open' && counters.active + pods.count < wanted) wakes.push(nowMs);
+  return {
+    type: 'converge',
+    judge: planJudge(look, gate),
+    pods,
+    offerLimit: offerLimit(wanted, observed.fittingLanes),
+    contended: observed.jobsOnQueue > 1 && observed.pendingCount > 0,
+    figures: figuresOf(counters),
+    standing: {
+      startTimeMs: look.startMs,
+      completionTimeMs: null,
+      conditions: wasSuspended(status.conditions)
+        ? withCondition(status.conditions, RESUMED, nowMs)
+        : status.conditions,
+    },
+    next: nextLook(look, wakes),
+  };
+}
+
+function changePods({ counters, gate, nowMs }: Look, wanted: number): PodChange {
+  const surplus = counters.active - wanted;
+  if (surplus > 0) return { type: 'stop', count: surplus };
+  const shortfall = wanted - counters.active;
+  const isHeld = counters.unjudged > 0 || nowMs < gate.notBeforeMs;
+  if (shortfall === 0 || isHeld) return { type: 'keep' };
+  return { type: 'open', count: Math.min(shortfall, MAX_OPENS_PER_PASS) };
+}
+
+/** Null when the look shows that everything is written already: most looks write nothing. */
+function planJudge({ observed, judged, counters }: Look, gate: GatePlan): JudgePlan | null {
+  const { failuresInRow, lastFailureMs } = counters;
+  const isWritten =
+    judged.judgements.length === 0 &&
+    failuresInRow === observed.counters.failuresInRow &&
+    lastFailureMs === observed.counters.lastFailureMs &&
+    gate.limit === observed.gate.limit &&
+    gate.notBeforeMs === observed.gate.notBeforeMs &&
+    gate.deadlineMs === observed.gate.deadlineMs &&
+    gate.holdOnFailure === observed.gate.holdOnFailure;
+  if (isWritten) return null;
+  return { judgements: judged.judgements, gate, failuresInRow, lastFailureMs };
+}
+
+function nextLook({ counters, nowMs }: Look, wakes: readonly number[]): Next {
+  if (counters.unjudged > 0) return { type: 'at', atMs: nowMs };
+  return wakes.length > 0 ? { type: 'at', atMs: Math.min(...wakes) } : { type: 'resync' };
+}
+
+function figuresOf(counters: Counters): Figures {
+  return {
+    active: counters.active,
+    ready: counters.running,
+    terminating: counters.terminating,
+    succeeded: counters.succeeded,
+    failed: counters.failed,
+  };
+}
+
+function wasSuspended(conditions: Standing['conditions']): boolean {
+  return conditions.some((one) => one.type === 'Suspended' && one.status === 'True');
+}

@@ -1,0 +1,54 @@
+import { forEachInterval, formatIndexIntervals, type JobStatus } from '@drover/shared';
+import { formatTime } from './conditions.ts';
+import type { DecideSpec, Figures, Standing } from './types.ts';
+
+/** The done bits of an Indexed Job as text and number. */
+export interface DoneIndexes {
+  /** As in status.completedIndexes, such as `0-2,5`; '' for none. */
+  readonly text: string;
+  /** How many indexes the text names. */
+  readonly count: number;
+}
+
+/**
+ * Renders a bitmap of done indexes.
+ *
+ * @param bitmap - Bit i, most significant first, says whether index i succeeded. May be shorter
+ *   than `completions` bits; bits beyond them are left out.
+ */
+export function renderDone(bitmap: Uint8Array, completions: number): DoneIndexes {
+  let count = 0;
+  forEachInterval(bitmap, completions, (first, last) => {
+    count += last - first + 1;
+  });
+  return { text: formatIndexIntervals(bitmap, completions), count };
+}
+
+/**
+ * Puts a status together: exactly the fields that Kubernetes shows, zero counts left out as there.
+ *
+ * @param done - For an Indexed Job; then `succeeded` is the number of indexes, so that the two
+ *   fields agree even when pods ended between the two reads.
+ */
+export function composeStatus(
+  spec: Pick<DecideSpec, 'indexed'>,
+  figures: Figures,
+  standing: Standing,
+  done: DoneIndexes | null,
+): JobStatus {
+  const succeeded = spec.indexed && done ? done.count : figures.succeeded;
+  return {
+    ...(figures.active > 0 && { active: figures.active }),
+    ...(spec.indexed && done && done.text !== '' && { completedIndexes: done.text }),
+    ...(standing.completionTimeMs !== null && {
+      completionTime: formatTime(standing.completionTimeMs),
+    }),
+    ...(standing.conditions.length > 0 && { conditions: [...standing.conditions] }),
+    ...(figures.failed > 0 && { failed: figures.failed }),
+    ready: figures.ready,
+    ...(standing.startTimeMs !== null && { startTime: formatTime(standing.startTimeMs) }),
+    ...(succeeded > 0 && { succeeded }),
+    terminating: figures.terminating,
+    uncountedTerminatedPods: {},
+  };
+}

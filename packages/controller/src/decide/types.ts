@@ -1,0 +1,181 @@
+import type { JobCondition } from '@drover/shared';
+
+/** The fields of a Job's spec that a decision depends on, with Kubernetes' defaults filled in. */
+export interface DecideSpec {
+  /** Most pods at a time, an integer >= 0. 0 pauses the Job. */
+  readonly parallelism: number;
+  /** Successes wanted, an integer >= 0; null: a work-queue Job, which the first success ends. */
+  readonly completions: number | null;
+  /** Whether each completion has an index of its own. */
+  readonly indexed: boolean;
+  /** Failed pods (or container restarts) that are tolerated, an integer >= 0. */
+  readonly backoffLimit: number;
+  /** Seconds from startTime until the Job fails, an integer >= 0; null = no deadline. */
+  readonly activeDeadlineSeconds: number | null;
+  /** No pod may run. */
+  readonly suspended: boolean;
+  /** restartPolicy OnFailure: a pod restarts its container, and restarts count to backoffLimit. */
+  readonly restartsContainers: boolean;
+}
+
+/** What the last written status says that a decision builds on. */
+export interface DecideStatus {
+  /** status.startTime, ms since the epoch (a multiple of 1000); null = not started or suspended. */
+  readonly startTimeMs: number | null;
+  readonly conditions: readonly JobCondition[];
+}
+
+/** The numbers that every claim checks; the controller alone sets them. */
+export interface GatePlan {
+  /** Most active pods that a claim may lead to; 0 = closed. */
+  readonly limit: number;
+  /** No pod starts before this time, ms since the epoch; 0 = no hold. */
+  readonly notBeforeMs: number;
+  /** No pod starts at or after this time, ms since the epoch; 0 = none. */
+  readonly deadlineMs: number;
+  /** No pod starts while a failed one waits for its verdict. */
+  readonly holdOnFailure: boolean;
+}
+
+/** Live figures of a Job. Meaning as in the store's `HotCounters`. */
+export interface Counters {
+  readonly active: number;
+  readonly running: number;
+  readonly terminating: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly limitFailures: number;
+  readonly unjudged: number;
+  readonly restarts: number;
+  readonly failuresInRow: number;
+  readonly lastFailureMs: number;
+  readonly lastSuccessMs: number;
+}
+
+/** Reasons that say that a pod ended through no fault of its own. */
+export const DISRUPTION_REASONS = ['NodeLost', 'Drained', 'RolledBack'] as const;
+
+/** A failed pod that waits for its verdict. */
+export interface UnjudgedPod {
+  readonly podNumber: number;
+  /** Why it ended: `Deleted`, one of {@link DISRUPTION_REASONS}, or an ordinary failure. */
+  readonly reason: string;
+  /** When it ended, ms since the epoch. */
+  readonly endMs: number;
+  /** How often in a row its index was lost, this time included; 0 = not lost. */
+  readonly losses: number;
+}
+
+/** One look at a Job, as `decide` sees it. */
+export interface Observed {
+  readonly spec: DecideSpec;
+  readonly status: DecideStatus;
+  /** Complete or Failed is written. */
+  readonly finished: boolean;
+  /** The Job was deleted; what is left of it is a tombstone. */
+  readonly deleted: boolean;
+  readonly gate: GatePlan;
+  readonly counters: Counters;
+  /** At most 500 of `counters.unjudged`. */
+  readonly unjudged: readonly UnjudgedPod[];
+  /** Active pods that no worker has yet, an integer in [0, active]. */
+  readonly pendingCount: number;
+  /** Lanes of live workers that could run the Job's pods. */
+  readonly fittingLanes: number;
+  /** Unfinished Jobs with slots on the same queue, this one included. */
+  readonly jobsOnQueue: number;
+}
+
+/** The verdict about one failed pod. */
+export interface PodVerdict {
+  readonly podNumber: number;
+  readonly verdict: 'failed';
+  /** Whether it counts to backoffLimit. */
+  readonly countsToLimit: boolean;
+}
+
+/** What to write before anything else; null in a decision when nothing of it differs. */
+export interface JudgePlan {
+  readonly judgements: readonly PodVerdict[];
+  readonly gate: GatePlan;
+  readonly failuresInRow: number;
+  readonly lastFailureMs: number;
+}
+
+/** What to do with pods. A pass opens or stops, never both, so that the next starts from a settled count. */
+export type PodChange =
+  | { readonly type: 'keep' }
+  /** Open this many slots, an integer in [1, MAX_OPENS_PER_PASS]. */
+  | { readonly type: 'open'; readonly count: number }
+  /** Stop this many active pods in the order of `stopOrder`, an integer >= 1. */
+  | { readonly type: 'stop'; readonly count: number };
+
+/** When to look again if nothing changes meanwhile. */
+export type Next =
+  /** Only when something changes. */
+  | { readonly type: 'never' }
+  /** At the next resync. */
+  | { readonly type: 'resync' }
+  /** At this time, ms since the epoch, or at the next resync if that is sooner. */
+  | { readonly type: 'at'; readonly atMs: number };
+
+/** What one pass does. `judge` is applied before pods, and pods before status, except for `end`. */
+export type Decision =
+  /** The Job is finished: nothing, ever again. */
+  | { readonly type: 'rest' }
+  /** A deleted Job that still has active pods: stop all of them, uncounted. */
+  | { readonly type: 'clear' }
+  /** A deleted Job with no active pod: remove what is left of it once its last pod has ended. */
+  | { readonly type: 'purge' }
+  /** No pod may be active for now: stop all of them, uncounted; show it when none is. */
+  | {
+      readonly type: 'suspend';
+      readonly judge: JudgePlan | null;
+      readonly stopsPods: boolean;
+      readonly figures: Figures;
+      readonly standing: Standing;
+      readonly next: Next;
+    }
+  /** The verdict is fixed. `standing` is written first; then active pods are stopped. */
+  | {
+      readonly type: 'end';
+      readonly judge: JudgePlan | null;
+      /** How active pods are stopped and counted; null = none is active. */
+      readonly stopsPodsAs: 'failed' | 'uncounted' | null;
+      /** Set when nothing runs any more: `standing` has the terminal condition. */
+      readonly finish: 'Complete' | 'Failed' | null;
+      readonly figures: Figures;
+      readonly standing: Standing;
+      readonly next: Next;
+    }
+  /** Bring the number of active pods to what it should be. */
+  | {
+      readonly type: 'converge';
+      readonly judge: JudgePlan | null;
+      readonly pods: PodChange;
+      /** Most pods that may be with workers or on offer to them at once. */
+      readonly offerLimit: number;
+      /** Slot holders should make room between pods for those that wait. */
+      readonly contended: boolean;
+      readonly figures: Figures;
+      readonly standing: Standing;
+      readonly next: Next;
+    };
+
+/** The numbers of a status, after the decision's `judge`, before its pod changes. */
+export interface Figures {
+  readonly active: number;
+  readonly ready: number;
+  readonly terminating: number;
+  readonly succeeded: number;
+  readonly failed: number;
+}
+
+/** What a status says beside its numbers. */
+export interface Standing {
+  /** ms since the epoch; null = no startTime is shown. */
+  readonly startTimeMs: number | null;
+  /** Time of the Complete condition, ms since the epoch; null for all others, Failed ones included. */
+  readonly completionTimeMs: number | null;
+  readonly conditions: readonly JobCondition[];
+}

@@ -1,0 +1,81 @@
+import type {
+  Counters,
+  DecideSpec,
+  DecideStatus,
+  Observed,
+  UnjudgedPod,
+} from '../../src/decide/types.ts';
+
+/** A whole second, so that a startTime made of it loses nothing. */
+export const T0 = Date.UTC(2026, 0, 15, 12, 0, 0);
+export const SECOND = 1000;
+
+/** What a test says about an observed Job; all else is as in a fresh Job of one pod. */
+export interface Given {
+  spec?: Partial<DecideSpec>;
+  status?: Partial<DecideStatus>;
+  counters?: Partial<Counters>;
+  gate?: Partial<Observed['gate']>;
+  unjudged?: UnjudgedPod[];
+  finished?: boolean;
+  deleted?: boolean;
+  pendingCount?: number;
+  fittingLanes?: number;
+  jobsOnQueue?: number;
+}
+
+/** An observed Job that started at T0 and whose gate is as its spec wants it. */
+export function observed(given: Given = {}): Observed {
+  const spec: DecideSpec = {
+    parallelism: 1,
+    completions: 1,
+    indexed: false,
+    backoffLimit: 6,
+    activeDeadlineSeconds: null,
+    suspended: false,
+    restartsContainers: false,
+    ...given.spec,
+  };
+  const unjudged = given.unjudged ?? [];
+  return {
+    spec,
+    status: { startTimeMs: T0, conditions: [], ...given.status },
+    finished: given.finished ?? false,
+    deleted: given.deleted ?? false,
+    gate: {
+      limit: spec.parallelism,
+      notBeforeMs: 0,
+      deadlineMs: 0,
+      holdOnFailure: true,
+      ...given.gate,
+    },
+    counters: {
+      active: 0,
+      running: 0,
+      terminating: 0,
+      succeeded: 0,
+      failed: 0,
+      limitFailures: 0,
+      unjudged: unjudged.length,
+      restarts: 0,
+      failuresInRow: 0,
+      lastFailureMs: 0,
+      lastSuccessMs: 0,
+      ...given.counters,
+    },
+    unjudged,
+    pendingCount: given.pendingCount ?? 0,
+    fittingLanes: given.fittingLanes ?? 100,
+    jobsOnQueue: given.jobsOnQueue ?? 1,
+  };
+}
+
+/** A pod that failed with an error of its own. */
+export function failedPod(podNumber: number, endMs = T0, reason = 'Error'): UnjudgedPod {
+  return { podNumber, reason, endMs, losses: 0 };
+}
+
+/** A pod whose worker was lost, for the `losses`th time in a row of its index. */
+export function lostPod(podNumber: number, losses: number, endMs = T0): UnjudgedPod {
+  return { podNumber, reason: 'NodeLost', endMs, losses };
+}
