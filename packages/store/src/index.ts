@@ -9,6 +9,14 @@ export {
   slotQueuePrefix,
 } from './keys.ts';
 export { type NodeRecord, NodeStore } from './nodes.ts';
+export {
+  formatLogTime,
+  LogField,
+  LogKind,
+  type PodLogLine,
+  readPodLog,
+  type ReadPodLogOptions,
+} from './podLog.ts';
 export { decodePodRecord, decodeSlotRecord, entrySize } from './records.ts';
 export { defineScripts } from './scripts.ts';
 export { newSessionId } from './session.ts';

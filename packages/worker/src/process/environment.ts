@@ -92,10 +92,7 @@ export function buildEnvironment(
  *
  * @see third_party/forked/golang/expansion/expand.go in kubernetes
  */
-export function expandVariables(
-  text: string,
-  variables: Readonly<Record<string, string>>,
-): string {
+export function expandVariables(text: string, variables: Readonly<Record<string, string>>): string {
   return text.replaceAll(/\$\$|\$\(([^)]*)\)/g, (match, name: string | undefined) => {
     if (name === undefined) return '$';
     return Object.hasOwn(variables, name) ? (variables[name] ?? '') : match;
