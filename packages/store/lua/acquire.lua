@@ -4,7 +4,7 @@
 
   Caller   worker
 
-  KEYS[1]   hash    <tag>:meta
+  KEYS[1]   string  <tag>:clock
   KEYS[2]   zset    <tag>:due
   KEYS[3]   hash    <tag>:due:taken
   KEYS[4]   hash    <tag>:due:counts
@@ -12,7 +12,7 @@
   KEYS[6]   hash    <tag>:session:<id>
   KEYS[7]   set     <tag>:session:<id>:claims
   KEYS[8]   hash    <tag>:job:<uid>
-  KEYS[9]   hash    <tag>:job:<uid>:hot
+  KEYS[9]   string  <tag>:job:<uid>:hot
   KEYS[10]  hash    <tag>:job:<uid>:slots
   KEYS[11]  zset    <tag>:job:<uid>:pending
   KEYS[12]  stream  <tag>:watch
@@ -80,10 +80,11 @@ if hot.deadlineMs > 0 and now >= hot.deadlineMs then return { -1, text(now + 200
 local rv = nextResourceVersion(KEYS[1], now)
 node = tonumber(redis.call('HGET', KEYS[6], 'nodeNumber'))
 startMs = now
-redis.call('HSET', KEYS[10], slot, struct.pack(SLOT, pod, index, previous, RUNNING, restarts, attemptsNow,
+redis.call('HSET', KEYS[10], slot, slotRecord(pod, index, previous, RUNNING, restarts, attemptsNow,
   node, ARGV[7], createdMs, startMs, rv))
 redis.call('ZREM', KEYS[11], slot)
 redis.call('SADD', KEYS[7], uid .. ':' .. slot)
-redis.call('HINCRBY', KEYS[9], 'running', 1)
+hot.running = hot.running + 1
+writeHot(KEYS[9], hot)
 tellPods(KEYS[12], KEYS[13], rv, uid, pod, pod)
 return run()

@@ -5,14 +5,14 @@
   Caller   sdk, server, CronJob controller
   Source   docs/redis-schema.md
 
-  KEYS[1]  hash    <tag>:meta
+  KEYS[1]  string  <tag>:clock
   KEYS[2]  zset    <tag>:due
   KEYS[3]  hash    <tag>:due:taken
   KEYS[4]  hash    <tag>:due:counts
   KEYS[5]  zset    <tag>:jobs:names         members <namespace>/<name>
   KEYS[6]  hash    <tag>:jobs:uids          <namespace>/<name> to uid
   KEYS[7]  hash    <tag>:job:<uid>
-  KEYS[8]  hash    <tag>:job:<uid>:hot
+  KEYS[8]  string  <tag>:job:<uid>:hot   packed numbers
   KEYS[9]  stream  <tag>:watch
 
   ARGV[1]  nowMs        test clock, or ''
@@ -35,6 +35,7 @@
 ]]
 -- @include clock
 -- @include due
+-- @include hot
 -- @include watch
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local uid, namespace, name = ARGV[3], ARGV[4], ARGV[5]
@@ -48,13 +49,15 @@ local rv = nextResourceVersion(KEYS[1], now)
 redis.call('ZADD', KEYS[5], 0, path)
 redis.call('HSET', KEYS[6], path, uid)
 redis.call('HSET', KEYS[7], 'namespace', namespace, 'name', name, 'object', ARGV[6], 'status', ARGV[7],
-  'rv', string.format('%.0f', rv), 'generation', 1, 'finished', 0, 'deleted', 0, 'createdMs', now)
-redis.call('HSET', KEYS[8], 'limit', 0, 'notBeforeMs', 0, 'deadlineMs', 0, 'hold', 1,
-  'completions', ARGV[8], 'queue', ARGV[9], 'fittingKey', ARGV[10], 'indexed', ARGV[11],
-  'active', 0, 'running', 0, 'terminating', 0, 'succeeded', 0, 'failed', 0, 'limitFailures', 0,
-  'unjudged', 0, 'restarts', 0, 'podCount', 0, 'nextSlot', 1, 'cursor', 0, 'retryCount', 0,
-  'lossCount', 0, 'foldAtMs', 0, 'lastSuccessMs', 0, 'decisionVersion', 1, 'generation', 1,
-  'failuresInRow', 0, 'lastFailureMs', 0)
+  'rv', string.format('%.0f', rv), 'generation', 1, 'finished', 0, 'deleted', 0, 'createdMs', now,
+  'queue', ARGV[9], 'fittingKey', ARGV[10], 'indexed', ARGV[11])
+local hot = {}
+for _, field in ipairs(HOT_FIELDS) do
+  hot[field] = 0
+end
+hot.generation, hot.decisionVersion, hot.hold, hot.nextSlot = 1, 1, 1, 1
+hot.completions = tonumber(ARGV[8])
+writeHot(KEYS[8], hot)
 tellJob(KEYS[9], rv, 'ADDED', uid, namespace, name)
 trigger(due, 'job:' .. uid, now, now)
 return 1

@@ -5,14 +5,14 @@
 
   Caller   sdk, server, garbage collection
 
-  KEYS[1]  hash    <tag>:meta
+  KEYS[1]  string  <tag>:clock
   KEYS[2]  zset    <tag>:due
   KEYS[3]  hash    <tag>:due:taken
   KEYS[4]  hash    <tag>:due:counts
   KEYS[5]  zset    <tag>:jobs:names
   KEYS[6]  hash    <tag>:jobs:uids
   KEYS[7]  hash    <tag>:job:<uid>
-  KEYS[8]  hash    <tag>:job:<uid>:hot
+  KEYS[8]  string  <tag>:job:<uid>:hot
   KEYS[9]  stream  <tag>:watch
 
   ARGV[1]  nowMs        test clock, or ''
@@ -26,6 +26,7 @@
 ]]
 -- @include clock
 -- @include due
+-- @include hot
 -- @include watch
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local uid = ARGV[3]
@@ -38,8 +39,10 @@ local path = job[1] .. '/' .. job[2]
 redis.call('ZREM', KEYS[5], path)
 redis.call('HDEL', KEYS[6], path)
 redis.call('HSET', KEYS[7], 'deleted', 1, 'rv', string.format('%.0f', rv))
-redis.call('HSET', KEYS[8], 'limit', 0)
-redis.call('HINCRBY', KEYS[8], 'decisionVersion', 1)
+local hot = readHot(KEYS[8])
+hot.limit = 0
+hot.decisionVersion = hot.decisionVersion + 1
+writeHot(KEYS[8], hot)
 tellJob(KEYS[9], rv, 'DELETED', uid, job[1], job[2])
 trigger(due, 'job:' .. uid, now, now)
 return 1

@@ -4,14 +4,14 @@
 
   Caller   controller
 
-  KEYS[1]   hash    <tag>:meta
+  KEYS[1]   string  <tag>:clock
   KEYS[2]   zset    <tag>:due
   KEYS[3]   hash    <tag>:due:taken
   KEYS[4]   hash    <tag>:due:counts
   KEYS[5]   zset    <tag>:sessions
   KEYS[6]   set     <tag>:session:<id>:claims
   KEYS[7]   hash    <tag>:session:<id>:orders
-  KEYS[8]   hash    <tag>:job:<uid>:hot
+  KEYS[8]   string  <tag>:job:<uid>:hot
   KEYS[9]   hash    <tag>:job:<uid>:slots
   KEYS[10]  hash    <tag>:job:<uid>:unjudged
   KEYS[11]  hash    <tag>:job:<uid>:losses

@@ -5,12 +5,13 @@
 
   Caller   controller; worker for its own session, with force
 
-  KEYS[1]  hash  <tag>:meta
+  KEYS[1]  string  <tag>:clock
   KEYS[2]  zset  <tag>:sessions
   KEYS[3]  hash  <tag>:session:<id>
   KEYS[4]  set   <tag>:session:<id>:claims   <uid>:<slot>
   KEYS[5]  hash  <tag>:session:<id>:orders
   KEYS[6]  hash  <tag>:lanes
+  KEYS[7]  hash  <tag>:meta                 runId, graceUntilMs
 
   ARGV[1]  nowMs      test clock, or ''
   ARGV[2]  sessionId  16 hex digits
@@ -28,13 +29,13 @@ local now = readClock(KEYS[1], ARGV[1])
 local leaseEnd = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[2]) or 0)
 if leaseEnd > 0 and ARGV[4] ~= '1' then
   local runId = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-  local seen = redis.call('HMGET', KEYS[1], 'runId', 'graceUntilMs')
+  local seen = redis.call('HMGET', KEYS[7], 'runId', 'graceUntilMs')
   local graceUntil = tonumber(seen[2] or 0)
   if seen[1] and seen[1] ~= runId then
     graceUntil = now + tonumber(ARGV[3])
-    redis.call('HSET', KEYS[1], 'runId', runId, 'graceUntilMs', graceUntil)
+    redis.call('HSET', KEYS[7], 'runId', runId, 'graceUntilMs', graceUntil)
   end
-  if not seen[1] then redis.call('HSET', KEYS[1], 'runId', runId) end
+  if not seen[1] then redis.call('HSET', KEYS[7], 'runId', runId) end
   local untilMs = math.max(leaseEnd, graceUntil)
   if untilMs > now then return { 1, string.format('%.0f', untilMs) } end
 end

@@ -4,7 +4,7 @@
 
   Caller   worker
 
-  KEYS[1]  hash  <tag>:meta
+  KEYS[1]  string  <tag>:clock
   KEYS[2]  zset  <tag>:due
   KEYS[3]  hash  <tag>:due:taken
   KEYS[4]  zset  <tag>:sessions
@@ -24,6 +24,8 @@
 local score = redis.call('ZSCORE', KEYS[4], ARGV[3])
 if not score then return nil end
 local now = readClock(KEYS[1], ARGV[1])
+-- The time seen moves on with every heartbeat, though nothing else may be written.
+nextResourceVersion(KEYS[1], now)
 local leaseEnd = math.max(tonumber(score), now + tonumber(ARGV[4]))
 redis.call('ZADD', KEYS[4], leaseEnd, ARGV[3])
 local member = 'session:' .. ARGV[3]

@@ -5,7 +5,7 @@
 
   Caller   controller
 
-  KEYS[1]  hash  <tag>:job:<uid>:hot
+  KEYS[1]  string  <tag>:job:<uid>:hot
   KEYS[2]  hash  <tag>:job:<uid>:unjudged
   KEYS[3]  zset  <tag>:job:<uid>:retry
 
@@ -28,7 +28,7 @@
 -- @include hot
 local hot = readHot(KEYS[1])
 if not hot then return -2 end
-if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[1] or hot.decisionVersion ~= tonumber(ARGV[2]) then
+if hot.generation ~= tonumber(ARGV[1]) or hot.decisionVersion ~= tonumber(ARGV[2]) then
   return -1
 end
 
@@ -48,6 +48,6 @@ end
 hot.limit, hot.notBeforeMs = tonumber(ARGV[3]), tonumber(ARGV[4])
 hot.deadlineMs, hot.hold = tonumber(ARGV[5]), tonumber(ARGV[6])
 hot.decisionVersion = hot.decisionVersion + 1
+hot.failuresInRow, hot.lastFailureMs = tonumber(ARGV[7]), tonumber(ARGV[8])
 writeHot(KEYS[1], hot)
-redis.call('HSET', KEYS[1], 'failuresInRow', ARGV[7], 'lastFailureMs', ARGV[8])
 return hot.decisionVersion

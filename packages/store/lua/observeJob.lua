@@ -4,9 +4,9 @@
 
   Caller   controller
 
-  KEYS[1]  hash  <tag>:meta
+  KEYS[1]  string  <tag>:clock
   KEYS[2]  hash  <tag>:job:<uid>
-  KEYS[3]  hash  <tag>:job:<uid>:hot
+  KEYS[3]  string  <tag>:job:<uid>:hot
   KEYS[4]  hash  <tag>:job:<uid>:unjudged   pod number to packed record
   KEYS[5]  hash  <tag>:job:<uid>:losses     index to losses in a row
   KEYS[6]  zset  <tag>:job:<uid>:pending    slot, scored by pod number
@@ -17,16 +17,16 @@
   ARGV[2]  pending  how many Pending slots to name, 0..1000
 
   Returns  nil when there is no such Job, else
-           {nowMs, job fields, hot fields, {pod, record, losses, ...}, {slot, ...}, pendingCount, lanes, jobsOnQueue}
+           {nowMs, job fields, packed hot state, {pod, record, losses, ...}, {slot, ...}, pendingCount, lanes, jobsOnQueue}
 
-  At most 500 unjudged pods; O(500 + pending). Writes only the clock. One hash tag.
+  At most 500 unjudged pods; O(500 + pending). Writes nothing. One hash tag.
 ]]
 -- @include clock
 -- @include record
 local job = redis.call('HGETALL', KEYS[2])
 if #job == 0 then return nil end
-local hot = redis.call('HGETALL', KEYS[3])
-local fitting = redis.call('HMGET', KEYS[3], 'fittingKey', 'queue')
+local hot = redis.call('GET', KEYS[3])
+local fitting = redis.call('HMGET', KEYS[2], 'fittingKey', 'queue')
 
 local flat
 if redis.call('HLEN', KEYS[4]) <= 500 then
@@ -45,7 +45,7 @@ end
 local pending = {}
 if tonumber(ARGV[2]) > 0 then pending = redis.call('ZRANGE', KEYS[6], 0, tonumber(ARGV[2]) - 1) end
 return {
-  string.format('%.0f', readClock(KEYS[1], ARGV[1])),
+  string.format('%.0f', (readClock(KEYS[1], ARGV[1]))),
   job,
   hot,
   unjudged,

@@ -4,14 +4,15 @@
 
   Caller   controller
 
-  KEYS[1]  hash    <tag>:meta
-  KEYS[2]  hash    <tag>:job:<uid>:hot
+  KEYS[1]  string  <tag>:clock
+  KEYS[2]  string  <tag>:job:<uid>:hot
   KEYS[3]  hash    <tag>:job:<uid>:slots
   KEYS[4]  zset    <tag>:job:<uid>:pending
   KEYS[5]  zset    <tag>:job:<uid>:retry
   KEYS[6]  hash    <tag>:queues
   KEYS[7]  stream  <tag>:watch
   KEYS[8]  string  <tag>:watchers:pods
+  KEYS[9]  hash    <tag>:job:<uid>
 
   ARGV[1]  nowMs            test clock, or ''
   ARGV[2]  uid              string
@@ -32,8 +33,7 @@
 -- @include watch
 local hot = readHot(KEYS[2])
 if not hot then return -2 end
-local job = redis.call('HMGET', KEYS[2], 'generation', 'queue', 'onQueue')
-if job[1] ~= ARGV[3] or hot.decisionVersion ~= tonumber(ARGV[4]) then return -1 end
+if hot.generation ~= tonumber(ARGV[3]) or hot.decisionVersion ~= tonumber(ARGV[4]) then return -1 end
 
 local now = readClock(KEYS[1], ARGV[1])
 local opened = {}
@@ -45,16 +45,16 @@ while #opened < tonumber(ARGV[5]) and mayStart(hot, now) do
   hot.nextSlot = slot + 1
   hot.podCount = hot.podCount + 1
   hot.active = hot.active + 1
-  redis.call('HSET', KEYS[3], slot, struct.pack(SLOT, hot.podCount, takeIndex(hot, KEYS[5]), 0,
+  redis.call('HSET', KEYS[3], slot, slotRecord(hot.podCount, takeIndex(hot, KEYS[5]), 0,
     PENDING, 0, 0, 0, NO_SESSION, now, 0, rv))
   redis.call('ZADD', KEYS[4], hot.podCount, slot)
   opened[#opened + 1] = slot
 end
 if #opened == 0 then return opened end
 
-if job[3] ~= '1' then
-  redis.call('HSET', KEYS[2], 'onQueue', 1)
-  redis.call('HINCRBY', KEYS[6], job[2], 1)
+if hot.onQueue == 0 then
+  hot.onQueue = 1
+  redis.call('HINCRBY', KEYS[6], redis.call('HGET', KEYS[9], 'queue'), 1)
 end
 writeHot(KEYS[2], hot)
 tellPods(KEYS[7], KEYS[8], rv, ARGV[2], firstPod, hot.podCount)

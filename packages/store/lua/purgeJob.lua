@@ -6,7 +6,7 @@
   Caller   controller
 
   KEYS[1]   hash    <tag>:job:<uid>
-  KEYS[2]   hash    <tag>:job:<uid>:hot
+  KEYS[2]   string  <tag>:job:<uid>:hot
   KEYS[3]   hash    <tag>:job:<uid>:slots
   KEYS[4]   zset    <tag>:job:<uid>:pending
   KEYS[5]   string  <tag>:job:<uid>:done      bitmap
@@ -24,11 +24,12 @@
 
   O(1); big keys are freed in the background. Safe to retry. One hash tag.
 ]]
-local deleted = redis.call('HGET', KEYS[1], 'deleted')
-if deleted == '0' then return -1 end
-local counts = redis.call('HMGET', KEYS[2], 'active', 'terminating', 'queue', 'onQueue')
-if tonumber(counts[1] or 0) > 0 or tonumber(counts[2] or 0) > 0 then return -1 end
+-- @include hot
+local job = redis.call('HMGET', KEYS[1], 'deleted', 'queue')
+local hot = readHot(KEYS[2])
+if job[1] == '0' then return -1 end
+if hot and (hot.active > 0 or hot.terminating > 0) then return -1 end
 redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9])
-if counts[4] == '1' then redis.call('HINCRBY', KEYS[10], counts[3], -1) end
+if hot and hot.onQueue == 1 then redis.call('HINCRBY', KEYS[10], job[2], -1) end
 redis.call('SREM', KEYS[11], ARGV[1])
 return 1

@@ -4,11 +4,11 @@
 
   Caller   worker
 
-  KEYS[1]  hash  <tag>:meta
+  KEYS[1]  string  <tag>:clock
   KEYS[2]  zset  <tag>:due
   KEYS[3]  hash  <tag>:due:taken
   KEYS[4]  hash  <tag>:due:counts
-  KEYS[5]  hash  <tag>:job:<uid>:hot
+  KEYS[5]  string  <tag>:job:<uid>:hot
   KEYS[6]  hash  <tag>:job:<uid>:slots
 
   ARGV[1]  nowMs        test clock, or ''
@@ -29,6 +29,7 @@
 -- @include clock
 -- @include due
 -- @include record
+-- @include hot
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local packed = redis.call('HGET', KEYS[6], ARGV[4])
 if not packed then return -1 end
@@ -41,9 +42,11 @@ if count <= restarts then return 0 end
 
 local now = readClock(KEYS[1], ARGV[1])
 local rv = nextResourceVersion(KEYS[1], now)
-redis.call('HSET', KEYS[6], ARGV[4], struct.pack(SLOT, pod, index, previous, phase, count, attempts, node,
+redis.call('HSET', KEYS[6], ARGV[4], slotRecord(pod, index, previous, phase, count, attempts, node,
   holder, createdMs, startMs, rv))
-redis.call('HINCRBY', KEYS[5], 'restarts', count - restarts)
-redis.call('HINCRBY', KEYS[5], 'decisionVersion', 1)
+local hot = readHot(KEYS[5])
+hot.restarts = hot.restarts + count - restarts
+hot.decisionVersion = hot.decisionVersion + 1
+writeHot(KEYS[5], hot)
 trigger(due, 'job:' .. ARGV[3], now, now)
 return 1

@@ -4,7 +4,7 @@
 
   Caller   worker
 
-  KEYS[1]  hash  <tag>:meta
+  KEYS[1]  string  <tag>:clock
   KEYS[2]  zset  <tag>:due
   KEYS[3]  hash  <tag>:due:taken
   KEYS[4]  hash  <tag>:due:counts
@@ -13,6 +13,7 @@
   KEYS[7]  hash  <tag>:lanes
   KEYS[8]  set   <tag>:waiting
   KEYS[9]  hash  <tag>:nodes              node name to number and number to name
+  KEYS[10] hash  <tag>:meta               runId
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  string
@@ -33,8 +34,8 @@ local now = readClock(KEYS[1], ARGV[1])
 if redis.call('EXISTS', KEYS[6]) == 1 then return 0 end
 
 -- expireSession compares this: a Redis that was restarted gives every lease some more time.
-if redis.call('HEXISTS', KEYS[1], 'runId') == 0 then
-  redis.call('HSET', KEYS[1], 'runId', string.match(redis.call('INFO', 'server'), 'run_id:(%x+)'))
+if redis.call('HEXISTS', KEYS[10], 'runId') == 0 then
+  redis.call('HSET', KEYS[10], 'runId', string.match(redis.call('INFO', 'server'), 'run_id:(%x+)'))
 end
 local number = redis.call('HGET', KEYS[9], ARGV[5])
 if not number then

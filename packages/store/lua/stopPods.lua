@@ -5,11 +5,11 @@
 
   Caller   controller (scale-down, suspend, failure, deletion), sdk (deletion of a pod)
 
-  KEYS[1]   hash    <tag>:meta
+  KEYS[1]   string  <tag>:clock
   KEYS[2]   zset    <tag>:due
   KEYS[3]   hash    <tag>:due:taken
   KEYS[4]   hash    <tag>:due:counts
-  KEYS[5]   hash    <tag>:job:<uid>:hot
+  KEYS[5]   string  <tag>:job:<uid>:hot
   KEYS[6]   hash    <tag>:job:<uid>:slots
   KEYS[7]   zset    <tag>:job:<uid>:pending
   KEYS[8]   zset    <tag>:job:<uid>:retry
@@ -45,8 +45,7 @@ local uid, countAs = ARGV[3], ARGV[6]
 local hot = readHot(KEYS[5])
 if not hot then return { -2, 0 } end
 if ARGV[4] ~= '' then
-  local generation = redis.call('HGET', KEYS[5], 'generation')
-  if generation ~= ARGV[4] or hot.decisionVersion ~= tonumber(ARGV[5]) then return { -1, 0 } end
+  if hot.generation ~= tonumber(ARGV[4]) or hot.decisionVersion ~= tonumber(ARGV[5]) then return { -1, 0 } end
 end
 
 local now = readClock(KEYS[1], ARGV[1])
@@ -80,7 +79,7 @@ for i = 8 + 2 * sessionCount, #ARGV, 3 do
         redis.call('HDEL', KEYS[6], slot)
         redis.call('ZREM', KEYS[7], slot)
       else
-        redis.call('HSET', KEYS[6], slot, struct.pack(SLOT, pod, index, previous, STOPPING, restarts,
+        redis.call('HSET', KEYS[6], slot, slotRecord(pod, index, previous, STOPPING, restarts,
           attempts, node, holder, createdMs, startMs, rv))
         redis.call('HSET', KEYS[11 + position], uid .. ':' .. slot, podNumber)
         told[position] = true

@@ -5,7 +5,7 @@
 
   Caller   controller
 
-  KEYS[1]  hash  <tag>:meta
+  KEYS[1]  string  <tag>:clock
   KEYS[2]  zset  <tag>:due
   KEYS[3]  hash  <tag>:due:taken    member to <token>:<untilMs>
   KEYS[4]  hash  <tag>:due:counts   member to number of triggers

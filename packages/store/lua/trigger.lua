@@ -4,7 +4,7 @@
 
   Caller   sdk, server, controller
 
-  KEYS[1]  hash  <tag>:meta
+  KEYS[1]  string  <tag>:clock
   KEYS[2]  zset  <tag>:due
   KEYS[3]  hash  <tag>:due:taken
   KEYS[4]  hash  <tag>:due:counts

@@ -4,12 +4,12 @@
 
   Caller   sdk, server
 
-  KEYS[1]  hash    <tag>:meta
+  KEYS[1]  string  <tag>:clock
   KEYS[2]  zset    <tag>:due
   KEYS[3]  hash    <tag>:due:taken
   KEYS[4]  hash    <tag>:due:counts
   KEYS[5]  hash    <tag>:job:<uid>
-  KEYS[6]  hash    <tag>:job:<uid>:hot
+  KEYS[6]  string  <tag>:job:<uid>:hot
   KEYS[7]  stream  <tag>:watch
 
   ARGV[1]  nowMs            test clock, or ''
@@ -28,6 +28,7 @@
 ]]
 -- @include clock
 -- @include due
+-- @include hot
 -- @include watch
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local job = redis.call('HMGET', KEYS[5], 'rv', 'namespace', 'name', 'deleted')
@@ -38,9 +39,11 @@ local now = readClock(KEYS[1], ARGV[1])
 local rv = nextResourceVersion(KEYS[1], now)
 redis.call('HSET', KEYS[5], 'object', ARGV[5], 'rv', string.format('%.0f', rv))
 if ARGV[6] == '1' then
-  local generation = redis.call('HINCRBY', KEYS[5], 'generation', 1)
-  redis.call('HSET', KEYS[6], 'generation', generation, 'completions', ARGV[7])
-  redis.call('HINCRBY', KEYS[6], 'decisionVersion', 1)
+  local hot = readHot(KEYS[6])
+  hot.generation = redis.call('HINCRBY', KEYS[5], 'generation', 1)
+  hot.decisionVersion = hot.decisionVersion + 1
+  hot.completions = tonumber(ARGV[7])
+  writeHot(KEYS[6], hot)
 end
 tellJob(KEYS[7], rv, 'MODIFIED', ARGV[3], job[2], job[3])
 trigger(due, 'job:' .. ARGV[3], now, now)

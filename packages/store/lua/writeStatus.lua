@@ -5,9 +5,9 @@
 
   Caller   controller
 
-  KEYS[1]  hash    <tag>:meta
+  KEYS[1]  string  <tag>:clock
   KEYS[2]  hash    <tag>:job:<uid>
-  KEYS[3]  hash    <tag>:job:<uid>:hot
+  KEYS[3]  string  <tag>:job:<uid>:hot
   KEYS[4]  hash    <tag>:queues
   KEYS[5]  set     <tag>:waiting
   KEYS[6]  stream  <tag>:watch
@@ -30,11 +30,10 @@
 -- @include clock
 -- @include hot
 -- @include watch
-local job = redis.call('HMGET', KEYS[2], 'namespace', 'name', 'deleted', 'finished')
+local job = redis.call('HMGET', KEYS[2], 'namespace', 'name', 'deleted', 'queue')
 local hot = readHot(KEYS[3])
 if not job[1] or not hot or job[3] == '1' then return -2 end
-local place = redis.call('HMGET', KEYS[3], 'generation', 'queue', 'onQueue')
-if place[1] ~= ARGV[3] or hot.decisionVersion ~= tonumber(ARGV[4]) then return -1 end
+if hot.generation ~= tonumber(ARGV[3]) or hot.decisionVersion ~= tonumber(ARGV[4]) then return -1 end
 if ARGV[6] ~= '' then
   if hot.active > 0 or hot.terminating > 0 or hot.unjudged > 0 then return -3 end
   local needed = hot.completions < 0 and 1 or hot.completions
@@ -44,12 +43,13 @@ end
 local now = readClock(KEYS[1], ARGV[1])
 local rv = nextResourceVersion(KEYS[1], now)
 redis.call('HSET', KEYS[2], 'status', ARGV[5], 'rv', string.format('%.0f', rv))
-if ARGV[7] == '1' then hot.decisionVersion = redis.call('HINCRBY', KEYS[3], 'decisionVersion', 1) end
+if ARGV[7] == '1' then hot.decisionVersion = hot.decisionVersion + 1 end
 if ARGV[6] ~= '' then
   redis.call('HSET', KEYS[2], 'finished', 1)
-  redis.call('HSET', KEYS[3], 'limit', 0, 'onQueue', 0)
   redis.call('SREM', KEYS[5], ARGV[2])
-  if place[3] == '1' then redis.call('HINCRBY', KEYS[4], place[2], -1) end
+  if hot.onQueue == 1 then redis.call('HINCRBY', KEYS[4], job[4], -1) end
+  hot.limit, hot.onQueue = 0, 0
 end
+if ARGV[6] ~= '' or ARGV[7] == '1' then writeHot(KEYS[3], hot) end
 tellJob(KEYS[6], rv, 'MODIFIED', ARGV[2], job[1], job[2])
 return hot.decisionVersion

@@ -129,6 +129,10 @@ export interface StoredJob {
   readonly generation: number;
   /** Shard's time of creation; ms since the epoch. */
   readonly createdMs: number;
+  /** The slot queue of the Job's pods, `<pool>.<runtime>`. */
+  readonly queue: string;
+  /** What a worker must offer to run them, a key of `SessionInfo.lanes`. */
+  readonly fittingKey: string;
   /** Complete or Failed is written. */
   readonly finished: boolean;
   /** Deleted: the name is free, the hot state is a tombstone until the last pod ended. */
@@ -151,10 +155,6 @@ export interface ObservedJob {
   readonly decisionVersion: number;
   readonly gate: Gate;
   readonly counters: HotCounters;
-  /** The slot queue of the Job's pods, `<pool>.<runtime>`. */
-  readonly queue: string;
-  /** What a worker must offer to run them, a key of `SessionInfo.lanes`. */
-  readonly fittingKey: string;
   /** At most 500 of the pods that wait for a verdict, with their losses in a row. */
   readonly unjudged: readonly (PodRecord & { readonly losses: number })[];
   /** Slots that are Pending, lowest pod number first, at most as many as asked for. */
@@ -255,8 +255,6 @@ export interface JobUpdate {
 /** A stored Job with its live figures. */
 export interface JobView extends StoredJob {
   readonly counters: HotCounters;
-  readonly queue: string;
-  readonly fittingKey: string;
 }
 
 /** A pod as stored: what a slot holds, or a record with its overlay. */

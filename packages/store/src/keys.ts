@@ -75,6 +75,8 @@ export interface JobKeys {
   readonly unjudged: string;
   readonly losses: string;
   readonly overlay: string;
+  /** How many chunks the purge of a deleted Job removed. */
+  readonly purged: string;
 }
 
 /** Keys of one worker session within a shard. */
@@ -90,6 +92,8 @@ export interface SessionKeys {
 export class ShardKeys {
   /** The hash tag with braces. */
   readonly tag: string;
+  /** The last resourceVersion, and so the last time seen. */
+  readonly clock: string;
   readonly meta: string;
   readonly due: string;
   readonly dueTaken: string;
@@ -110,6 +114,7 @@ export class ShardKeys {
   constructor(prefix: string, shard: number, shardCount: number) {
     const tag = `{${shardTag(prefix, shard, shardCount)}}`;
     this.tag = tag;
+    this.clock = `${tag}:clock`;
     this.meta = `${tag}:meta`;
     this.due = `${tag}:due`;
     this.dueTaken = `${tag}:due:taken`;
@@ -140,6 +145,7 @@ export class ShardKeys {
       unjudged: `${job}:unjudged`,
       losses: `${job}:losses`,
       overlay: `${job}:overlay`,
+      purged: `${job}:purged`,
     };
   }
 

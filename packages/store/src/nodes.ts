@@ -25,7 +25,7 @@ export class NodeStore {
     await this.#redis
       .multi()
       .hset(this.#keys.objects, name, object)
-      .zadd(this.#keys.leases, leaseEndMs, name)
+      .zadd(this.#keys.leases, String(leaseEndMs), name)
       .exec();
   }
 
@@ -33,7 +33,7 @@ export class NodeStore {
   async list(): Promise<NodeRecord[]> {
     const [objects, leases] = await Promise.all([
       this.#redis.hgetall(this.#keys.objects),
-      this.#redis.zrange(this.#keys.leases, 0, -1, 'WITHSCORES'),
+      this.#redis.zrange(this.#keys.leases, '0', '-1', 'WITHSCORES'),
     ]);
     const leaseEnds = new Map<string, number>();
     for (let i = 0; i < leases.length; i += 2) leaseEnds.set(leases[i]!, Number(leases[i + 1]));

@@ -10,8 +10,8 @@ import {
 
 /** Bytes of a pod's packed record; the layout is in lua/include/record.lua. */
 export const POD_RECORD_BYTES = 27;
-/** Bytes of a slot's packed record. */
-export const SLOT_RECORD_BYTES = 48;
+/** Bytes of a slot's packed record: 48 used, padded above Redis' listpack limit of 64. */
+export const SLOT_RECORD_BYTES = 68;
 
 const FLAG_FAILED = 1;
 const FLAG_LOG = 2;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Gate, HotCounters, ObservedJob, StoredJob } from './api.ts';
+import type { ObservedJob, StoredJob } from './api.ts';
+import { decodeHot } from './hot.ts';
 import { decodePodRecord } from './records.ts';
 import type { ScriptReply } from './scripts.ts';
 
@@ -37,36 +38,10 @@ export function storedJob(uid: string, map: ReadonlyMap<string, string>): Stored
     resourceVersion: integer(field(map, 'rv')),
     generation: integer(field(map, 'generation')),
     createdMs: integer(field(map, 'createdMs')),
+    queue: field(map, 'queue'),
+    fittingKey: field(map, 'fittingKey'),
     finished: field(map, 'finished') === '1',
     deleted: field(map, 'deleted') === '1',
-  };
-}
-
-/** The counters of a Job's hot state. */
-export function hotCounters(hot: ReadonlyMap<string, string>): HotCounters {
-  const count = (name: string): number => integer(field(hot, name));
-  return {
-    active: count('active'),
-    running: count('running'),
-    terminating: count('terminating'),
-    succeeded: count('succeeded'),
-    failed: count('failed'),
-    limitFailures: count('limitFailures'),
-    unjudged: count('unjudged'),
-    restarts: count('restarts'),
-    podCount: count('podCount'),
-    failuresInRow: count('failuresInRow'),
-    lastFailureMs: count('lastFailureMs'),
-    lastSuccessMs: count('lastSuccessMs'),
-  };
-}
-
-function gate(hot: ReadonlyMap<string, string>): Gate {
-  return {
-    limit: integer(field(hot, 'limit')),
-    notBeforeMs: integer(field(hot, 'notBeforeMs')),
-    deadlineMs: integer(field(hot, 'deadlineMs')),
-    holdOnFailure: field(hot, 'hold') === '1',
   };
 }
 
@@ -76,7 +51,8 @@ export function observedJob(uid: string, reply: ScriptReply): ObservedJob | null
   assert(Array.isArray(reply));
   const [nowMs, job, hotReply, unjudgedReply, pendingReply, pendingCount, lanes, jobsOnQueue] =
     reply;
-  const hot = textMap(hotReply);
+  assert(Buffer.isBuffer(hotReply));
+  const hot = decodeHot(hotReply);
   assert(Array.isArray(unjudgedReply) && Array.isArray(pendingReply));
   const unjudged = [];
   for (let i = 0; i < unjudgedReply.length; i += 3) {
@@ -90,11 +66,9 @@ export function observedJob(uid: string, reply: ScriptReply): ObservedJob | null
   return {
     nowMs: integer(nowMs),
     job: storedJob(uid, textMap(job)),
-    decisionVersion: integer(field(hot, 'decisionVersion')),
-    gate: gate(hot),
-    counters: hotCounters(hot),
-    queue: field(hot, 'queue'),
-    fittingKey: field(hot, 'fittingKey'),
+    decisionVersion: hot.decisionVersion,
+    gate: hot.gate,
+    counters: hot.counters,
     unjudged,
     pendingSlots: pendingReply.map((slot) => integer(slot)),
     pendingCount: integer(pendingCount),

@@ -9,6 +9,7 @@ import type { Redis } from 'ioredis';
 import type {
   AcquireReply,
   DecisionGuard,
+  HotCounters,
   JobUpdate,
   JobView,
   JudgeInput,
@@ -27,8 +28,9 @@ import type {
   WriteStatusInput,
 } from './api.ts';
 import { podLogKey, RECORDS_PER_CHUNK, type JobKeys, type ShardKeys } from './keys.ts';
+import { decodeHot } from './hot.ts';
 import { decodeAnswers, decodePodRecord, decodeSlotRecord, encodeEntries } from './records.ts';
-import { hotCounters, integer, observedJob, storedJob, textMap } from './replies.ts';
+import { integer, observedJob, storedJob, textMap } from './replies.ts';
 import { defineScripts, runScript, type ScriptName, type ScriptReply } from './scripts.ts';
 import { sessionBytes } from './session.ts';
 
@@ -186,7 +188,7 @@ export class Shard {
 
   /** The newest resourceVersion of the shard. */
   async resourceVersion(): Promise<number> {
-    return Number((await this.#redis.hget(this.keys.meta, 'rv')) ?? 0);
+    return Number((await this.#redis.hget(this.keys.clock, 'rv')) ?? 0);
   }
 
   /** Bits of the indexes that succeeded, most significant bit first; empty when none did. */
@@ -199,20 +201,20 @@ export class Shard {
     for (const uid of uids) {
       const keys = this.keys.job(uid);
       pipeline.hgetall(keys.job);
-      pipeline.hgetall(keys.hot);
+      pipeline.getBuffer(keys.hot);
     }
     const replies = (await pipeline.exec()) ?? [];
     return uids.map((uid, i) => {
       const job = pipelineMap(replies[2 * i]);
-      const hot = pipelineMap(replies[2 * i + 1]);
-      if (job.size === 0 || hot.size === 0) return null;
-      return {
-        ...storedJob(uid, job),
-        counters: hotCounters(hot),
-        queue: hot.get('queue')!,
-        fittingKey: hot.get('fittingKey')!,
-      };
+      const hot = pipelineValue(replies[2 * i + 1]);
+      if (job.size === 0 || hot === null) return null;
+      return { ...storedJob(uid, job), counters: decodeHot(hot as Buffer).counters };
     });
+  }
+
+  async #counters(uid: string): Promise<HotCounters | null> {
+    const packed = await this.#redis.getBuffer(this.keys.job(uid).hot);
+    return packed === null ? null : decodeHot(packed).counters;
   }
 
   // Pods
@@ -227,7 +229,7 @@ export class Shard {
     options: { readonly after?: number; readonly limit: number },
   ): Promise<{ pods: StoredPod[]; next: number | null }> {
     const after = options.after ?? 0;
-    const podCount = Number((await this.#redis.hget(this.keys.job(uid).hot, 'podCount')) ?? 0);
+    const podCount = (await this.#counters(uid))?.podCount ?? 0;
     const byNumber = new Map<number, StoredPod>();
     // Slots before records: a pod that ends in between is then seen twice, never not at all.
     for (const slot of await this.allSlots(uid)) {
@@ -389,7 +391,7 @@ export class Shard {
     const reply = await this.#run(
       'observeJob',
       [
-        this.keys.meta,
+        this.keys.clock,
         keys.job,
         keys.hot,
         keys.unjudged,
@@ -445,7 +447,7 @@ export class Shard {
     const reply = await this.#run(
       'openSlots',
       [
-        this.keys.meta,
+        this.keys.clock,
         keys.hot,
         keys.slots,
         keys.pending,
@@ -453,6 +455,7 @@ export class Shard {
         this.keys.queues,
         this.keys.watch,
         this.keys.podWatchers,
+        keys.job,
       ],
       [this.#now(), guard.uid, guard.generation, guard.decisionVersion, count],
     );
@@ -518,7 +521,7 @@ export class Shard {
       await this.#run(
         'writeStatus',
         [
-          this.keys.meta,
+          this.keys.clock,
           keys.job,
           keys.hot,
           this.keys.queues,
@@ -570,16 +573,12 @@ export class Shard {
    */
   async purgeJob(uid: string): Promise<'more' | 'purged' | 'notEmpty'> {
     const keys = this.keys.job(uid);
-    const [podCount, active, terminating] = await this.#redis.hmget(
-      keys.hot,
-      'podCount',
-      'active',
-      'terminating',
-    );
-    if (Number(active ?? 0) > 0 || Number(terminating ?? 0) > 0) return 'notEmpty';
-    if (Number(podCount ?? 0) > 0) {
-      const chunk = Math.floor(Number(podCount) / RECORDS_PER_CHUNK);
-      await this.#purgeChunks(uid, keys, chunk);
+    const counters = await this.#counters(uid);
+    if (counters !== null && counters.active + counters.terminating > 0) return 'notEmpty';
+    const purged = await this.#redis.get(keys.purged);
+    const chunks = Math.floor((counters?.podCount ?? 0) / RECORDS_PER_CHUNK) + 1;
+    if (Number(purged ?? 0) < chunks && counters !== null) {
+      await this.#purgeChunks(uid, keys, Number(purged ?? 0), chunks);
       return 'more';
     }
     const reply = await this.#run(
@@ -602,14 +601,13 @@ export class Shard {
     return choose(reply, { '1': 'purged', '-1': 'notEmpty' });
   }
 
-  /** Removes the chunks from `last` down, as many as one step takes, with their logs. */
-  async #purgeChunks(uid: string, keys: JobKeys, last: number): Promise<void> {
+  /** Removes some chunks with their logs, and notes how far that came. */
+  async #purgeChunks(uid: string, keys: JobKeys, from: number, chunks: number): Promise<void> {
     const CHUNKS_PER_STEP = 50;
-    const first = Math.max(0, last - CHUNKS_PER_STEP + 1);
-    for (let chunk = last; chunk >= first; chunk--) {
-      const pods = await this.#readChunk(uid, chunk);
+    const to = Math.min(chunks, from + CHUNKS_PER_STEP);
+    for (let chunk = from; chunk < to; chunk++) {
       const pipeline = this.#redis.pipeline();
-      for (const pod of pods) {
+      for (const pod of await this.#readChunk(uid, chunk)) {
         if (pod.kind === 'record' && pod.hasLog) {
           pipeline.unlink(this.podLogKey(uid, pod.podNumber));
         }
@@ -617,8 +615,8 @@ export class Shard {
       pipeline.unlink(this.keys.podChunk(uid, chunk));
       await pipeline.exec();
     }
-    // How far the purge came is kept in podCount: no pod starts in a deleted Job any more.
-    await this.#redis.hset(keys.hot, 'podCount', Math.max(0, first * RECORDS_PER_CHUNK - 1));
+    // It expires by itself: another controller may have finished the purge meanwhile.
+    await this.#redis.set(keys.purged, to, 'EX', 3600);
   }
 
   // Workers
@@ -634,6 +632,7 @@ export class Shard {
         this.keys.lanes,
         this.keys.waiting,
         this.keys.nodes,
+        this.keys.meta,
       ],
       [
         this.#now(),
@@ -653,7 +652,7 @@ export class Shard {
     const reply = await this.#run(
       'heartbeat',
       [
-        this.keys.meta,
+        this.keys.clock,
         this.keys.due,
         this.keys.dueTaken,
         this.keys.sessions,
@@ -682,12 +681,13 @@ export class Shard {
       await this.#run(
         'expireSession',
         [
-          this.keys.meta,
+          this.keys.clock,
           this.keys.sessions,
           keys.session,
           keys.claims,
           keys.orders,
           this.keys.lanes,
+          this.keys.meta,
         ],
         [this.#now(), session, this.#options.leaseTtlMs, options.force === true ? 1 : 0],
       ),
@@ -891,7 +891,7 @@ export class Shard {
   }
 
   #dueKeys(): [string, string, string, string] {
-    return [this.keys.meta, this.keys.due, this.keys.dueTaken, this.keys.dueCounts];
+    return [this.keys.clock, this.keys.due, this.keys.dueTaken, this.keys.dueCounts];
   }
 
   #now(): number | '' {
@@ -939,9 +939,13 @@ function parseClaim(text: string): { uid: string; slot: number } {
   return { uid: text.slice(0, colon), slot: Number(text.slice(colon + 1)) };
 }
 
-function pipelineMap(reply: [Error | null, unknown] | undefined): Map<string, string> {
+function pipelineValue(reply: [Error | null, unknown] | undefined): unknown {
   assert(reply !== undefined);
   const [error, value] = reply;
   if (error !== null) throw error;
-  return new Map(Object.entries(value as Record<string, string>));
+  return value;
+}
+
+function pipelineMap(reply: [Error | null, unknown] | undefined): Map<string, string> {
+  return new Map(Object.entries(pipelineValue(reply) as Record<string, string>));
 }

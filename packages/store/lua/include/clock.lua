@@ -1,22 +1,21 @@
 -- Redis' clock in ms, never behind what the shard has seen. `override` is a test's clock, or ''.
-local function readClock(metaKey, override)
+-- The shard's last resourceVersion is ms * 4096 or more, so it is also the last time seen.
+local function readClock(clockKey, override)
+  local last = tonumber(redis.call('GET', clockKey) or 0)
   local now
   if override ~= '' then
     now = tonumber(override)
   else
     local time = redis.call('TIME')
-    now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+    now = time[1] * 1000 + math.floor(time[2] / 1000)
   end
-  local last = tonumber(redis.call('HGET', metaKey, 'lastMs') or 0)
-  if now <= last then return last end
-  redis.call('HSET', metaKey, 'lastMs', now)
-  return now
+  return math.max(now, math.floor(last / 4096)), last
 end
 
 -- The shard's next resourceVersion: an integer below 2^53, rising, near ms * 4096.
-local function nextResourceVersion(metaKey, nowMs)
-  local last = tonumber(redis.call('HGET', metaKey, 'rv') or 0)
+local function nextResourceVersion(clockKey, nowMs)
+  local last = tonumber(redis.call('GET', clockKey) or 0)
   local version = math.max(last + 1, nowMs * 4096)
-  redis.call('HSET', metaKey, 'rv', string.format('%.0f', version))
+  redis.call('SET', clockKey, version)
   return version
 end

@@ -1,27 +1,30 @@
--- The numbers of a Job that claims and reports work on, read once and written once per script.
+-- The numbers of a Job that claims and reports work on: one packed string, read once and written
+-- once per script. packages/store/src/hot.ts is the other side.
 local HOT_FIELDS = {
-  'limit', 'notBeforeMs', 'deadlineMs', 'hold', 'completions', 'active', 'running', 'terminating',
-  'succeeded', 'failed', 'limitFailures', 'unjudged', 'restarts', 'podCount', 'nextSlot', 'cursor',
-  'retryCount', 'lossCount', 'foldAtMs', 'lastSuccessMs', 'decisionVersion',
+  'generation', 'decisionVersion', 'limit', 'notBeforeMs', 'deadlineMs', 'hold', 'completions',
+  'active', 'running', 'terminating', 'succeeded', 'failed', 'limitFailures', 'unjudged', 'restarts',
+  'podCount', 'nextSlot', 'cursor', 'retryCount', 'lossCount', 'foldAtMs', 'lastSuccessMs',
+  'failuresInRow', 'lastFailureMs', 'onQueue',
 }
+local HOT = '>' .. string.rep('d', #HOT_FIELDS)
 
 local function readHot(hotKey)
-  local values = redis.call('HMGET', hotKey, unpack(HOT_FIELDS))
-  if not values[1] then return nil end
+  local packed = redis.call('GET', hotKey)
+  if not packed then return nil end
+  local values = { struct.unpack(HOT, packed) }
   local hot = {}
   for i, field in ipairs(HOT_FIELDS) do
-    hot[field] = tonumber(values[i])
+    hot[field] = values[i]
   end
   return hot
 end
 
 local function writeHot(hotKey, hot)
-  local pairsList = {}
+  local values = {}
   for i, field in ipairs(HOT_FIELDS) do
-    pairsList[2 * i - 1] = field
-    pairsList[2 * i] = string.format('%.0f', hot[field])
+    values[i] = hot[field]
   end
-  redis.call('HSET', hotKey, unpack(pairsList))
+  redis.call('SET', hotKey, struct.pack(HOT, unpack(values)))
 end
 
 -- Active pods that the Job may have at most, by its gate and what is left to do.

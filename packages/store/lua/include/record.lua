@@ -7,6 +7,12 @@ local PENDING, RUNNING, STOPPING = 0, 1, 2
 local FLAG_FAILED, FLAG_LOG, FLAG_OVERLAY = 1, 2, 4
 local REASON = { NodeLost = 4, Drained = 5, Deleted = 6, RolledBack = 7 }
 local NO_SESSION = '\0\0\0\0\0\0\0\0'
+-- Above 64 bytes Redis keeps the slots in a hash table, where access is O(1), and not in a listpack.
+local SLOT_PADDING = string.rep('\0', 20)
+
+local function slotRecord(...)
+  return struct.pack(SLOT, ...) .. SLOT_PADDING
+end
 
 local function podRecord(index, node, startMs, endMs, exitCode, flags, reason, rv)
   -- A pod that never started has the time of its end for both.
