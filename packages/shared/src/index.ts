@@ -1,1 +1,153 @@
-export {};
+export { assert } from './assert.ts';
+export {
+  getCondition,
+  isConditionTrue,
+  JOB_CONDITION_MESSAGES,
+  JOB_CONDITION_REASONS,
+  JOB_CONDITION_TYPES,
+  JobCondition,
+  makeCondition,
+  setCondition,
+  terminalCondition,
+  type JobConditionReason,
+  type JobConditionType,
+} from './conditions.ts';
+export { humanDuration } from './duration.ts';
+export { isSemanticallyEqual } from './equality.ts';
+export {
+  AlreadyExistsError,
+  ConflictError,
+  ConnectionError,
+  DroverError,
+  InvalidSelectorError,
+  InvalidSpecError,
+  NotFoundError,
+  ResourceExhaustedError,
+  TerminalError,
+  TimeoutError,
+  type DroverErrorCode,
+  type DroverErrorOptions,
+  type ObjectReference,
+} from './errors.ts';
+export { FIELD_RULES, type FieldRule, type FieldSupport } from './fields.ts';
+export {
+  COMPLETION_INDEX_LABEL,
+  CONTROLLER_UID_LABEL,
+  generatedLabels,
+  generateSelectorAndLabels,
+  INDEX_FAILURE_COUNT_ANNOTATION,
+  JOB_NAME_LABEL,
+} from './generated.ts';
+export {
+  checkIndexIntervals,
+  countIndexes,
+  forEachInterval,
+  formatIndexIntervals,
+  parseIndexIntervals,
+  type IndexInterval,
+  type IndexIntervalsCheck,
+} from './indexIntervals.ts';
+export { formatIssue, type IssueKind, type ValidationIssue } from './issues.ts';
+export {
+  Job,
+  parseJob,
+  readJob,
+  type JobInput,
+  type ParsedJob,
+  type ParseJobOptions,
+} from './job.ts';
+export { MAX_COMPLETIONS, MAX_JOB_BYTES, MAX_PARALLELISM } from './jobRules.ts';
+export {
+  JobSpec,
+  PodFailurePolicy,
+  PodFailurePolicyOnExitCodes,
+  PodFailurePolicyOnPodCondition,
+  PodFailurePolicyRule,
+  SuccessPolicy,
+  SuccessPolicyRule,
+} from './jobSpec.ts';
+export { JobStatus } from './jobStatus.ts';
+export { completionsText, jobDurationText, jobStatusWord } from './jobText.ts';
+export { jobUpdateIssues, parseJobUpdate, validateJobUpdate } from './jobUpdate.ts';
+export {
+  formatSelector,
+  LabelSelector,
+  LabelSelectorRequirement,
+  matchesSelector,
+  parseSelector,
+  selectorFromObject,
+  type Labels,
+  type Selector,
+  type SelectorOperator,
+  type SelectorRequirement,
+} from './labels.ts';
+export { ObjectMeta, OwnerReference } from './meta.ts';
+export {
+  dnsLabelProblems,
+  dnsSubdomainProblems,
+  envNameProblems,
+  handlerNameProblems,
+  labelValueProblems,
+  qualifiedNameProblems,
+  uidProblems,
+} from './names.ts';
+export type { Node, NodeCondition } from './node.ts';
+export {
+  POD_PHASES,
+  podMetadata,
+  podNameOf,
+  podSpec,
+  podStatusWord,
+  type ContainerState,
+  type ContainerStateTerminated,
+  type ContainerStatus,
+  type Pod,
+  type PodCondition,
+  type PodIdentity,
+  type PodPhase,
+  type PodStatus,
+} from './pod.ts';
+export {
+  generateName,
+  parsePodName,
+  podHostname,
+  podName,
+  podNumberFromName,
+  podNumberFromUid,
+  podSuffix,
+  podUid,
+  SUFFIX_COUNT,
+  type PodNameCandidate,
+} from './podNames.ts';
+export {
+  Container,
+  ContainerPort,
+  ContainerSecurityContext,
+  EnvVar,
+  EnvVarSource,
+  FIELD_PATHS,
+  ObjectFieldSelector,
+  PodSecurityContext,
+  PodSpec,
+  PodTemplateSpec,
+  ResourceRequirements,
+} from './podTemplate.ts';
+export {
+  compareQuantities,
+  formatQuantity,
+  parseQuantity,
+  type Quantity,
+  type QuantityFormat,
+} from './quantity.ts';
+export {
+  DEFAULT_POOL,
+  fittingKey,
+  gracePeriodMs,
+  POOL_LABEL,
+  poolOf,
+  RUNTIMES,
+  runtimeOf,
+  type Runtime,
+} from './runtime.ts';
+export { SUPPORTED, type Feature } from './supported.ts';
+export { formatMicroTime, formatTime, parseTime } from './time.ts';

@@ -1,0 +1,302 @@
+/**
+ * Every field of a Job manifest, and what becomes of it. Warnings, refusals, suggestions for
+ * misspelt fields and docs/semantics.md come from this table; a test holds it against the schemas.
+ *
+ * - honoured: it does what it does in Kubernetes.
+ * - inert: kept and shown, without effect, and a warning says so. Only what can't change the
+ *   outcome of the program may be inert.
+ * - refused: the Job is not accepted, because running it without would be silently wrong.
+ */
+
+import { notYet, SUPPORTED, type Feature } from './supported.ts';
+
+/** What becomes of a field. */
+export type FieldSupport = 'honoured' | 'inert' | 'refused';
+
+/** One row of the table. */
+export interface FieldRule {
+  /** Path, with `[*]` for any item of a list. What is below it shares the row unless it has its own. */
+  readonly path: string;
+  readonly support: FieldSupport;
+  /** One line: what it does, or why it does nothing or is refused. */
+  readonly why: string;
+  /** Values that say no more than leaving the field out: defaults. They are never warned of. */
+  readonly unset: readonly unknown[];
+  /** What holds instead under `runtimeClassName: handler`. */
+  readonly handler?: { readonly support: FieldSupport; readonly why: string };
+}
+
+type Row = Omit<FieldRule, 'path'>;
+
+function honoured(why: string): Row {
+  return { support: 'honoured', why, unset: [] };
+}
+
+function inert(why: string, ...unset: readonly unknown[]): Row {
+  return { support: 'inert', why, unset };
+}
+
+function refused(why: string, ...unset: readonly unknown[]): Row {
+  return { support: 'refused', why, unset };
+}
+
+/** Refused until a later version has it. */
+function later(why: string, ...unset: readonly unknown[]): Row {
+  return refused(notYet(why), ...unset);
+}
+
+/** Honoured as soon as the feature is turned on. */
+function feature(name: Feature, why: string, ...unset: readonly unknown[]): Row {
+  return SUPPORTED[name] ? honoured(why) : later(why, ...unset);
+}
+
+function under(prefix: string, rows: Readonly<Record<string, Row>>): FieldRule[] {
+  return Object.entries(rows).map(([name, row]) => ({
+    path: name === '' ? prefix : `${prefix}.${name}`,
+    ...row,
+  }));
+}
+
+const BY_STORE = 'set by Drover; what a new Job brings is replaced';
+const NO_ISOLATION = 'the process runtime runs programs as the user of the worker, not isolated';
+const AS_WORKER_USER = 'the process runtime runs programs as the user of the worker';
+const OWN_NETWORK = 'a program uses the network of its worker as it is';
+const NO_DNS = 'pods have no names in DNS here';
+
+const TOP: readonly FieldRule[] = [
+  { path: 'apiVersion', ...honoured('batch/v1; may be left out') },
+  { path: 'kind', ...honoured('Job; may be left out') },
+  { path: 'status', ...inert('a new Job begins without a status', {}) },
+];
+
+const METADATA = under('metadata', {
+  name: honoured('unique in the namespace'),
+  generateName: honoured('completed with five random characters'),
+  namespace: honoured('`default` when none is given'),
+  uid: honoured('chosen by the creator, so that a create can be sent again'),
+  resourceVersion: honoured('compared on update'),
+  generation: honoured(BY_STORE),
+  creationTimestamp: honoured(BY_STORE),
+  deletionTimestamp: honoured(BY_STORE),
+  deletionGracePeriodSeconds: honoured(BY_STORE),
+  labels: honoured('to select by; when empty, read back as those of the template'),
+  annotations: honoured('free text for programs'),
+  'ownerReferences[*]': honoured('kept and shown'),
+  'ownerReferences[*].apiVersion': honoured('kept and shown'),
+  'ownerReferences[*].kind': honoured('kept and shown'),
+  'ownerReferences[*].name': honoured('kept and shown'),
+  'ownerReferences[*].uid': honoured('kept and shown'),
+  'ownerReferences[*].controller': honoured('kept and shown'),
+  'ownerReferences[*].blockOwnerDeletion': honoured('kept and shown'),
+  finalizers: later('the Job would be deleted without asking them'),
+  // kubectl sends these with every object it read; a warning each time would help nobody.
+  managedFields: honoured('kept as it is'),
+  selfLink: honoured('kept as it is; without meaning in Kubernetes too'),
+});
+
+const SPEC = under('spec', {
+  '': honoured('the Job'),
+  parallelism: honoured('most pods at once; may change while the Job runs'),
+  completions: honoured('successes wanted'),
+  completionMode: honoured('NonIndexed or Indexed'),
+  backoffLimit: honoured('failures before the Job fails; lost workers do not count'),
+  backoffLimitPerIndex: feature('backoffLimitPerIndex', 'a limit of retries for each index'),
+  maxFailedIndexes: feature('backoffLimitPerIndex', 'how many indexes may fail'),
+  activeDeadlineSeconds: honoured('longest time the Job may be active'),
+  ttlSecondsAfterFinished: feature(
+    'ttlSecondsAfterFinished',
+    'deletion of the Job some time after it finished; delete it by hand until then',
+  ),
+  suspend: honoured('no pod runs while it is true'),
+  selector: honoured('generated'),
+  'selector.matchLabels': honoured('generated'),
+  'selector.matchExpressions': honoured('generated'),
+  'selector.matchExpressions[*].key': honoured('generated'),
+  'selector.matchExpressions[*].operator': honoured('generated'),
+  'selector.matchExpressions[*].values': honoured('generated'),
+  manualSelector: feature('manualSelector', 'selectors that are not generated', false),
+  podFailurePolicy: feature('podFailurePolicy', 'rules for failed pods'),
+  'podFailurePolicy.rules': honoured('first match decides'),
+  'podFailurePolicy.rules[*].action': honoured('what to do'),
+  'podFailurePolicy.rules[*].onExitCodes': honoured('match by exit code'),
+  'podFailurePolicy.rules[*].onExitCodes.containerName': honoured('of which container'),
+  'podFailurePolicy.rules[*].onExitCodes.operator': honoured('In or NotIn'),
+  'podFailurePolicy.rules[*].onExitCodes.values': honoured('exit codes'),
+  'podFailurePolicy.rules[*].onPodConditions': honoured('match by condition'),
+  'podFailurePolicy.rules[*].onPodConditions[*].type': honoured('type of the condition'),
+  'podFailurePolicy.rules[*].onPodConditions[*].status': honoured('status of the condition'),
+  podReplacementPolicy: feature(
+    'podReplacementPolicyFailed',
+    'replacing a pod only once the old one has ended',
+    'TerminatingOrFailed',
+  ),
+  successPolicy: feature('successPolicy', 'success before all indexes succeeded'),
+  'successPolicy.rules': honoured('first match decides'),
+  'successPolicy.rules[*].succeededIndexes': honoured('indexes looked at'),
+  'successPolicy.rules[*].succeededCount': honoured('how many of them'),
+  managedBy: feature(
+    'managedBy',
+    'leaving a Job to another controller',
+    'kubernetes.io/job-controller',
+  ),
+  template: honoured('what each pod runs'),
+});
+
+const TEMPLATE_METADATA = under('spec.template.metadata', {
+  '': honoured('labels and annotations of each pod'),
+  labels: honoured('of each pod'),
+  annotations: honoured('of each pod'),
+  name: inert('pods are named after the Job'),
+  generateName: inert('pods are named after the Job'),
+  namespace: inert('pods live in the namespace of the Job'),
+  creationTimestamp: inert('each pod has its own'),
+  finalizers: later('a pod would be deleted without asking them'),
+});
+
+const POD = under('spec.template.spec', {
+  '': honoured('what each pod runs'),
+  containers: honoured('exactly one in this version'),
+  restartPolicy: honoured('Never or OnFailure'),
+  terminationGracePeriodSeconds: honoured('from SIGTERM to SIGKILL'),
+  nodeSelector: honoured('only the key drover.dev/pool, which names a pool of workers'),
+  runtimeClassName: honoured('process (default) or handler'),
+  hostname: honoured('in the environment as HOSTNAME; an Indexed Job has its own'),
+  activeDeadlineSeconds: later(
+    "a limit of time for each pod; the Job's activeDeadlineSeconds is there",
+  ),
+  initContainers: later('containers that run before'),
+  ephemeralContainers: refused('ephemeral containers not allowed in pod template'),
+  volumes: later('volumes'),
+  nodeName: refused('a worker takes pods, it is not given them; choose a pool with nodeSelector'),
+  priorityClassName: later('priorities'),
+  priority: refused('the integer value of priority must not be provided in pod spec'),
+  preemptionPolicy: inert('no pod is preempted', 'PreemptLowerPriority'),
+  schedulingGates: later('pods that wait for a gate'),
+  resourceClaims: refused('there are no devices to claim'),
+  workloadRef: refused('there is no gang scheduling'),
+  'affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution': refused(
+    'workers have no labels to match; choose a pool with nodeSelector drover.dev/pool',
+  ),
+  'affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution': inert(
+    'any worker of the pool may take the pod',
+  ),
+  'affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution': refused(
+    'a worker takes pods without looking at others',
+  ),
+  'affinity.podAffinity.preferredDuringSchedulingIgnoredDuringExecution': inert(
+    'any worker of the pool may take the pod',
+  ),
+  'affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution': refused(
+    'a worker takes pods without looking at others',
+  ),
+  'affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution': inert(
+    'any worker of the pool may take the pod',
+  ),
+  tolerations: inert('workers have no taints'),
+  topologySpreadConstraints: inert('any worker of the pool may take the pod'),
+  schedulerName: inert('workers take pods themselves', 'default-scheduler'),
+  dnsPolicy: inert(OWN_NETWORK, 'ClusterFirst', 'Default'),
+  dnsConfig: refused('a program looks names up as its worker does'),
+  hostAliases: refused('a program looks names up as its worker does'),
+  subdomain: refused(NO_DNS),
+  setHostnameAsFQDN: refused(NO_DNS, false),
+  hostnameOverride: later('the hostname of a pod; use hostname'),
+  hostNetwork: inert(OWN_NETWORK, false),
+  hostPID: inert('a program sees the processes of its worker anyway', false),
+  hostIPC: inert('a program shares IPC with its worker anyway', false),
+  hostUsers: inert(NO_ISOLATION, true),
+  shareProcessNamespace: inert(NO_ISOLATION, false),
+  serviceAccountName: inert('there are no service accounts; no token is mounted', 'default'),
+  serviceAccount: inert('there are no service accounts; no token is mounted', 'default'),
+  automountServiceAccountToken: inert('there are no service accounts', false),
+  imagePullSecrets: inert('no image is pulled'),
+  enableServiceLinks: inert('there are no Services to link', true),
+  readinessGates: inert('a pod is ready while it runs'),
+  overhead: inert('resources are not reckoned with'),
+  resources: inert('resources are not reckoned with'),
+  'os.name': refused('workers run Linux programs', 'linux'),
+  'securityContext.runAsUser': refused(AS_WORKER_USER),
+  'securityContext.runAsGroup': refused(AS_WORKER_USER),
+  'securityContext.supplementalGroups': refused(AS_WORKER_USER),
+  'securityContext.fsGroup': refused(AS_WORKER_USER),
+  'securityContext.sysctls': refused('a program uses the kernel settings of its worker'),
+  'securityContext.runAsNonRoot': inert(NO_ISOLATION, false),
+  'securityContext.supplementalGroupsPolicy': inert(NO_ISOLATION),
+  'securityContext.fsGroupChangePolicy': inert(NO_ISOLATION),
+  'securityContext.seLinuxOptions': inert(NO_ISOLATION),
+  'securityContext.seLinuxChangePolicy': inert(NO_ISOLATION),
+  'securityContext.seccompProfile': inert(NO_ISOLATION),
+  'securityContext.appArmorProfile': inert(NO_ISOLATION),
+  'securityContext.windowsOptions': inert(NO_ISOLATION),
+});
+
+const CONTAINER = under('spec.template.spec.containers[*]', {
+  name: honoured('shown, and names the log'),
+  image: {
+    ...inert('the process runtime runs `command` with what is installed on the worker', ''),
+    handler: { support: 'honoured', why: 'the name under which the handler is registered' },
+  },
+  command: {
+    ...honoured('the program to run, without a shell'),
+    handler: { support: 'refused', why: 'a handler is chosen by `image`; it gets `args`' },
+  },
+  args: honoured('its arguments'),
+  workingDir: {
+    ...honoured('where it runs'),
+    handler: { support: 'refused', why: 'handlers share the working directory of their worker' },
+  },
+  'env[*]': honoured('environment'),
+  'env[*].name': honoured('name of the variable'),
+  'env[*].value': honoured('value; $(VAR) is expanded'),
+  'env[*].valueFrom': honoured('value from the pod'),
+  'env[*].valueFrom.fieldRef': honoured('a field of the pod'),
+  'env[*].valueFrom.fieldRef.apiVersion': honoured('v1'),
+  'env[*].valueFrom.fieldRef.fieldPath': honoured('which field'),
+  'env[*].valueFrom.resourceFieldRef': later('resources in the environment'),
+  'env[*].valueFrom.configMapKeyRef': later('ConfigMaps'),
+  'env[*].valueFrom.secretKeyRef': later('Secrets'),
+  'env[*].valueFrom.fileKeyRef': later('files with environment variables'),
+  envFrom: later('ConfigMaps and Secrets'),
+  ports: inert('a program listens where it wants'),
+  'resources.limits': inert('not enforced by this version'),
+  'resources.requests': inert('not reckoned with by this version'),
+  'resources.claims': refused('there are no devices to claim'),
+  resizePolicy: inert('requests and limits are not enforced by this version'),
+  restartPolicy: later("a container's own restartPolicy; use that of the pod"),
+  restartPolicyRules: later('rules for restarts'),
+  volumeMounts: later('volumes'),
+  volumeDevices: refused('there are no block devices'),
+  livenessProbe: later('a program that hangs would never be restarted'),
+  startupProbe: later('a program that does not start would never be restarted'),
+  readinessProbe: inert('a pod counts as ready while it runs'),
+  lifecycle: later('hooks after the start and before the end'),
+  terminationMessagePath: inert('no message is read from a file', '/dev/termination-log'),
+  terminationMessagePolicy: inert('no message is read from a file', 'File'),
+  imagePullPolicy: inert('no image is pulled'),
+  stdin: inert('nothing can attach: standard input is empty', false),
+  stdinOnce: inert('nothing can attach: standard input is empty', false),
+  tty: refused('a program gets no terminal', false),
+  'securityContext.runAsUser': refused(AS_WORKER_USER),
+  'securityContext.runAsGroup': refused(AS_WORKER_USER),
+  'securityContext.privileged': refused(AS_WORKER_USER, false),
+  'securityContext.capabilities.add': refused(AS_WORKER_USER),
+  'securityContext.capabilities.drop': inert(NO_ISOLATION),
+  'securityContext.procMount': refused(AS_WORKER_USER, 'Default'),
+  'securityContext.runAsNonRoot': inert(NO_ISOLATION, false),
+  'securityContext.readOnlyRootFilesystem': inert(NO_ISOLATION, false),
+  'securityContext.allowPrivilegeEscalation': inert(NO_ISOLATION, true),
+  'securityContext.seLinuxOptions': inert(NO_ISOLATION),
+  'securityContext.seccompProfile': inert(NO_ISOLATION),
+  'securityContext.appArmorProfile': inert(NO_ISOLATION),
+  'securityContext.windowsOptions': inert(NO_ISOLATION),
+});
+
+/** The table. */
+export const FIELD_RULES: readonly FieldRule[] = [
+  ...TOP,
+  ...METADATA,
+  ...SPEC,
+  ...TEMPLATE_METADATA,
+  ...POD,
+  ...CONTAINER,
+];

@@ -1,0 +1,378 @@
+import * as z from 'zod';
+
+import { QUANTITY_PROBLEM, formatQuantity, parseQuantity } from './quantity.ts';
+import { COUNTS_AS_MISSING } from './structure.ts';
+
+/** An amount of a resource; stored in canonical form, `1` and `"1000m"` both as `"1"`. */
+const ResourceQuantity = z
+  .union([z.string(), z.number()], { error: QUANTITY_PROBLEM })
+  .transform((value, ctx) => {
+    const quantity = parseQuantity(String(value));
+    if (quantity !== null) return formatQuantity(quantity);
+    ctx.issues.push({ code: 'custom', message: QUANTITY_PROBLEM, input: value });
+    return z.NEVER;
+  });
+
+/** An object that is kept and shown, but not looked into. */
+const Opaque = z.looseObject({});
+
+/** Which field of the pod an environment variable gets. */
+export const ObjectFieldSelector = z.strictObject({
+  /** Version of the pod's fields; `v1`. */
+  apiVersion: z.string().default('v1'),
+  /** One of {@link FIELD_PATHS}, or `metadata.labels['k']`, `metadata.annotations['k']`. */
+  fieldPath: z.string(),
+});
+/** Which field of the pod an environment variable gets. */
+export type ObjectFieldSelector = z.output<typeof ObjectFieldSelector>;
+
+/** Fields of the pod that an environment variable can get, beside single labels and annotations. */
+export const FIELD_PATHS = [
+  'metadata.name',
+  'metadata.namespace',
+  'metadata.uid',
+  'spec.nodeName',
+  'status.hostIP',
+  'status.podIP',
+] as const;
+
+/** Where the value of an environment variable comes from. Exactly one field is set. */
+export const EnvVarSource = z.strictObject({
+  /** A field of the pod. */
+  fieldRef: ObjectFieldSelector.optional(),
+  /** Refused. */
+  resourceFieldRef: z.unknown().optional(),
+  /** Refused. */
+  configMapKeyRef: z.unknown().optional(),
+  /** Refused. */
+  secretKeyRef: z.unknown().optional(),
+  /** Refused. */
+  fileKeyRef: z.unknown().optional(),
+});
+/** Where the value of an environment variable comes from. */
+export type EnvVarSource = z.output<typeof EnvVarSource>;
+
+/** An environment variable. A later one of the same name wins. */
+export const EnvVar = z.strictObject({
+  /** Name: printable ASCII without `=`. */
+  name: z.string(),
+  /** Value; `$(VAR)` stands for a variable that was set before, `$$` for `$`. Default empty. */
+  value: z.string().optional(),
+  /** Where the value comes from instead. */
+  valueFrom: EnvVarSource.optional(),
+});
+/** An environment variable. */
+export type EnvVar = z.output<typeof EnvVar>;
+
+/** A port that a container says it listens on. Inert. */
+export const ContainerPort = z.strictObject({
+  /** 1..65535. */
+  containerPort: z.int32(),
+  /** Name of the port. */
+  name: z.string().optional(),
+  /** Default TCP. */
+  protocol: z.enum(['TCP', 'UDP', 'SCTP']).default('TCP'),
+  /** Port on the host. */
+  hostPort: z.int32().optional(),
+  /** Address on the host. */
+  hostIP: z.string().optional(),
+});
+
+/** What a container asks for and may take. Kept and shown; not enforced by this version. */
+export const ResourceRequirements = z.strictObject({
+  /** Most that it may take, by resource. */
+  limits: z.record(z.string(), ResourceQuantity).optional(),
+  /** What it needs, by resource. Default: its limits. */
+  requests: z.record(z.string(), ResourceQuantity).optional(),
+  /** Refused. */
+  claims: z.unknown().optional(),
+});
+/** What a container asks for and may take. */
+export type ResourceRequirements = z.output<typeof ResourceRequirements>;
+
+/** Of a container. What restricts is inert, what grants or names a user is refused. */
+export const ContainerSecurityContext = z.strictObject({
+  /** Refused. */
+  runAsUser: z.int().optional(),
+  /** Refused. */
+  runAsGroup: z.int().optional(),
+  /** Inert. */
+  runAsNonRoot: z.boolean().optional(),
+  /** Refused when true. */
+  privileged: z.boolean().optional(),
+  /** `add` is refused, `drop` inert. */
+  capabilities: z
+    .strictObject({
+      /** Refused. */
+      add: z.array(z.string()).optional(),
+      /** Inert. */
+      drop: z.array(z.string()).optional(),
+    })
+    .optional(),
+  /** Refused unless Default. */
+  procMount: z.string().optional(),
+  /** Inert. */
+  readOnlyRootFilesystem: z.boolean().optional(),
+  /** Inert. */
+  allowPrivilegeEscalation: z.boolean().optional(),
+  /** Inert. */
+  seLinuxOptions: Opaque.optional(),
+  /** Inert. */
+  seccompProfile: Opaque.optional(),
+  /** Inert. */
+  appArmorProfile: Opaque.optional(),
+  /** Inert. */
+  windowsOptions: Opaque.optional(),
+});
+
+/** A program, or a handler. */
+export const Container = z
+  .strictObject({
+    /** Name, a DNS label, unique in the pod. */
+    name: z.string(),
+    /** Under `handler`: name of the handler, required. Under `process`: not used. */
+    image: z.string().optional(),
+    /** Program and first arguments, no shell. Required under `process`, refused under `handler`. */
+    command: z.array(z.string()).optional(),
+    /** Arguments. `$(VAR)` is expanded, here and in `command`. */
+    args: z.array(z.string()).optional(),
+    /** Directory to run in. Default: that of the worker. */
+    workingDir: z.string().optional(),
+    /** Environment. */
+    env: z.array(EnvVar).optional(),
+    /** Refused. */
+    envFrom: z.unknown().optional(),
+    /** Inert. */
+    ports: z.array(ContainerPort).optional(),
+    /** Inert. */
+    resources: ResourceRequirements.optional(),
+    /** Inert. */
+    resizePolicy: z.array(Opaque).optional(),
+    /** Refused. */
+    restartPolicy: z.unknown().optional(),
+    /** Refused. */
+    restartPolicyRules: z.unknown().optional(),
+    /** Refused. */
+    volumeMounts: z.unknown().optional(),
+    /** Refused. */
+    volumeDevices: z.unknown().optional(),
+    /** Refused. */
+    livenessProbe: z.unknown().optional(),
+    /** Refused. */
+    startupProbe: z.unknown().optional(),
+    /** Inert. */
+    readinessProbe: Opaque.optional(),
+    /** Refused. */
+    lifecycle: z.unknown().optional(),
+    /** Inert. */
+    terminationMessagePath: z.string().default('/dev/termination-log'),
+    /** Inert. */
+    terminationMessagePolicy: z.enum(['File', 'FallbackToLogsOnError']).default('File'),
+    /** Inert. Default for an image: Always for the tag `latest` or none, else IfNotPresent. */
+    imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
+    /** See {@link ContainerSecurityContext}. */
+    securityContext: ContainerSecurityContext.optional(),
+    /** Inert. */
+    stdin: z.boolean().optional(),
+    /** Inert. */
+    stdinOnce: z.boolean().optional(),
+    /** Refused when true. */
+    tty: z.boolean().optional(),
+  })
+  .transform((container) => {
+    const { image, imagePullPolicy, resources } = container;
+    const filled = { ...container, resources: withRequests(resources ?? {}) };
+    if (image !== undefined && image !== '') {
+      filled.imagePullPolicy = imagePullPolicy ?? defaultPullPolicy(image);
+    }
+    return filled;
+  });
+/** A program, or a handler. */
+export type Container = z.output<typeof Container>;
+
+function withRequests(resources: ResourceRequirements): ResourceRequirements {
+  const { limits, requests } = resources;
+  if (limits === undefined) return resources;
+  return { ...resources, requests: { ...limits, ...requests } };
+}
+
+function defaultPullPolicy(image: string): 'Always' | 'IfNotPresent' {
+  if (image.includes('@')) return 'IfNotPresent';
+  // A colon before the last slash belongs to the registry's port.
+  const [, tag = 'latest'] = image.slice(image.lastIndexOf('/') + 1).split(':');
+  return tag === 'latest' ? 'Always' : 'IfNotPresent';
+}
+
+/** Terms of an affinity: required ones are refused, preferred ones inert. */
+const AffinityTerms = z.strictObject({
+  /** Refused. */
+  requiredDuringSchedulingIgnoredDuringExecution: z.unknown().optional(),
+  /** Inert. */
+  preferredDuringSchedulingIgnoredDuringExecution: z.array(Opaque).optional(),
+});
+
+/** Of a pod. What restricts is inert, what grants or names a user is refused. */
+export const PodSecurityContext = z.strictObject({
+  /** Refused. */
+  runAsUser: z.int().optional(),
+  /** Refused. */
+  runAsGroup: z.int().optional(),
+  /** Refused. */
+  supplementalGroups: z.array(z.int()).optional(),
+  /** Refused. */
+  fsGroup: z.int().optional(),
+  /** Refused. */
+  sysctls: z.array(Opaque).optional(),
+  /** Inert. */
+  runAsNonRoot: z.boolean().optional(),
+  /** Inert. */
+  supplementalGroupsPolicy: z.string().optional(),
+  /** Inert. */
+  fsGroupChangePolicy: z.string().optional(),
+  /** Inert. */
+  seLinuxOptions: Opaque.optional(),
+  /** Inert. */
+  seLinuxChangePolicy: z.string().optional(),
+  /** Inert. */
+  seccompProfile: Opaque.optional(),
+  /** Inert. */
+  appArmorProfile: Opaque.optional(),
+  /** Inert. */
+  windowsOptions: Opaque.optional(),
+});
+
+/** What a pod runs and how. Which fields are honoured, inert or refused: `fields.ts`. */
+export const PodSpec = z.strictObject({
+  /** Exactly one in this version. */
+  containers: z.array(Container),
+  /** What happens when a container fails: a new pod (Never), or a restart in the pod (OnFailure). */
+  restartPolicy: z.enum(['OnFailure', 'Never'], {
+    // The default of pods, which makes no sense for Jobs: Kubernetes asks for a choice.
+    error: ({ input }) => (input === 'Always' ? COUNTS_AS_MISSING : undefined),
+  }),
+  /** From SIGTERM to SIGKILL, in seconds. Negative counts as 1. See {@link gracePeriodMs}. */
+  terminationGracePeriodSeconds: z.int().default(30),
+  /** `process` (default) or `handler`. See {@link runtimeOf}. */
+  runtimeClassName: z.string().optional(),
+  /** Only `drover.dev/pool`. See {@link poolOf}. */
+  nodeSelector: z.record(z.string(), z.string()).optional(),
+  /** Hostname of the pod, a DNS label; an Indexed Job sets its own. */
+  hostname: z.string().optional(),
+  /** Refused. 1..2147483647 seconds. */
+  activeDeadlineSeconds: z.int().optional(),
+  /** Refused. */
+  initContainers: z.unknown().optional(),
+  /** Refused. */
+  ephemeralContainers: z.unknown().optional(),
+  /** Refused. */
+  volumes: z.unknown().optional(),
+  /** Refused. */
+  nodeName: z.string().optional(),
+  /** Refused. */
+  priorityClassName: z.string().optional(),
+  /** Refused. */
+  priority: z.int32().optional(),
+  /** Inert. */
+  preemptionPolicy: z.string().optional(),
+  /** Refused. */
+  schedulingGates: z.unknown().optional(),
+  /** Refused. */
+  resourceClaims: z.unknown().optional(),
+  /** Refused. */
+  workloadRef: z.unknown().optional(),
+  /** Preferences are inert, requirements refused. */
+  affinity: z
+    .strictObject({
+      /** By the labels of nodes. */
+      nodeAffinity: AffinityTerms.optional(),
+      /** Near other pods. */
+      podAffinity: AffinityTerms.optional(),
+      /** Away from other pods. */
+      podAntiAffinity: AffinityTerms.optional(),
+    })
+    .optional(),
+  /** Inert. */
+  tolerations: z.array(Opaque).optional(),
+  /** Inert. */
+  topologySpreadConstraints: z.array(Opaque).optional(),
+  /** Inert. */
+  schedulerName: z.string().default('default-scheduler'),
+  /** Inert. */
+  dnsPolicy: z
+    .enum(['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'])
+    .default('ClusterFirst'),
+  /** Refused. */
+  dnsConfig: z.unknown().optional(),
+  /** Refused. */
+  hostAliases: z.unknown().optional(),
+  /** Refused. */
+  subdomain: z.string().optional(),
+  /** Refused when true. */
+  setHostnameAsFQDN: z.boolean().optional(),
+  /** Refused. */
+  hostnameOverride: z.string().optional(),
+  /** Inert. */
+  hostNetwork: z.boolean().optional(),
+  /** Inert. */
+  hostPID: z.boolean().optional(),
+  /** Inert. */
+  hostIPC: z.boolean().optional(),
+  /** Inert. */
+  hostUsers: z.boolean().optional(),
+  /** Inert. */
+  shareProcessNamespace: z.boolean().optional(),
+  /** Inert. */
+  serviceAccountName: z.string().optional(),
+  /** Inert. */
+  serviceAccount: z.string().optional(),
+  /** Inert. */
+  automountServiceAccountToken: z.boolean().optional(),
+  /** Inert. */
+  imagePullSecrets: z.array(Opaque).optional(),
+  /** Inert. */
+  enableServiceLinks: z.boolean().optional(),
+  /** Inert. */
+  readinessGates: z.array(Opaque).optional(),
+  /** Inert. */
+  overhead: z.record(z.string(), ResourceQuantity).optional(),
+  /** Inert. */
+  resources: ResourceRequirements.optional(),
+  /** Only Linux. */
+  os: z
+    .strictObject({
+      /** `linux`. */
+      name: z.string(),
+    })
+    .optional(),
+  /** See {@link PodSecurityContext}. */
+  securityContext: PodSecurityContext.default({}),
+});
+/** What a pod runs and how. */
+export type PodSpec = z.output<typeof PodSpec>;
+
+/** What each pod of a Job looks like. */
+export const PodTemplateSpec = z.strictObject({
+  /** Labels and annotations of each pod. */
+  metadata: z
+    .strictObject({
+      /** Labels; Drover adds those of the Job. */
+      labels: z.record(z.string(), z.string()).optional(),
+      /** Annotations. */
+      annotations: z.record(z.string(), z.string()).optional(),
+      /** Inert. */
+      name: z.string().optional(),
+      /** Inert. */
+      generateName: z.string().optional(),
+      /** Inert. */
+      namespace: z.string().optional(),
+      /** Inert. */
+      creationTimestamp: z.string().optional(),
+      /** Refused. */
+      finalizers: z.unknown().optional(),
+    })
+    .prefault({}),
+  /** What it runs. */
+  spec: PodSpec,
+});
+/** What each pod of a Job looks like. */
+export type PodTemplateSpec = z.output<typeof PodTemplateSpec>;

@@ -1,0 +1,257 @@
+/** The rules for a pod template that its types alone do not say. */
+
+import {
+  duplicate,
+  forbidden,
+  invalid,
+  invalidEach,
+  notSupported,
+  required,
+  type ValidationIssue,
+} from './issues.ts';
+import { labelsIssues } from './labels.ts';
+import { annotationsIssues } from './meta.ts';
+import {
+  dnsLabelProblems,
+  dnsSubdomainProblems,
+  envNameProblems,
+  handlerNameProblems,
+  labelValueProblems,
+  qualifiedNameProblems,
+} from './names.ts';
+import {
+  FIELD_PATHS,
+  type Container,
+  type EnvVar,
+  type ObjectFieldSelector,
+  type PodSpec,
+  type PodTemplateSpec,
+  type ResourceRequirements,
+} from './podTemplate.ts';
+import { compareQuantities, parseQuantity, type Quantity } from './quantity.ts';
+import { POOL_LABEL, RUNTIMES, runtimeOf, type Runtime } from './runtime.ts';
+import { notYet } from './supported.ts';
+
+const MAX_INT32 = 2 ** 31 - 1;
+
+/** Whether the value at a path is what the user gave, or a stand-in for something unsound. */
+export type IsSound = (path: string) => boolean;
+
+/** What is wrong with a template at `path`, `spec.template` for a Job's. */
+export function podTemplateIssues(
+  { metadata, spec }: PodTemplateSpec,
+  path: string,
+  isSound: IsSound,
+): ValidationIssue[] {
+  return [
+    // Kubernetes checks both as part of the template, not of its metadata.
+    ...labelsIssues(metadata.labels, `${path}.labels`),
+    ...annotationsIssues(metadata.annotations, `${path}.annotations`),
+    ...podSpecIssues(spec, `${path}.spec`, isSound),
+  ];
+}
+
+function podSpecIssues(spec: PodSpec, path: string, isSound: IsSound): ValidationIssue[] {
+  const issues: ValidationIssue[] = [];
+  if (spec.activeDeadlineSeconds !== undefined) {
+    const deadlinePath = `${path}.activeDeadlineSeconds`;
+    issues.push(...inRange(deadlinePath, spec.activeDeadlineSeconds, 1, MAX_INT32));
+  }
+  if (spec.hostname !== undefined && spec.hostname !== '') {
+    const problems = dnsLabelProblems(spec.hostname);
+    issues.push(...invalidEach(`${path}.hostname`, spec.hostname, problems));
+  }
+  if (spec.priorityClassName !== undefined && spec.priorityClassName !== '') {
+    const problems = dnsSubdomainProblems(spec.priorityClassName);
+    issues.push(...invalidEach(`${path}.priorityClassName`, spec.priorityClassName, problems));
+  }
+  issues.push(...nodeSelectorIssues(spec.nodeSelector ?? {}, `${path}.nodeSelector`));
+
+  const runtime = runtimeOf(spec);
+  const isRuntimeSound = isSound(`${path}.runtimeClassName`);
+  if (runtime === null) {
+    issues.push(...runtimeIssues(spec.runtimeClassName ?? '', `${path}.runtimeClassName`));
+  }
+  issues.push(
+    ...containersIssues(spec.containers, `${path}.containers`, isRuntimeSound ? runtime : null),
+  );
+  return issues;
+}
+
+function runtimeIssues(name: string, path: string): ValidationIssue[] {
+  if (name === 'docker') return [forbidden(path, notYet('containers on a Docker engine'))];
+  const problems = dnsSubdomainProblems(name);
+  if (problems.length > 0) return invalidEach(path, name, problems);
+  return [notSupported(path, name, RUNTIMES)];
+}
+
+function nodeSelectorIssues(
+  selector: Readonly<Record<string, string>>,
+  path: string,
+): ValidationIssue[] {
+  const issues: ValidationIssue[] = [];
+  for (const [key, value] of Object.entries(selector)) {
+    const here = `${path}[${key}]`;
+    const problems = [...qualifiedNameProblems(key), ...labelValueProblems(value)];
+    if (problems.length > 0) {
+      issues.push(...invalidEach(here, value, problems));
+    } else if (key !== POOL_LABEL) {
+      issues.push(forbidden(here, `workers have no labels to select by but ${POOL_LABEL}`));
+    } else {
+      // Queues are named after pools, so a pool is what can be part of a name.
+      issues.push(...invalidEach(here, value, dnsLabelProblems(value)));
+    }
+  }
+  return issues;
+}
+
+/** `runtime` is null when it is not known; then nothing that hangs on it is checked. */
+function containersIssues(
+  containers: readonly Container[],
+  path: string,
+  runtime: Runtime | null,
+): ValidationIssue[] {
+  const issues: ValidationIssue[] = [];
+  if (containers.length === 0) issues.push(required(path));
+  if (containers.length > 1) {
+    issues.push(forbidden(`${path}[1]`, notYet('more than one container in a pod')));
+  }
+  const names = new Set<string>();
+  for (const [at, container] of containers.entries()) {
+    const here = `${path}[${at}]`;
+    if (container.name === '') issues.push(required(`${here}.name`));
+    else issues.push(...invalidEach(`${here}.name`, container.name, dnsLabelProblems(container.name)));
+    if (container.name !== '' && names.has(container.name)) {
+      issues.push(duplicate(`${here}.name`, container.name));
+    }
+    names.add(container.name);
+    issues.push(...containerIssues(container, here, runtime));
+  }
+  return issues;
+}
+
+function containerIssues(
+  container: Container,
+  path: string,
+  runtime: Runtime | null,
+): ValidationIssue[] {
+  const { image = '', command = [], args = [], env = [], ports = [], resources } = container;
+  const issues: ValidationIssue[] = [];
+  if (image.trim() !== image) {
+    issues.push(invalid(`${path}.image`, image, 'must not have leading or trailing whitespace'));
+  } else if (runtime === 'handler') {
+    issues.push(...handlerImageIssues(image, `${path}.image`));
+  }
+  if (runtime === 'process') issues.push(...commandIssues(command, `${path}.command`));
+  for (const [field, texts] of Object.entries({ command, args })) {
+    for (const [at, text] of texts.entries()) {
+      issues.push(...nulIssues(`${path}.${field}[${at}]`, text));
+    }
+  }
+  issues.push(...nulIssues(`${path}.workingDir`, container.workingDir ?? ''));
+  for (const [at, variable] of env.entries()) {
+    issues.push(...envIssues(variable, `${path}.env[${at}]`));
+  }
+  for (const [at, port] of ports.entries()) {
+    const here = `${path}.ports[${at}]`;
+    issues.push(...inRange(`${here}.containerPort`, port.containerPort, 1, 65535));
+    if (port.hostPort !== undefined) {
+      issues.push(...inRange(`${here}.hostPort`, port.hostPort, 0, 65535));
+    }
+  }
+  issues.push(...resourcesIssues(resources, `${path}.resources`));
+  return issues;
+}
+
+function handlerImageIssues(image: string, path: string): ValidationIssue[] {
+  if (image === '') return [required(path, 'the name under which the handler is registered')];
+  return invalidEach(path, image, handlerNameProblems(image));
+}
+
+function commandIssues(command: readonly string[], path: string): ValidationIssue[] {
+  if (command.length === 0) {
+    const why = "the process runtime can't know the entrypoint of an image";
+    return [required(path, `${why}: give the program and its arguments`)];
+  }
+  return command[0] === '' ? [invalid(`${path}[0]`, '', 'must name a program')] : [];
+}
+
+/** The operating system ends an argument at a NUL; what is behind it would be lost in silence. */
+function nulIssues(path: string, text: string): ValidationIssue[] {
+  return text.includes('\0') ? [invalid(path, text, 'must not contain NUL characters')] : [];
+}
+
+function envIssues({ name, value = '', valueFrom }: EnvVar, path: string): ValidationIssue[] {
+  const issues: ValidationIssue[] =
+    name === ''
+      ? [required(`${path}.name`)]
+      : invalidEach(`${path}.name`, name, envNameProblems(name));
+  issues.push(...nulIssues(`${path}.value`, value));
+  if (valueFrom === undefined) return issues;
+
+  const sourcePath = `${path}.valueFrom`;
+  const sources = Object.values(valueFrom).filter((source) => source !== undefined);
+  if (sources.length === 0) {
+    issues.push(invalid(sourcePath, undefined, 'must specify one of: `fieldRef`'));
+  } else if (value !== '') {
+    const detail = 'may not be specified when `value` is not empty';
+    issues.push(invalid(sourcePath, undefined, detail));
+  } else if (sources.length > 1) {
+    const detail = 'may not have more than one field specified at a time';
+    issues.push(invalid(sourcePath, undefined, detail));
+  }
+  if (valueFrom.fieldRef !== undefined) {
+    issues.push(...fieldRefIssues(valueFrom.fieldRef, `${sourcePath}.fieldRef`));
+  }
+  return issues;
+}
+
+function fieldRefIssues(
+  { apiVersion, fieldPath }: ObjectFieldSelector,
+  path: string,
+): ValidationIssue[] {
+  const issues = apiVersion === 'v1' ? [] : [notSupported(`${path}.apiVersion`, apiVersion, ['v1'])];
+  const here = `${path}.fieldPath`;
+  if (fieldPath === '') return [...issues, required(here)];
+
+  const key = /^metadata\.(labels|annotations)\['(.*)'\]$/.exec(fieldPath);
+  if (key !== null) {
+    const [, field, name = ''] = key;
+    // Annotation keys may be in capitals, as in annotations themselves.
+    const problems = qualifiedNameProblems(field === 'annotations' ? name.toLowerCase() : name);
+    return [...issues, ...invalidEach(here, fieldPath, problems)];
+  }
+  if (FIELD_PATHS.some((known) => known === fieldPath)) return issues;
+  const supported = [...FIELD_PATHS, "metadata.labels['k']", "metadata.annotations['k']"];
+  return [...issues, notSupported(here, fieldPath, supported)];
+}
+
+function resourcesIssues(resources: ResourceRequirements, path: string): ValidationIssue[] {
+  const issues: ValidationIssue[] = [];
+  const { limits = {}, requests = {} } = resources;
+  for (const [kind, amounts] of Object.entries({ limits, requests })) {
+    for (const [name, amount] of Object.entries(amounts)) {
+      const here = `${path}.${kind}[${name}]`;
+      issues.push(...invalidEach(here, name, qualifiedNameProblems(name)));
+      if (quantity(amount).nano < 0n) {
+        issues.push(invalid(here, amount, 'must be greater than or equal to 0'));
+      }
+      const limit = kind === 'requests' ? limits[name] : undefined;
+      if (limit !== undefined && compareQuantities(quantity(amount), quantity(limit)) > 0) {
+        const detail = `must be less than or equal to ${name} limit of ${limit}`;
+        issues.push(invalid(`${path}.requests`, amount, detail));
+      }
+    }
+  }
+  return issues;
+}
+
+/** Amounts were parsed with the schema already; a stand-in for an unsound one is 0. */
+function quantity(text: string): Quantity {
+  return parseQuantity(text) ?? { nano: 0n, format: 'DecimalSI' };
+}
+
+function inRange(path: string, value: number, min: number, max: number): ValidationIssue[] {
+  if (value >= min && value <= max) return [];
+  return [invalid(path, value, `must be between ${min} and ${max}, inclusive`)];
+}

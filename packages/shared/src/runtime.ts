@@ -1,0 +1,50 @@
+/** What of a pod's spec decides which worker can run it, and how. */
+
+import { assert } from './assert.ts';
+import type { PodSpec } from './podTemplate.ts';
+
+/** How a pod's container is run. */
+export type Runtime = 'process' | 'handler';
+/** The runtimes of this version, the default first. */
+export const RUNTIMES: readonly Runtime[] = ['process', 'handler'];
+
+/** Key of nodeSelector that names a pool of workers. */
+export const POOL_LABEL = 'drover.dev/pool';
+/** The pool of workers, and of pods, that name none. */
+export const DEFAULT_POOL = 'default';
+
+/** setTimeout takes no more, and fires at once when given more. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** How a pod is run, or null when its runtimeClassName is not one that this version knows. */
+export function runtimeOf({ runtimeClassName }: Pick<PodSpec, 'runtimeClassName'>): Runtime | null {
+  const name = runtimeClassName ?? 'process';
+  return RUNTIMES.find((runtime) => runtime === name) ?? null;
+}
+
+/** The pool of workers that may run a pod. */
+export function poolOf({ nodeSelector }: Pick<PodSpec, 'nodeSelector'>): string {
+  return nodeSelector?.[POOL_LABEL] ?? DEFAULT_POOL;
+}
+
+/**
+ * What a worker must offer to run a pod of a valid spec: `<pool>/process`, or
+ * `<pool>/handler/<name>`.
+ */
+export function fittingKey(spec: PodSpec): string {
+  const runtime = runtimeOf(spec);
+  assert(runtime !== null, `runtimeClassName ${spec.runtimeClassName} passed the validation`);
+  if (runtime === 'process') return `${poolOf(spec)}/process`;
+  const handler = spec.containers[0]?.image;
+  assert(handler !== undefined && handler !== '', 'a handler pod without image passed the validation');
+  return `${poolOf(spec)}/handler/${handler}`;
+}
+
+/**
+ * From SIGTERM to SIGKILL. Negative values count as one second, as in Kubernetes; the longest is
+ * 24 days, which is what a timer can wait.
+ */
+export function gracePeriodMs(spec: Pick<PodSpec, 'terminationGracePeriodSeconds'>): number {
+  const seconds = spec.terminationGracePeriodSeconds;
+  return Math.min((seconds < 0 ? 1 : seconds) * 1000, MAX_TIMER_MS);
+}

@@ -1,0 +1,16 @@
+/** Writes a time as the API does: RFC 3339 in UTC, whole seconds, cut off. */
+export function formatTime(timeMs: number): string {
+  return `${new Date(timeMs).toISOString().slice(0, -'.000Z'.length)}Z`;
+}
+
+/** Writes a time with milliseconds, as timestamps of log lines and leases have it. */
+export function formatMicroTime(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}
+
+/** Reads an RFC 3339 time; null when there is none or it can't be read. ms since the epoch. */
+export function parseTime(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const timeMs = Date.parse(text);
+  return Number.isNaN(timeMs) ? null : timeMs;
+}
