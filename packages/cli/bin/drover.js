@@ -15,10 +15,11 @@ if (major > 22 || (major === 22 && minor >= 18)) {
 
 /** Some versions of Node call type stripping experimental; nobody who uses drover can act on it. */
 function dropTypeStrippingWarning() {
-  const { emitWarning } = process;
+  const emitWarning = process.emitWarning.bind(process);
   process.emitWarning = /** @type {typeof emitWarning} */ (
     (/** @type {any[]} */ ...args) => {
-      if (!String(args[0]).startsWith('Type Stripping')) Reflect.apply(emitWarning, process, args);
+      if (!String(args[0]).startsWith('Type Stripping'))
+        Reflect.apply(emitWarning, undefined, args);
     }
   );
 }

@@ -121,7 +121,7 @@ export class FaultProxy {
 /** Does things after a delay, always in the order they came, and not while it is shut. */
 class DelayLine {
   readonly #isOpen: () => boolean;
-  #queue: { readonly dueMs: number; readonly action: () => void }[] = [];
+  readonly #queue: { readonly dueMs: number; readonly action: () => void }[] = [];
   #timer: NodeJS.Timeout | null = null;
 
   constructor(isOpen: () => boolean) {

@@ -62,12 +62,15 @@ async function sharedRedis(url: string): Promise<TestRedis> {
 /** Fails at once when the server does not answer. */
 async function check(url: string): Promise<void> {
   const client = new Redis(url, { retryStrategy: () => null, connectTimeout: 5000 });
-  let failure: unknown;
-  client.on('error', (error) => (failure = error));
+  // Says more than what the command fails with, which is that the connection is closed.
+  const failures: string[] = [];
+  client.on('error', (error) => failures.push(error.message));
   try {
     await client.ping();
   } catch (error) {
-    throw new Error('the Redis at REDIS_URL does not answer', { cause: failure ?? error });
+    throw new Error(`the Redis at REDIS_URL does not answer: ${failures.join(', ')}`, {
+      cause: error,
+    });
   } finally {
     client.disconnect();
   }
