@@ -1,1 +1,1 @@
-export {};
+export { createController, type Controller, type ControllerOptions } from './controller.ts';

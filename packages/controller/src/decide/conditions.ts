@@ -1,9 +1,9 @@
-import type { JobCondition } from '@drover/shared';
+import { formatTime, type JobCondition, setCondition } from '@drover/shared';
 import type { Observed } from './types.ts';
 
 /** What a condition says, without its times. */
 export interface ConditionText {
-  readonly type: JobCondition['type'];
+  readonly type: 'Suspended' | 'SuccessCriteriaMet' | 'FailureTarget' | 'Complete' | 'Failed';
   readonly status: 'True' | 'False';
   readonly reason: string;
   readonly message: string;
@@ -72,24 +72,12 @@ export function terminalOf(interim: Interim): ConditionText {
   return { ...interim, type };
 }
 
-/**
- * Sets a condition. One that says the same already is kept with its times; one of the type that
- * says something else is replaced in its place; a new one goes to the end.
- */
+/** Sets a condition that holds from now on; one that says the same already keeps its times. */
 export function withCondition(
   conditions: readonly JobCondition[],
   text: ConditionText,
   nowMs: number,
 ): readonly JobCondition[] {
-  const position = conditions.findIndex((condition) => condition.type === text.type);
-  const present = conditions[position];
-  if (present?.status === text.status && present.reason === text.reason) return conditions;
   const time = formatTime(nowMs);
-  const condition = { ...text, lastProbeTime: time, lastTransitionTime: time };
-  return present ? conditions.with(position, condition) : [...conditions, condition];
-}
-
-/** A time as Kubernetes writes it: RFC 3339 in UTC, whole seconds. */
-export function formatTime(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z');
+  return setCondition(conditions, { ...text, lastProbeTime: time, lastTransitionTime: time });
 }

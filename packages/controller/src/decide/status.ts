@@ -1,5 +1,4 @@
-import { forEachInterval, formatIndexIntervals, type JobStatus } from '@drover/shared';
-import { formatTime } from './conditions.ts';
+import { countIndexes, formatIndexIntervals, formatTime, type JobStatus } from '@drover/shared';
 import type { DecideSpec, Figures, Standing } from './types.ts';
 
 /** The done bits of an Indexed Job as text and number. */
@@ -17,11 +16,10 @@ export interface DoneIndexes {
  *   than `completions` bits; bits beyond them are left out.
  */
 export function renderDone(bitmap: Uint8Array, completions: number): DoneIndexes {
-  let count = 0;
-  forEachInterval(bitmap, completions, (first, last) => {
-    count += last - first + 1;
-  });
-  return { text: formatIndexIntervals(bitmap, completions), count };
+  return {
+    text: formatIndexIntervals(bitmap, completions),
+    count: countIndexes(bitmap, completions),
+  };
 }
 
 /**

@@ -1,0 +1,190 @@
+import { ConnectionError } from '@drover/shared';
+import { type InstallationSettings, type Shard, Store, type Subscriber } from '@drover/store';
+import { Redis, type RedisOptions } from 'ioredis';
+import { type Logger, pino } from 'pino';
+import { DEFAULT_BACKOFF } from './decide/backoff.ts';
+import { DueLoop } from './dueLoop.ts';
+import { JobReconciler } from './reconcile.ts';
+import { reconcileSession } from './sessions.ts';
+import { SlotOffers } from './slotOffers.ts';
+
+/** Options of {@link createController}. */
+export interface ControllerOptions {
+  /** Redis: a URL, options, or an instance, which is duplicated and stays the caller's. */
+  readonly connection: string | RedisOptions | Redis;
+  /** Prefix of all keys. Default `drover`. */
+  readonly prefix?: string;
+  /** Wait after the first failed pod, ms > 0. Default 10,000, doubling with each further one. */
+  readonly backoffBaseMs?: number;
+  /** Longest such wait, ms >= backoffBaseMs. Default 600,000. */
+  readonly backoffCapMs?: number;
+  /** Jobs and sessions in hand at once, >= 1. Default 32. */
+  readonly concurrency?: number;
+  /** Settings of a new installation; ignored where one exists. */
+  readonly settings?: Partial<InstallationSettings>;
+  /** Default: pino at level `info` to stdout. */
+  readonly logger?: Logger;
+  /** Tests only: the time that scripts use instead of Redis' own. */
+  readonly testClock?: () => number;
+}
+
+/** A controller; any number of them may serve one installation. */
+export interface Controller {
+  /**
+   * Serves until `close`.
+   *
+   * @throws UnsuitableRedisError, or the connection's error, when it can not begin.
+   */
+  run(): Promise<void>;
+  /** Stops taking work, finishes what is in hand, and lets `run` return. */
+  close(): Promise<void>;
+}
+
+/** A silent connection is broken: what was sent goes again over a new one. */
+const SOCKET_TIMEOUT_MS = 10_000;
+
+/** What most installations use from the first Job on. */
+const COMMON_QUEUES = ['default.process', 'default.handler'];
+
+/**
+ * Makes a controller: it drives Jobs to completion and ends the pods of lost workers.
+ *
+ * @throws RangeError for options out of range.
+ */
+export function createController(options: ControllerOptions): Controller {
+  const backoff = {
+    baseMs: options.backoffBaseMs ?? DEFAULT_BACKOFF.baseMs,
+    capMs: options.backoffCapMs ?? Math.max(DEFAULT_BACKOFF.capMs, options.backoffBaseMs ?? 0),
+  };
+  const concurrency = options.concurrency ?? 32;
+  if (!(backoff.baseMs > 0)) throw new RangeError('backoffBaseMs must be greater than 0');
+  if (!(backoff.capMs >= backoff.baseMs)) {
+    throw new RangeError('backoffCapMs must not be less than backoffBaseMs');
+  }
+  if (!Number.isInteger(concurrency) || concurrency < 1) {
+    throw new RangeError('concurrency must be an integer of at least 1');
+  }
+  const logger = options.logger ?? pino({ name: 'controller' });
+  return new RunningController({ ...options, backoff, concurrency, logger });
+}
+
+interface Resolved extends ControllerOptions {
+  readonly backoff: { readonly baseMs: number; readonly capMs: number };
+  readonly concurrency: number;
+  readonly logger: Logger;
+}
+
+class RunningController implements Controller {
+  readonly #options: Resolved;
+  readonly #closing = Promise.withResolvers<void>();
+  readonly #connections: Redis[] = [];
+  #loops: DueLoop[] = [];
+  #running: Promise<void> | null = null;
+
+  constructor(options: Resolved) {
+    this.#options = options;
+  }
+
+  run(): Promise<void> {
+    this.#running ??= this.#serve();
+    return this.#running;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.resolve();
+    // An error of `run` is told to its caller.
+    await this.#running?.catch(() => {});
+  }
+
+  async #serve(): Promise<void> {
+    const { logger } = this.#options;
+    let offers: SlotOffers | null = null;
+    let subscriber: Subscriber | null = null;
+    try {
+      const store = await this.#openStore();
+      offers = new SlotOffers(this.#connect('queues'), store.prefix, logger);
+      await Promise.all(COMMON_QUEUES.map((queue) => offers?.warmUp(queue)));
+      subscriber = store.openSubscriber();
+      for (const shard of store.shards) this.#loops.push(this.#makeLoop(store, shard, offers, subscriber));
+      await Promise.all(this.#loops.map((loop) => loop.start()));
+      logger.info({ shards: store.shards.length, prefix: store.prefix }, 'controller runs');
+      await this.#closing.promise;
+    } finally {
+      await Promise.all(this.#loops.map((loop) => loop.close()));
+      subscriber?.close();
+      await offers?.close().catch((error: unknown) => {
+        logger.debug({ err: error }, 'queues did not close');
+      });
+      for (const connection of this.#connections) connection.disconnect();
+    }
+    logger.info('controller stopped');
+  }
+
+  #makeLoop(store: Store, shard: Shard, offers: SlotOffers, subscriber: Subscriber): DueLoop {
+    const { backoff, concurrency } = this.#options;
+    const logger = this.#options.logger.child({ shard: shard.index });
+    const { resyncMs } = store.settings;
+    const jobs = new JobReconciler({ shard, offers, backoff, resyncMs });
+    return new DueLoop({
+      shard,
+      subscriber,
+      concurrency,
+      logger,
+      handle: (member) => {
+        const [kind, id = ''] = splitMember(member);
+        return kind === 'session' ? reconcileSession(shard, id, logger) : jobs.reconcile(id);
+      },
+    });
+  }
+
+  async #openStore(): Promise<Store> {
+    const { prefix, settings, testClock } = this.#options;
+    const redis = this.#connect('store');
+    await redis.connect().catch((cause: unknown) => {
+      throw new ConnectionError('the controller can not reach Redis', { cause });
+    });
+    return await Store.open({
+      redis,
+      ...(prefix !== undefined && { prefix }),
+      ...(settings !== undefined && { settings }),
+      ...(testClock !== undefined && { testClock }),
+    });
+  }
+
+  #connect(what: string): Redis {
+    const redis = openConnection(this.#options.connection);
+    const { logger } = this.#options;
+    let isDown = false;
+    redis.on('error', (error) => {
+      // One line per outage, not one per attempt.
+      if (!isDown) logger.warn({ err: error, connection: what }, 'Redis is not reachable');
+      isDown = true;
+    });
+    redis.on('ready', () => {
+      if (isDown) logger.info({ connection: what }, 'Redis is reachable again');
+      isDown = false;
+    });
+    this.#connections.push(redis);
+    return redis;
+  }
+}
+
+/** A connection of the controller's own; connects with its first command. */
+function openConnection(connection: ControllerOptions['connection']): Redis {
+  const ours = {
+    lazyConnect: true,
+    // Commands wait for the connection to come back: every script may run late, and twice.
+    maxRetriesPerRequest: null,
+    socketTimeout: SOCKET_TIMEOUT_MS,
+    keepAlive: SOCKET_TIMEOUT_MS,
+  };
+  if (connection instanceof Redis) return connection.duplicate(ours);
+  if (typeof connection === 'string') return new Redis(connection, ours);
+  const { replyMapping: _scriptsReadRawReplies, ...options } = connection;
+  return new Redis({ ...options, ...ours });
+}
+
+function splitMember(member: string): [kind: string, id: string] {
+  const colon = member.indexOf(':');
+  return [member.slice(0, colon), member.slice(colon + 1)];
+}

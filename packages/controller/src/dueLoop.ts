@@ -1,0 +1,199 @@
+import { TerminalError } from '@drover/shared';
+import type { Shard, Subscriber, Taken } from '@drover/store';
+import type { Logger } from 'pino';
+
+/** How long a taking lasts: what a dead controller had taken is taken by another after this. */
+export const TAKE_MS = 5_000;
+
+/** A look without a wake-up, in case one was lost: the only work of an idle loop. */
+export const SAFETY_WAKE_MS = 10_000;
+
+/** Members taken per call. */
+const BATCH = 32;
+
+/** Pause after an error of Redis: doubles from the first to the second. */
+const ERROR_PAUSE_MS = { base: 100, cap: 5_000 };
+
+/** Pause before a member that failed is tried again: doubles from the first to the second. */
+const RETRY_MS = { base: 1_000, cap: 60_000 };
+
+/** Options of a {@link DueLoop}. */
+export interface DueLoopOptions {
+  readonly shard: Pick<Shard, 'take' | 'done' | 'keys'>;
+  readonly subscriber: Pick<Subscriber, 'subscribe' | 'onReady'>;
+  /** Looks at a member; answers when to look again, ms by the shard's clock, null = on a trigger. */
+  readonly handle: (member: string) => Promise<number | null>;
+  /** Members in hand at once at most, >= 1. */
+  readonly concurrency: number;
+  readonly logger: Logger;
+}
+
+/**
+ * Takes what is due in a shard and hands it to `handle`, woken by pub/sub and by one timer.
+ *
+ *     idle --wake or timer--> taking --members--> handling --done--> idle
+ *
+ * Several loops may serve one shard: each member is taken by one of them at a time, and by another
+ * if that one dies. An idle loop sends one command per {@link SAFETY_WAKE_MS}.
+ */
+export class DueLoop {
+  readonly #options: DueLoopOptions;
+  readonly #inHand = new Set<Promise<void>>();
+  /** Failures in a row of members that failed last time. */
+  readonly #failures = new Map<string, number>();
+  #state: 'new' | 'running' | 'closed' = 'new';
+  #isTaking = false;
+  /** Woken while it could not take: take again as soon as that is possible. */
+  #isWoken = false;
+  #timer: NodeJS.Timeout | null = null;
+  /** When the timer fires, ms by `performance.now()`. */
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  /** The shard's clock minus `performance.now()`, as of the last taking. */
+  #clockOffsetMs: number | null = null;
+  #errorPauseMs = 0;
+  #unsubscribe: (() => void) | null = null;
+
+  constructor(options: DueLoopOptions) {
+    this.#options = options;
+  }
+
+  /** Starts taking. Resolves when wake-ups arrive. */
+  async start(): Promise<void> {
+    const { shard, subscriber } = this.#options;
+    this.#state = 'running';
+    subscriber.onReady(() => this.wake());
+    this.#unsubscribe = await subscriber.subscribe(shard.keys.wakeChannel, (message) =>
+      this.#onMessage(Number(message)),
+    );
+    this.wake();
+  }
+
+  /** Takes what is due, now or as soon as there is room. */
+  wake(): void {
+    if (this.#state !== 'running') return;
+    if (this.#isTaking || this.#room() <= 0) {
+      this.#isWoken = true;
+      return;
+    }
+    void this.#take();
+  }
+
+  /** Stops taking and waits for what is in hand. What was not begun is taken by others. */
+  async close(): Promise<void> {
+    this.#state = 'closed';
+    this.#unsubscribe?.();
+    this.#setTimer(null);
+    await Promise.allSettled([...this.#inHand]);
+  }
+
+  /** Members in hand. */
+  get inHandCount(): number {
+    return this.#inHand.size;
+  }
+
+  #room(): number {
+    return this.#options.concurrency - this.#inHand.size;
+  }
+
+  #onMessage(atMs: number): void {
+    if (this.#clockOffsetMs === null || Number.isNaN(atMs)) {
+      this.wake();
+      return;
+    }
+    this.#wakeAt(atMs);
+  }
+
+  /** @param atMs - By the shard's clock. */
+  #wakeAt(atMs: number): void {
+    const waitMs = atMs - (performance.now() + (this.#clockOffsetMs ?? 0));
+    if (waitMs <= 0) this.wake();
+    else if (performance.now() + waitMs < this.#timerAtMs) this.#setTimer(waitMs);
+  }
+
+  #setTimer(waitMs: number | null): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    if (waitMs === null || this.#state !== 'running') return;
+    const boundedMs = Math.min(Math.max(1, Math.ceil(waitMs)), SAFETY_WAKE_MS);
+    this.#timerAtMs = performance.now() + boundedMs;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#timerAtMs = Number.POSITIVE_INFINITY;
+      this.wake();
+    }, boundedMs);
+  }
+
+  async #take(): Promise<void> {
+    const { shard, logger } = this.#options;
+    this.#isTaking = true;
+    this.#isWoken = false;
+    try {
+      const { nowMs, nextAtMs, taken } = await shard.take(Math.min(BATCH, this.#room()), TAKE_MS);
+      this.#errorPauseMs = 0;
+      this.#clockOffsetMs = nowMs - performance.now();
+      for (const one of taken) this.#begin(one);
+      if (nextAtMs !== null && nextAtMs <= nowMs) this.#isWoken = true;
+      this.#setTimer(nextAtMs === null ? SAFETY_WAKE_MS : nextAtMs - nowMs);
+    } catch (error) {
+      this.#errorPauseMs = grow(this.#errorPauseMs, ERROR_PAUSE_MS);
+      if (this.#state === 'running') {
+        logger.warn({ err: error, pauseMs: this.#errorPauseMs }, 'could not ask what is due');
+      }
+      this.#setTimer(this.#errorPauseMs);
+      this.#isWoken = false;
+    } finally {
+      this.#isTaking = false;
+    }
+    this.#takeIfWoken();
+  }
+
+  #takeIfWoken(): void {
+    if (this.#isWoken) this.wake();
+  }
+
+  #begin(taken: Taken): void {
+    const work = this.#handle(taken).finally(() => {
+      this.#inHand.delete(work);
+      this.#takeIfWoken();
+    });
+    this.#inHand.add(work);
+  }
+
+  async #handle(taken: Taken): Promise<void> {
+    const { shard, logger } = this.#options;
+    const nextAtMs = await this.#look(taken.member);
+    try {
+      await shard.done(taken, nextAtMs);
+      if (nextAtMs !== null) this.#wakeAt(nextAtMs);
+    } catch (error) {
+      // The taking ends by itself, and then somebody looks again.
+      logger.warn({ err: error, member: taken.member }, 'could not give a member back');
+    }
+  }
+
+  /** Never rejects: an error becomes a later look. */
+  async #look(member: string): Promise<number | null> {
+    const { handle, logger } = this.#options;
+    try {
+      const nextAtMs = await handle(member);
+      this.#failures.delete(member);
+      return nextAtMs;
+    } catch (error) {
+      if (error instanceof TerminalError) {
+        this.#failures.delete(member);
+        logger.error({ err: error, member }, 'gave up: no retry would help');
+        return null;
+      }
+      const failures = (this.#failures.get(member) ?? 0) + 1;
+      this.#failures.set(member, failures);
+      const retryMs = Math.min(RETRY_MS.cap, RETRY_MS.base * 2 ** (failures - 1));
+      logger.warn({ err: error, member, retryMs }, 'reconcile failed, will be tried again');
+      return performance.now() + (this.#clockOffsetMs ?? 0) + retryMs;
+    }
+  }
+}
+
+function grow(pauseMs: number, { base, cap }: { base: number; cap: number }): number {
+  return pauseMs === 0 ? base : Math.min(cap, pauseMs * 2);
+}

@@ -1,0 +1,76 @@
+import { parseTime, TerminalError, type JobStatus } from '@drover/shared';
+import type { ObservedJob, StoredJob } from '@drover/store';
+import type { DecideSpec, Observed } from './decide/types.ts';
+
+/** A stored spec as far as the controller reads it; what came from a user was validated then. */
+interface StoredSpec {
+  readonly parallelism?: number;
+  readonly completions?: number | null;
+  readonly completionMode?: string;
+  readonly backoffLimit?: number;
+  readonly activeDeadlineSeconds?: number | null;
+  readonly suspend?: boolean;
+  readonly template?: { readonly spec?: { readonly restartPolicy?: string } };
+}
+
+/**
+ * The part of a stored Job's spec that decisions depend on.
+ *
+ * @throws TerminalError when it can not be read: no retry would help.
+ */
+export function readSpec(job: StoredJob): DecideSpec {
+  const { spec } = readJson<{ spec?: StoredSpec }>(job, 'object', job.object);
+  if (spec === undefined) throw new TerminalError(`Job ${job.uid} is stored without a spec`);
+  return {
+    parallelism: readCount(job, 'parallelism', spec.parallelism ?? 1),
+    completions:
+      spec.completions === undefined || spec.completions === null
+        ? null
+        : readCount(job, 'completions', spec.completions),
+    indexed: spec.completionMode === 'Indexed',
+    backoffLimit: readCount(job, 'backoffLimit', spec.backoffLimit ?? 6),
+    activeDeadlineSeconds:
+      spec.activeDeadlineSeconds === undefined || spec.activeDeadlineSeconds === null
+        ? null
+        : readCount(job, 'activeDeadlineSeconds', spec.activeDeadlineSeconds),
+    suspended: spec.suspend ?? false,
+    restartsContainers: spec.template?.spec?.restartPolicy === 'OnFailure',
+  };
+}
+
+/** The status as last written; `{}` for a Job that no controller has seen. */
+export function readStatus(job: StoredJob): JobStatus {
+  return readJson<JobStatus>(job, 'status', job.status);
+}
+
+/** One look as `decide` takes it. */
+export function toObserved(look: ObservedJob, spec: DecideSpec, status: JobStatus): Observed {
+  return {
+    spec,
+    status: {
+      startTimeMs: parseTime(status.startTime),
+      conditions: status.conditions ?? [],
+    },
+    finished: look.job.finished,
+    deleted: look.job.deleted,
+    gate: look.gate,
+    counters: look.counters,
+    unjudged: look.unjudged,
+    pendingCount: look.pendingCount,
+    fittingLanes: look.fittingLanes,
+    jobsOnQueue: look.jobsOnQueue,
+  };
+}
+
+function readJson<T>(job: StoredJob, what: string, text: string): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch (cause) {
+    throw new TerminalError(`the stored ${what} of Job ${job.uid} is not JSON`, { cause });
+  }
+}
+
+function readCount(job: StoredJob, field: string, value: number): number {
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new TerminalError(`Job ${job.uid} is stored with ${field} ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,372 @@
+/**
+ * Observe, decide, apply for one Job. Every step may run twice and beside another controller's:
+ * the scripts compare the decision's version, and count again what they rely on.
+ */
+import type { JobStatus } from '@drover/shared';
+import type { DecisionGuard, ObservedJob, Shard, SlotRecord, StopInput } from '@drover/store';
+import { MAX_PODS_PER_CALL } from '@drover/store';
+import type { BackoffPolicy } from './decide/backoff.ts';
+import { decide } from './decide/decide.ts';
+import { composeStatus, renderDone, type DoneIndexes } from './decide/status.ts';
+import { stopOrder } from './decide/stopOrder.ts';
+import type { Decision, Figures, JudgePlan, Next, Standing } from './decide/types.ts';
+import { readSpec, readStatus, toObserved } from './jobPlan.ts';
+import { JobMemos, type JobMemo } from './jobMemo.ts';
+import { MAX_OFFERS_PER_CALL, type SlotOffers } from './slotOffers.ts';
+
+/** Looks in one go at most; a Job that needs more takes its turn behind the others. */
+const MAX_PASSES = 10;
+
+/** Counters are folded into the status no more often than this. */
+export const FOLD_EVERY_MS = 1_000;
+
+/** How much longer than one resync a queue stays marked, so that the mark does not flicker. */
+const CONTENDED_SLACK_MS = 5_000;
+
+/** How soon a Job that opened slots on a shared queue is looked at again: do its pods have to wait? */
+const CONTENTION_CHECK_MS = 100;
+
+/** What the reconciler needs of a shard. */
+export type ReconcileShard = Pick<
+  Shard,
+  | 'index'
+  | 'observeJob'
+  | 'judge'
+  | 'openSlots'
+  | 'stopPods'
+  | 'writeStatus'
+  | 'listSlots'
+  | 'allSlots'
+  | 'doneBitmap'
+  | 'awaitLanes'
+  | 'markContended'
+  | 'purgeJob'
+>;
+
+/** Options of a {@link JobReconciler}. */
+export interface ReconcilerOptions {
+  readonly shard: ReconcileShard;
+  readonly offers: Pick<SlotOffers, 'offer'>;
+  readonly backoff: BackoffPolicy;
+  /** How often an unfinished Job is looked at though nothing happened, ms. */
+  readonly resyncMs: number;
+}
+
+/** How one pass ended. */
+type PassEnd =
+  | { readonly type: 'settled'; readonly nextAtMs: number | null }
+  /** Something moved, or was made to move: look again at once. */
+  | { readonly type: 'again' };
+
+const AGAIN: PassEnd = { type: 'again' };
+
+type Suspend = Extract<Decision, { type: 'suspend' }>;
+type End = Extract<Decision, { type: 'end' }>;
+type Converge = Extract<Decision, { type: 'converge' }>;
+
+/** One look and what belongs to it. */
+interface Pass {
+  readonly look: ObservedJob;
+  readonly memo: JobMemo;
+  readonly status: JobStatus;
+  readonly indexed: boolean;
+  readonly completions: number;
+}
+
+/** What is to be shown. */
+interface Shown {
+  readonly figures: Figures;
+  readonly standing: Standing;
+  readonly finish: 'Complete' | 'Failed' | null;
+}
+
+/** The outcome of a status write. */
+type StatusEnd =
+  | { readonly type: 'written'; readonly decisionVersion: number }
+  /** Nothing new to say, or not yet: look again at `foldAtMs`. */
+  | { readonly type: 'unwritten'; readonly foldAtMs: number | null }
+  | { readonly type: 'refused' };
+
+/** Reconciles the Jobs of one shard. */
+export class JobReconciler {
+  readonly #shard: ReconcileShard;
+  readonly #offers: Pick<SlotOffers, 'offer'>;
+  readonly #backoff: BackoffPolicy;
+  readonly #resyncMs: number;
+  readonly #memos = new JobMemos();
+
+  constructor(options: ReconcilerOptions) {
+    this.#shard = options.shard;
+    this.#offers = options.offers;
+    this.#backoff = options.backoff;
+    this.#resyncMs = options.resyncMs;
+  }
+
+  /** Jobs that are remembered: the unfinished ones that were looked at. */
+  get rememberedCount(): number {
+    return this.#memos.size;
+  }
+
+  /**
+   * Brings a Job nearer to what its spec wants, as far as that goes now.
+   *
+   * @returns When to look again, ms by the shard's clock; null = when something changes.
+   * @throws TerminalError when the stored Job can not be read; other errors are worth a retry.
+   */
+  async reconcile(uid: string): Promise<number | null> {
+    let nowMs = 0;
+    for (let pass = 0; pass < MAX_PASSES; pass++) {
+      const memo = this.#memos.of(uid);
+      const pendingWanted = Math.min(1000, memo.offered.size + MAX_OFFERS_PER_CALL);
+      const look = await this.#shard.observeJob(uid, pendingWanted);
+      if (look === null) {
+        this.#memos.forget(uid);
+        return null;
+      }
+      nowMs = look.nowMs;
+      const end = await this.#apply(look, memo);
+      if (end.type === 'settled') {
+        if (end.nextAtMs === null) this.#memos.forget(uid);
+        return end.nextAtMs;
+      }
+    }
+    return nowMs;
+  }
+
+  async #apply(look: ObservedJob, memo: JobMemo): Promise<PassEnd> {
+    const { job } = look;
+    if (memo.spec === null || memo.generation !== job.generation) {
+      memo.spec = readSpec(job);
+      memo.generation = job.generation;
+    }
+    const { spec } = memo;
+    const status = readStatus(job);
+    const pass = { look, memo, status, indexed: spec.indexed, completions: spec.completions ?? 0 };
+    const decision = decide(toObserved(look, spec, status), look.nowMs, this.#backoff);
+    switch (decision.type) {
+      case 'rest':
+        return { type: 'settled', nextAtMs: null };
+      case 'clear':
+        await this.#stopAll(guardOf(look), 'uncounted');
+        return AGAIN;
+      case 'purge':
+        return await this.#purge(look);
+      case 'suspend':
+        return await this.#applySuspend(pass, decision);
+      case 'end':
+        return await this.#applyEnd(pass, decision);
+      case 'converge':
+        return await this.#applyConverge(pass, decision);
+    }
+  }
+
+  async #purge({ job, nowMs }: ObservedJob): Promise<PassEnd> {
+    let step = await this.#shard.purgeJob(job.uid);
+    while (step === 'more') step = await this.#shard.purgeJob(job.uid);
+    // The report of the last pod that ends makes the Job due; the resync is for its loss.
+    const nextAtMs = step === 'purged' ? null : nowMs + this.#resyncMs;
+    return { type: 'settled', nextAtMs };
+  }
+
+  async #applySuspend(pass: Pass, decision: Suspend): Promise<PassEnd> {
+    const guard = await this.#judge(guardOf(pass.look), decision.judge);
+    if (guard === null) return AGAIN;
+    if (decision.stopsPods) {
+      await this.#stopAll(guard, 'uncounted');
+      return AGAIN;
+    }
+    const written = await this.#show(pass, guard, { ...decision, finish: null });
+    return this.#settle(pass, written, decision.next);
+  }
+
+  async #applyEnd(pass: Pass, decision: End): Promise<PassEnd> {
+    const guard = await this.#judge(guardOf(pass.look), decision.judge);
+    if (guard === null) return AGAIN;
+    // The verdict is on record before anything is done because of it.
+    const written = await this.#show(pass, guard, decision);
+    if (written.type === 'refused') return AGAIN;
+    if (decision.stopsPodsAs !== null) {
+      const version = written.type === 'written' ? written.decisionVersion : guard.decisionVersion;
+      await this.#stopAll({ ...guard, decisionVersion: version }, decision.stopsPodsAs);
+      return AGAIN;
+    }
+    return this.#settle(pass, written, decision.next);
+  }
+
+  async #applyConverge(pass: Pass, decision: Converge): Promise<PassEnd> {
+    const { judge, pods } = decision;
+    const before = guardOf(pass.look);
+    // Sent together: judging raises the version by one, and is refused if it is not the present one.
+    const after = { ...before, decisionVersion: before.decisionVersion + (judge === null ? 0 : 1) };
+    const [guard, opened] = await Promise.all([
+      this.#judge(before, judge),
+      pods.type === 'open' ? this.#shard.openSlots(after, pods.count) : null,
+    ]);
+    if (guard === null) return AGAIN;
+    if (pods.type === 'stop') {
+      await this.#stopSome(guard, pods.count);
+      return AGAIN;
+    }
+    if (opened !== null && opened.type !== 'opened') return AGAIN;
+    const slots = opened?.slots ?? [];
+
+    const wakes = await this.#offer(pass, decision, slots);
+    const figures = { ...decision.figures, active: decision.figures.active + slots.length };
+    const shown = { figures, standing: decision.standing, finish: null };
+    const written = await this.#show(pass, guard, shown);
+    return this.#settle(pass, written, decision.next, wakes);
+  }
+
+  async #judge(guard: DecisionGuard, plan: JudgePlan | null): Promise<DecisionGuard | null> {
+    if (plan === null) return guard;
+    const reply = await this.#shard.judge({ ...guard, ...plan });
+    return reply.type === 'judged' ? { ...guard, decisionVersion: reply.decisionVersion } : null;
+  }
+
+  /** Answers when to look again because of it. */
+  async #offer(pass: Pass, decision: Converge, opened: readonly number[]): Promise<number[]> {
+    const { look, memo } = pass;
+    const { job, nowMs } = look;
+    const isResync = nowMs - memo.offeredAtMs >= this.#resyncMs;
+    const room = Math.max(0, decision.offerLimit - look.counters.running);
+    const onOffer = [...look.pendingSlots, ...opened].slice(0, room);
+    const missing = isResync ? onOffer : onOffer.filter((slot) => !memo.offered.has(slot));
+    const offering = missing.slice(0, MAX_OFFERS_PER_CALL);
+
+    const waiting = look.pendingCount + opened.length > room;
+    await Promise.all([
+      offering.length > 0
+        ? this.#offers.offer(job.queue, job.uid, this.#shard.index, offering)
+        : null,
+      // More lanes would help; whoever brings some makes the Job due.
+      waiting ? this.#shard.awaitLanes(job.uid, job.fittingKey, look.fittingLanes) : null,
+      decision.contended ? this.#markContended(pass) : null,
+    ]);
+
+    if (isResync) {
+      memo.offered = new Set(offering);
+      memo.offeredAtMs = nowMs;
+    } else {
+      if (look.pendingSlots.length === look.pendingCount) keepOnly(memo.offered, look.pendingSlots);
+      for (const slot of offering) memo.offered.add(slot);
+    }
+    const wakes: number[] = [];
+    if (offering.length < missing.length) wakes.push(nowMs);
+    if (opened.length > 0) {
+      // Nothing tells that the new pods run: one more look puts that into the status.
+      wakes.push(nowMs + (look.jobsOnQueue > 1 ? CONTENTION_CHECK_MS : FOLD_EVERY_MS));
+    }
+    return wakes;
+  }
+
+  async #markContended({ look, memo }: Pass): Promise<void> {
+    // Marked for longer than until the next resync: while pods wait it is renewed before it ends.
+    if (memo.contendedUntilMs - look.nowMs > this.#resyncMs / 2) return;
+    memo.contendedUntilMs = look.nowMs + this.#resyncMs + CONTENDED_SLACK_MS;
+    await this.#shard.markContended(look.job.queue, memo.contendedUntilMs);
+  }
+
+  async #stopAll(guard: DecisionGuard, countAs: StopInput['countAs']): Promise<void> {
+    let cursor = '0';
+    let present: DecisionGuard | null = guard;
+    do {
+      const page = await this.#shard.listSlots(guard.uid, cursor);
+      cursor = page.cursor;
+      const active = page.slots.filter((slot) => slot.phase !== 'Stopping');
+      present = await this.#stop(present, active, countAs);
+    } while (cursor !== '0' && present !== null);
+  }
+
+  async #stopSome(guard: DecisionGuard, count: number): Promise<void> {
+    const slots = await this.#shard.allSlots(guard.uid);
+    await this.#stop(guard, stopOrder(slots, count), 'uncounted');
+  }
+
+  /** Answers the guard for the next call, or null when something else moved the Job. */
+  async #stop(
+    guard: DecisionGuard,
+    pods: readonly SlotRecord[],
+    countAs: StopInput['countAs'],
+  ): Promise<DecisionGuard | null> {
+    let present = guard;
+    for (let from = 0; from < pods.length; from += MAX_PODS_PER_CALL) {
+      const some = pods.slice(from, from + MAX_PODS_PER_CALL);
+      const { uid } = guard;
+      const reply = await this.#shard.stopPods({ uid, guard: present, pods: some, countAs });
+      if (reply.type !== 'stopped') return null;
+      present = { ...present, decisionVersion: reply.decisionVersion };
+    }
+    return present;
+  }
+
+  /** Writes the status if it says something new: at once for a condition, else now and then. */
+  async #show(pass: Pass, guard: DecisionGuard, shown: Shown): Promise<StatusEnd> {
+    const { look, memo, status } = pass;
+    const { figures, standing, finish } = shown;
+    const conditionsAndStart = composeStatus({ indexed: false }, figures, standing, null);
+    const critical =
+      finish !== null ||
+      conditionsAndStart.startTime !== status.startTime ||
+      JSON.stringify(conditionsAndStart.conditions) !== JSON.stringify(status.conditions);
+
+    const foldAtMs = memo.statusAtMs + FOLD_EVERY_MS;
+    if (!critical && look.nowMs < foldAtMs) {
+      const isNew = JSON.stringify(figures) !== JSON.stringify(shownFigures(status));
+      return { type: 'unwritten', foldAtMs: isNew ? foldAtMs : null };
+    }
+    const done = await this.#readDone(pass, figures);
+    const text = JSON.stringify(composeStatus(pass, figures, standing, done));
+    if (finish === null && text === look.job.status) return { type: 'unwritten', foldAtMs: null };
+
+    const reply = await this.#shard.writeStatus({ ...guard, status: text, finish, critical });
+    if (reply.type !== 'written') return { type: 'refused' };
+    memo.statusAtMs = look.nowMs;
+    return reply;
+  }
+
+  async #readDone(pass: Pass, figures: Figures): Promise<DoneIndexes | null> {
+    if (!pass.indexed) return null;
+    const known = knownDone(pass);
+    if (known.count === figures.succeeded) return known;
+    return renderDone(await this.#shard.doneBitmap(pass.look.job.uid), pass.completions);
+  }
+
+  #settle(
+    { look }: Pass,
+    written: StatusEnd,
+    next: Next,
+    wakes: readonly number[] = [],
+  ): PassEnd {
+    if (written.type === 'refused') return AGAIN;
+    const times = [...wakes];
+    if (written.type === 'unwritten' && written.foldAtMs !== null) times.push(written.foldAtMs);
+    if (next.type === 'at') times.push(next.atMs);
+    if (next.type !== 'never') times.push(look.nowMs + this.#resyncMs);
+    return { type: 'settled', nextAtMs: times.length === 0 ? null : Math.min(...times) };
+  }
+}
+
+function guardOf({ job, decisionVersion }: ObservedJob): DecisionGuard {
+  return { uid: job.uid, generation: job.generation, decisionVersion };
+}
+
+/** The completed indexes as the written status has them. */
+function knownDone({ status }: Pass): DoneIndexes {
+  return { text: status.completedIndexes ?? '', count: status.succeeded ?? 0 };
+}
+
+/** The figures as the written status has them, in the order of `Figures`. */
+function shownFigures(status: JobStatus): Figures {
+  return {
+    active: status.active ?? 0,
+    ready: status.ready ?? 0,
+    terminating: status.terminating ?? 0,
+    succeeded: status.succeeded ?? 0,
+    failed: status.failed ?? 0,
+  };
+}
+
+function keepOnly(set: Set<number>, present: readonly number[]): void {
+  const wanted = new Set(present);
+  for (const one of set) if (!wanted.has(one)) set.delete(one);
+}

@@ -1,0 +1,55 @@
+import { slotQueueJob, slotQueueOptions } from '@drover/store';
+import { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+
+/** Slots offered in one call at most; one pipeline of BullMQ's. */
+export const MAX_OFFERS_PER_CALL = 500;
+
+/** Puts slots into the queues that workers take them from. */
+export class SlotOffers {
+  readonly #redis: Redis;
+  readonly #prefix: string;
+  readonly #logger: Logger;
+  readonly #queues = new Map<string, Queue>();
+
+  /** @param redis - A connection for BullMQ; stays the caller's. */
+  constructor(redis: Redis, prefix: string, logger: Logger) {
+    this.#redis = redis;
+    this.#prefix = prefix;
+    this.#logger = logger;
+  }
+
+  /** Gets a queue ready, so that the first Job does not wait for that. */
+  async warmUp(queue: string): Promise<void> {
+    await this.#queue(queue).waitUntilReady();
+  }
+
+  /** Offers slots of a Job. One that is in the queue already, in whatever state, stays as it is. */
+  async offer(queue: string, uid: string, shard: number, slots: readonly number[]): Promise<void> {
+    for (let from = 0; from < slots.length; from += MAX_OFFERS_PER_CALL) {
+      const some = slots.slice(from, from + MAX_OFFERS_PER_CALL);
+      await this.#queue(queue).addBulk(some.map((slot) => slotQueueJob(uid, shard, slot)));
+    }
+  }
+
+  /** Lets go of the queues; the connection stays open. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
+    this.#queues.clear();
+  }
+
+  #queue(name: string): Queue {
+    const known = this.#queues.get(name);
+    if (known !== undefined) return known;
+    const queue = new Queue(name, {
+      connection: this.#redis,
+      ...slotQueueOptions(this.#prefix, name),
+      // Nobody reads BullMQ's events, and they can not be switched off: keep few.
+      streams: { events: { maxLen: 100 } },
+    });
+    queue.on('error', (error: Error) => this.#logger.warn({ queue: name, err: error }, 'queue'));
+    this.#queues.set(name, queue);
+    return queue;
+  }
+}
