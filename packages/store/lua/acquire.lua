@@ -80,7 +80,7 @@ if hot.deadlineMs > 0 and now >= hot.deadlineMs then return { -1, text(now + 200
 local rv = nextResourceVersion(KEYS[1], now)
 node = tonumber(redis.call('HGET', KEYS[6], 'nodeNumber'))
 startMs = now
-redis.call('HSET', KEYS[10], slot, slotRecord(pod, index, previous, RUNNING, restarts, attemptsNow,
+redis.call('HSET', KEYS[10], slot, struct.pack(SLOT, pod, index, previous, RUNNING, restarts, attemptsNow,
   node, ARGV[7], createdMs, startMs, rv))
 redis.call('ZREM', KEYS[11], slot)
 redis.call('SADD', KEYS[7], uid .. ':' .. slot)

@@ -50,13 +50,13 @@ redis.call('ZADD', KEYS[5], 0, path)
 redis.call('HSET', KEYS[6], path, uid)
 redis.call('HSET', KEYS[7], 'namespace', namespace, 'name', name, 'object', ARGV[6], 'status', ARGV[7],
   'rv', string.format('%.0f', rv), 'generation', 1, 'finished', 0, 'deleted', 0, 'createdMs', now,
-  'queue', ARGV[9], 'fittingKey', ARGV[10], 'indexed', ARGV[11])
+  'queue', ARGV[9], 'fittingKey', ARGV[10])
 local hot = {}
 for _, field in ipairs(HOT_FIELDS) do
   hot[field] = 0
 end
 hot.generation, hot.decisionVersion, hot.hold, hot.nextSlot = 1, 1, 1, 1
-hot.completions = tonumber(ARGV[8])
+hot.completions, hot.indexed = tonumber(ARGV[8]), tonumber(ARGV[11])
 writeHot(KEYS[8], hot)
 tellJob(KEYS[9], rv, 'ADDED', uid, namespace, name)
 trigger(due, 'job:' .. uid, now, now)

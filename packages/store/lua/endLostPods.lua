@@ -17,7 +17,7 @@
   KEYS[11]  hash    <tag>:job:<uid>:losses
   KEYS[12]  stream  <tag>:watch
   KEYS[13]  string  <tag>:watchers:pods
-  KEYS[14+] hash    <tag>:job:<uid>:pods:<chunk>   one for each pod in ARGV
+  KEYS[14+] string  <tag>:job:<uid>:pods:<chunk>   one for each pod in ARGV
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  string
@@ -59,7 +59,7 @@ for i = 6, #ARGV, 2 do
           hot.terminating = hot.terminating - 1
         else
           local record = podRecord(index, node, startMs, now, 137, FLAG_FAILED + FLAG_LOG, REASON.NodeLost, rv)
-          redis.call('HSET', KEYS[14 + (i - 6) / 2], podNumber % 128, record)
+          writeRecords(KEYS[14 + (i - 6) / 2], podNumber, record)
           redis.call('HSET', KEYS[10], podNumber, record)
           if redis.call('HINCRBY', KEYS[11], index, 1) == 1 then hot.lossCount = hot.lossCount + 1 end
           hot.unjudged = hot.unjudged + 1

@@ -42,7 +42,7 @@ if count <= restarts then return 0 end
 
 local now = readClock(KEYS[1], ARGV[1])
 local rv = nextResourceVersion(KEYS[1], now)
-redis.call('HSET', KEYS[6], ARGV[4], slotRecord(pod, index, previous, phase, count, attempts, node,
+redis.call('HSET', KEYS[6], ARGV[4], struct.pack(SLOT, pod, index, previous, phase, count, attempts, node,
   holder, createdMs, startMs, rv))
 local hot = readHot(KEYS[5])
 hot.restarts = hot.restarts + count - restarts

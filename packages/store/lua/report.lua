@@ -15,7 +15,7 @@
   KEYS[8]   stream  <tag>:watch
   KEYS[9]   string  <tag>:watchers:pods
   then for each Job:
-  KEYS[+1]  hash    <tag>:job:<uid>:hot
+  KEYS[+1]  string  <tag>:job:<uid>:hot
   KEYS[+2]  hash    <tag>:job:<uid>:slots
   KEYS[+3]  string  <tag>:job:<uid>:done      bitmap
   KEYS[+4]  zset    <tag>:job:<uid>:retry
@@ -23,16 +23,17 @@
   KEYS[+6]  hash    <tag>:job:<uid>:losses
   KEYS[+7]  hash    <tag>:job:<uid>:overlay
   KEYS[+8]  zset    <tag>:job:<uid>:pending
-  KEYS[+9+] hash    <tag>:job:<uid>:pods:<chunk>   the chunks of the Job's entries
+  KEYS[+9+] string  <tag>:job:<uid>:pods:<chunk>   the chunks of the Job's entries, 1024 records each
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  string
   ARGV[3]  session      8 bytes
   then for each Job:
   ARGV[+1]  uid
-  ARGV[+2]  entries, packed: slot I4, podNumber I4, attemptsStarted I4, flags B (1 failed, 2 has log, 4 leave,
+  ARGV[+2]  queue, as in <tag>:contended
+  ARGV[+3]  entries, packed: slot I4, podNumber I4, attemptsStarted I4, flags B (1 failed, 2 has log, 4 leave,
             8 quantum over), exitCode B, reason B, overlay length I4, overlay; big-endian. No slot twice.
-  ARGV[+3]  number of chunks, then the number of each chunk
+  ARGV[+4]  number of chunks, then the number of each chunk
 
   Returns  one string, for each entry in order: answer B, podNumber I4, index I4, startMs I6
            answers: 1 NEXT, 2 RELEASED, 3 YIELD, 4 STALE, 5 ROLLED_BACK
@@ -48,231 +49,269 @@
 -- @include watch
 local NEXT, RELEASED, YIELD, STALE, ROLLED_BACK = 1, 2, 3, 4, 5
 local ANSWER = '>BI4I4I6'
-local pack, unpackStruct = struct.pack, struct.unpack
+local FAILED, HAS_LOG, LEAVE, QUANTUM_OVER = 1, 2, 4, 8
+local pack, unpackStruct, band = struct.pack, struct.unpack, bit.band
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local session = ARGV[3]
 local now = readClock(KEYS[1], ARGV[1])
 local rv
 
-local function readEntries(text)
-  local entries, slots, position = {}, {}, 1
-  while position <= #text do
-    local slot, pod, attempts, flags, exitCode, reason, overlayLength
-    slot, pod, attempts, flags, exitCode, reason, overlayLength, position =
+-- A batch is a table of arrays, not an array of tables: this is where the time goes.
+local function readBatch(text)
+  local slot, pod, attempts, flags, exitCode, reason, overlay = {}, {}, {}, {}, {}, {}, {}
+  local position, length, i = 1, #text, 0
+  local overlayLength
+  while position <= length do
+    i = i + 1
+    slot[i], pod[i], attempts[i], flags[i], exitCode[i], reason[i], overlayLength, position =
       unpackStruct('>I4I4I4BBBI4', text, position)
-    local entry = { slot = slot, pod = pod, attempts = attempts, flags = flags, exitCode = exitCode, reason = reason }
     if overlayLength > 0 then
-      entry.overlay = string.sub(text, position, position + overlayLength - 1)
+      overlay[i] = string.sub(text, position, position + overlayLength - 1)
       position = position + overlayLength
     end
-    entries[#entries + 1] = entry
-    slots[#slots + 1] = slot
   end
-  return entries, slots
+  return {
+    size = i, slot = slot, pod = pod, attempts = attempts, flags = flags, exitCode = exitCode,
+    reason = reason, overlay = overlay,
+    -- By the slots: what is to be applied (phase of the pod), and what the answer is.
+    phase = {}, index = {}, node = {}, startMs = {}, restarts = {}, rolledBack = {}, repeated = {},
+    answer = {}, nextPod = {}, nextIndex = {}, nextStart = {},
+  }
 end
 
-local function has(flags, flag)
-  return math.floor(flags / flag) % 2 == 1
+-- Redis lost newer claims of the slot; what it believes to run there is not known to run.
+local function rollBack(b, i, pod)
+  b.rolledBack[i] = true
+  b.pod[i], b.flags[i], b.exitCode[i], b.reason[i] = pod, FAILED + LEAVE, 137, REASON.RolledBack
+  b.overlay[i] = nil
 end
 
--- Reads what each entry's slot holds and says which entries are to be applied.
-local function classify(entries, slots, slotsKey)
-  local packed = redis.call('HMGET', slotsKey, unpack(slots))
-  for i, entry in ipairs(entries) do
-    entry.answer = STALE
-    if packed[i] then
-      local pod, index, previous, phase, restarts, attempts, node, holder, createdMs, startMs =
-        unpackStruct(SLOT, packed[i])
-      if holder == session and attempts == entry.attempts then
-        if pod == entry.pod and phase ~= PENDING then
-          entry.apply = true
-          entry.index, entry.phase, entry.restarts = index, phase, restarts
-          entry.node, entry.startMs = node, startMs
-        elseif previous == entry.pod and phase ~= STOPPING then
-          entry.answer = phase == RUNNING and NEXT or YIELD
-          entry.nextPod, entry.nextIndex, entry.nextStart = pod, index, startMs
-        elseif pod < entry.pod and phase ~= PENDING then
-          -- Redis lost newer claims of this slot; what it believes to run here is not known to run.
-          entry.apply, entry.rolledBack = true, true
-          entry.pod, entry.index, entry.phase, entry.restarts = pod, index, phase, restarts
-          entry.node, entry.startMs = node, startMs
-          entry.flags, entry.exitCode, entry.reason, entry.overlay = 5, 137, REASON.RolledBack, nil
+-- Reads what each entry's slot holds: phase[i] is set where the entry is to be applied.
+local function classify(b, slotsKey)
+  local held = redis.call('HMGET', slotsKey, unpack(b.slot))
+  local phases, answers, indexes, nodes, starts, restarted = b.phase, b.answer, b.index, b.node, b.startMs, b.restarts
+  for i = 1, b.size do
+    answers[i] = STALE
+    local packed = held[i]
+    if packed then
+      local pod, index, previous, phase, restarts, attempts, node, holder, _, startMs = unpackStruct(SLOT, packed)
+      if holder == session and attempts == b.attempts[i] then
+        local named = b.pod[i]
+        if phase ~= PENDING and pod <= named then
+          if pod < named then rollBack(b, i, pod) end
+          phases[i], indexes[i], nodes[i], starts[i], restarted[i] = phase, index, node, startMs, restarts
+        elseif previous == named and phase ~= STOPPING then
+          answers[i] = phase == RUNNING and NEXT or YIELD
+          b.nextPod[i], b.nextIndex[i], b.nextStart[i] = pod, index, startMs
         end
-        entry.createdMs = createdMs
       end
     end
   end
 end
 
 -- Sets the done bits of all successes at once and notes which were set before.
-local function markDone(hot, entries, doneKey)
-  if hot.completions < 0 then return end
-  local operations, marked = {}, {}
-  for _, entry in ipairs(entries) do
-    if entry.apply and entry.phase == RUNNING and not has(entry.flags, 1) then
-      local n = #operations
-      operations[n + 1], operations[n + 2], operations[n + 3], operations[n + 4] = 'SET', 'u1', entry.index, 1
-      marked[#marked + 1] = entry
+local function markDone(b, doneKey)
+  local operations, marked, n = {}, {}, 0
+  for i = 1, b.size do
+    if b.phase[i] == RUNNING and band(b.flags[i], FAILED) == 0 then
+      marked[#marked + 1] = i
+      operations[n + 1], operations[n + 2], operations[n + 3], operations[n + 4] = 'SET', 'u1', b.index[i], 1
+      n = n + 4
     end
   end
-  if #marked == 0 then return end
+  if n == 0 then return end
   local before = redis.call('BITFIELD', doneKey, unpack(operations))
-  for i, entry in ipairs(marked) do
-    entry.repeated = before[i] == 1
+  for position, i in ipairs(marked) do
+    if before[position] == 1 then b.repeated[i] = true end
   end
 end
 
-local function reportJob(keyBase, uid, text, chunkKeys)
-  local hotKey, slotsKey, retryKey = KEYS[keyBase + 1], KEYS[keyBase + 2], KEYS[keyBase + 4]
-  local entries, slots = readEntries(text)
-  local hot = readHot(hotKey)
-  local answers = {}
-  if not hot then
-    for i = 1, #entries do answers[i] = pack(ANSWER, STALE, 0, 0, 0) end
-    return table.concat(answers)
+-- All that one Job's part of the report writes, gathered so that each key is written once.
+local function newWrites()
+  return { run = {}, runFirst = 0, slots = {}, closed = {}, claims = {}, orders = {}, overlays = {} }
+end
+
+-- Pods mostly end in the order of their numbers: records that follow on each other go in one write.
+local function flushRun(writes, chunkKeys)
+  if #writes.run == 0 then return end
+  -- After a failover the pod is not the one that the caller named: its record is then not kept.
+  local chunk = chunkKeys[math.floor(writes.runFirst / PODS_PER_CHUNK)]
+  if chunk then writeRecords(chunk, writes.runFirst, table.concat(writes.run)) end
+  writes.run = {}
+end
+
+local function addRecord(writes, pod, record, chunkKeys)
+  local length = #writes.run
+  if length > 0 and (pod ~= writes.runFirst + length or pod % PODS_PER_CHUNK == 0) then
+    flushRun(writes, chunkKeys)
+    length = 0
   end
-  classify(entries, slots, slotsKey)
-  markDone(hot, entries, KEYS[keyBase + 3])
+  if length == 0 then writes.runFirst = pod end
+  writes.run[length + 1] = record
+end
 
-  local records, slotWrites, closed, claimsGone, ordersGone, overlays = {}, {}, {}, {}, {}, {}
-  local quantum, failedNow, stoppedNow, changed = nil, false, false, false
-  local succeededBefore = hot.succeeded
-  local firstPod, lastPod
+local function flush(keyBase, writes, chunkKeys)
+  flushRun(writes, chunkKeys)
+  if #writes.slots > 0 then redis.call('HSET', KEYS[keyBase + 2], unpack(writes.slots)) end
+  if #writes.closed > 0 then redis.call('HDEL', KEYS[keyBase + 2], unpack(writes.closed)) end
+  if #writes.claims > 0 then redis.call('SREM', KEYS[5], unpack(writes.claims)) end
+  if #writes.orders > 0 then redis.call('HDEL', KEYS[6], unpack(writes.orders)) end
+  if #writes.overlays > 0 then redis.call('HSET', KEYS[keyBase + 7], unpack(writes.overlays)) end
+end
 
-  local function close(entry)
-    entry.answer = RELEASED
-    closed[#closed + 1] = entry.slot
-    claimsGone[#claimsGone + 1] = uid .. ':' .. entry.slot
+local function close(b, i, uid, writes)
+  b.answer[i] = RELEASED
+  writes.closed[#writes.closed + 1] = b.slot[i]
+  writes.claims[#writes.claims + 1] = uid .. ':' .. b.slot[i]
+end
+
+-- Counts a pod that ended by itself and writes its record.
+local function finish(b, i, hot, keyBase, uid, writes, chunkKeys)
+  local pod, index, sent = b.pod[i], b.index[i], b.flags[i]
+  local failed = band(sent, FAILED) ~= 0
+  -- FAILED and HAS_LOG are the same bits in an entry and in a record.
+  local flags = FLAG_PRESENT + band(sent, FAILED + HAS_LOG)
+  local overlay = b.overlay[i]
+  if overlay then
+    flags = flags + FLAG_OVERLAY
+    writes.overlays[#writes.overlays + 1] = pod
+    writes.overlays[#writes.overlays + 1] = overlay
   end
-
-  local function contended()
-    if quantum == nil then
-      local untilMs = redis.call('HGET', KEYS[7], redis.call('HGET', hotKey, 'queue'))
-      quantum = untilMs and tonumber(untilMs) > now or false
-    end
-    return quantum
-  end
-
-  local function continue(entry)
-    if has(entry.flags, 4) or not mayStart(hot, now) then return close(entry) end
-    local index = takeIndex(hot, retryKey)
-    hot.podCount = hot.podCount + 1
-    hot.active = hot.active + 1
-    entry.nextPod, entry.nextIndex = hot.podCount, index
-    local phase, startMs = RUNNING, now
-    if has(entry.flags, 8) and contended() then
-      phase, startMs = PENDING, 0
-      entry.answer = YIELD
-      redis.call('ZADD', KEYS[keyBase + 8], hot.podCount, entry.slot)
-      claimsGone[#claimsGone + 1] = uid .. ':' .. entry.slot
-    else
-      entry.answer = NEXT
-      hot.running = hot.running + 1
-    end
-    entry.nextStart = startMs
-    local n = #slotWrites
-    slotWrites[n + 1] = entry.slot
-    slotWrites[n + 2] = pack(SLOT, hot.podCount, index, entry.pod, phase, 0, entry.attempts, entry.node,
-      session, now, startMs, rv)
-  end
-
-  local function finish(entry)
-    local failed = has(entry.flags, 1)
-    local flags = (failed and FLAG_FAILED or 0) + (has(entry.flags, 2) and FLAG_LOG or 0)
-    if entry.overlay then
-      flags = flags + FLAG_OVERLAY
-      overlays[#overlays + 1] = entry.pod
-      overlays[#overlays + 1] = entry.overlay
-    end
-    local record = podRecord(entry.index, entry.node, entry.startMs, now, entry.exitCode, flags, entry.reason, rv)
-    local chunk = chunkKeys[math.floor(entry.pod / 128)]
-    -- After a failover the pod is not the one that the caller named: its record is then not kept.
-    if chunk then
-      local list = records[chunk]
-      if not list then
-        list = {}
-        records[chunk] = list
-      end
-      list[#list + 1] = entry.pod % 128
-      list[#list + 1] = record
-    end
-    hot.active = hot.active - 1
-    hot.running = hot.running - 1
-    hot.restarts = hot.restarts - entry.restarts
-    if failed then
-      redis.call('HSET', KEYS[keyBase + 5], entry.pod, record)
-      hot.unjudged = hot.unjudged + 1
-      hot.decisionVersion = hot.decisionVersion + 1
-      failedNow = true
-      if entry.reason == REASON.Drained or entry.reason == REASON.RolledBack then
-        if redis.call('HINCRBY', KEYS[keyBase + 6], entry.index, 1) == 1 then hot.lossCount = hot.lossCount + 1 end
-      end
-      return close(entry)
-    end
-    if not entry.repeated then hot.succeeded = hot.succeeded + 1 end
+  local startMs = b.startMs[i]
+  local record = pack(POD, index, b.node[i], startMs, math.max(0, now - startMs), b.exitCode[i], flags, b.reason[i], rv)
+  addRecord(writes, pod, record, chunkKeys)
+  hot.active = hot.active - 1
+  hot.running = hot.running - 1
+  hot.restarts = hot.restarts - b.restarts[i]
+  if not failed then
+    if not b.repeated[i] then hot.succeeded = hot.succeeded + 1 end
     hot.lastSuccessMs = now
     if hot.lossCount > 0 then
-      hot.lossCount = hot.lossCount - redis.call('HDEL', KEYS[keyBase + 6], entry.index)
+      hot.lossCount = hot.lossCount - redis.call('HDEL', KEYS[keyBase + 6], index)
     end
+    return
   end
-
-  -- All ends first: a failure in the batch holds the gate for every slot of it.
-  for _, entry in ipairs(entries) do
-    if entry.apply then
-      changed = true
-      rv = rv or nextResourceVersion(KEYS[1], now)
-      firstPod = math.min(firstPod or entry.pod, entry.pod)
-      lastPod = math.max(lastPod or entry.pod, entry.pod)
-      if entry.phase == STOPPING then
-        hot.terminating = hot.terminating - 1
-        stoppedNow = true
-        ordersGone[#ordersGone + 1] = uid .. ':' .. entry.slot
-        close(entry)
-      else
-        finish(entry)
-      end
-    end
+  redis.call('HSET', KEYS[keyBase + 5], pod, record)
+  hot.unjudged = hot.unjudged + 1
+  hot.decisionVersion = hot.decisionVersion + 1
+  if b.reason[i] == REASON.Drained or b.reason[i] == REASON.RolledBack then
+    if redis.call('HINCRBY', KEYS[keyBase + 6], index, 1) == 1 then hot.lossCount = hot.lossCount + 1 end
   end
-  for i, entry in ipairs(entries) do
-    if entry.apply and entry.answer == STALE then continue(entry) end
-    if entry.rolledBack then entry.answer = ROLLED_BACK end
-    answers[i] = pack(ANSWER, entry.answer, entry.nextPod or 0, entry.nextIndex or 0, entry.nextStart or 0)
+  close(b, i, uid, writes)
+end
+
+-- Gives a slot its next pod, or closes it.
+local function continue(b, i, hot, cap, keyBase, uid, writes, contended)
+  if hot.active >= cap or band(b.flags[i], LEAVE) ~= 0 or not indexAvailable(hot) then
+    return close(b, i, uid, writes)
   end
-  if not changed then return table.concat(answers) end
+  local index = takeIndex(hot, KEYS[keyBase + 4])
+  local pod = hot.podCount + 1
+  local phase, startMs = RUNNING, now
+  if contended and band(b.flags[i], QUANTUM_OVER) ~= 0 then
+    phase, startMs = PENDING, 0
+    b.answer[i] = YIELD
+    redis.call('ZADD', KEYS[keyBase + 8], pod, b.slot[i])
+    writes.claims[#writes.claims + 1] = uid .. ':' .. b.slot[i]
+  else
+    b.answer[i] = NEXT
+    hot.running = hot.running + 1
+  end
+  hot.podCount = pod
+  hot.active = hot.active + 1
+  b.nextPod[i], b.nextIndex[i], b.nextStart[i] = pod, index, startMs
+  local n = #writes.slots
+  writes.slots[n + 1] = b.slot[i]
+  writes.slots[n + 2] =
+    pack(SLOT, pod, index, b.pod[i], phase, 0, b.attempts[i], b.node[i], session, now, startMs, rv)
+end
 
-  for chunk, list in pairs(records) do redis.call('HSET', chunk, unpack(list)) end
-  if #slotWrites > 0 then redis.call('HSET', slotsKey, unpack(slotWrites)) end
-  if #closed > 0 then redis.call('HDEL', slotsKey, unpack(closed)) end
-  if #claimsGone > 0 then redis.call('SREM', KEYS[5], unpack(claimsGone)) end
-  if #ordersGone > 0 then redis.call('HDEL', KEYS[6], unpack(ordersGone)) end
-  if #overlays > 0 then redis.call('HSET', KEYS[keyBase + 7], unpack(overlays)) end
-
-  local finishedNow = hot.succeeded > succeededBefore
-    and (hot.completions < 0 and succeededBefore == 0 or hot.completions >= 0 and hot.succeeded >= hot.completions)
-  -- A slot was closed: does the controller have to open or offer another one, or to end the Job?
-  local short = #closed > 0
-    and (hot.active == 0 or hot.active > hot.running or mayStart(hot, now))
-  if failedNow or finishedNow or short or stoppedNow and hot.terminating == 0 then
+-- Does the controller have to look, and when?
+local function triggerAfter(hot, uid, before, closedAny, stoppedAny)
+  local finished = hot.succeeded > before.succeeded
+    and (hot.completions < 0 and before.succeeded == 0 or hot.completions >= 0 and hot.succeeded >= hot.completions)
+  -- A slot was closed: is there another one to be opened or offered, or the Job to be ended?
+  local short = closedAny and (hot.active == 0 or hot.active > hot.running or mayStart(hot, now))
+  if hot.unjudged > before.unjudged or finished or short or stoppedAny and hot.terminating == 0 then
     trigger(due, 'job:' .. uid, now, now)
   elseif hot.foldAtMs <= now then
     hot.foldAtMs = now + 1000
     trigger(due, 'job:' .. uid, hot.foldAtMs, now)
   end
-  writeHot(hotKey, hot)
-  tellPods(KEYS[8], KEYS[9], rv, uid, firstPod, math.max(lastPod, hot.podCount))
+end
+
+local function isContended(b, jobsQueue)
+  for i = 1, b.size do
+    if band(b.flags[i], QUANTUM_OVER) ~= 0 then
+      local untilMs = redis.call('HGET', KEYS[7], jobsQueue)
+      return untilMs and tonumber(untilMs) > now
+    end
+  end
+  return false
+end
+
+local function answersOf(b)
+  local answers = {}
+  for i = 1, b.size do
+    answers[i] = pack(ANSWER, b.rolledBack[i] and ROLLED_BACK or b.answer[i], b.nextPod[i] or 0,
+      b.nextIndex[i] or 0, b.nextStart[i] or 0)
+  end
   return table.concat(answers)
+end
+
+local function reportJob(keyBase, uid, queue, text, chunkKeys)
+  local b = readBatch(text)
+  local hot = readHot(KEYS[keyBase + 1])
+  if hot then
+    classify(b, KEYS[keyBase + 2])
+  else
+    for i = 1, b.size do b.answer[i] = STALE end
+  end
+  if not next(b.phase) then return answersOf(b) end
+
+  rv = rv or nextResourceVersion(KEYS[1], now)
+  if hot.indexed == 1 then markDone(b, KEYS[keyBase + 3]) end
+  local before = { succeeded = hot.succeeded, unjudged = hot.unjudged }
+  local writes, stoppedAny = newWrites(), false
+  local firstPod, lastPod = math.huge, 0
+  -- All ends first: a failure in the batch holds the gate for every slot of it.
+  for i = 1, b.size do
+    local phase, pod = b.phase[i], b.pod[i]
+    if phase then
+      firstPod, lastPod = math.min(firstPod, pod), math.max(lastPod, pod)
+      if phase == STOPPING then
+        hot.terminating = hot.terminating - 1
+        stoppedAny = true
+        writes.orders[#writes.orders + 1] = uid .. ':' .. b.slot[i]
+        close(b, i, uid, writes)
+      else
+        finish(b, i, hot, keyBase, uid, writes, chunkKeys)
+      end
+    end
+  end
+  local contended = isContended(b, queue)
+  local cap = gateOpen(hot, now) and activeCap(hot) or 0
+  for i = 1, b.size do
+    if b.phase[i] and b.answer[i] == STALE then continue(b, i, hot, cap, keyBase, uid, writes, contended) end
+  end
+  flush(keyBase, writes, chunkKeys)
+  triggerAfter(hot, uid, before, #writes.closed > 0, stoppedAny)
+  writeHot(KEYS[keyBase + 1], hot)
+  tellPods(KEYS[8], KEYS[9], rv, uid, firstPod, math.max(lastPod, hot.podCount))
+  return answersOf(b)
 end
 
 local replies = {}
 local keyBase, argument = 9, 4
 while argument <= #ARGV do
-  local uid, text, chunkCount = ARGV[argument], ARGV[argument + 1], tonumber(ARGV[argument + 2])
+  local chunkCount = tonumber(ARGV[argument + 3])
   local chunkKeys = {}
   for i = 1, chunkCount do
-    chunkKeys[tonumber(ARGV[argument + 2 + i])] = KEYS[keyBase + 8 + i]
+    chunkKeys[tonumber(ARGV[argument + 3 + i])] = KEYS[keyBase + 8 + i]
   end
-  replies[#replies + 1] = reportJob(keyBase, uid, text, chunkKeys)
+  replies[#replies + 1] =
+    reportJob(keyBase, ARGV[argument], ARGV[argument + 1], ARGV[argument + 2], chunkKeys)
   keyBase = keyBase + 8 + chunkCount
-  argument = argument + 3 + chunkCount
+  argument = argument + 4 + chunkCount
 end
 return table.concat(replies)

@@ -79,7 +79,7 @@ for i = 8 + 2 * sessionCount, #ARGV, 3 do
         redis.call('HDEL', KEYS[6], slot)
         redis.call('ZREM', KEYS[7], slot)
       else
-        redis.call('HSET', KEYS[6], slot, slotRecord(pod, index, previous, STOPPING, restarts,
+        redis.call('HSET', KEYS[6], slot, struct.pack(SLOT, pod, index, previous, STOPPING, restarts,
           attempts, node, holder, createdMs, startMs, rv))
         redis.call('HSET', KEYS[11 + position], uid .. ':' .. slot, podNumber)
         told[position] = true

@@ -313,6 +313,8 @@ export interface Claim {
 /** One ended pod in a gathered report. */
 export interface ReportEntry {
   readonly uid: string;
+  /** The slot queue that the slot came from. */
+  readonly queue: string;
   readonly slot: number;
   readonly attemptsStarted: number;
   readonly podNumber: number;

@@ -28,6 +28,7 @@ export const HOT_FIELDS = [
   'failuresInRow',
   'lastFailureMs',
   'onQueue',
+  'indexed',
 ] as const;
 
 /** The hot state of a Job as the rest of Drover sees it. */

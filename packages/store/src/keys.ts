@@ -5,8 +5,8 @@
 /** Number of Redis Cluster hash slots. */
 const CLUSTER_SLOTS = 16_384;
 
-/** Pod records per chunk hash: small enough to stay a listpack at Redis' defaults. */
-export const RECORDS_PER_CHUNK = 128;
+/** Pod records per chunk. */
+export const RECORDS_PER_CHUNK = 1024;
 
 /** CRC16 (XMODEM) as Redis Cluster uses it to place a hash tag. */
 export function hashSlot(tag: string): number {
@@ -149,7 +149,7 @@ export class ShardKeys {
     };
   }
 
-  /** The hash that holds a chunk of a Job's pod records: pods 128 n .. 128 n + 127. */
+  /** The string that holds a chunk of a Job's pod records: pods 1024 n .. 1024 n + 1023. */
   podChunk(uid: string, chunk: number): string {
     return `${this.tag}:job:${uid}:pods:${chunk}`;
   }

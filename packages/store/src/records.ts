@@ -23,6 +23,13 @@ function readUInt56(buffer: Buffer, offset: number): number {
   return buffer.readUInt8(offset) * 2 ** 48 + buffer.readUIntBE(offset + 1, 6);
 }
 
+const FLAG_PRESENT = 8;
+
+/** Whether bytes of a chunk hold a record: pods that run, or were removed, leave zeros. */
+export function isPodRecord(buffer: Buffer): boolean {
+  return buffer.length === POD_RECORD_BYTES && (buffer.readUInt8(18) & FLAG_PRESENT) !== 0;
+}
+
 /** Unpacks the record of a finished pod. */
 export function decodePodRecord(podNumber: number, buffer: Buffer): PodRecord {
   assert.equal(buffer.length, POD_RECORD_BYTES, 'pod record');

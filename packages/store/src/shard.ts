@@ -16,6 +16,7 @@ import type {
   NewJob,
   ObservedJob,
   PodOverlay,
+  PodRecord,
   Refused,
   ReportAnswer,
   ReportEntry,
@@ -29,7 +30,14 @@ import type {
 } from './api.ts';
 import { podLogKey, RECORDS_PER_CHUNK, type JobKeys, type ShardKeys } from './keys.ts';
 import { decodeHot } from './hot.ts';
-import { decodeAnswers, decodePodRecord, decodeSlotRecord, encodeEntries } from './records.ts';
+import {
+  decodeAnswers,
+  decodePodRecord,
+  decodeSlotRecord,
+  encodeEntries,
+  isPodRecord,
+  POD_RECORD_BYTES,
+} from './records.ts';
 import { integer, observedJob, storedJob, textMap } from './replies.ts';
 import { defineScripts, runScript, type ScriptName, type ScriptReply } from './scripts.ts';
 import { sessionBytes } from './session.ts';
@@ -264,11 +272,13 @@ export class Shard {
 
   /** Removes what is kept of a finished pod: its record, overlay and log. */
   async removePodRecord(uid: string, podNumber: number): Promise<boolean> {
+    if ((await this.#readRecord(uid, podNumber)) === null) return false;
     const key = this.keys.podChunk(uid, Math.floor(podNumber / RECORDS_PER_CHUNK));
-    const removed = await this.#redis.hdel(key, String(podNumber % RECORDS_PER_CHUNK));
+    const offset = (podNumber % RECORDS_PER_CHUNK) * POD_RECORD_BYTES;
+    await this.#redis.setrange(key, offset, '\0'.repeat(POD_RECORD_BYTES));
     await this.#redis.hdel(this.keys.job(uid).overlay, String(podNumber));
     await this.#redis.unlink(this.podLogKey(uid, podNumber));
-    return removed === 1;
+    return true;
   }
 
   /** What the slots of a Job hold; a page of a few hundred. Begin with cursor '0', end at '0'. */
@@ -309,18 +319,22 @@ export class Shard {
 
   async #readRecord(uid: string, podNumber: number): Promise<StoredPod | null> {
     const key = this.keys.podChunk(uid, Math.floor(podNumber / RECORDS_PER_CHUNK));
-    const packed = await this.#redis.hgetBuffer(key, String(podNumber % RECORDS_PER_CHUNK));
-    if (packed === null) return null;
+    const offset = (podNumber % RECORDS_PER_CHUNK) * POD_RECORD_BYTES;
+    const packed = await this.#redis.getrangeBuffer(key, offset, offset + POD_RECORD_BYTES - 1);
+    if (!isPodRecord(packed)) return null;
     const record = decodePodRecord(podNumber, packed);
     const overlays = record.hasOverlay ? await this.#readOverlays(uid, [podNumber]) : [];
     return { kind: 'record', ...record, overlay: overlays[0] ?? null };
   }
 
   async #readChunk(uid: string, chunk: number): Promise<StoredPod[]> {
-    const flat = await this.#redis.hgetallBuffer(this.keys.podChunk(uid, chunk));
-    const records = Object.entries(flat).map(([field, packed]) =>
-      decodePodRecord(chunk * RECORDS_PER_CHUNK + Number(field), packed),
-    );
+    const packed = await this.#redis.getBuffer(this.keys.podChunk(uid, chunk));
+    const records: PodRecord[] = [];
+    for (let at = 0; packed !== null && at < packed.length; at += POD_RECORD_BYTES) {
+      const record = packed.subarray(at, at + POD_RECORD_BYTES);
+      if (!isPodRecord(record)) continue;
+      records.push(decodePodRecord(chunk * RECORDS_PER_CHUNK + at / POD_RECORD_BYTES, record));
+    }
     const withOverlay = records.filter((record) => record.hasOverlay);
     const numbers = withOverlay.map((record) => record.podNumber);
     const overlays = numbers.length === 0 ? [] : await this.#readOverlays(uid, numbers);
@@ -603,7 +617,7 @@ export class Shard {
 
   /** Removes some chunks with their logs, and notes how far that came. */
   async #purgeChunks(uid: string, keys: JobKeys, from: number, chunks: number): Promise<void> {
-    const CHUNKS_PER_STEP = 50;
+    const CHUNKS_PER_STEP = 8;
     const to = Math.min(chunks, from + CHUNKS_PER_STEP);
     for (let chunk = from; chunk < to; chunk++) {
       const pipeline = this.#redis.pipeline();
@@ -858,7 +872,7 @@ export class Shard {
     );
     const chunks = new Set<number>();
     for (const entry of entries) chunks.add(Math.floor(entry.podNumber / RECORDS_PER_CHUNK));
-    args.push(uid, encodeEntries(entries), chunks.size);
+    args.push(uid, entries[0]!.queue, encodeEntries(entries), chunks.size);
     for (const chunk of chunks) {
       keys.push(this.keys.podChunk(uid, chunk));
       args.push(chunk);

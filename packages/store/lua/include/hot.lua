@@ -4,7 +4,7 @@ local HOT_FIELDS = {
   'generation', 'decisionVersion', 'limit', 'notBeforeMs', 'deadlineMs', 'hold', 'completions',
   'active', 'running', 'terminating', 'succeeded', 'failed', 'limitFailures', 'unjudged', 'restarts',
   'podCount', 'nextSlot', 'cursor', 'retryCount', 'lossCount', 'foldAtMs', 'lastSuccessMs',
-  'failuresInRow', 'lastFailureMs', 'onQueue',
+  'failuresInRow', 'lastFailureMs', 'onQueue', 'indexed',
 }
 local HOT = '>' .. string.rep('d', #HOT_FIELDS)
 

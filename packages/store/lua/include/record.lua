@@ -1,21 +1,27 @@
 -- Packed forms; packages/store/src/records.ts is the other side.
 -- slot: podNumber index previousPod phase restarts attemptsStarted node session createdMs startMs rv
-local SLOT = '>I4I4I4BI2I4I2c8I6I6I7'
+-- Padded above 64 bytes, so that Redis keeps the slots in a hash table, where access is O(1), not in a listpack.
+local SLOT = '>I4I4I4BI2I4I2c8I6I6I7' .. string.rep('x', 20)
 -- pod: index node startMs durationMs exitCode flags reason rv
 local POD = '>I4I2I6I5BBBI7'
 local PENDING, RUNNING, STOPPING = 0, 1, 2
-local FLAG_FAILED, FLAG_LOG, FLAG_OVERLAY = 1, 2, 4
+local FLAG_FAILED, FLAG_LOG, FLAG_OVERLAY, FLAG_PRESENT = 1, 2, 4, 8
+local POD_BYTES, PODS_PER_CHUNK = 27, 1024
 local REASON = { NodeLost = 4, Drained = 5, Deleted = 6, RolledBack = 7 }
 local NO_SESSION = '\0\0\0\0\0\0\0\0'
--- Above 64 bytes Redis keeps the slots in a hash table, where access is O(1), and not in a listpack.
-local SLOT_PADDING = string.rep('\0', 20)
-
-local function slotRecord(...)
-  return struct.pack(SLOT, ...) .. SLOT_PADDING
-end
 
 local function podRecord(index, node, startMs, endMs, exitCode, flags, reason, rv)
   -- A pod that never started has the time of its end for both.
   local start = startMs > 0 and startMs or endMs
-  return struct.pack(POD, index, node, start, math.max(0, endMs - start), exitCode, flags, reason, rv)
+  return struct.pack(POD, index, node, start, math.max(0, endMs - start), exitCode, FLAG_PRESENT + flags, reason, rv)
+end
+
+-- Writes records of consecutive pods, all in one chunk. A later chunk is made at its full size: growing
+-- it would leave Redis with twice the memory; a Job with few pods has only the first.
+local function writeRecords(chunkKey, firstPod, packed)
+  local offset = firstPod % PODS_PER_CHUNK * POD_BYTES
+  if firstPod >= PODS_PER_CHUNK and redis.call('EXISTS', chunkKey) == 0 then
+    redis.call('SETRANGE', chunkKey, PODS_PER_CHUNK * POD_BYTES - 1, '\0')
+  end
+  redis.call('SETRANGE', chunkKey, offset, packed)
 end
