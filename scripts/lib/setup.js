@@ -122,7 +122,7 @@ async function bringRedis() {
         '(Debian, Ubuntu), sudo dnf install redis (Fedora), brew install redis (macOS)',
     );
   }
-  await step("redis-server from the system's packages (apt-get)", () => aptInstall('redis-server'));
+  await bringPackage('redis-server');
   if (findOnPath('redis-server') === null) {
     throw new SetupError('apt-get installed redis-server, but it is not on PATH');
   }
@@ -133,22 +133,22 @@ async function bringRedis() {
  *
  * @param {string} name
  */
-export async function aptInstall(name) {
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const wait = ['-o', 'DPkg::Lock::Timeout=120'];
-  const allow = denyServiceStarts();
-  try {
-    await run('apt-get', ['update', '-q', ...wait], { env });
-    await run('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...wait, name], {
-      env,
-    });
+export async function bringPackage(name) {
+  await step(`${name} from the system's packages (apt-get)`, async () => {
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    const wait = ['-q', '-o', 'DPkg::Lock::Timeout=120'];
+    const allow = denyServiceStarts();
+    try {
+      await run('apt-get', ['update', ...wait], { env });
+      await run('apt-get', ['install', '-y', '--no-install-recommends', ...wait, name], { env });
+    } finally {
+      allow();
+    }
     // Nor at the next start of the machine.
     if (existsSync('/run/systemd/system')) {
       spawnSync('systemctl', ['disable', name], { stdio: 'ignore' });
     }
-  } finally {
-    allow();
-  }
+  });
 }
 
 /** Tells Debian's package scripts to start no service until the returned function is called. */
