@@ -1,1 +1,18 @@
-export {};
+export type { HandlerContext, PodFactsOfHandler, Progress } from './handler/context.ts';
+export {
+  defineHandler,
+  type HandlerDefinition,
+  type Schema,
+  type SchemaIssue,
+  type SchemaOutput,
+  type SchemaResult,
+} from './handler/defineHandler.ts';
+export { MAX_RESULT_BYTES } from './handler/handlerLane.ts';
+export { INPUT_ANNOTATION } from './handler/input.ts';
+export type { JobFacts } from './jobPlan.ts';
+export type { Connection } from './link.ts';
+export type { NodeCondition, NodeDetails } from './nodeHeartbeat.ts';
+export type { DroverWorker, WorkerOptions } from './options.ts';
+export type { CrashLoopPolicy } from './process/crashLoop.ts';
+export type { RuntimeName } from './runtime.ts';
+export { createWorker } from './worker.ts';

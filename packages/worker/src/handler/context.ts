@@ -1,0 +1,157 @@
+import type { Claim } from '@drover/store';
+import type { Logger } from 'pino';
+
+import type { JobFacts, JobPlan } from '../jobPlan.ts';
+import type { PodLog } from '../podLog.ts';
+import { createPodLogger } from './podLogger.ts';
+
+/** How far a pod has come: a fraction from 0 to 1, or how many of how many are done. */
+export type Progress = number | { readonly done: number; readonly total: number };
+
+/** The pod that a handler runs as. */
+export interface PodFactsOfHandler {
+  /** metadata.name */
+  readonly name: string;
+  /** metadata.uid; another one for each try. */
+  readonly uid: string;
+  /** 1, 2, 3 ... in order of creation within the Job. */
+  readonly number: number;
+}
+
+/**
+ * What a handler gets: the pod it runs as. May be taken apart (`async ({ index, signal }) => ...`);
+ * each part is made when it is first asked for.
+ */
+export interface HandlerContext<Input = unknown> {
+  readonly job: JobFacts;
+  readonly pod: PodFactsOfHandler;
+  /** Completion index, from 0; null when the Job is not Indexed. */
+  readonly index: number | null;
+  /** The Job's completions; null for a work-queue Job. */
+  readonly completions: number | null;
+  /** The pod template's annotation `drover.dev/input`, parsed and checked. undefined without one. */
+  readonly input: Input;
+  /** Variables of the container, expanded. The worker's own environment is not in it. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Arguments of the container, expanded. */
+  readonly args: readonly string[];
+  /**
+   * Aborted when the pod is to end: deletion, scale-down, deadline, drain. Whoever goes on
+   * after the grace period is given up, and what it still does counts for nothing.
+   */
+  readonly signal: AbortSignal;
+  /** Writes to the pod's log, as JSON lines. */
+  readonly logger: Logger;
+  /** Writes one line to the pod's log as it is. */
+  readonly log: (line: string) => void;
+  /** Tells how far the pod has come. Shown at most once a second; the last one counts. */
+  readonly progress: (progress: Progress) => void;
+}
+
+/** What a context needs of its lane. */
+export interface ContextHost {
+  readonly plan: JobPlan;
+  readonly input: unknown;
+  openLog(claim: Claim): PodLog;
+  showProgress(claim: Claim, progress: Progress): void;
+}
+
+/**
+ * The context of one pod. Most handlers use two or three parts of it, and a pod may be over in
+ * microseconds: so nothing is made ahead, and what is made is kept in one object.
+ */
+export class PodContext implements HandlerContext<never> {
+  readonly #host: ContextHost;
+  readonly #claim: Claim;
+  #parts: Parts | null = null;
+
+  constructor(host: ContextHost, claim: Claim) {
+    this.#host = host;
+    this.#claim = claim;
+  }
+
+  get job(): JobFacts {
+    return this.#host.plan.facts;
+  }
+
+  get pod(): PodFactsOfHandler {
+    return (this.#made.pod ??= Object.freeze({
+      name: this.#host.plan.podName(this.#claim),
+      uid: this.#host.plan.podUid(this.#claim),
+      number: this.#claim.podNumber,
+    }));
+  }
+
+  get index(): number | null {
+    return this.#host.plan.indexOf(this.#claim);
+  }
+
+  get completions(): number | null {
+    return this.#host.plan.completions;
+  }
+
+  get input(): never {
+    return this.#host.input as never;
+  }
+
+  get env(): Readonly<Record<string, string>> {
+    return this.#host.plan.invocation(this.#claim).env;
+  }
+
+  get args(): readonly string[] {
+    return this.#host.plan.invocation(this.#claim).args;
+  }
+
+  get signal(): AbortSignal {
+    return (this.#made.abort ??= new AbortController()).signal;
+  }
+
+  get logger(): Logger {
+    return (this.#made.logger ??= createPodLogger(this.podLog));
+  }
+
+  get log(): (line: string) => void {
+    return (this.#made.log ??= (line) => this.podLog.write('stdout', `${line}\n`));
+  }
+
+  get progress(): (progress: Progress) => void {
+    return (this.#made.progress ??= (progress) => this.#host.showProgress(this.#claim, checkProgress(progress)));
+  }
+
+  /** The pod's log; opened now if it was not. For the lane, not for handlers. */
+  get podLog(): PodLog {
+    return (this.#made.podLog ??= this.#host.openLog(this.#claim));
+  }
+
+  /** The pod's log if it was opened. */
+  get openedLog(): PodLog | null {
+    return this.#parts?.podLog ?? null;
+  }
+
+  /** Fires the AbortSignal, also for whoever asks for it later. */
+  abort(reason: Error): void {
+    (this.#made.abort ??= new AbortController()).abort(reason);
+  }
+
+  get #made(): Parts {
+    return (this.#parts ??= new Parts());
+  }
+}
+
+/** What was made of a context so far. */
+class Parts {
+  pod: PodFactsOfHandler | null = null;
+  abort: AbortController | null = null;
+  podLog: PodLog | null = null;
+  logger: Logger | null = null;
+  log: ((line: string) => void) | null = null;
+  progress: ((progress: Progress) => void) | null = null;
+}
+
+function checkProgress(progress: Progress): Progress {
+  const fraction = typeof progress === 'number' ? progress : progress.done / progress.total;
+  if (!(fraction >= 0 && fraction <= 1)) {
+    throw new RangeError('progress is a fraction from 0 to 1, or { done, total } with done <= total');
+  }
+  return progress;
+}

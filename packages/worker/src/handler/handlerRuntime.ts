@@ -1,0 +1,76 @@
+import { fittingKey, type Claim } from '@drover/store';
+import type { Logger } from 'pino';
+
+import type { JobPlan } from '../jobPlan.ts';
+import type { OpenPodLog } from '../podLog.ts';
+import type { PodLane, PodSink, Runtime, SlotRef } from '../runtime.ts';
+import type { Progress } from './context.ts';
+import type { HandlerDefinition } from './defineHandler.ts';
+import { HandlerLane } from './handlerLane.ts';
+import { readInput, type HandlerInput } from './input.ts';
+
+/** Shows a pod's progress to whoever looks; bounded in how often by itself. */
+export type ShowProgress = (slot: SlotRef, claim: Claim, progress: Progress) => void;
+
+/** Options of {@link HandlerRuntime}. */
+export interface HandlerRuntimeOptions {
+  readonly handlers: readonly HandlerDefinition[];
+  readonly openLog: OpenPodLog;
+  readonly showProgress: ShowProgress;
+  readonly logger: Logger;
+}
+
+/** Runs pods as calls of registered functions, in this process. */
+export class HandlerRuntime implements Runtime {
+  readonly name = 'handler';
+  readonly #handlers = new Map<string, HandlerDefinition>();
+  readonly #options: HandlerRuntimeOptions;
+  readonly #inputs = new WeakMap<JobPlan, HandlerInput | Promise<HandlerInput>>();
+
+  constructor(options: HandlerRuntimeOptions) {
+    this.#options = options;
+    for (const handler of options.handlers) {
+      if (this.#handlers.has(handler.name)) throw new TypeError(`two handlers are named "${handler.name}"`);
+      this.#handlers.set(handler.name, handler);
+    }
+  }
+
+  fittingKeys(pool: string): readonly string[] {
+    return [...this.#handlers.keys()].map((name) => fittingKey(pool, this.name, name));
+  }
+
+  unfitness(plan: JobPlan): string | null {
+    if (this.#handlers.has(plan.image)) return null;
+    return `handler "${plan.image}" is not registered with this worker`;
+  }
+
+  createLane(plan: JobPlan, slot: SlotRef, sink: PodSink): PodLane {
+    const handler = this.#handlers.get(plan.image);
+    if (handler === undefined) throw new Error(this.unfitness(plan) ?? 'unreachable');
+    const { openLog, showProgress, logger } = this.#options;
+    return new HandlerLane({
+      handler,
+      plan,
+      sink,
+      logger,
+      input: this.#inputOf(handler, plan),
+      openLog: (claim) => openLog(plan, claim),
+      showProgress: (claim, progress) => showProgress(slot, claim, progress),
+    });
+  }
+
+  async close(): Promise<void> {
+    // A function that is still running ends with its process.
+  }
+
+  #inputOf(handler: HandlerDefinition, plan: JobPlan): HandlerInput | Promise<HandlerInput> {
+    const known = this.#inputs.get(plan);
+    if (known !== undefined) return known;
+    const input = readInput(handler, plan);
+    this.#inputs.set(plan, input);
+    if (input instanceof Promise) {
+      void input.then((settled) => this.#inputs.set(plan, settled));
+    }
+    return input;
+  }
+}

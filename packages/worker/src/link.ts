@@ -1,0 +1,80 @@
+import { Redis, type RedisOptions } from 'ioredis';
+import type { Logger } from 'pino';
+
+/** How to reach Redis: a URL, ioredis' options, or a connection, which is only copied and stays the caller's. */
+export type Connection = string | RedisOptions | Redis;
+
+/** Longest pause between two tries to connect. */
+const MAX_RETRY_DELAY_MS = 1_000;
+
+const LINK_OPTIONS = {
+  // A command waits for the connection to come back; who can't wait takes a new link.
+  maxRetriesPerRequest: null,
+  enableAutoPipelining: false,
+  // A socket that was closed without a word is noticed even when nothing is asked on it.
+  keepAlive: 5_000,
+  retryStrategy: (times: number) => Math.min(times * 50, MAX_RETRY_DELAY_MS),
+} satisfies RedisOptions;
+
+/** One connection for one purpose, which can be replaced when it hangs. */
+export class Link {
+  readonly #open: () => Redis;
+  readonly #logger: Logger;
+  readonly #purpose: string;
+  #redis: Redis;
+  #generation = 0;
+  #lastError = '';
+
+  constructor(connection: Connection, purpose: string, logger: Logger) {
+    this.#open = () => openConnection(connection);
+    this.#purpose = purpose;
+    this.#logger = logger;
+    this.#redis = this.#connect();
+  }
+
+  /** The present connection. */
+  get redis(): Redis {
+    return this.#redis;
+  }
+
+  /** How often it was replaced. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Gives the connection up and opens another; what waits for an answer on the old one fails. */
+  replace(): void {
+    const old = this.#redis;
+    this.#generation += 1;
+    this.#redis = this.#connect();
+    old.disconnect();
+  }
+
+  /** Closes the connection. */
+  close(): void {
+    this.#redis.disconnect();
+  }
+
+  #connect(): Redis {
+    const redis = this.#open();
+    redis.on('error', (error: Error) => {
+      // ioredis tries again by itself; the same complaint every 50 ms helps nobody.
+      if (error.message === this.#lastError) return;
+      this.#lastError = error.message;
+      this.#logger.warn({ err: error, connection: this.#purpose }, 'Redis connection failed');
+    });
+    redis.on('ready', () => {
+      if (this.#lastError === '') return;
+      this.#lastError = '';
+      this.#logger.info({ connection: this.#purpose }, 'Redis connection is back');
+    });
+    return redis;
+  }
+}
+
+/** Opens a connection of our own. */
+export function openConnection(connection: Connection): Redis {
+  if (typeof connection === 'string') return new Redis(connection, LINK_OPTIONS);
+  if (connection instanceof Redis) return connection.duplicate(LINK_OPTIONS);
+  return new Redis({ ...connection, ...LINK_OPTIONS } as RedisOptions & { replyMapping?: 'legacy' });
+}

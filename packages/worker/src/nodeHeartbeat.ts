@@ -1,0 +1,88 @@
+import type { NodeStore } from '@drover/store';
+import type { Logger } from 'pino';
+
+/** What a worker says of itself; JSON in the node registry. */
+export interface NodeDetails {
+  readonly name: string;
+  readonly pool: string;
+  readonly runtimes: readonly string[];
+  readonly handlers: readonly string[];
+  /** Pods at a time by runtime. */
+  readonly lanes: Readonly<Record<string, number>>;
+  readonly version: string;
+  readonly pid: number;
+  readonly hostname: string;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly conditions: readonly NodeCondition[];
+}
+
+/** As a Node's status.conditions. */
+export interface NodeCondition {
+  readonly type: 'Ready';
+  readonly status: 'True' | 'False';
+  readonly reason: string;
+  readonly message: string;
+  /** ISO 8601. */
+  readonly lastTransitionTime: string;
+}
+
+/** Between two writes. The lease decides who runs pods, not this: it is for those who look. */
+const PUT_INTERVAL_MS = 5_000;
+/** A record without a write for this long counts as gone. */
+const PUT_TTL_MS = 20_000;
+
+/** Keeps the worker's record in the node registry. */
+export class NodeHeartbeat {
+  readonly #nodes: () => NodeStore;
+  readonly #logger: Logger;
+  #details: NodeDetails;
+  #timer: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  constructor(nodes: () => NodeStore, details: Omit<NodeDetails, 'conditions'>, logger: Logger) {
+    this.#nodes = nodes;
+    this.#logger = logger;
+    this.#details = { ...details, conditions: [ready('True', 'WorkerReady', 'takes pods')] };
+  }
+
+  /** Writes the record now and every few seconds. */
+  async start(): Promise<void> {
+    await this.#put();
+    this.#plan();
+  }
+
+  /** Shows that the node takes no more pods. */
+  async drain(): Promise<void> {
+    this.#details = {
+      ...this.#details,
+      conditions: [ready('False', 'WorkerDraining', 'takes no new pods and ends those it has')],
+    };
+    await this.#put();
+  }
+
+  /** Removes the record, with `remove`, or leaves it to its expiry. */
+  async close(remove: boolean): Promise<void> {
+    this.#closed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (remove) await this.#nodes().remove(this.#details.name);
+  }
+
+  #plan(): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.#put()
+        .catch((error: unknown) => this.#logger.debug({ err: error }, 'node record not written'))
+        .finally(() => this.#plan());
+    }, PUT_INTERVAL_MS);
+  }
+
+  async #put(): Promise<void> {
+    if (this.#closed) return;
+    await this.#nodes().put(this.#details.name, JSON.stringify(this.#details), Date.now() + PUT_TTL_MS);
+  }
+}
+
+function ready(status: 'True' | 'False', reason: string, message: string): NodeCondition {
+  return { type: 'Ready', status, reason, message, lastTransitionTime: new Date().toISOString() };
+}

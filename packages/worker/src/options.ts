@@ -1,0 +1,54 @@
+import type { Logger } from 'pino';
+
+import type { HandlerDefinition } from './handler/defineHandler.ts';
+import type { Connection } from './link.ts';
+import type { CrashLoopPolicy } from './process/crashLoop.ts';
+import type { RuntimeName } from './runtime.ts';
+
+/** Options of {@link createWorker}. */
+export interface WorkerOptions {
+  /** Redis: a URL, ioredis' options, or a connection, which is copied and stays the caller's. */
+  readonly connection: Connection;
+  /** Prefix of all keys. Default `drover`. */
+  readonly prefix?: string | undefined;
+  /** Name of the node. Default: the host's name and five random characters. */
+  readonly name?: string | undefined;
+  /** Pool the worker belongs to; pods choose one by the nodeSelector `drover.dev/pool`. Default `default`. */
+  readonly pool?: string | undefined;
+  /** What it runs. Default: `handler` if there are handlers, else `process`. */
+  readonly runtimes?: readonly RuntimeName[] | undefined;
+  /** Functions for the runtime `handler`. */
+  readonly handlers?: readonly HandlerDefinition[] | undefined;
+  /** Pods at a time in each runtime. Default 50 for `handler`, the number of CPUs for `process`. */
+  readonly maxPods?: number | undefined;
+  /** How long a slot stays with its Job while other Jobs wait, ms. Default 100. */
+  readonly quantumMs?: number | undefined;
+  /**
+   * Longest time that `close` lets pods go on, ms. Each pod has its own grace period within it.
+   * Default 30000.
+   */
+  readonly drainTimeoutMs?: number | undefined;
+  /** Waits between the restarts of a failing program (restartPolicy OnFailure). Default as in Kubernetes: 10 s to 5 min. */
+  readonly crashLoop?: Partial<CrashLoopPolicy> | undefined;
+  /** Bytes kept of a pod's log. Default 256 KiB. */
+  readonly logTailBytes?: number | undefined;
+  /** Directory where programs without workingDir start. Default: that of this process. */
+  readonly workingDir?: string | undefined;
+  /** Default: none. */
+  readonly logger?: Logger | undefined;
+}
+
+/** A worker: a node that runs pods. */
+export interface DroverWorker {
+  /** Name of the node. */
+  readonly name: string;
+  /** Runs pods until `close`; resolves when everything is closed. Rejects when it can't begin. */
+  run(): Promise<void>;
+  /** Resolves when slots are being taken: after this a Job that fits is run. */
+  ready(): Promise<void>;
+  /**
+   * Drains: takes no new slots, lets the pods that run end within their grace period, stops and hands over the
+   * rest, and resolves when all is closed. A second call, or `force`, does not wait for pods.
+   */
+  close(options?: { readonly force?: boolean }): Promise<void>;
+}

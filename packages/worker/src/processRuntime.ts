@@ -1,0 +1,56 @@
+import { fittingKey } from '@drover/store';
+import type { Logger } from 'pino';
+
+import type { JobPlan } from './jobPlan.ts';
+import type { OpenPodLog } from './podLog.ts';
+import type { CrashLoopPolicy } from './process/crashLoop.ts';
+import type { ProcessRunner } from './process/processRunner.ts';
+import { ProcessLane } from './processLane.ts';
+import type { PodLane, PodSink, Runtime, SlotRef } from './runtime.ts';
+import type { ControlPort } from './shardPort.ts';
+
+/** Options of {@link ProcessRuntime}. */
+export interface ProcessRuntimeOptions {
+  readonly runner: ProcessRunner;
+  readonly openLog: OpenPodLog;
+  readonly crashLoop: CrashLoopPolicy;
+  /** The shard of a slot. */
+  readonly port: (shard: number) => ControlPort;
+  readonly logger: Logger;
+}
+
+/** Runs pods as child processes of a helper that dies with this worker. */
+export class ProcessRuntime implements Runtime {
+  readonly name = 'process';
+  readonly #options: ProcessRuntimeOptions;
+
+  constructor(options: ProcessRuntimeOptions) {
+    this.#options = options;
+  }
+
+  fittingKeys(pool: string): readonly string[] {
+    return [fittingKey(pool, this.name, '')];
+  }
+
+  unfitness(): string | null {
+    return null;
+  }
+
+  createLane(plan: JobPlan, slot: SlotRef, sink: PodSink): PodLane {
+    const { runner, openLog, crashLoop, port, logger } = this.#options;
+    return new ProcessLane({
+      runner,
+      plan,
+      slot,
+      sink,
+      port: port(slot.shard),
+      openLog,
+      crashLoop,
+      logger,
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#options.runner.close();
+  }
+}

@@ -1,0 +1,101 @@
+import { randomInt } from 'node:crypto';
+import { availableParallelism, hostname, networkInterfaces } from 'node:os';
+
+import { pino, type Logger } from 'pino';
+
+import type { HandlerDefinition } from './handler/defineHandler.ts';
+import type { Connection } from './link.ts';
+import type { WorkerOptions } from './options.ts';
+import { DEFAULT_CRASH_LOOP, type CrashLoopPolicy } from './process/crashLoop.ts';
+import type { RuntimeName } from './runtime.ts';
+
+/** {@link WorkerOptions} with all defaults filled in. */
+export interface ResolvedOptions {
+  readonly connection: Connection;
+  readonly prefix: string;
+  readonly name: string;
+  readonly pool: string;
+  readonly runtimes: readonly RuntimeName[];
+  readonly handlers: readonly HandlerDefinition[];
+  readonly lanes: Readonly<Record<RuntimeName, number>>;
+  readonly quantumMs: number;
+  readonly drainTimeoutMs: number;
+  readonly crashLoop: CrashLoopPolicy;
+  readonly logTailBytes: number | undefined;
+  readonly workingDir: string | undefined;
+  readonly logger: Logger;
+}
+
+const DEFAULT_HANDLER_LANES = 50;
+const DEFAULT_QUANTUM_MS = 100;
+const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
+const MAX_LANES = 10_000;
+
+/**
+ * Fills in defaults and checks what can be checked without Redis.
+ *
+ * @throws TypeError that names all that is wrong.
+ */
+export function resolveOptions(options: WorkerOptions): ResolvedOptions {
+  const handlers = options.handlers ?? [];
+  const runtimes = options.runtimes ?? [handlers.length > 0 ? 'handler' : 'process'];
+  const pool = options.pool ?? 'default';
+  const name = options.name ?? defaultName();
+  const problems: string[] = [];
+  // Part of a queue's name and of a label's value.
+  if (!/^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/.test(pool)) {
+    problems.push(`pool "${pool}": must be a label value, such as "gpu"`);
+  }
+  if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(name)) {
+    problems.push(`name "${name}": must be a DNS name in lower case`);
+  }
+  if (runtimes.length === 0) problems.push('runtimes: at least one is needed');
+  for (const runtime of runtimes) {
+    if (runtime !== 'process' && runtime !== 'handler') {
+      problems.push(`runtimes: "${String(runtime)}" is not one of process, handler`);
+    }
+  }
+  if (runtimes.includes('handler') && handlers.length === 0) {
+    problems.push('handlers: the runtime "handler" needs at least one');
+  }
+  const { maxPods, quantumMs = DEFAULT_QUANTUM_MS, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS } = options;
+  if (maxPods !== undefined && !(Number.isInteger(maxPods) && maxPods >= 1 && maxPods <= MAX_LANES)) {
+    problems.push(`maxPods ${maxPods}: must be an integer from 1 to ${MAX_LANES}`);
+  }
+  if (!(quantumMs >= 0)) problems.push(`quantumMs ${quantumMs}: must be 0 or more`);
+  if (!(drainTimeoutMs >= 0)) problems.push(`drainTimeoutMs ${drainTimeoutMs}: must be 0 or more`);
+  if (problems.length > 0) throw new TypeError(`worker options: ${problems.join('; ')}`);
+
+  return {
+    connection: options.connection,
+    prefix: options.prefix ?? 'drover',
+    name,
+    pool,
+    runtimes: [...new Set(runtimes)],
+    handlers,
+    lanes: { handler: maxPods ?? DEFAULT_HANDLER_LANES, process: maxPods ?? availableParallelism() },
+    quantumMs,
+    drainTimeoutMs,
+    crashLoop: { ...DEFAULT_CRASH_LOOP, ...options.crashLoop },
+    logTailBytes: options.logTailBytes,
+    workingDir: options.workingDir,
+    logger: options.logger ?? pino({ level: 'silent' }),
+  };
+}
+
+/** Two workers on one host, or one after the other, are two nodes. */
+function defaultName(): string {
+  const host = hostname().toLowerCase().replaceAll(/[^a-z0-9.-]+/g, '-').replaceAll(/^[.-]+|[.-]+$/g, '');
+  const random = randomInt(36 ** 5).toString(36).padStart(5, '0');
+  return `${host === '' ? 'worker' : host.slice(0, 200)}-${random}`;
+}
+
+/** An address of this host, for status.hostIP. */
+export function hostAddress(): string {
+  for (const addresses of Object.values(networkInterfaces())) {
+    for (const { address, family, internal } of addresses ?? []) {
+      if (family === 'IPv4' && !internal) return address;
+    }
+  }
+  return '127.0.0.1';
+}

@@ -1,0 +1,66 @@
+import type { AcquireReply, ReportAnswer, ReportEntry, SessionInfo, Shard, StopOrder } from '@drover/store';
+
+import type { Link } from './link.ts';
+
+/** Answer to a heartbeat. */
+export type HeartbeatReply =
+  | { readonly type: 'alive'; readonly orders: readonly StopOrder[] }
+  | { readonly type: 'ended' };
+
+/** What a worker asks of a shard beside reports. */
+export interface ControlPort {
+  registerSession(info: SessionInfo): Promise<void>;
+  heartbeat(session: string): Promise<HeartbeatReply>;
+  /** Ends the session at once, so that nothing waits for its lease. */
+  endSession(session: string): Promise<void>;
+  acquire(request: Parameters<Shard['acquire']>[0]): Promise<AcquireReply>;
+  recordRestart(request: Parameters<Shard['recordRestart']>[0]): ReturnType<Shard['recordRestart']>;
+}
+
+/** A shard over a link: always over the connection that the link has now. */
+export class ShardPort implements ControlPort {
+  readonly #shard: Shard;
+  readonly #link: Link;
+  #linked: Shard | null = null;
+  #generation = -1;
+
+  constructor(shard: Shard, link: Link) {
+    this.#shard = shard;
+    this.#link = link;
+  }
+
+  /** The shard itself, for plain reads. */
+  get shard(): Shard {
+    if (this.#linked === null || this.#generation !== this.#link.generation) {
+      this.#generation = this.#link.generation;
+      this.#linked = this.#shard.on(this.#link.redis);
+    }
+    return this.#linked;
+  }
+
+  registerSession(info: SessionInfo): Promise<void> {
+    return this.shard.registerSession(info);
+  }
+
+  heartbeat(session: string): Promise<HeartbeatReply> {
+    return this.shard.heartbeat(session);
+  }
+
+  async endSession(session: string): Promise<void> {
+    const reply = await this.shard.expireSession(session, { force: true });
+    // What it held, if anything, is for the controller to end.
+    if (reply.type === 'ended' && reply.claims.length > 0) await this.shard.trigger(`session:${session}`);
+  }
+
+  acquire(request: Parameters<Shard['acquire']>[0]): Promise<AcquireReply> {
+    return this.shard.acquire(request);
+  }
+
+  recordRestart(request: Parameters<Shard['recordRestart']>[0]): ReturnType<Shard['recordRestart']> {
+    return this.shard.recordRestart(request);
+  }
+
+  report(session: string, entries: readonly ReportEntry[]): Promise<ReportAnswer[]> {
+    return this.shard.report(session, entries);
+  }
+}

@@ -1,0 +1,98 @@
+import type { Shard, StopOrder, Subscriber } from '@drover/store';
+import type { Logger } from 'pino';
+
+import { Link, type Connection } from './link.ts';
+import { Reporter } from './reporter.ts';
+import { SessionKeeper, type Session } from './session.ts';
+import { ShardPort } from './shardPort.ts';
+import type { HolderShard, SlotHolder } from './slots/holder.ts';
+
+/** Options of {@link ShardWorker}. */
+export interface ShardWorkerOptions {
+  readonly shard: Shard;
+  readonly connection: Connection;
+  /** The connection for heartbeats, acquires and reads, shared by all shards. */
+  readonly control: Link;
+  readonly subscriber: Subscriber;
+  readonly node: string;
+  readonly lanes: Readonly<Record<string, number>>;
+  readonly leaseTtlMs: number;
+  readonly heartbeatMs: number;
+  readonly logger: Logger;
+}
+
+/** All that a worker has to do with one shard: its session, its reports, its stop orders. */
+export class ShardWorker implements HolderShard {
+  readonly port: ShardPort;
+  readonly keeper: SessionKeeper;
+  readonly holders = new Map<string, SlotHolder>();
+  readonly #options: ShardWorkerOptions;
+  /** Reports have a connection of their own: nothing urgent queues behind them. */
+  readonly #reports: Link;
+  #unsubscribe: (() => void) | null = null;
+
+  constructor(options: ShardWorkerOptions) {
+    const { shard, control, logger } = options;
+    this.#options = options;
+    this.port = new ShardPort(shard, control);
+    this.#reports = new Link(options.connection, 'reports', logger);
+    const reports = new ShardPort(shard, this.#reports);
+    this.keeper = new SessionKeeper({
+      port: this.port,
+      reconnect: () => control.replace(),
+      node: options.node,
+      lanes: options.lanes,
+      leaseTtlMs: options.leaseTtlMs,
+      heartbeatMs: options.heartbeatMs,
+      logger,
+      createReporter: (session) =>
+        new Reporter({
+          session,
+          logger,
+          transport: {
+            send: (id, entries) => reports.report(id, entries),
+            reconnect: () => this.#reports.replace(),
+          },
+        }),
+      onRegistered: (session) => this.#listen(session),
+      onOrders: (_session, orders) => this.#stopPods(orders),
+      onEnded: (session) => this.#stopPodsOf(session),
+    });
+  }
+
+  /** Ends the session, with `end` in Redis too, and closes the connection. */
+  async close(end: boolean): Promise<void> {
+    this.#unsubscribe?.();
+    try {
+      await this.keeper.close(end);
+    } finally {
+      this.#reports.close();
+    }
+  }
+
+  /** A hint only: the orders come with every heartbeat. */
+  #listen(session: Session): void {
+    this.#unsubscribe?.();
+    this.#unsubscribe = null;
+    const { subscriber, shard, logger } = this.#options;
+    subscriber.subscribe(shard.keys.session(session.id).ordersChannel, () => this.keeper.wake()).then(
+      (unsubscribe) => {
+        if (session.ended) unsubscribe();
+        else this.#unsubscribe = unsubscribe;
+      },
+      (error: unknown) => logger.debug({ err: error }, 'no wake-ups for stop orders'),
+    );
+  }
+
+  #stopPods(orders: readonly StopOrder[]): void {
+    for (const { uid, slot, podNumber } of orders) {
+      this.holders.get(`${uid}:${slot}`)?.order(podNumber);
+    }
+  }
+
+  #stopPodsOf(session: Session): void {
+    for (const holder of this.holders.values()) {
+      if (holder.session === session) holder.stop('sessionEnded');
+    }
+  }
+}

@@ -1,0 +1,401 @@
+import assert from 'node:assert/strict';
+import { performance } from 'node:perf_hooks';
+
+import type { Claim, PodOutcome, PodOverlay, PodReason, ReportAnswer, ReportEntry } from '@drover/store';
+import type { Logger } from 'pino';
+
+import type { JobPlan } from '../jobPlan.ts';
+import type { PlanCache } from '../planCache.ts';
+import type { ReportSink } from '../reporter.ts';
+import type { PodEnd, PodLane, PodSink, Runtime, SlotRef } from '../runtime.ts';
+import type { Session, SessionKeeper } from '../session.ts';
+import type { ControlPort } from '../shardPort.ts';
+import type { LockHolder } from './lockRenewer.ts';
+
+/** A delivered QueueJob: the offer to hold a slot. */
+export interface SlotDelivery {
+  readonly queueJobId: string;
+  /** Token of BullMQ's lock. */
+  readonly token: string;
+  /** Deliveries of the QueueJob so far, this one included. */
+  readonly attemptsStarted: number;
+  /** Name of the queue it came from. */
+  readonly queue: string;
+  readonly uid: string;
+  readonly shard: number;
+  readonly slot: number;
+}
+
+/** What becomes of the QueueJob when its holder is done with it. */
+export type SlotEnd =
+  /** The slot is closed or not ours: finish it. */
+  | { readonly type: 'finish' }
+  /** Put it at the back until then; ms since the epoch. */
+  | { readonly type: 'delay'; readonly untilMs: number }
+  /** The lock is lost, so BullMQ delivers it to somebody else without our help. */
+  | { readonly type: 'leave' };
+
+/** Why a running pod is stopped by its worker. */
+export type StopKind = 'order' | 'sessionEnded' | 'drain' | 'force';
+
+/** A shard as the holders of its slots use it. */
+export interface HolderShard {
+  readonly port: ControlPort;
+  readonly keeper: SessionKeeper;
+  /** Holders with a claim, for stop orders; by `<uid>:<slot>`. */
+  readonly holders: Map<string, SlotHolder>;
+}
+
+/** What all holders of a queue share. */
+export interface HolderHost {
+  readonly runtime: Runtime;
+  readonly plans: PlanCache;
+  readonly logger: Logger;
+  /** How long a slot stays with its holder while others wait. */
+  readonly quantumMs: number;
+  /** No new slots; holders leave between pods. */
+  readonly draining: boolean;
+  /** Nothing is waited for any more. */
+  readonly forced: boolean;
+  /** How long to leave a slot alone that can't run here; grows with each call for the Job. */
+  unfitDelayMs(uid: string): number;
+}
+
+/** Longest grace of a pod whose claim is void: another one may run in its place already. */
+const VOID_CLAIM_GRACE_MS = 2_000;
+/** First wait after a failed acquire; doubles up to the cap. */
+const RETRY_BASE_MS = 50;
+const RETRY_CAP_MS = 1_000;
+/** A slot put back is left alone for at least this long, whatever the clocks of Redis and worker say. */
+const MIN_DELAY_MS = 10;
+
+const FINISH: SlotEnd = { type: 'finish' };
+const LEAVE: SlotEnd = { type: 'leave' };
+
+/** The entry of a holder's pod; the same object for each of its pods, since only one is on its way. */
+type OwnEntry = { -readonly [Key in keyof ReportEntry]: ReportEntry[Key] };
+
+/**
+ * Holds one slot from its delivery until it goes back to the queue or is closed.
+ *
+ * ```text
+ *            acquire                podEnded              reportAnswered
+ *   (begin) ---------> pod runs --------------> reported ----------------> next: pod runs
+ *      ^                                            |
+ *      |   stale, rolledBack (who runs it now?)     |--> released: finish
+ *      '--------------------------------------------'--> yield: to the back of the queue
+ * ```
+ *
+ * Once acquired, a slot belongs to this session until a report or the end of the session says
+ * otherwise. So a holder never leaves while its claim may be valid: it asks again until Redis answers.
+ * Between pods there is no promise and no timer of the holder's own: `podEnded` and
+ * `reportAnswered` call each other through the reporter.
+ */
+export class SlotHolder implements PodSink, ReportSink, LockHolder {
+  readonly #host: HolderHost;
+  readonly #shard: HolderShard;
+  readonly #delivery: SlotDelivery;
+  readonly #entry: OwnEntry;
+  #session: Session | null = null;
+  #plan: JobPlan | null = null;
+  #lane: PodLane | null = null;
+  #podRuns = false;
+  #stopping: StopKind | null = null;
+  /** Pod that an order named before its claim was known here. */
+  #orderedPod = 0;
+  #lockLost = false;
+  #heldSinceMs = 0;
+  #settle: ((end: SlotEnd | 'askAgain') => void) | null = null;
+
+  constructor(host: HolderHost, shard: HolderShard, delivery: SlotDelivery) {
+    this.#host = host;
+    this.#shard = shard;
+    this.#delivery = delivery;
+    this.#entry = {
+      uid: delivery.uid,
+      queue: delivery.queue,
+      slot: delivery.slot,
+      attemptsStarted: delivery.attemptsStarted,
+      podNumber: 0,
+      outcome: 'Succeeded' as PodOutcome,
+      exitCode: 0,
+      reason: 'Completed' as PodReason,
+      hasLog: false,
+      leave: false,
+      quantumOver: false,
+      overlay: null as PodOverlay | null,
+    };
+  }
+
+  get queueJobId(): string {
+    return this.#delivery.queueJobId;
+  }
+
+  get token(): string {
+    return this.#delivery.token;
+  }
+
+  get attemptsStarted(): number {
+    return this.#delivery.attemptsStarted;
+  }
+
+  /** The session whose claim it holds, if any. */
+  get session(): Session | null {
+    return this.#session;
+  }
+
+  /** A pod runs right now. */
+  get podRuns(): boolean {
+    return this.#podRuns;
+  }
+
+  /** Grace period of the pods of its Job, ms. */
+  get graceMs(): number {
+    return this.#plan?.graceMs ?? 0;
+  }
+
+  /** Holds the slot; the answer says what to do with the QueueJob. Never rejects for a reason of the pod. */
+  async hold(): Promise<SlotEnd> {
+    for (;;) {
+      if (this.#host.draining) return this.#back(Date.now());
+      const end = await this.#holdOnce();
+      if (end !== 'askAgain') return end;
+      if (this.#lockLost) return LEAVE;
+    }
+  }
+
+  async #holdOnce(): Promise<SlotEnd | 'askAgain'> {
+    const { uid } = this.#delivery;
+    const plan = await this.#fittingPlan();
+    if (plan === 'unfit') return this.#back(Date.now() + this.#host.unfitDelayMs(uid));
+
+    const session = await this.#shard.keeper.current();
+    const key = `${uid}:${this.#delivery.slot}`;
+    this.#session = session;
+    // Before the claim exists, so that a stop order for it can not be missed.
+    const other = this.#shard.holders.get(key);
+    if (other !== undefined && other !== this) return this.#back(Date.now() + RETRY_CAP_MS);
+    this.#shard.holders.set(key, this);
+    try {
+      return await this.#claimAndRun(session, plan);
+    } finally {
+      this.#shard.holders.delete(key);
+      this.#session = null;
+    }
+  }
+
+  async #claimAndRun(session: Session, known: JobPlan | null): Promise<SlotEnd | 'askAgain'> {
+    const { uid, slot, attemptsStarted } = this.#delivery;
+    const knownGeneration = known?.generation ?? 0;
+    const reply = await this.#untilAnswered(session, () =>
+      this.#shard.port.acquire({ uid, slot, attemptsStarted, session: session.id, knownGeneration }),
+    );
+    if (reply === 'sessionEnded') return 'askAgain';
+    switch (reply.type) {
+      case 'gone':
+        return this.#lockLost ? LEAVE : FINISH;
+      case 'held':
+      case 'parked':
+        return this.#back(reply.untilMs);
+      case 'sessionEnded':
+        this.#shard.keeper.noticeEnded(session);
+        return 'askAgain';
+      case 'run': {
+        const plan = reply.job === null ? known : this.#host.plans.put(reply.job);
+        assert(plan !== null, 'acquire leaves the object out only when it is known');
+        return this.#run(session, plan, reply.claim);
+      }
+    }
+  }
+
+  /**
+   * The Job's plan when this worker can run it. A `handler` queue has slots of handlers that this
+   * worker does not have; that is found out before the claim, which could not be given back.
+   */
+  async #fittingPlan(): Promise<JobPlan | null | 'unfit'> {
+    const { uid, shard } = this.#delivery;
+    let plan = this.#host.plans.get(uid);
+    if (plan === null && this.#host.runtime.name === 'handler') {
+      try {
+        plan = await this.#host.plans.load(shard, uid);
+      } catch (error) {
+        this.#host.logger.debug({ err: error, jobUid: uid }, 'the Job of a slot could not be read');
+        return 'unfit';
+      }
+    }
+    if (plan === null) return null;
+    const reason = this.#host.runtime.unfitness(plan);
+    if (reason === null) return plan;
+    this.#host.logger.debug({ jobUid: uid, slot: this.#delivery.slot, reason }, 'a slot can not run here');
+    return 'unfit';
+  }
+
+  #run(session: Session, plan: JobPlan, claim: Claim): Promise<SlotEnd | 'askAgain'> {
+    this.#plan = plan;
+    this.#heldSinceMs = performance.now();
+    return new Promise((resolve) => {
+      this.#settle = (end) => {
+        this.#settle = null;
+        this.#lane = null;
+        resolve(end);
+      };
+      this.#start(session, claim);
+    });
+  }
+
+  #start(session: Session, claim: Claim): void {
+    this.#entry.podNumber = claim.podNumber;
+    this.#stopping = null;
+    this.#podRuns = true;
+    try {
+      const fault = this.#plan?.fault ?? null;
+      if (fault !== null) throw new Error(fault);
+      if (this.#lane === null || this.#lane.spent) this.#lane = this.#createLane(session);
+      this.#lane.start(claim);
+    } catch (error) {
+      // A pod that can't even begin must not take its slot with it.
+      this.#host.logger.error({ err: error, ...this.#names() }, 'a pod could not be started');
+      if (this.#podRuns) this.podEnded(startError(error));
+      return;
+    }
+    if (!this.#podRuns) return;
+    if (this.#orderedPod === claim.podNumber) this.stop('order');
+    if (session.ended) this.stop('sessionEnded');
+  }
+
+  #createLane(session: Session): PodLane {
+    assert(this.#plan !== null, 'a lane belongs to a Job');
+    const { uid, shard, slot } = this.#delivery;
+    const ref: SlotRef = { uid, shard, slot, session: session.id };
+    return this.#host.runtime.createLane(this.#plan, ref, this);
+  }
+
+  podEnded(end: PodEnd): void {
+    assert(this.#podRuns, 'a pod ends once');
+    this.#podRuns = false;
+    const session = this.#session;
+    if (session === null || session.ended) {
+      // Whatever it did, it does not count: the claim is void.
+      this.#finish('askAgain');
+      return;
+    }
+    const entry = this.#entry;
+    const handedOver = this.#stopping === 'drain' || this.#stopping === 'force';
+    entry.outcome = handedOver ? 'Failed' : end.outcome;
+    entry.reason = handedOver ? 'Drained' : end.reason;
+    entry.exitCode = handedOver && end.exitCode === 0 ? SIGTERM_EXIT_CODE : end.exitCode;
+    entry.hasLog = end.hasLog;
+    entry.overlay = end.overlay;
+    entry.leave = this.#lockLost || this.#host.draining;
+    entry.quantumOver = performance.now() - this.#heldSinceMs >= this.#host.quantumMs;
+    session.reporter.push(entry, this);
+  }
+
+  reportAnswered(answer: ReportAnswer): void {
+    const session = this.#session;
+    switch (answer.type) {
+      case 'next':
+        if (session === null || session.ended) this.#finish('askAgain');
+        else this.#start(session, answer.claim);
+        return;
+      case 'released':
+        this.#finish(this.#lockLost ? LEAVE : FINISH);
+        return;
+      case 'yield':
+        this.#finish(this.#back(Date.now()));
+        return;
+      case 'stale':
+      case 'rolledBack':
+        this.#host.logger.info({ ...this.#names(), answer: answer.type }, 'the end of a pod did not count');
+        this.#finish('askAgain');
+        return;
+    }
+  }
+
+  /** An order: only the pod it names is stopped, which may be the one that is yet to come. */
+  order(podNumber: number): void {
+    this.#orderedPod = podNumber;
+    if (this.#podRuns && this.#entry.podNumber === podNumber) this.stop('order');
+  }
+
+  /** Stops the running pod, if there is one and it was not told before for as strong a reason. */
+  stop(kind: StopKind): void {
+    if (!this.#podRuns || this.#lane === null) return;
+    if (this.#stopping === kind) return;
+    // A pod that was ordered to stop counts as the order says; a drain only makes it quicker.
+    if (this.#stopping === null || kind === 'sessionEnded') this.#stopping = kind;
+    this.#lane.stop(this.#stopGraceMs(kind));
+  }
+
+  lockWasLost(): void {
+    this.#lockLost = true;
+  }
+
+  #stopGraceMs(kind: StopKind): number {
+    switch (kind) {
+      case 'order':
+        return this.graceMs;
+      case 'sessionEnded':
+      case 'drain':
+        return Math.min(this.graceMs, VOID_CLAIM_GRACE_MS);
+      case 'force':
+        return 0;
+    }
+  }
+
+  #finish(end: SlotEnd | 'askAgain'): void {
+    assert(this.#settle !== null, 'a slot is given up once');
+    this.#settle(end);
+  }
+
+  #back(untilMs: number): SlotEnd {
+    if (this.#lockLost) return LEAVE;
+    const nowMs = Date.now();
+    return { type: 'delay', untilMs: untilMs <= nowMs ? nowMs : Math.max(untilMs, nowMs + MIN_DELAY_MS) };
+  }
+
+  /**
+   * Asks until there is an answer: a claim that was given, but whose answer got lost, would
+   * belong to a living session without anybody running it. Ends early only with the session.
+   */
+  async #untilAnswered<T>(session: Session, ask: () => Promise<T>): Promise<T | 'sessionEnded'> {
+    for (let failures = 0; ; failures += 1) {
+      try {
+        return await ask();
+      } catch (error) {
+        this.#host.logger.debug({ err: error, ...this.#names() }, 'acquire failed; asking again');
+      }
+      if (session.ended || this.#host.forced) return 'sessionEnded';
+      await delay(Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** Math.min(failures, 6)));
+    }
+  }
+
+  #names(): Record<string, unknown> {
+    return {
+      jobUid: this.#delivery.uid,
+      slot: this.#delivery.slot,
+      pod: this.#entry.podNumber,
+      session: this.#session?.id,
+    };
+  }
+}
+
+/** Exit code of a pod that was stopped and said nothing else: ended by SIGTERM. */
+const SIGTERM_EXIT_CODE = 143;
+
+function startError(error: unknown): PodEnd {
+  const message = error instanceof Error ? error.message : String(error);
+  return {
+    outcome: 'Failed',
+    exitCode: 128,
+    reason: 'StartError',
+    hasLog: false,
+    overlay: { message: message.slice(0, 4096) },
+  };
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}

@@ -1,0 +1,149 @@
+import { slotQueueName, slotQueueOptions, type InstallationSettings, type SlotQueueJobData } from '@drover/store';
+import { DelayedError, Worker, type Job as QueueJob } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+
+import { SlotHolder, type HolderHost, type HolderShard, type SlotEnd } from './holder.ts';
+import { LockRenewer } from './lockRenewer.ts';
+
+/** Options of {@link SlotQueueWorker}. */
+export interface SlotQueueWorkerOptions {
+  /** Connection of its own; BullMQ opens a second one for waiting. */
+  readonly redis: Redis;
+  readonly prefix: string;
+  readonly pool: string;
+  readonly host: HolderHost;
+  /** Pods at a time. */
+  readonly lanes: number;
+  readonly settings: InstallationSettings;
+  readonly shard: (index: number) => HolderShard | null;
+  /** Number of this worker's connection among those of Redis' CLIENT LIST. */
+  readonly name: string;
+  readonly logger: Logger;
+}
+
+/** Pause after BullMQ failed to fetch; its default of 15 s would be an outage of its own. */
+const RUN_RETRY_DELAY_MS = 500;
+
+/**
+ * Takes slots from the queue of a pool and runtime, as many at a time as there are lanes.
+ *
+ * The processor throws nothing but DelayedError: to BullMQ any other error is a failed QueueJob,
+ * which it removes, and with it the slot. DelayedError means that the QueueJob was put where it belongs,
+ * or that nothing can be done about it, and then BullMQ delivers it again when its lock ran out.
+ */
+export class SlotQueueWorker {
+  readonly holders = new Set<SlotHolder>();
+  readonly #options: SlotQueueWorkerOptions;
+  readonly #worker: Worker<SlotQueueJobData, void>;
+  readonly #locks: LockRenewer;
+  #running: Promise<void> | null = null;
+  #lastError = '';
+
+  constructor(options: SlotQueueWorkerOptions) {
+    this.#options = options;
+    const { redis, prefix, pool, host, lanes, settings, logger } = options;
+    const queue = slotQueueName(pool, host.runtime.name);
+    this.#worker = new Worker<SlotQueueJobData, void>(queue, (job, token) => this.#process(job, token ?? ''), {
+      connection: redis,
+      ...slotQueueOptions(prefix, queue),
+      name: options.name,
+      autorun: false,
+      concurrency: lanes,
+      lockDuration: settings.slotLockMs,
+      stalledInterval: settings.slotStalledMs,
+      // A slot may stall as often as workers die; how often its pods may fail is not BullMQ's to say.
+      maxStalledCount: Number.MAX_SAFE_INTEGER,
+      // Its own renewal confuses two deliveries of one slot, see LockRenewer.
+      skipLockRenewal: true,
+      runRetryDelay: RUN_RETRY_DELAY_MS,
+      removeOnComplete: { count: 0 },
+      removeOnFail: { count: 0 },
+    });
+    this.#worker.on('error', (error) => this.#noteError(error));
+    this.#worker.on('failed', (job, error) => {
+      logger.error({ err: error, queueJob: job?.id }, 'BullMQ failed a slot; a resync will offer it again');
+    });
+    this.#locks = new LockRenewer({
+      extend: (ids, tokens, durationMs) => this.#worker.extendJobLocks(ids, tokens, durationMs),
+      lockMs: settings.slotLockMs,
+      logger,
+    });
+  }
+
+  /** Begins to take slots. */
+  async start(): Promise<void> {
+    await this.#worker.waitUntilReady();
+    this.#running = this.#worker.run();
+    this.#running.catch((error: unknown) => {
+      this.#options.logger.error({ err: error }, 'the slot queue is no longer served');
+    });
+  }
+
+  /** Takes no more slots; those held are not touched. */
+  async pause(): Promise<void> {
+    await this.#worker.pause(true);
+  }
+
+  /** Ends the queue's connections; without `force` when no slot is held any more. */
+  async close(force: boolean): Promise<void> {
+    await this.#worker.close(force);
+    this.#locks.close();
+  }
+
+  async #process(job: QueueJob<SlotQueueJobData, void>, token: string): Promise<void> {
+    const end = await this.#hold(job, token);
+    switch (end.type) {
+      case 'finish':
+        return;
+      case 'leave':
+        break;
+      case 'delay':
+        try {
+          await job.moveToDelayed(end.untilMs, token);
+        } catch (error) {
+          this.#options.logger.debug({ err: error, queueJob: job.id }, 'a slot could not be put back');
+        }
+        break;
+    }
+    throw new DelayedError();
+  }
+
+  async #hold(job: QueueJob<SlotQueueJobData, void>, token: string): Promise<SlotEnd> {
+    const { host, logger } = this.#options;
+    const { uid, slot } = job.data;
+    const shard = this.#options.shard(job.data.shard);
+    if (shard === null || job.id === undefined) {
+      logger.error({ queueJob: job.id, data: job.data }, 'a slot that no controller can have offered');
+      return { type: 'finish' };
+    }
+    const holder = new SlotHolder(host, shard, {
+      queueJobId: job.id,
+      token,
+      attemptsStarted: job.attemptsStarted,
+      queue: this.#worker.name,
+      uid,
+      shard: job.data.shard,
+      slot,
+    });
+    this.holders.add(holder);
+    this.#locks.add(holder);
+    try {
+      return await holder.hold();
+    } catch (error) {
+      // Only when the worker is closing or for a fault of ours: the slot is delivered again either way.
+      logger[host.draining ? 'debug' : 'error']({ err: error, jobUid: uid, slot }, 'a slot was dropped');
+      return { type: 'leave' };
+    } finally {
+      this.#locks.remove(holder);
+      this.holders.delete(holder);
+    }
+  }
+
+  /** BullMQ repeats itself while a connection is away. */
+  #noteError(error: Error): void {
+    const level = error.message === this.#lastError ? 'debug' : 'warn';
+    this.#lastError = error.message;
+    this.#options.logger[level]({ err: error, queue: this.#worker.name }, 'BullMQ reports an error');
+  }
+}
