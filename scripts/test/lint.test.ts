@@ -277,8 +277,6 @@ function lint(cwd: string): Map<string, string[]> {
 describe('lint', () => {
   test.each(cases)('$name', ({ file, rule }) => {
     const rules = reported.get(file) ?? [];
-    const want =
-      rule === null ? [] : expect.arrayContaining([expect.stringContaining(`(${rule})`)]);
-    expect(rules).toEqual(want);
+    expect(rules.join(' ')).toMatch(rule === null ? /^$/ : new RegExp(`\\(${rule}\\)`));
   });
 });
