@@ -196,7 +196,7 @@ export class Shard {
 
   /** The newest resourceVersion of the shard. */
   async resourceVersion(): Promise<number> {
-    return Number((await this.#redis.hget(this.keys.clock, 'rv')) ?? 0);
+    return Number((await this.#redis.get(this.keys.clock)) ?? 0);
   }
 
   /** Bits of the indexes that succeeded, most significant bit first; empty when none did. */
