@@ -1,0 +1,91 @@
+import { ConnectionError } from '@drover/shared';
+import { Store, UnsuitableRedisError, type Shard } from '@drover/store';
+import type { Redis } from 'ioredis';
+
+import { Connection, type ConnectionOption } from './connection.ts';
+
+/** Where Redis is when nothing is said. */
+const DEFAULT_CONNECTION = 'redis://127.0.0.1:6379';
+
+/** The connection and the store behind a client, opened with the first call. */
+export class Backend {
+  readonly #option: ConnectionOption;
+  readonly #prefix: string | undefined;
+  #opened: Promise<{ connection: Connection; store: Store }> | null = null;
+  #closed = false;
+
+  constructor(options: { connection?: ConnectionOption; prefix?: string }) {
+    this.#option = options.connection ?? DEFAULT_CONNECTION;
+    this.#prefix = options.prefix;
+  }
+
+  /**
+   * Runs a call on the store.
+   *
+   * @throws ConnectionError, with what to do, when Redis is not there.
+   */
+  async run<T>(call: (store: Store) => Promise<T>): Promise<T> {
+    const { connection, store } = await this.#open();
+    return await connection.guard(() => call(store));
+  }
+
+  /** As {@link run}, on the shard of a namespace. */
+  async onShard<T>(namespace: string, call: (shard: Shard) => Promise<T>): Promise<T> {
+    return await this.run((store) => call(store.shardOf(namespace)));
+  }
+
+  /** Opens the store; throws as {@link run}. */
+  async store(): Promise<Store> {
+    return (await this.#open()).store;
+  }
+
+  /** A connection of its own for commands that block; the caller disconnects it. */
+  async duplicate(): Promise<Redis> {
+    return (await this.#open()).connection.duplicate();
+  }
+
+  /** An error of the connection as one of ours. */
+  async translate(error: unknown): Promise<unknown> {
+    return (await this.#open()).connection.translate(error);
+  }
+
+  /** Closes what is ours. Calls after that are refused. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const opened = this.#opened;
+    if (opened === null) return;
+    // A connection that could not be opened is closed already.
+    await opened.then(({ connection }) => connection.close()).catch(() => undefined);
+  }
+
+  async #open(): Promise<{ connection: Connection; store: Store }> {
+    if (this.#closed) throw new ConnectionError('this client was closed');
+    if (this.#opened === null) {
+      const opening = this.#connect();
+      this.#opened = opening;
+      // The next call tries again: Redis may have come up.
+      opening.catch(() => {
+        if (this.#opened === opening) this.#opened = null;
+      });
+    }
+    return await this.#opened;
+  }
+
+  async #connect(): Promise<{ connection: Connection; store: Store }> {
+    const connection = new Connection(this.#option);
+    try {
+      await connection.connect();
+      const redis = connection.redis;
+      const options = this.#prefix === undefined ? { redis } : { redis, prefix: this.#prefix };
+      return { connection, store: await connection.guard(() => Store.open(options)) };
+    } catch (error) {
+      connection.close();
+      if (error instanceof UnsuitableRedisError) throw atAddress(error, connection.address);
+      throw error;
+    }
+  }
+}
+
+function atAddress(error: UnsuitableRedisError, address: string): UnsuitableRedisError {
+  return new UnsuitableRedisError(error.problem, `Redis at ${address}: ${error.message}`);
+}

@@ -1,0 +1,66 @@
+import { Backend } from './backend.ts';
+import type { ConnectionOption } from './connection.ts';
+import { JobsClient } from './jobs.ts';
+import { NodesClient } from './nodes.ts';
+import { PodsClient } from './pods.ts';
+
+/** Options of {@link Drover}. */
+export interface DroverOptions {
+  /**
+   * Where Redis is: a URL, options of ioredis, or an ioredis instance, which is used and never
+   * closed. Default `redis://127.0.0.1:6379`.
+   */
+  readonly connection?: ConnectionOption;
+  /** Namespace of names that do not say theirs. Default `default`. */
+  readonly namespace?: string;
+  /** Prefix of all keys, for installations that share a Redis. Default `drover`. */
+  readonly prefix?: string;
+}
+
+/**
+ * A client of Drover. Connects with its first call.
+ *
+ * @example
+ * await using drover = new Drover({ connection: 'redis://localhost:6379' });
+ * const job = await drover.jobs.create(manifest);
+ * await drover.jobs.wait(job, { for: 'complete' });
+ */
+export class Drover {
+  /** Jobs: create, read, change, delete, watch, wait. */
+  readonly jobs: JobsClient;
+  /** Pods: list, read, logs, delete. */
+  readonly pods: PodsClient;
+  /** The workers. */
+  readonly nodes: NodesClient;
+  /** Namespace of names that do not say theirs. */
+  readonly namespace: string;
+  readonly #backend: Backend;
+
+  constructor(options: DroverOptions = {}) {
+    this.namespace = options.namespace ?? 'default';
+    this.#backend = new Backend(options);
+    this.jobs = new JobsClient(this.#backend, this.namespace);
+    this.pods = new PodsClient(this.#backend, this.namespace);
+    this.nodes = new NodesClient(this.#backend);
+  }
+
+  /**
+   * Connects now instead of with the first call, to fail early.
+   *
+   * @throws ConnectionError when Redis is not reachable or refuses the login.
+   * @throws UnsuitableRedisError when it would lose data: an eviction policy, an old version.
+   */
+  async connect(): Promise<void> {
+    await this.#backend.store();
+  }
+
+  /** Closes the connections that the client opened. */
+  async close(): Promise<void> {
+    await this.#backend.close();
+  }
+
+  /** As {@link close}, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

@@ -1,0 +1,100 @@
+import type { Job } from '@drover/shared';
+import { WatchExpiredError, watchShard, type Shard, type WatchEntry } from '@drover/store';
+
+import type { Backend } from './backend.ts';
+
+/** What happened to a Job. */
+export interface JobEvent {
+  /** `ADDED` also for each Job that was there when the watch began. */
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  /** The Job as it is now; with DELETED as it was last seen. */
+  readonly job: Job;
+}
+
+/** What a watch reads with; the jobs client provides it. */
+export interface JobReader {
+  /** All Jobs that the watch is about, and the version from which to watch on. */
+  list(shard: Shard): Promise<{ jobs: Job[]; resourceVersion: number }>;
+  /** One Job, or null when it is gone. */
+  read(shard: Shard, uid: string): Promise<Job | null>;
+  /** Whether the watch is about this Job. */
+  accepts(job: Job): boolean;
+  /** Cheap test on an entry, before the Job is read. */
+  concerns(entry: WatchEntry & { kind: 'Job' }): boolean;
+}
+
+/**
+ * Watches the Jobs of one shard: first what is there, then what changes, in order and without
+ * gaps. Blocks on the shard's stream; nothing is polled. When the stream no longer reaches back to
+ * where the watch is, it lists again and tells the differences.
+ */
+export async function* watchJobs(
+  backend: Backend,
+  shard: Shard,
+  reader: JobReader,
+  signal: AbortSignal,
+): AsyncGenerator<JobEvent> {
+  const known = new Map<string, Job>();
+  while (!signal.aborted) {
+    const { jobs, resourceVersion } = await backend.run(() => reader.list(shard));
+    yield* differences(known, jobs);
+    try {
+      const redis = await backend.duplicate();
+      const options = { since: resourceVersion, pods: false, signal };
+      for await (const batch of watchShard(redis, shard.keys, options)) {
+        yield* changes(backend, shard, reader, known, batch);
+      }
+      return;
+    } catch (error) {
+      if (!(error instanceof WatchExpiredError)) throw await backend.translate(error);
+    }
+  }
+}
+
+function* differences(known: Map<string, Job>, jobs: readonly Job[]): Generator<JobEvent> {
+  const seen = new Set<string>();
+  for (const job of jobs) {
+    const { uid, resourceVersion } = job.metadata;
+    seen.add(uid);
+    const before = known.get(uid);
+    known.set(uid, job);
+    if (before === undefined) yield { type: 'ADDED', job };
+    else if (before.metadata.resourceVersion !== resourceVersion) yield { type: 'MODIFIED', job };
+  }
+  for (const [uid, job] of known) {
+    if (seen.has(uid)) continue;
+    known.delete(uid);
+    yield { type: 'DELETED', job };
+  }
+}
+
+async function* changes(
+  backend: Backend,
+  shard: Shard,
+  reader: JobReader,
+  known: Map<string, Job>,
+  batch: readonly WatchEntry[],
+): AsyncGenerator<JobEvent> {
+  // Only the last state of a Job matters: one read, however often it changed in the batch.
+  const uids = new Set<string>();
+  for (const entry of batch) {
+    if (entry.kind === 'Job' && (known.has(entry.uid) || reader.concerns(entry))) {
+      uids.add(entry.uid);
+    }
+  }
+  for (const uid of uids) {
+    const job = await backend.run(() => reader.read(shard, uid));
+    const before = known.get(uid);
+    if (job !== null && reader.accepts(job)) {
+      known.set(uid, job);
+      if (before === undefined) yield { type: 'ADDED', job };
+      else if (before.metadata.resourceVersion !== job.metadata.resourceVersion) {
+        yield { type: 'MODIFIED', job };
+      }
+    } else if (before !== undefined) {
+      known.delete(uid);
+      // A Job that does not match the selector any more is gone for this watch.
+      yield { type: 'DELETED', job: job ?? before };
+    }
+  }
+}

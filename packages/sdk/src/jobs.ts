@@ -1,0 +1,495 @@
+import { randomInt, randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+
+import {
+  AlreadyExistsError,
+  ConflictError,
+  InvalidSpecError,
+  NotFoundError,
+  TimeoutError,
+  formatTime,
+  generateName,
+  generateSelectorAndLabels,
+  matchesSelector,
+  parseJob,
+  parseJobUpdate,
+  parseSelector,
+  type Job,
+  type JobInput,
+  type Selector,
+} from '@drover/shared';
+import { composeJob, type JobView, type Shard } from '@drover/store';
+
+import type { Backend } from './backend.ts';
+import { isSettled, outcomeFor, type WaitCondition } from './jobOutcome.ts';
+import { watchJobs, type JobEvent, type JobReader } from './jobWatch.ts';
+import { mergeAll } from './merge.ts';
+import { applyMergePatch, isPlainObject, threeWayPatch, type MergePatch } from './mergePatch.ts';
+import { placementOf } from './placement.ts';
+import { resolveRef, type ObjectRef, type ResolvedRef } from './refs.ts';
+
+/** A Job as a user writes it; checked when it is created. */
+export type JobManifest = JobInput | Readonly<Record<string, unknown>>;
+
+/** Options that say in which namespace a name is meant. */
+export interface NamespaceOptions {
+  /** Default: the client's. An object that names its own namespace has that. */
+  readonly namespace?: string;
+}
+
+/** Options of `jobs.create`. */
+export interface CreateOptions extends NamespaceOptions {
+  /**
+   * The Job's uid, a UUID, chosen by the caller. A create that is sent again with the same uid
+   * answers with the Job that the first one made, so that a caller may retry without care.
+   */
+  readonly uid?: string;
+  /** Told of every field that is stored and has no effect. */
+  readonly onWarning?: (warning: string) => void;
+  /** Check only; nothing is stored. */
+  readonly dryRun?: boolean;
+}
+
+/** Options of `jobs.list`. */
+export interface ListOptions extends NamespaceOptions {
+  /** As kubectl writes it: `app=web,tier!=db,env in (a,b),!canary`. */
+  readonly labelSelector?: string;
+  /** Of all namespaces. */
+  readonly allNamespaces?: boolean;
+  /** At most so many. */
+  readonly limit?: number;
+}
+
+/** Options of `jobs.watch`. */
+export interface WatchJobsOptions extends NamespaceOptions {
+  /** As for `list`. */
+  readonly labelSelector?: string;
+  /** Of all namespaces. */
+  readonly allNamespaces?: boolean;
+  /** Only the Job of this name. */
+  readonly name?: string;
+  /** Ends the watch; leaving the loop ends it too. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options of `jobs.wait`. */
+export interface WaitOptions extends NamespaceOptions {
+  /** What to wait for; `finished` (the default) is Complete or Failed, whichever comes. */
+  readonly for?: WaitCondition;
+  /** Give up after so many ms; default: never. */
+  readonly timeoutMs?: number;
+  /** Ends the wait; the promise is rejected with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** What `jobs.apply` did. */
+export interface Applied {
+  readonly job: Job;
+  readonly action: 'created' | 'configured' | 'unchanged';
+}
+
+/** A read-modify-write that met another writer is tried again so many times. */
+const MAX_WRITE_ATTEMPTS = 8;
+/** Attempts to find a free name for a generateName. */
+const MAX_NAME_ATTEMPTS = 8;
+const PAGE_SIZE = 500;
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+
+/** Jobs: create, read, change, delete, watch, wait. */
+export class JobsClient {
+  readonly #backend: Backend;
+  readonly #namespace: string;
+
+  constructor(backend: Backend, namespace: string) {
+    this.#backend = backend;
+    this.#namespace = namespace;
+  }
+
+  /**
+   * Creates a Job from a `batch/v1` manifest.
+   *
+   * @throws InvalidSpecError with everything that is wrong with it.
+   * @throws AlreadyExistsError when another Job has the name.
+   */
+  async create(manifest: JobManifest, options: CreateOptions = {}): Promise<Job> {
+    const { job, warnings } = this.#parse(manifest, options);
+    for (const warning of warnings) options.onWarning?.(warning);
+    const uid = options.uid ?? randomUUID();
+    const prefix = job.metadata.name === '' ? (job.metadata.generateName ?? '') : null;
+    for (let attempt = 1; ; attempt++) {
+      const name = prefix === null ? job.metadata.name : generateName(prefix, randomInt);
+      const completed = complete(job, uid, name);
+      if (options.dryRun === true) return completed;
+      const outcome = await this.#store(completed);
+      if (outcome !== 'alreadyExists') return await this.#readByUid(completed);
+      if (prefix === null || attempt === MAX_NAME_ATTEMPTS) {
+        throw new AlreadyExistsError(reference(completed.metadata));
+      }
+    }
+  }
+
+  /** Reads a Job with its live figures. @throws NotFoundError */
+  async get(ref: ObjectRef, options: NamespaceOptions = {}): Promise<Job> {
+    const target = this.#resolve(ref, options);
+    return await this.#backend.onShard(target.namespace, async (shard) => {
+      const view = await findView(shard, target);
+      const [job] = await composeAll(shard, view === null ? [] : [view]);
+      if (job === undefined) throw new NotFoundError(reference(target));
+      return job;
+    });
+  }
+
+  /** Lists Jobs, in order of namespace and name. */
+  async list(options: ListOptions = {}): Promise<Job[]> {
+    const { limit = Number.POSITIVE_INFINITY } = options;
+    const selector = readSelector(options.labelSelector);
+    const jobs: Job[] = [];
+    const { namespace, shards } = await this.#scope(options);
+    for (const shard of shards) {
+      for await (const page of this.#pages(shard, namespace)) {
+        for (const job of page) {
+          if (matchesSelector(selector, job.metadata.labels)) jobs.push(job);
+          if (jobs.length >= limit) return jobs;
+        }
+      }
+    }
+    return jobs.toSorted(byNamespaceAndName);
+  }
+
+  /**
+   * Watches Jobs: `ADDED` for each that is there, then every change as it happens. Nothing is
+   * polled.
+   *
+   * @example
+   * for await (const { type, job } of drover.jobs.watch()) console.log(type, job.metadata.name);
+   */
+  async *watch(options: WatchJobsOptions = {}): AsyncGenerator<JobEvent> {
+    const { namespace, shards } = await this.#scope(options);
+    const selector = readSelector(options.labelSelector);
+    const { name } = options;
+    const controller = new AbortController();
+    const signal =
+      options.signal === undefined
+        ? controller.signal
+        : AbortSignal.any([options.signal, controller.signal]);
+    const reader: JobReader = {
+      list: async (shard) => {
+        if (name !== undefined && namespace !== null) {
+          const resourceVersion = await shard.resourceVersion();
+          const view = await shard.getJob(namespace, name);
+          const jobs = await composeAll(shard, view === null ? [] : [view]);
+          return { jobs: jobs.filter(reader.accepts), resourceVersion };
+        }
+        const resourceVersion = await shard.resourceVersion();
+        const jobs: Job[] = [];
+        for await (const page of this.#pages(shard, namespace)) jobs.push(...page);
+        return { jobs: jobs.filter(reader.accepts), resourceVersion };
+      },
+      read: async (shard, uid) => {
+        const view = await shard.getJobByUid(uid);
+        return (await composeAll(shard, view === null || view.deleted ? [] : [view]))[0] ?? null;
+      },
+      accepts: (job) =>
+        (name === undefined || job.metadata.name === name) &&
+        matchesSelector(selector, job.metadata.labels),
+      concerns: (entry) =>
+        (namespace === null || entry.namespace === namespace) &&
+        (name === undefined || entry.name === name),
+    };
+    const sources = shards.map((shard) => watchJobs(this.#backend, shard, reader, signal));
+    yield* mergeAll(sources, () => controller.abort());
+  }
+
+  /**
+   * Changes a Job with a JSON merge patch (RFC 7386): fields are set, `null` removes one.
+   *
+   * @example
+   * await drover.jobs.patch('resize', { spec: { parallelism: 20 } });
+   * @throws NotFoundError
+   * @throws InvalidSpecError when the result is not valid, or changes what can not be changed.
+   * @throws ConflictError when the patch names a `metadata.resourceVersion` that is not current.
+   */
+  async patch(ref: ObjectRef, patch: MergePatch, options: NamespaceOptions = {}): Promise<Job> {
+    return (await this.#modify(ref, options, () => patch, false)).job;
+  }
+
+  /** Stops the Job's pods and starts no new ones until it is resumed. What succeeded stays. */
+  async suspend(ref: ObjectRef, options: NamespaceOptions = {}): Promise<Job> {
+    return await this.patch(ref, { spec: { suspend: true } }, options);
+  }
+
+  /** Lets a suspended Job go on; its activeDeadlineSeconds begin anew. */
+  async resume(ref: ObjectRef, options: NamespaceOptions = {}): Promise<Job> {
+    return await this.patch(ref, { spec: { suspend: false } }, options);
+  }
+
+  /**
+   * Creates the Job of a manifest, or brings an existing one in line with it, as `kubectl apply`
+   * does: what the manifest said the last time and does not say now is removed, what others set
+   * is left alone.
+   */
+  async apply(manifest: JobManifest, options: CreateOptions = {}): Promise<Applied> {
+    const { job: wanted, warnings } = this.#parse(manifest, options);
+    const ref = { name: wanted.metadata.name, namespace: wanted.metadata.namespace };
+    const marked = withLastApplied(manifest);
+    const exists = await this.#backend.onShard(ref.namespace, (shard) =>
+      ref.name === '' ? Promise.resolve(null) : shard.findJob(ref.namespace, ref.name),
+    );
+    if (exists === null) {
+      return { job: await this.create(marked, options), action: 'created' };
+    }
+    for (const warning of warnings) options.onWarning?.(warning);
+    const { job, changed } = await this.#modify(
+      ref.name,
+      { namespace: ref.namespace },
+      (stored) => threeWayPatch(lastApplied(stored), desired(marked)),
+      options.dryRun === true,
+    );
+    return { job, action: changed ? 'configured' : 'unchanged' };
+  }
+
+  /** Deletes a Job; the name is free at once, its pods are stopped and removed. @throws NotFoundError */
+  async delete(ref: ObjectRef, options: NamespaceOptions = {}): Promise<void> {
+    const target = this.#resolve(ref, options);
+    await this.#backend.onShard(target.namespace, async (shard) => {
+      const view = await findView(shard, target);
+      if (view === null || (await shard.deleteJob(view.uid)) === 'notFound') {
+        throw new NotFoundError(reference(target));
+      }
+    });
+  }
+
+  /**
+   * Waits until a Job is complete, failed or finished; reads it again whenever it changes, and
+   * polls nothing.
+   *
+   * @returns The Job as it was when the condition held.
+   * @throws JobOutcomeError when the condition can not hold any more: it waits for `complete`
+   *   and the Job failed, or the other way round.
+   * @throws NotFoundError when there is none, or it is deleted meanwhile.
+   * @throws TimeoutError after `timeoutMs`.
+   */
+  async wait(ref: ObjectRef, options: WaitOptions = {}): Promise<Job> {
+    const condition = options.for ?? 'finished';
+    const first = await this.get(ref, options);
+    if (isSettled(first)) return outcomeFor(first, condition);
+    const { name, namespace, uid } = first.metadata;
+    const timeout = options.timeoutMs === undefined ? null : AbortSignal.timeout(options.timeoutMs);
+    const signals = [options.signal, timeout].filter((signal) => signal instanceof AbortSignal);
+    const watch = this.watch({ name, namespace, signal: AbortSignal.any(signals) });
+    for await (const { type, job } of watch) {
+      // A later Job of the same name is another one.
+      if (type === 'DELETED' || job.metadata.uid !== uid) break;
+      if (isSettled(job)) return outcomeFor(job, condition);
+    }
+    options.signal?.throwIfAborted();
+    if (timeout?.aborted !== true) throw new NotFoundError(reference(first.metadata));
+    throw new TimeoutError(
+      `Job "${name}" was not ${condition} after ${(options.timeoutMs ?? 0) / 1000} s`,
+    );
+  }
+
+  /** A manifest that names a namespace means that one, unless the call names another. */
+  #parse(manifest: JobManifest, options: NamespaceOptions) {
+    const { metadata } = manifest;
+    const own = isPlainObject(metadata) ? metadata['namespace'] : undefined;
+    const preset = typeof own === 'string' && own !== '' ? own : this.#namespace;
+    return parseJob(manifest, { namespace: options.namespace ?? preset });
+  }
+
+  #resolve(ref: ObjectRef, options: NamespaceOptions): ResolvedRef {
+    return resolveRef(ref, options.namespace ?? this.#namespace);
+  }
+
+  async #scope(
+    options: NamespaceOptions & { readonly allNamespaces?: boolean },
+  ): Promise<{ namespace: string | null; shards: readonly Shard[] }> {
+    const store = await this.#backend.store();
+    if (options.allNamespaces === true) return { namespace: null, shards: store.shards };
+    const namespace = options.namespace ?? this.#namespace;
+    return { namespace, shards: [store.shardOf(namespace)] };
+  }
+
+  async *#pages(shard: Shard, namespace: string | null): AsyncGenerator<Job[]> {
+    let after: string | null = null;
+    do {
+      const from: { after?: string } = after === null ? {} : { after };
+      const page = await this.#backend.run(() =>
+        shard.listJobs({ namespace, limit: PAGE_SIZE, ...from }),
+      );
+      yield await this.#backend.run(() => composeAll(shard, page.jobs));
+      after = page.next;
+    } while (after !== null);
+  }
+
+  async #store(job: Job): Promise<'created' | 'replayed' | 'alreadyExists'> {
+    const { uid, namespace, name } = job.metadata;
+    const { queue, fittingKey } = placementOf(job);
+    return await this.#backend.onShard(namespace, (shard) =>
+      shard.createJob({
+        uid,
+        namespace,
+        name,
+        object: objectText(job),
+        status: '{}',
+        completions: job.spec.completions ?? null,
+        queue,
+        fittingKey,
+        indexed: job.spec.completionMode === 'Indexed',
+      }),
+    );
+  }
+
+  async #readByUid({ metadata }: Job): Promise<Job> {
+    return await this.#backend.onShard(metadata.namespace, async (shard) => {
+      const view = await shard.getJobByUid(metadata.uid);
+      const [job] = await composeAll(shard, view === null ? [] : [view]);
+      // Deleted by somebody in the same moment.
+      if (job === undefined) throw new NotFoundError(reference(metadata));
+      return job;
+    });
+  }
+
+  async #modify(
+    ref: ObjectRef,
+    options: NamespaceOptions,
+    patchFor: (stored: Job) => MergePatch,
+    dryRun: boolean,
+  ): Promise<{ job: Job; changed: boolean }> {
+    const target = this.#resolve(ref, options);
+    return await this.#backend.onShard(target.namespace, async (shard) => {
+      for (let attempt = 1; attempt <= MAX_WRITE_ATTEMPTS; attempt++) {
+        const view = await findView(shard, target);
+        if (view === null) throw new NotFoundError(reference(target));
+        // With live figures: whether a template may change depends on what runs.
+        const stored = composeJob({ stored: view, counters: view.counters, done: null });
+        const patch = patchFor(stored);
+        const next = nextObject(stored, patch, view);
+        const specChanged = !isDeepStrictEqual(plain(next.spec), plain(stored.spec));
+        if (!specChanged && objectText(next) === objectText(stored)) {
+          return { job: (await composeAll(shard, [view]))[0] ?? stored, changed: false };
+        }
+        if (dryRun) return { job: next, changed: true };
+        const outcome = await shard.updateJob({
+          uid: view.uid,
+          expectedResourceVersion: view.resourceVersion,
+          object: objectText(next),
+          specChanged,
+          completions: next.spec.completions ?? null,
+        });
+        if (outcome === 'updated') return { job: await this.#readByUid(stored), changed: true };
+        if (outcome === 'notFound') throw new NotFoundError(reference(target));
+        if (namesVersion(patch)) break;
+      }
+      throw new ConflictError(reference(target));
+    });
+  }
+}
+
+/** What creation adds: identity, time, and the selector and labels that Kubernetes generates. */
+function complete(job: Job, uid: string, name: string): Job {
+  const named = { ...job, metadata: { ...job.metadata, uid, name } };
+  const completed = generateSelectorAndLabels(named);
+  return {
+    ...completed,
+    metadata: { ...completed.metadata, creationTimestamp: formatTime(Date.now()) },
+  };
+}
+
+/** What is stored of a Job; versions and status lie beside it. */
+function objectText({ metadata, spec }: Pick<Job, 'metadata' | 'spec'>): string {
+  const { resourceVersion: _version, generation: _generation, ...kept } = metadata;
+  return JSON.stringify({ metadata: kept, spec });
+}
+
+/** The object after a patch: parsed, defaulted and checked against the old one. */
+function nextObject(stored: Job, patch: MergePatch, view: JobView): Job {
+  const { status: _status, ...before } = stored;
+  const merged = applyMergePatch(before, patch) as typeof before;
+  const version = merged.metadata?.resourceVersion;
+  if (version !== undefined && version !== stored.metadata.resourceVersion) {
+    throw new ConflictError(reference(stored.metadata));
+  }
+  const { job } = parseJobUpdate(stored, merged);
+  if (placementOf(job).fittingKey !== view.fittingKey) {
+    const detail = 'the pool, runtime and handler of a Job can not be changed';
+    throw new InvalidSpecError('Job.batch', stored.metadata.name, [
+      { path: 'spec.template', kind: 'Invalid', detail },
+    ]);
+  }
+  return job;
+}
+
+function namesVersion(patch: MergePatch): boolean {
+  const { metadata } = patch;
+  return isPlainObject(metadata) && typeof metadata['resourceVersion'] === 'string';
+}
+
+/** JSON has no undefined: what is left out and what is undefined are the same. */
+function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value)) as unknown;
+}
+
+function withLastApplied(manifest: JobManifest): JobManifest {
+  const metadata = isPlainObject(manifest['metadata']) ? manifest['metadata'] : {};
+  const annotations = isPlainObject(metadata['annotations']) ? metadata['annotations'] : {};
+  const { [LAST_APPLIED]: _own, ...others } = annotations;
+  const text = JSON.stringify(desired({ ...manifest, metadata: { ...metadata, annotations: others } }));
+  return {
+    ...manifest,
+    metadata: { ...metadata, annotations: { ...others, [LAST_APPLIED]: text } },
+  };
+}
+
+/** The part of a manifest that is applied: what the store sets itself has no say. */
+function desired({ status: _status, ...manifest }: JobManifest): JobManifest {
+  if (!isPlainObject(manifest['metadata'])) return manifest;
+  const {
+    uid: _uid,
+    resourceVersion: _version,
+    generation: _generation,
+    creationTimestamp: _created,
+    ...metadata
+  } = manifest['metadata'];
+  return { ...manifest, metadata };
+}
+
+function lastApplied(stored: Job): unknown {
+  try {
+    return JSON.parse(stored.metadata.annotations?.[LAST_APPLIED] ?? 'null') as unknown;
+  } catch {
+    return null;
+  }
+}
+
+function readSelector(text: string | undefined): Selector {
+  return text === undefined || text === '' ? [] : parseSelector(text);
+}
+
+function reference({ name, namespace }: { name: string; namespace: string }) {
+  return { resource: 'jobs.batch', name, namespace };
+}
+
+async function findView(shard: Shard, target: ResolvedRef): Promise<JobView | null> {
+  const view = await shard.getJob(target.namespace, target.name);
+  return view === null || (target.uid !== null && view.uid !== target.uid) ? null : view;
+}
+
+/** Composes Jobs; reads the bitmap of those whose figures still move, so that both agree. */
+async function composeAll(shard: Shard, views: readonly JobView[]): Promise<Job[]> {
+  return await Promise.all(
+    views.map(async (view) => {
+      const job = composeJob({ stored: view, counters: view.counters, done: null });
+      if (view.finished || job.spec.completionMode !== 'Indexed') return job;
+      const done = await shard.doneBitmap(view.uid);
+      return composeJob({ stored: view, counters: view.counters, done });
+    }),
+  );
+}
+
+function byNamespaceAndName(a: Job, b: Job): number {
+  const order = (x: string, y: string) => (x < y ? -1 : x > y ? 1 : 0);
+  return (
+    order(a.metadata.namespace, b.metadata.namespace) || order(a.metadata.name, b.metadata.name)
+  );
+}

@@ -1,0 +1,40 @@
+import { NotFoundError, matchesSelector, parseSelector, type Node } from '@drover/shared';
+import { composeNode } from '@drover/store';
+
+import type { Backend } from './backend.ts';
+
+/** Options of `nodes.list`. */
+export interface ListNodesOptions {
+  /** As kubectl writes it, for example `drover.dev/pool=gpu`. */
+  readonly labelSelector?: string;
+  /** At most so many. */
+  readonly limit?: number;
+}
+
+/** Nodes: the workers. */
+export class NodesClient {
+  readonly #backend: Backend;
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+  }
+
+  /** Lists the workers by name; one that has not been heard of for a while is not Ready. */
+  async list(options: ListNodesOptions = {}): Promise<Node[]> {
+    const { labelSelector = '', limit } = options;
+    const selector = labelSelector === '' ? [] : parseSelector(labelSelector);
+    const records = await this.#backend.run((store) => store.nodes.list());
+    const nowMs = Date.now();
+    return records
+      .map((record) => composeNode(record, nowMs))
+      .filter(({ metadata }) => matchesSelector(selector, metadata.labels))
+      .slice(0, limit);
+  }
+
+  /** Reads a worker. @throws NotFoundError */
+  async get(name: string): Promise<Node> {
+    const node = (await this.list()).find(({ metadata }) => metadata.name === name);
+    if (node === undefined) throw new NotFoundError({ resource: 'nodes', name });
+    return node;
+  }
+}

@@ -1,0 +1,133 @@
+import type { Pod } from '@drover/shared';
+import {
+  WatchExpiredError,
+  announcePodWatcher,
+  watchShard,
+  type JobView,
+  type Shard,
+  type StoredPod,
+  type WatchEntry,
+} from '@drover/store';
+
+import type { Backend } from './backend.ts';
+
+/** What happened to a pod. */
+export interface PodEvent {
+  /** `ADDED` also for each pod that was there when the watch began. */
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  /** The pod as it is now; with DELETED as it was last seen. */
+  readonly pod: Pod;
+}
+
+/** What a watch of pods reads with; the pods client provides it. */
+export interface PodReader {
+  /** The Jobs whose pods the watch is about. */
+  jobs(shard: Shard): AsyncGenerator<JobView>;
+  /** Whether the watch is about pods of this Job. */
+  accepts(view: JobView): boolean;
+  /** How to compose the pods of a Job. */
+  composer(shard: Shard, view: JobView): Promise<(stored: StoredPod) => Pod>;
+  /** Whether the watch is about this pod. */
+  selects(pod: Pod): boolean;
+}
+
+/** Pods of one Job by number, as last told. */
+type KnownPods = Map<number, Pod>;
+
+const PAGE_SIZE = 1000;
+
+/** Watches the pods of one shard: first what is there, then what changes. */
+export async function* watchPods(
+  backend: Backend,
+  shard: Shard,
+  reader: PodReader,
+  signal: AbortSignal,
+): AsyncGenerator<PodEvent> {
+  const known = new Map<string, KnownPods>();
+  while (!signal.aborted) {
+    // Entries of pods are written only for watchers: ask for them before the first look.
+    await backend.run((store) => announcePodWatcher(store.redis, shard.keys));
+    const since = await backend.run(() => shard.resourceVersion());
+    const unseen = new Set(known.keys());
+    for await (const view of reader.jobs(shard)) {
+      unseen.delete(view.uid);
+      yield* changesOf(backend, shard, reader, known, view, 1, Number.POSITIVE_INFINITY);
+    }
+    for (const uid of unseen) yield* forget(known, uid);
+    try {
+      const redis = await backend.duplicate();
+      for await (const batch of watchShard(redis, shard.keys, { since, pods: true, signal })) {
+        for (const { uid, from, to } of ranges(batch)) {
+          const view = await backend.run(() => shard.getJobByUid(uid));
+          if (view === null || view.deleted) yield* forget(known, uid);
+          else if (reader.accepts(view)) {
+            yield* changesOf(backend, shard, reader, known, view, from, to);
+          }
+        }
+      }
+      return;
+    } catch (error) {
+      if (!(error instanceof WatchExpiredError)) throw await backend.translate(error);
+    }
+  }
+}
+
+/** The pods that a batch is about, as one range per Job. A Job's own entry has an empty range. */
+function ranges(batch: readonly WatchEntry[]): { uid: string; from: number; to: number }[] {
+  const byUid = new Map<string, { uid: string; from: number; to: number }>();
+  for (const entry of batch) {
+    const empty = { uid: entry.uid, from: Number.POSITIVE_INFINITY, to: 0 };
+    const range = byUid.get(entry.uid) ?? empty;
+    byUid.set(entry.uid, range);
+    if (entry.kind !== 'Pods') continue;
+    range.from = Math.min(range.from, entry.from);
+    range.to = Math.max(range.to, entry.to);
+  }
+  return [...byUid.values()];
+}
+
+async function* changesOf(
+  backend: Backend,
+  shard: Shard,
+  reader: PodReader,
+  known: Map<string, KnownPods>,
+  view: JobView,
+  from: number,
+  to: number,
+): AsyncGenerator<PodEvent> {
+  const pods: KnownPods = known.get(view.uid) ?? new Map();
+  known.set(view.uid, pods);
+  if (from > to) return;
+  const compose = await reader.composer(shard, view);
+  const gone = new Set([...pods.keys()].filter((number) => number >= from && number <= to));
+  let after: number | null = from - 1;
+  while (after !== null && after < to) {
+    const start: number = after;
+    const limit = Math.min(PAGE_SIZE, to - start);
+    const page = await backend.run(() => shard.listPods(view.uid, { after: start, limit }));
+    for (const stored of page.pods) {
+      if (stored.podNumber > to) break;
+      gone.delete(stored.podNumber);
+      const pod = compose(stored);
+      if (!reader.selects(pod)) continue;
+      const before = pods.get(stored.podNumber);
+      pods.set(stored.podNumber, pod);
+      if (before === undefined) yield { type: 'ADDED', pod };
+      else if (before.metadata.resourceVersion !== pod.metadata.resourceVersion) {
+        yield { type: 'MODIFIED', pod };
+      }
+    }
+    after = page.next;
+  }
+  for (const number of gone) {
+    const pod = pods.get(number);
+    pods.delete(number);
+    if (pod !== undefined) yield { type: 'DELETED', pod };
+  }
+}
+
+function* forget(known: Map<string, KnownPods>, uid: string): Generator<PodEvent> {
+  const pods = known.get(uid);
+  known.delete(uid);
+  for (const pod of pods?.values() ?? []) yield { type: 'DELETED', pod };
+}

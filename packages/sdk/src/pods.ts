@@ -1,0 +1,341 @@
+import {
+  NotFoundError,
+  matchesSelector,
+  parsePodName,
+  parseSelector,
+  podNumberFromName,
+  type Job,
+  type Pod,
+  type PodPhase,
+  type Selector,
+} from '@drover/shared';
+import {
+  composeJob,
+  composePod,
+  readPodLog,
+  type JobView,
+  type PodLogLine,
+  type Shard,
+  type StoredPod,
+} from '@drover/store';
+
+import type { Backend } from './backend.ts';
+import { mergeAll } from './merge.ts';
+import { nobodyFits } from './placement.ts';
+import { watchPods, type PodEvent } from './podWatch.ts';
+import { resolveRef, type ObjectRef } from './refs.ts';
+
+/** Options of `pods.get`, `pods.delete` and the base of others. */
+export interface PodNamespaceOptions {
+  /** Default: the client's. */
+  readonly namespace?: string;
+}
+
+/** Options of `pods.list`. */
+export interface ListPodsOptions extends PodNamespaceOptions {
+  /** Only pods of this Job. */
+  readonly job?: ObjectRef;
+  /** As kubectl writes it, for example `job-name=pi`. */
+  readonly labelSelector?: string;
+  /** Only pods in this phase. */
+  readonly phase?: PodPhase;
+  /** Of all namespaces. */
+  readonly allNamespaces?: boolean;
+  /** At most so many, the oldest of each Job first. */
+  readonly limit?: number;
+}
+
+/** Options of `pods.watch`. */
+export interface WatchPodsOptions extends PodNamespaceOptions {
+  /** Only pods of this Job. */
+  readonly job?: ObjectRef;
+  /** As for `list`. */
+  readonly labelSelector?: string;
+  /** Of all namespaces. */
+  readonly allNamespaces?: boolean;
+  /** Ends the watch; leaving the loop ends it too. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options of `pods.logs`. */
+export interface LogOptions extends PodNamespaceOptions {
+  /** Go on until the pod ended. */
+  readonly follow?: boolean;
+  /** Begin with the last so many lines. */
+  readonly tailLines?: number;
+  /** Begin with output of the last so many seconds. */
+  readonly sinceSeconds?: number;
+  /** End after so many bytes. */
+  readonly limitBytes?: number;
+  /** A time before each line. */
+  readonly timestamps?: boolean;
+  /** Only this container. */
+  readonly container?: string;
+  /** Ends the iteration. */
+  readonly signal?: AbortSignal;
+}
+
+const PAGE_SIZE = 1000;
+const JOB_NAME_LABELS: ReadonlySet<string> = new Set(['job-name', 'batch.kubernetes.io/job-name']);
+
+/** A pod with what is needed to read more of it. */
+interface Located {
+  readonly shard: Shard;
+  readonly view: JobView;
+  readonly stored: StoredPod;
+  readonly pod: Pod;
+}
+
+/** Pods: list, read, their logs, delete. */
+export class PodsClient {
+  readonly #backend: Backend;
+  readonly #namespace: string;
+
+  constructor(backend: Backend, namespace: string) {
+    this.#backend = backend;
+    this.#namespace = namespace;
+  }
+
+  /** Lists pods: those that run and those that ended and are kept. */
+  async list(options: ListPodsOptions = {}): Promise<Pod[]> {
+    const pods: Pod[] = [];
+    for await (const pod of this.iterate(options)) pods.push(pod);
+    return pods;
+  }
+
+  /** As `list`, page by page, for Jobs with a great many pods. */
+  async *iterate(options: ListPodsOptions = {}): AsyncGenerator<Pod> {
+    const selector = readSelector(options.labelSelector);
+    let left = options.limit ?? Number.POSITIVE_INFINITY;
+    for await (const { shard, view } of this.#jobs(options, selector)) {
+      for await (const pod of this.#podsOf(shard, view)) {
+        if (left <= 0) return;
+        if (options.phase !== undefined && pod.status?.phase !== options.phase) continue;
+        if (!matchesSelector(selector, pod.metadata.labels)) continue;
+        left -= 1;
+        yield pod;
+      }
+    }
+  }
+
+  /** Reads a pod. @throws NotFoundError */
+  async get(ref: ObjectRef, options: PodNamespaceOptions = {}): Promise<Pod> {
+    return (await this.#locate(ref, options)).pod;
+  }
+
+  /**
+   * Reads what a pod wrote, line by line; each item ends with its newline if it has one. With
+   * `follow` it goes on until the pod ended.
+   *
+   * @example
+   * for await (const line of drover.pods.logs(pod, { follow: true })) process.stdout.write(line);
+   */
+  async *logs(ref: ObjectRef, options: LogOptions = {}): AsyncGenerator<string> {
+    for await (const line of this.logLines(ref, options)) {
+      yield line.droppedBytes > 0 ? `[${line.droppedBytes} bytes were dropped here]\n` : line.text;
+    }
+  }
+
+  /** As `logs`, with the stream, the container and the time of each line. */
+  async *logLines(ref: ObjectRef, options: LogOptions = {}): AsyncGenerator<PodLogLine> {
+    const { shard, view, stored } = await this.#locate(ref, options);
+    const key = shard.podLogKey(view.uid, stored.podNumber);
+    const since = options.sinceSeconds;
+    const wanted = {
+      follow: options.follow,
+      tailLines: options.tailLines,
+      limitBytes: options.limitBytes,
+      timestamps: options.timestamps,
+      container: options.container,
+      signal: options.signal,
+      sinceMs: since === undefined ? undefined : Date.now() - since * 1000,
+      hasEnded: async () => (await shard.getPod(view.uid, stored.podNumber))?.kind !== 'slot',
+    };
+    const redis = await this.#backend.duplicate();
+    try {
+      yield* readPodLog(redis, key, wanted);
+    } catch (error) {
+      throw await this.#backend.translate(error);
+    } finally {
+      redis.disconnect();
+    }
+  }
+
+  /**
+   * Deletes a pod. One that runs is stopped, counted as failed and replaced; of one that ended the
+   * record and the log are removed. @throws NotFoundError
+   */
+  async delete(ref: ObjectRef, options: PodNamespaceOptions = {}): Promise<void> {
+    const { shard, view, stored } = await this.#locate(ref, options);
+    await this.#backend.run(async () => {
+      if (stored.kind === 'record') {
+        await shard.removePodRecord(view.uid, stored.podNumber);
+        return;
+      }
+      await shard.stopPods({
+        uid: view.uid,
+        guard: null,
+        pods: [stored],
+        countAs: 'unjudged',
+      });
+    });
+  }
+
+  /**
+   * Watches pods: `ADDED` for each that is there, then every change as it happens.
+   *
+   * @example
+   * for await (const { pod } of drover.pods.watch({ job: 'resize' })) console.log(pod.status?.phase);
+   */
+  async *watch(options: WatchPodsOptions = {}): AsyncGenerator<PodEvent> {
+    const controller = new AbortController();
+    const signal =
+      options.signal === undefined
+        ? controller.signal
+        : AbortSignal.any([options.signal, controller.signal]);
+    const selector = readSelector(options.labelSelector);
+    const only = options.job === undefined ? null : await this.#jobOf(options.job, options);
+    const namespace = only?.view.namespace ?? options.namespace ?? this.#namespace;
+    const store = await this.#backend.store();
+    const all = options.allNamespaces === true && only === null;
+    const shards = all ? store.shards : [store.shardOf(namespace)];
+    const reader = {
+      jobs: (shard: Shard) => (only === null ? this.#jobsOf(shard, all ? null : namespace) : single(only.view)),
+      accepts: (view: JobView) =>
+        only === null ? all || view.namespace === namespace : view.uid === only.view.uid,
+      composer: (shard: Shard, view: JobView) => this.#composer(shard, view),
+      selects: (pod: Pod) => matchesSelector(selector, pod.metadata.labels),
+    };
+    const sources = shards.map((shard) => watchPods(this.#backend, shard, reader, signal));
+    yield* mergeAll(sources, () => controller.abort());
+  }
+
+  async *#jobs(
+    options: ListPodsOptions,
+    selector: Selector,
+  ): AsyncGenerator<{ shard: Shard; view: JobView }> {
+    const jobName = jobNameOf(selector);
+    if (options.job !== undefined) {
+      yield await this.#jobOf(options.job, options);
+      return;
+    }
+    const store = await this.#backend.store();
+    const namespace = options.namespace ?? this.#namespace;
+    if (jobName !== null && options.allNamespaces !== true) {
+      const shard = store.shardOf(namespace);
+      const view = await this.#backend.run(() => shard.getJob(namespace, jobName));
+      if (view !== null) yield { shard, view };
+      return;
+    }
+    const all = options.allNamespaces === true;
+    for (const shard of all ? store.shards : [store.shardOf(namespace)]) {
+      for await (const view of this.#jobsOf(shard, all ? null : namespace)) yield { shard, view };
+    }
+  }
+
+  async *#jobsOf(shard: Shard, namespace: string | null): AsyncGenerator<JobView> {
+    let after: string | null = null;
+    do {
+      const from: { after?: string } = after === null ? {} : { after };
+      const page = await this.#backend.run(() =>
+        shard.listJobs({ namespace, limit: PAGE_SIZE, ...from }),
+      );
+      yield* page.jobs;
+      after = page.next;
+    } while (after !== null);
+  }
+
+  async #jobOf(
+    ref: ObjectRef,
+    options: PodNamespaceOptions,
+  ): Promise<{ shard: Shard; view: JobView }> {
+    const { name, namespace, uid } = resolveRef(ref, options.namespace ?? this.#namespace);
+    const shard = (await this.#backend.store()).shardOf(namespace);
+    const view = await this.#backend.run(() => shard.getJob(namespace, name));
+    if (view === null || (uid !== null && view.uid !== uid)) {
+      throw new NotFoundError({ resource: 'jobs.batch', name, namespace });
+    }
+    return { shard, view };
+  }
+
+  async *#podsOf(shard: Shard, view: JobView): AsyncGenerator<Pod> {
+    const compose = await this.#composer(shard, view);
+    let after: number | null = 0;
+    while (after !== null) {
+      const from: number = after;
+      const page = await this.#backend.run(() =>
+        shard.listPods(view.uid, { after: from, limit: PAGE_SIZE }),
+      );
+      for (const stored of page.pods) yield compose(stored);
+      after = page.next;
+    }
+  }
+
+  /** How to compose the pods of a Job; reads once what they share. */
+  async #composer(shard: Shard, view: JobView): Promise<(stored: StoredPod) => Pod> {
+    const job: Job = composeJob({ stored: view, counters: null, done: null });
+    const [nodeNames, lanes] = await this.#backend.run(() =>
+      Promise.all([shard.nodeNames(), shard.fittingLanes(view.fittingKey)]),
+    );
+    const pending = lanes === 0 ? { pendingMessage: nobodyFits(job) } : {};
+    return (stored) =>
+      composePod({
+        job,
+        pod: stored,
+        overlay: stored.kind === 'record' ? stored.overlay : null,
+        nodeName: nodeNames.get(stored.nodeNumber) ?? '',
+        ...pending,
+      });
+  }
+
+  async #locate(ref: ObjectRef, options: PodNamespaceOptions): Promise<Located> {
+    const { name, namespace, uid } = resolveRef(ref, options.namespace ?? this.#namespace);
+    const shard = (await this.#backend.store()).shardOf(namespace);
+    for (const jobName of await this.#ownerNames(shard, namespace, name)) {
+      const view = await this.#backend.run(() => shard.getJob(namespace, jobName));
+      const podNumber = view === null ? null : podNumberFromName(view.uid, name);
+      if (view === null || podNumber === null) continue;
+      const stored = await this.#backend.run(() => shard.getPod(view.uid, podNumber));
+      if (stored === null) continue;
+      const pod = (await this.#composer(shard, view))(stored);
+      // The number may belong to a pod of another index, or of another Job with a similar name.
+      if (pod.metadata.name !== name || (uid !== null && pod.metadata.uid !== uid)) continue;
+      return { shard, view, stored, pod };
+    }
+    throw new NotFoundError({ resource: 'pods', name, namespace });
+  }
+
+  /** Names of the Jobs that a pod of this name may belong to. */
+  async #ownerNames(shard: Shard, namespace: string, podName: string): Promise<Set<string>> {
+    const names = new Set<string>();
+    for (const { jobName, isCut } of parsePodName(podName)) {
+      if (!isCut) {
+        names.add(jobName);
+        continue;
+      }
+      const paths = await this.#backend.run(() =>
+        shard.jobPathsWithPrefix(`${namespace}/${jobName}`),
+      );
+      for (const path of paths) names.add(path.slice(namespace.length + 1));
+    }
+    return names;
+  }
+}
+
+/** The Job that a selector is about, when it names one. */
+function jobNameOf(selector: Selector): string | null {
+  for (const { key, operator, values } of selector) {
+    if (operator === 'In' && values.length === 1 && JOB_NAME_LABELS.has(key)) {
+      return values[0] ?? null;
+    }
+  }
+  return null;
+}
+
+function readSelector(text: string | undefined): Selector {
+  return text === undefined || text === '' ? [] : parseSelector(text);
+}
+
+async function* single(view: JobView): AsyncGenerator<JobView> {
+  yield view;
+}

@@ -1,0 +1,29 @@
+/** Names an object: by its name in the client's namespace, or by the object itself. */
+export type ObjectRef =
+  | string
+  | {
+      readonly metadata: {
+        readonly name: string;
+        readonly namespace?: string | undefined;
+        readonly uid?: string | undefined;
+      };
+    };
+
+/** A reference with everything that is known of it. */
+export interface ResolvedRef {
+  readonly name: string;
+  readonly namespace: string;
+  /** Only this object, not a later one of the same name; null = whichever has the name. */
+  readonly uid: string | null;
+}
+
+/** Resolves a reference. An object is meant as it is: a later one of its name is another one. */
+export function resolveRef(ref: ObjectRef, namespace: string): ResolvedRef {
+  if (typeof ref === 'string') return { name: ref, namespace, uid: null };
+  const { metadata } = ref;
+  return {
+    name: metadata.name,
+    namespace: metadata.namespace ?? namespace,
+    uid: metadata.uid === undefined || metadata.uid === '' ? null : metadata.uid,
+  };
+}

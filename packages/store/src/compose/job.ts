@@ -1,0 +1,71 @@
+import { formatIndexIntervals, formatTime, type Job, type JobStatus } from '@drover/shared';
+import type { HotCounters, StoredJob } from '../api.ts';
+
+/** What a Job is composed from. */
+export interface JobSource {
+  readonly stored: StoredJob;
+  /** Live figures; null when they are of no interest. */
+  readonly counters: HotCounters | null;
+  /** Bits of the completion indexes that succeeded, as Redis keeps them; null when not read. */
+  readonly done: Buffer | null;
+}
+
+/**
+ * A Job as the API shows it: the stored object, its versions, and the status with live figures.
+ * The controller folds figures into the stored status at most once a second, so a status that is
+ * not terminal shows the counters as they are now. Pure.
+ */
+export function composeJob({ stored, counters, done }: JobSource): Job {
+  const { metadata, spec } = JSON.parse(stored.object) as Pick<Job, 'metadata' | 'spec'>;
+  const status = JSON.parse(stored.status) as JobStatus;
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      ...metadata,
+      resourceVersion: formatVersion(stored.resourceVersion),
+      generation: stored.generation,
+      creationTimestamp: formatTime(stored.createdMs),
+    },
+    spec,
+    status: stored.finished || counters === null ? status : liveStatus(status, counters, spec, done),
+  };
+}
+
+function liveStatus(
+  status: JobStatus,
+  counters: HotCounters,
+  spec: Job['spec'],
+  done: Buffer | null,
+): JobStatus {
+  const live: JobStatus = { ...status };
+  setCount(live, 'active', counters.active);
+  setCount(live, 'succeeded', counters.succeeded);
+  setCount(live, 'failed', counters.failed);
+  // Kubernetes writes these two even when they are 0, but nothing before its first look at a Job.
+  if (live.ready !== undefined || counters.running > 0) live.ready = counters.running;
+  if (live.terminating !== undefined || counters.terminating > 0) {
+    live.terminating = counters.terminating;
+  }
+  if (done !== null && spec.completionMode === 'Indexed') {
+    const completedIndexes = formatIndexIntervals(done, spec.completions ?? 0);
+    if (completedIndexes === '') delete live.completedIndexes;
+    else live.completedIndexes = completedIndexes;
+  }
+  return live;
+}
+
+/** Counts of zero are left out, as in Kubernetes' JSON. */
+function setCount(
+  status: JobStatus,
+  field: 'active' | 'succeeded' | 'failed',
+  count: number,
+): void {
+  if (count === 0) delete status[field];
+  else status[field] = count;
+}
+
+/** A resourceVersion as text: an integer without exponent. */
+export function formatVersion(resourceVersion: number): string {
+  return resourceVersion.toFixed(0);
+}

@@ -1,0 +1,66 @@
+import { formatTime, type Node, type NodeCondition, parseTime, POOL_LABEL } from '@drover/shared';
+import type { NodeRecord } from '../nodes.ts';
+
+/** What a worker writes of itself; anything may be missing in records of other versions. */
+interface NodeDetails {
+  readonly pool?: string;
+  readonly runtimes?: readonly string[];
+  readonly handlers?: readonly string[];
+  readonly lanes?: Readonly<Record<string, number>>;
+  readonly version?: string;
+  readonly pid?: number;
+  readonly hostname?: string;
+  readonly startedAt?: string;
+  readonly conditions?: readonly NodeCondition[];
+}
+
+/**
+ * A worker as a Node. One that has not written its record for a while is shown with Ready Unknown,
+ * as Kubernetes shows a node whose kubelet is silent. Pure.
+ */
+export function composeNode(record: NodeRecord, nowMs: number): Node {
+  const details = JSON.parse(record.object) as NodeDetails;
+  const { pool = 'default', runtimes = [], handlers = [], lanes = {} } = details;
+  const isSilent = record.leaseEndMs < nowMs;
+  const conditions = details.conditions ?? [];
+  const isDraining = conditions.some(({ reason }) => reason === 'WorkerDraining');
+  const maxPods = runtimes.reduce((sum, runtime) => sum + (lanes[runtime] ?? 0), 0);
+  const startedMs = parseTime(details.startedAt);
+  const host = details.hostname ?? record.name;
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: {
+      name: record.name,
+      namespace: '',
+      uid: '',
+      ...(startedMs === null ? {} : { creationTimestamp: formatTime(startedMs) }),
+      labels: { [POOL_LABEL]: pool, 'kubernetes.io/hostname': host },
+      annotations: {
+        'drover.dev/runtimes': runtimes.join(','),
+        ...(handlers.length === 0 ? {} : { 'drover.dev/handlers': handlers.join(',') }),
+        ...(details.pid === undefined ? {} : { 'drover.dev/pid': String(details.pid) }),
+      },
+    },
+    spec: isDraining ? { unschedulable: true } : {},
+    status: {
+      capacity: { pods: String(maxPods) },
+      conditions: isSilent ? conditions.map(asUnknown) : conditions,
+      addresses: [{ type: 'Hostname', address: host }],
+      nodeInfo: {
+        kubeletVersion: details.version ?? '',
+        operatingSystem: '',
+        architecture: '',
+      },
+    },
+  };
+}
+
+function asUnknown(condition: NodeCondition): NodeCondition {
+  return {
+    ...condition,
+    status: 'Unknown',
+    reason: 'NodeStatusUnknown',
+    message: 'the worker has stopped to say that it is there',
+  };
+}

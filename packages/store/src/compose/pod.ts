@@ -1,0 +1,202 @@
+import { constants } from 'node:os';
+import {
+  type ContainerStateTerminated,
+  type ContainerStatus,
+  formatTime,
+  gracePeriodMs,
+  type Job,
+  type Pod,
+  type PodCondition,
+  podMetadata,
+  podSpec,
+  type PodStatus,
+} from '@drover/shared';
+import type { PodOverlay, PodReason, PodRecord, SlotRecord } from '../api.ts';
+import { formatVersion } from './job.ts';
+
+/** What a pod is composed from: the Job's template and what is known of the pod itself. */
+export interface PodSource {
+  /** The Job as composed; its metadata and template are used. */
+  readonly job: Job;
+  /** The content of a slot, or the record of a pod that ended. */
+  readonly pod: SlotRecord | PodRecord;
+  /** What an ended pod has of its own; null for none. */
+  readonly overlay: PodOverlay | null;
+  /** Name of the node that the pod was given to; '' for none. */
+  readonly nodeName: string;
+  /** For a Pending pod: why no worker takes it, in words. */
+  readonly pendingMessage?: string;
+}
+
+/** resourceVersions are ms * 4096 or more, so the time of the last change can be told from them. */
+const VERSIONS_PER_MS = 4096;
+/** Annotation of a pod with its handler's return value, as JSON. */
+const RESULT_ANNOTATION = 'drover.dev/result';
+
+/** Why a pod is Failed though its program is not to blame. */
+const DISRUPTIONS: Partial<Record<PodReason, string>> = {
+  NodeLost: 'the worker that ran the pod is gone',
+  Drained: 'the worker was shut down while the pod ran',
+  RolledBack: 'Redis lost the claim of the pod in a failover',
+};
+/** Reasons that are shown as the pod's own, not as its container's. */
+const POD_LEVEL_REASONS: ReadonlySet<PodReason> = new Set([
+  'NodeLost',
+  'Drained',
+  'RolledBack',
+  'Deleted',
+  'DeadlineExceeded',
+]);
+
+/**
+ * A pod as the API shows it, with the names, labels, annotations and owner that the Job controller
+ * of Kubernetes gives. Pure: the same parts make the same pod.
+ */
+export function composePod(source: PodSource): Pod {
+  const { job, pod, nodeName } = source;
+  const index = job.spec.completionMode === 'Indexed' ? pod.index : null;
+  const identity = { podNumber: pod.podNumber, index };
+  const { nodeName: _template, ...spec } = podSpec(job, identity);
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: composeMetadata(source, podMetadata(job, identity)),
+    spec: nodeName === '' ? spec : { ...spec, nodeName },
+    status: isEnded(pod) ? endedStatus(source, pod) : activeStatus(source, pod),
+  };
+}
+
+function isEnded(pod: SlotRecord | PodRecord): pod is PodRecord {
+  return 'outcome' in pod;
+}
+
+function composeMetadata(source: PodSource, generated: Pod['metadata']): Pod['metadata'] {
+  const { job, pod, overlay } = source;
+  const metadata: Pod['metadata'] = {
+    ...generated,
+    resourceVersion: formatVersion(pod.resourceVersion),
+    creationTimestamp: formatTime(isEnded(pod) ? pod.startMs : pod.createdMs),
+  };
+  if (overlay?.result !== undefined) {
+    metadata.annotations = { ...metadata.annotations, [RESULT_ANNOTATION]: overlay.result };
+  }
+  if (isEnded(pod)) return metadata;
+  // Kubernetes keeps a pod until it is counted; here the script that ends a pod counts it.
+  metadata.finalizers = ['batch.kubernetes.io/job-tracking'];
+  if (pod.phase === 'Stopping') {
+    const toldMs = Math.floor(pod.resourceVersion / VERSIONS_PER_MS);
+    const graceMs = gracePeriodMs(job.spec.template.spec);
+    metadata.deletionTimestamp = formatTime(toldMs + graceMs);
+    metadata.deletionGracePeriodSeconds = Math.round(graceMs / 1000);
+  }
+  return metadata;
+}
+
+function activeStatus(source: PodSource, pod: SlotRecord): PodStatus {
+  if (pod.phase === 'Pending') return pendingStatus(source, pod);
+  const startedAt = formatTime(pod.startMs);
+  const ready = pod.phase === 'Running';
+  return {
+    phase: 'Running',
+    conditions: [
+      condition('PodScheduled', 'True', startedAt),
+      condition('Initialized', 'True', startedAt),
+      condition('ContainersReady', ready ? 'True' : 'False', startedAt),
+      condition('Ready', ready ? 'True' : 'False', startedAt),
+    ],
+    startTime: startedAt,
+    containerStatuses: containers(source, {
+      ready,
+      started: true,
+      restartCount: pod.restarts,
+      state: { running: { startedAt } },
+    }),
+  };
+}
+
+function pendingStatus({ pendingMessage }: PodSource, pod: SlotRecord): PodStatus {
+  const message = pendingMessage ?? 'all lanes of the workers that fit are taken';
+  const scheduled = condition('PodScheduled', 'False', formatTime(pod.createdMs));
+  return {
+    phase: 'Pending',
+    conditions: [{ ...scheduled, reason: 'Unschedulable', message }],
+  };
+}
+
+function endedStatus(source: PodSource, pod: PodRecord): PodStatus {
+  const startedAt = formatTime(pod.startMs);
+  const finishedAt = formatTime(pod.endMs);
+  const disruption = DISRUPTIONS[pod.reason];
+  const notReady = { reason: pod.outcome === 'Succeeded' ? 'PodCompleted' : 'PodFailed' };
+  const conditions: PodCondition[] = [
+    condition('PodScheduled', pod.nodeNumber === 0 ? 'False' : 'True', startedAt),
+    condition('Initialized', 'True', startedAt),
+    { ...condition('ContainersReady', 'False', finishedAt), ...notReady },
+    { ...condition('Ready', 'False', finishedAt), ...notReady },
+  ];
+  if (disruption !== undefined) {
+    const target = condition('DisruptionTarget', 'True', finishedAt);
+    conditions.push({ ...target, reason: pod.reason, message: disruption });
+  }
+  const message = source.overlay?.message ?? disruption;
+  return {
+    phase: pod.outcome,
+    conditions,
+    startTime: startedAt,
+    containerStatuses: containers(source, {
+      ready: false,
+      started: false,
+      restartCount: source.overlay?.restarts ?? 0,
+      state: { terminated: terminatedState(source, pod, startedAt, finishedAt) },
+    }),
+    ...(POD_LEVEL_REASONS.has(pod.reason) ? { reason: pod.reason } : {}),
+    ...(POD_LEVEL_REASONS.has(pod.reason) && message !== undefined ? { message } : {}),
+  };
+}
+
+function terminatedState(
+  { overlay }: PodSource,
+  pod: PodRecord,
+  startedAt: string,
+  finishedAt: string,
+): ContainerStateTerminated {
+  const signal = signalNumber(overlay?.signal);
+  return {
+    exitCode: pod.exitCode,
+    reason: containerReason(pod),
+    ...(overlay?.message === undefined ? {} : { message: overlay.message }),
+    ...(signal === null ? {} : { signal }),
+    startedAt,
+    finishedAt,
+  };
+}
+
+function signalNumber(name: string | undefined): number | null {
+  const numbers: Readonly<Record<string, number>> = constants.signals;
+  return name === undefined ? null : (numbers[name] ?? null);
+}
+
+/** The container's reason. How a container of a lost worker ended is not known. */
+function containerReason(pod: PodRecord): string {
+  if (pod.reason === 'NodeLost' || pod.reason === 'RolledBack') return 'ContainerStatusUnknown';
+  if (!POD_LEVEL_REASONS.has(pod.reason)) return pod.reason;
+  return pod.exitCode === 0 ? 'Completed' : 'Error';
+}
+
+function containers(
+  { job }: PodSource,
+  status: Pick<ContainerStatus, 'ready' | 'started' | 'restartCount' | 'state'>,
+): ContainerStatus[] {
+  return job.spec.template.spec.containers.map(({ name, image }) => ({
+    name,
+    // Clients of other languages insist on both.
+    image: image ?? '',
+    imageID: '',
+    ...status,
+    lastState: {},
+  }));
+}
+
+function condition(type: string, status: 'True' | 'False', time: string): PodCondition {
+  return { type, status, lastTransitionTime: time };
+}
