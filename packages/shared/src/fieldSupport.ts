@@ -114,7 +114,14 @@ function elsewhere(parent: string, key: string): string | null {
   let best: string | null = null;
   let bestShared = -1;
   for (const { path, support } of FIELD_RULES) {
-    if (support !== 'honoured' || !path.replace(/\[\*\]$/, '').toLowerCase().endsWith(`.${key}`)) continue;
+    if (
+      support !== 'honoured' ||
+      !path
+        .replace(/\[\*\]$/, '')
+        .toLowerCase()
+        .endsWith(`.${key}`)
+    )
+      continue;
     const shared = sharedPrefix(parent, path);
     if (shared > bestShared) [best, bestShared] = [path, shared];
   }
@@ -128,10 +135,9 @@ function sharedPrefix(a: string, b: string): number {
 }
 
 function tablePath(path: readonly Segment[]): string {
-  return pathText(path.map((segment) => (typeof segment === 'number' ? '[*]' : segment))).replaceAll(
-    '.[*]',
-    '[*]',
-  );
+  return pathText(
+    path.map((segment) => (typeof segment === 'number' ? '[*]' : segment)),
+  ).replaceAll('.[*]', '[*]');
 }
 
 /** Levenshtein: insertions, deletions and replacements from one text to the other. */

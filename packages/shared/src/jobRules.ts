@@ -124,7 +124,8 @@ function managedByIssues(managedBy: string, path: string): ValidationIssue[] {
   if (managedBy === OUR_CONTROLLER) return [];
   if (managedBy === '') return [required(path)];
   const issues = invalidEach(path, managedBy, domainPrefixedPathProblems(managedBy));
-  if (byteLength(managedBy) > MAX_MANAGED_BY_BYTES) issues.push(tooLong(path, MAX_MANAGED_BY_BYTES));
+  if (byteLength(managedBy) > MAX_MANAGED_BY_BYTES)
+    issues.push(tooLong(path, MAX_MANAGED_BY_BYTES));
   return issues;
 }
 
@@ -172,7 +173,9 @@ function nonIndexedIssues(spec: JobSpec, path: string): ValidationIssue[] {
   const { backoffLimitPerIndex, maxFailedIndexes, successPolicy } = spec;
   return Object.entries({ backoffLimitPerIndex, maxFailedIndexes, successPolicy })
     .filter(([, value]) => value !== undefined)
-    .map(([field, value]) => invalid(`${path}.${field}`, value, 'requires indexed completion mode'));
+    .map(([field, value]) =>
+      invalid(`${path}.${field}`, value, 'requires indexed completion mode'),
+    );
 }
 
 /** What is wrong with the selector that a user brought to a new Job. */

@@ -124,7 +124,8 @@ function templateIssues(old: Job, job: Job): ValidationIssue[] {
 /** The stored object decides: one update may change the template and resume the Job. */
 function isTemplateMutable({ spec, status }: Job): boolean {
   const isIdle = (status.active ?? 0) === 0;
-  const isStopped = status.startTime === undefined || isConditionTrue(status.conditions, 'Suspended');
+  const isStopped =
+    status.startTime === undefined || isConditionTrue(status.conditions, 'Suspended');
   return spec.suspend && isIdle && isStopped;
 }
 

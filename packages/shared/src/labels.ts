@@ -6,12 +6,7 @@
 import * as z from 'zod';
 
 import { InvalidSelectorError } from './errors.ts';
-import {
-  invalidEach,
-  required,
-  forbidden,
-  type ValidationIssue,
-} from './issues.ts';
+import { invalidEach, required, forbidden, type ValidationIssue } from './issues.ts';
 import { labelValueProblems, qualifiedNameProblems } from './names.ts';
 
 /** Labels of an object. */
@@ -90,14 +85,14 @@ function matchesRequirement({ key, operator, values }: SelectorRequirement, labe
     case 'DoesNotExist':
       return value === undefined;
     case 'GreaterThan':
-      return isInteger(value) && BigInt(value) > BigInt(values[0] ?? '');
+      return value !== undefined && isInteger(value) && BigInt(value) > BigInt(values[0] ?? '');
     case 'LessThan':
-      return isInteger(value) && BigInt(value) < BigInt(values[0] ?? '');
+      return value !== undefined && isInteger(value) && BigInt(value) < BigInt(values[0] ?? '');
   }
 }
 
-function isInteger(value: string | undefined): value is string {
-  return value !== undefined && /^-?\d+$/.test(value);
+function isInteger(value: string): boolean {
+  return /^-?\d+$/.test(value);
 }
 
 /** Writes a selector as `kubectl get` shows it: `a=b,c in (d,e),!f`; `''` when it is empty. */
@@ -204,8 +199,8 @@ class SelectorParser {
 
   #integer(): string {
     const value = this.#token();
-    if (!isInteger(value)) this.#reject(`"${value}": an integer must follow ">" and "<"`);
-    return value;
+    if (isInteger(value)) return value;
+    return this.#reject(`"${value}": an integer must follow ">" and "<"`);
   }
 
   /** The longest text without blanks and signs; may be empty. */

@@ -9,6 +9,7 @@ import { assert } from './assert.ts';
 
 /** What Kubernetes draws generated names from: no vowels, nothing that looks like another. */
 const SUFFIX_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
+const SUFFIX = new RegExp(`^[${SUFFIX_ALPHABET}]{5}$`);
 const BASE = SUFFIX_ALPHABET.length;
 /** Length of the random-looking end of a generated name. */
 export const SUFFIX_CHARS = 5;
@@ -102,13 +103,9 @@ export function podSuffix(jobUid: string, podNumber: number): string {
 
 /** The lowest pod number with the suffix, or null when the text is no suffix. */
 function podNumberFromSuffix(jobUid: string, suffix: string): number | null {
-  if (suffix.length !== SUFFIX_CHARS) return null;
+  if (!SUFFIX.test(suffix)) return null;
   let value = 0;
-  for (const char of suffix) {
-    const digit = SUFFIX_ALPHABET.indexOf(char);
-    if (digit < 0) return null;
-    value = value * BASE + digit;
-  }
+  for (const char of suffix) value = value * BASE + SUFFIX_ALPHABET.indexOf(char);
   for (const { factor, addend } of roundsOf(jobUid).toReversed()) {
     const shifted = (reverseDigits(value) - addend + SUFFIX_COUNT) % SUFFIX_COUNT;
     value = multiply(shifted, inverseOf(factor));
@@ -152,8 +149,7 @@ export interface PodNameCandidate {
 export function parsePodName(name: string): PodNameCandidate[] {
   const suffix = name.slice(-SUFFIX_CHARS);
   const prefix = name.slice(0, -SUFFIX_CHARS);
-  if (suffix.length < SUFFIX_CHARS || prefix === '') return [];
-  if ([...suffix].some((char) => !SUFFIX_ALPHABET.includes(char))) return [];
+  if (prefix === '' || !SUFFIX.test(suffix)) return [];
 
   const candidates: PodNameCandidate[] = [];
   const mayBeCut = prefix.length === MAX_PREFIX_CHARS;

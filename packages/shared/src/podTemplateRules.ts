@@ -120,7 +120,8 @@ function containersIssues(
   for (const [at, container] of containers.entries()) {
     const here = `${path}[${at}]`;
     if (container.name === '') issues.push(required(`${here}.name`));
-    else issues.push(...invalidEach(`${here}.name`, container.name, dnsLabelProblems(container.name)));
+    else
+      issues.push(...invalidEach(`${here}.name`, container.name, dnsLabelProblems(container.name)));
     if (container.name !== '' && names.has(container.name)) {
       issues.push(duplicate(`${here}.name`, container.name));
     }
@@ -210,7 +211,8 @@ function fieldRefIssues(
   { apiVersion, fieldPath }: ObjectFieldSelector,
   path: string,
 ): ValidationIssue[] {
-  const issues = apiVersion === 'v1' ? [] : [notSupported(`${path}.apiVersion`, apiVersion, ['v1'])];
+  const issues =
+    apiVersion === 'v1' ? [] : [notSupported(`${path}.apiVersion`, apiVersion, ['v1'])];
   const here = `${path}.fieldPath`;
   if (fieldPath === '') return [...issues, required(here)];
 

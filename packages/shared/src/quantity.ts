@@ -100,7 +100,8 @@ export function formatQuantity({ nano, format }: Quantity): string {
   }
   const [digits, power] = reduce(magnitude, 1000n, 9);
   const exponent = magnitude === 0n ? 0 : power * 3 - 9;
-  if (format === 'DecimalExponent') return `${sign}${digits}${exponent === 0 ? '' : `e${exponent}`}`;
+  if (format === 'DecimalExponent')
+    return `${sign}${digits}${exponent === 0 ? '' : `e${exponent}`}`;
   const suffix = [...DECIMAL_EXPONENTS].find(([, value]) => value === exponent)?.[0] ?? '';
   return `${sign}${digits}${suffix}`;
 }

@@ -36,7 +36,10 @@ export function fittingKey(spec: PodSpec): string {
   assert(runtime !== null, `runtimeClassName ${spec.runtimeClassName} passed the validation`);
   if (runtime === 'process') return `${poolOf(spec)}/process`;
   const handler = spec.containers[0]?.image;
-  assert(handler !== undefined && handler !== '', 'a handler pod without image passed the validation');
+  assert(
+    handler !== undefined && handler !== '',
+    'a handler pod without image passed the validation',
+  );
   return `${poolOf(spec)}/handler/${handler}`;
 }
 

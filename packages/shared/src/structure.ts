@@ -4,7 +4,7 @@
  * all problems be told at once.
  */
 
-import * as z from 'zod';
+import type * as z from 'zod';
 
 import { assert } from './assert.ts';
 import { invalid, notSupported, quoteAll, required, type ValidationIssue } from './issues.ts';
@@ -39,7 +39,7 @@ export interface Structured<T> {
    * Whether the value of a field is what the user gave. Rules that look at an unsound field are
    * not checked: they would report a consequence of something that was already reported.
    */
-  isSound(path: string): boolean;
+  readonly isSound: (path: string) => boolean;
 }
 
 /** Writes a path as Kubernetes does: `spec.template.spec.containers[0].name`, `labels[a.b/c]`. */
@@ -114,7 +114,6 @@ function put(
     const object = valueAt(root, path);
     assert(isObject(object), 'only an object has unknown fields');
     return problem.keys.map((key) => {
-      const value = object[key];
       delete object[key];
       const detail = suggest([...path, key]);
       return { path: pathText([...path, key]), kind: 'UnknownField', detail };
