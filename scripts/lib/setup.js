@@ -30,14 +30,18 @@ import {
 } from './toolchain.js';
 
 const STAMP = join(DROVER_DIR, 'dependencies.stamp');
+const REDIS_STAMP = join(DROVER_DIR, 'redis.stamp');
 const LOCK = join(DROVER_DIR, 'setup.lock');
+
+/** The oldest Redis whose scripts may carry the flags that Drover's carry. */
+const REDIS_MAJOR_MIN = 7;
 
 /** A failure that set-up can explain: its message says what to do. */
 export class SetupError extends Error {}
 
 /** Whether nothing is left to bring. */
 export function isSetUp() {
-  return findNode() !== null && areDependenciesInstalled() && findOnPath('redis-server') !== null;
+  return findNode() !== null && areDependenciesInstalled() && isRedisGood();
 }
 
 /** Brings what is missing; says one line for each thing, nothing when nothing is missing. */
@@ -113,19 +117,56 @@ function dependencyHash() {
 }
 
 async function bringRedis() {
-  if (findOnPath('redis-server') !== null) return;
-  const isRoot = process.getuid?.() === 0;
-  if (!isRoot || findOnPath('apt-get') === null) {
+  if (isRedisGood()) return;
+  if (findOnPath('redis-server') === null) await installRedis();
+  const path = findOnPath('redis-server');
+  if (path === null) throw new SetupError('redis-server was installed, but it is not on PATH');
+  const version = redisVersion(path);
+  const [major = 0] = version.split('.').map(Number);
+  if (major < REDIS_MAJOR_MIN) {
     throw new SetupError(
-      "there is no redis-server on PATH, and installing it needs the system's package manager. " +
-        'Install Redis 7 or newer and try again, for example: sudo apt-get install redis-server ' +
-        '(Debian, Ubuntu), sudo dnf install redis (Fedora), brew install redis (macOS)',
+      `${path} is version ${version}: install Redis ${REDIS_MAJOR_MIN} or newer, or put one first on PATH`,
     );
   }
-  await bringPackage('redis-server');
-  if (findOnPath('redis-server') === null) {
-    throw new SetupError('apt-get installed redis-server, but it is not on PATH');
+  writeFileSync(REDIS_STAMP, fingerprint(path));
+}
+
+async function installRedis() {
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot && findOnPath('apt-get') !== null) {
+    await bringPackage('redis-server');
+    return;
   }
+  throw new SetupError(
+    `there is no redis-server on PATH, and installing it needs the system's package manager. ` +
+      `Install Redis ${REDIS_MAJOR_MIN} or newer and try again, for example: ` +
+      'sudo apt-get install redis-server (Debian, Ubuntu), sudo dnf install redis (Fedora), ' +
+      'brew install redis (macOS)',
+  );
+}
+
+/** Whether the redis-server of PATH is one whose version was found to be good. */
+function isRedisGood() {
+  const path = findOnPath('redis-server');
+  if (path === null || !existsSync(REDIS_STAMP)) return false;
+  return readFileSync(REDIS_STAMP, 'utf8') === fingerprint(path);
+}
+
+/**
+ * Changes when another program is put in its place.
+ *
+ * @param {string} path
+ */
+function fingerprint(path) {
+  const { mtimeMs, size } = statSync(path);
+  return `${path} ${mtimeMs} ${size}`;
+}
+
+/** @param {string} path */
+function redisVersion(path) {
+  // "Redis server v=7.0.15 sha=..."; a Valkey says "Valkey server v=8.0.0 ...".
+  const { stdout } = spawnSync(path, ['--version'], { encoding: 'utf8' });
+  return /\bv=([\d.]+)/.exec(stdout ?? '')?.[1] ?? 'unknown';
 }
 
 /**
