@@ -254,7 +254,8 @@ export class JobReconciler {
     if (offering.length < missing.length) wakes.push(nowMs);
     if (opened.length > 0) {
       // Nothing tells that the new pods run: one more look puts that into the status.
-      wakes.push(nowMs + (look.jobsOnQueue > 1 ? CONTENTION_CHECK_MS : FOLD_EVERY_MS));
+      const othersOnQueue = look.jobsOnQueue - (look.counters.podCount > 0 ? 1 : 0);
+      wakes.push(nowMs + (othersOnQueue > 0 ? CONTENTION_CHECK_MS : FOLD_EVERY_MS));
     }
     return wakes;
   }

@@ -1,0 +1,295 @@
+/** A store on a real Redis with a clock of the test's, and stand-ins for worker and due loop. */
+import { randomUUID } from 'node:crypto';
+import type { JobStatus } from '@drover/shared';
+import {
+  type Claim,
+  newSessionId,
+  type PodReason,
+  type ReportAnswer,
+  type Shard,
+  Store,
+} from '@drover/store';
+import { startRedis, TestClock, type TestRedis, uniquePrefix } from '@drover/testkit';
+import { pino } from 'pino';
+import { JobReconciler, type ReconcileShard } from '../src/reconcile.ts';
+import { reconcileSession } from '../src/sessions.ts';
+
+/** A whole second. */
+export const T0 = Date.UTC(2026, 0, 15, 12, 0, 0);
+const HEARTBEAT_MS = 1500;
+/** The fitting key of all test Jobs. */
+export const LANE = 'default/handler/work';
+export const silent = pino({ level: 'silent' });
+
+/** Fields of a Job's spec as users write them. */
+export interface SpecInput {
+  parallelism?: number;
+  completions?: number;
+  completionMode?: 'Indexed' | 'NonIndexed';
+  backoffLimit?: number;
+  activeDeadlineSeconds?: number;
+  suspend?: boolean;
+  restartPolicy?: 'Never' | 'OnFailure';
+}
+
+/** A pod in the hands of a {@link FakeWorker}. */
+export interface RunningPod {
+  readonly uid: string;
+  readonly slot: number;
+  claim: Claim;
+}
+
+/** One test file's Redis, clock and shard. */
+export class TestBed {
+  readonly redis: TestRedis;
+  readonly clock: TestClock;
+  readonly store: Store;
+  readonly shard: Shard;
+  readonly #workers: FakeWorker[] = [];
+
+  private constructor(redis: TestRedis, clock: TestClock, store: Store) {
+    this.redis = redis;
+    this.clock = clock;
+    this.store = store;
+    this.shard = store.shards[0]!;
+  }
+
+  static async open(): Promise<TestBed> {
+    const redis = await startRedis({ unixSocket: true });
+    const clock = new TestClock(T0);
+    return new TestBed(redis, clock, await TestBed.#openStore(redis, clock));
+  }
+
+  /** The same server with fresh keys and the clock at T0. */
+  async fresh(): Promise<TestBed> {
+    const clock = new TestClock(T0);
+    return new TestBed(this.redis, clock, await TestBed.#openStore(this.redis, clock));
+  }
+
+  static async #openStore(redis: TestRedis, clock: TestClock): Promise<Store> {
+    return Store.open({
+      redis: redis.connect(),
+      prefix: uniquePrefix(),
+      testClock: clock.now,
+      settings: { leaseTtlMs: 6000, resyncMs: 30_000 },
+    });
+  }
+
+  /** The shard over a connection of its own. */
+  otherShard(): Shard {
+    return this.shard.on(this.redis.connect());
+  }
+
+  async createJob(spec: SpecInput = {}): Promise<string> {
+    const uid = randomUUID();
+    await this.shard.createJob({
+      uid,
+      namespace: 'default',
+      name: `job-${uid}`,
+      object: objectOf(spec),
+      status: '{}',
+      completions: completionsOf(spec),
+      queue: 'default.handler',
+      fittingKey: LANE,
+      indexed: spec.completionMode === 'Indexed',
+    });
+    return uid;
+  }
+
+  async updateJob(uid: string, spec: SpecInput): Promise<void> {
+    await this.shard.updateJob({
+      uid,
+      expectedResourceVersion: null,
+      object: objectOf(spec),
+      specChanged: true,
+      completions: completionsOf(spec),
+    });
+  }
+
+  async status(uid: string): Promise<JobStatus> {
+    const job = await this.shard.getJobByUid(uid);
+    if (job === null) throw new Error(`no Job ${uid}`);
+    return JSON.parse(job.status) as JobStatus;
+  }
+
+  async counters(uid: string) {
+    const job = await this.shard.getJobByUid(uid);
+    if (job === null) throw new Error(`no Job ${uid}`);
+    return job.counters;
+  }
+
+  /** A controller of which every step is the test's to make. */
+  controller(shard: ReconcileShard = this.shard): TestController {
+    return new TestController(this, shard);
+  }
+
+  /** A worker with so many lanes. */
+  async worker(lanes = 100): Promise<FakeWorker> {
+    const worker = new FakeWorker(this.shard);
+    this.#workers.push(worker);
+    await this.shard.registerSession({
+      id: worker.session,
+      node: 'node-1',
+      lanes: { [LANE]: lanes },
+      leaseTtlMs: 6000,
+    });
+    return worker;
+  }
+
+  /** Lets controllers do all that is due now. */
+  async settle(...controllers: TestController[]): Promise<void> {
+    for (let round = 0; round < 100; round++) {
+      const { taken } = await this.shard.take(50, 5000);
+      if (taken.length === 0) return;
+      for (const one of taken) {
+        const controller = controllers[round % controllers.length]!;
+        await this.shard.done(one, await controller.look(one.member));
+      }
+    }
+    throw new Error('there is always more to do');
+  }
+
+  /** Moves the clock, in steps of a heartbeat, and lets controllers do what has become due. */
+  async pass(ms: number, ...controllers: TestController[]): Promise<void> {
+    for (let leftMs = ms; leftMs > 0; leftMs -= HEARTBEAT_MS) {
+      this.clock.advance(Math.min(leftMs, HEARTBEAT_MS));
+      for (const worker of this.#workers) if (worker.isAlive) await worker.heartbeat();
+      await this.settle(...controllers);
+    }
+  }
+}
+
+/** A controller without loop and queues. */
+export class TestController {
+  /** Slots that were offered, in that order. */
+  readonly offered: number[] = [];
+  readonly jobs: JobReconciler;
+  readonly #bed: TestBed;
+
+  constructor(bed: TestBed, shard: ReconcileShard) {
+    this.#bed = bed;
+    this.jobs = new JobReconciler({
+      shard,
+      offers: {
+        offer: async (_queue, _uid, _shard, slots) => {
+          this.offered.push(...slots);
+        },
+      },
+      backoff: { baseMs: 10_000, capMs: 600_000 },
+      resyncMs: 30_000,
+    });
+  }
+
+  /** One look at a member of the due set. */
+  async look(member: string): Promise<number | null> {
+    const [kind, id] = member.split(':') as [string, string];
+    return kind === 'session'
+      ? reconcileSession(this.#bed.shard, id, silent)
+      : this.jobs.reconcile(id);
+  }
+}
+
+/** A worker that runs pods when the test says so. */
+export class FakeWorker {
+  readonly session = newSessionId();
+  /** Set to false to let its lease run out. */
+  isAlive = true;
+  readonly #shard: Shard;
+
+  constructor(shard: Shard) {
+    this.#shard = shard;
+  }
+
+  /** Takes a slot that was offered; null when there is nothing to run in it. */
+  async acquire(uid: string, slot: number): Promise<RunningPod | null> {
+    const { session } = this;
+    const reply = await this.#shard.acquire({
+      uid,
+      slot,
+      attemptsStarted: 1,
+      session,
+      knownGeneration: 1,
+    });
+    return reply.type === 'run' ? { uid, slot, claim: reply.claim } : null;
+  }
+
+  /** Takes every Pending slot of a Job. */
+  async acquireAll(uid: string): Promise<RunningPod[]> {
+    const pods: RunningPod[] = [];
+    for (const slot of await this.#shard.allSlots(uid)) {
+      if (slot.phase !== 'Pending') continue;
+      const pod = await this.acquire(uid, slot.slot);
+      if (pod !== null) pods.push(pod);
+    }
+    return pods;
+  }
+
+  async succeed(pod: RunningPod): Promise<ReportAnswer> {
+    return this.#report(pod, 'Succeeded', 'Completed', 0);
+  }
+
+  async fail(pod: RunningPod, reason: PodReason = 'Error'): Promise<ReportAnswer> {
+    return this.#report(pod, 'Failed', reason, 1);
+  }
+
+  /** Runs pods until no slot of the Job gives one. Answers how many ended. */
+  async runAll(pods: RunningPod[], maxCount = Number.POSITIVE_INFINITY): Promise<number> {
+    let count = 0;
+    const queue = [...pods];
+    while (queue.length > 0 && count < maxCount) {
+      const pod = queue.shift()!;
+      const answer = await this.succeed(pod);
+      count++;
+      if (answer.type === 'next') queue.push({ ...pod, claim: answer.claim });
+    }
+    return count;
+  }
+
+  async heartbeat(): ReturnType<Shard['heartbeat']> {
+    return this.#shard.heartbeat(this.session);
+  }
+
+  async #report(
+    { uid, slot, claim }: RunningPod,
+    outcome: 'Succeeded' | 'Failed',
+    reason: PodReason,
+    exitCode: number,
+  ): Promise<ReportAnswer> {
+    const [answer] = await this.#shard.report(this.session, [
+      {
+        uid,
+        slot,
+        podNumber: claim.podNumber,
+        attemptsStarted: 1,
+        outcome,
+        exitCode,
+        reason,
+        hasLog: false,
+        leave: false,
+        quantumOver: false,
+        overlay: null,
+      },
+    ]);
+    return answer!;
+  }
+}
+
+function completionsOf(spec: SpecInput): number | null {
+  return spec.completions ?? (spec.parallelism === undefined ? 1 : null);
+}
+
+function objectOf({ restartPolicy = 'Never', ...spec }: SpecInput): string {
+  const completions = completionsOf(spec);
+  return JSON.stringify({
+    metadata: {},
+    spec: {
+      parallelism: 1,
+      backoffLimit: 6,
+      completionMode: 'NonIndexed',
+      suspend: false,
+      ...spec,
+      ...(completions !== null && { completions }),
+      template: { spec: { restartPolicy, containers: [] } },
+    },
+  });
+}

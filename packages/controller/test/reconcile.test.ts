@@ -1,0 +1,479 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { LANE, TestBed, type TestController } from './bed.ts';
+
+let server: TestBed;
+let bed: TestBed;
+let controller: TestController;
+
+beforeAll(async () => {
+  server = await TestBed.open();
+});
+afterAll(() => server.redis.stop());
+beforeEach(async () => {
+  bed = await server.fresh();
+  controller = bed.controller();
+});
+
+function conditionTypes(status: { conditions?: { type: string; status: string }[] }): string[] {
+  return (status.conditions ?? []).map((one) => `${one.type}=${one.status}`);
+}
+
+describe('a new Job', () => {
+  test('gets its slots, which are offered, and then a status', async () => {
+    await bed.worker();
+    const uid = await bed.createJob({ parallelism: 3, completions: 10 });
+    await bed.settle(controller);
+
+    expect(controller.offered).toEqual([1, 2, 3]);
+    expect(await bed.counters(uid)).toMatchObject({ active: 3, running: 0, podCount: 3 });
+    expect(await bed.status(uid)).toEqual({
+      active: 3,
+      ready: 0,
+      startTime: '2026-01-15T12:00:00Z',
+      terminating: 0,
+      uncountedTerminatedPods: {},
+    });
+  });
+
+  test('of more than 500 pods gets them in passes, all within one look', async () => {
+    await bed.worker(2000);
+    const uid = await bed.createJob({ parallelism: 1100, completions: 2000 });
+    await bed.settle(controller);
+    expect((await bed.counters(uid)).active).toBe(1100);
+    expect(new Set(controller.offered).size).toBe(1100);
+  });
+
+  test('without completions completes without a pod', async () => {
+    const uid = await bed.createJob({ completions: 0 });
+    await bed.settle(controller);
+    expect(await bed.status(uid)).toMatchObject({
+      startTime: '2026-01-15T12:00:00Z',
+      completionTime: '2026-01-15T12:00:00Z',
+    });
+    expect((await bed.counters(uid)).podCount).toBe(0);
+  });
+});
+
+describe('a Job that runs', () => {
+  test('completes, with both conditions, when its last pod succeeded', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({ parallelism: 3, completions: 10 });
+    await bed.settle(controller);
+    const pods = await worker.acquireAll(uid);
+    bed.clock.advance(5000);
+    expect(await worker.runAll(pods)).toBe(10);
+    await bed.settle(controller);
+
+    const status = await bed.status(uid);
+    expect(conditionTypes(status)).toEqual(['SuccessCriteriaMet=True', 'Complete=True']);
+    expect(status).toMatchObject({
+      succeeded: 10,
+      ready: 0,
+      terminating: 0,
+      startTime: '2026-01-15T12:00:00Z',
+      completionTime: '2026-01-15T12:00:05Z',
+    });
+    expect(status).not.toHaveProperty('active');
+    expect((await bed.shard.getJobByUid(uid))?.finished).toBe(true);
+  });
+
+  test('Indexed: names the indexes that are done', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({
+      parallelism: 5,
+      completions: 8,
+      completionMode: 'Indexed',
+    });
+    await bed.settle(controller);
+    const pods = await worker.acquireAll(uid);
+    const byIndex = new Map(pods.map((pod) => [pod.claim.index, pod]));
+    for (const index of [0, 1, 3]) await worker.succeed(byIndex.get(index)!);
+    await bed.pass(1000, controller);
+    expect(await bed.status(uid)).toMatchObject({ completedIndexes: '0,1,3', succeeded: 3 });
+
+    await worker.runAll([byIndex.get(2)!, byIndex.get(4)!]);
+    await bed.settle(controller);
+    await worker.runAll(await worker.acquireAll(uid));
+    const open = (await bed.shard.allSlots(uid)).filter((slot) => slot.phase === 'Running');
+    await worker.runAll(
+      open.map((slot) => ({
+        uid,
+        slot: slot.slot,
+        claim: { podNumber: slot.podNumber, index: slot.index, createdMs: 0, startMs: 0, restarts: 0 },
+      })),
+    );
+    await bed.settle(controller);
+    expect(await bed.status(uid)).toMatchObject({
+      completedIndexes: '0-7',
+      succeeded: 8,
+      conditions: [{ type: 'SuccessCriteriaMet' }, { type: 'Complete' }],
+    });
+  });
+
+  test('a work queue lets its other pods end after the first success', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({ parallelism: 3 });
+    await bed.settle(controller);
+    const [first, second, third] = await worker.acquireAll(uid);
+    expect(await worker.succeed(first!)).toEqual({ type: 'released' });
+    await bed.settle(controller);
+    expect(await bed.counters(uid)).toMatchObject({ active: 2, podCount: 3 });
+
+    await worker.fail(second!);
+    await bed.settle(controller);
+    expect(await bed.counters(uid)).toMatchObject({ active: 1, podCount: 3 });
+    await worker.succeed(third!);
+    await bed.settle(controller);
+    expect(await bed.status(uid)).toMatchObject({ succeeded: 2, failed: 1 });
+    expect(conditionTypes(await bed.status(uid))).toContain('Complete=True');
+  });
+
+  test('status is folded at most once a second, and a look without news writes nothing', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({ parallelism: 2, completions: 100 });
+    await bed.settle(controller);
+    const pods = await worker.acquireAll(uid);
+    await worker.runAll(pods, 10);
+    await bed.settle(controller);
+    expect(await bed.status(uid)).not.toHaveProperty('succeeded');
+
+    await bed.pass(1000, controller);
+    expect((await bed.status(uid)).succeeded).toBe(10);
+    const version = (await bed.shard.getJobByUid(uid))!.resourceVersion;
+    await bed.pass(30_000, controller);
+    await bed.pass(30_000, controller);
+    expect((await bed.shard.getJobByUid(uid))!.resourceVersion).toBe(version);
+  });
+});
+
+describe('failed pods', () => {
+  test('are retried after the back-off, until backoffLimit is exceeded', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({ backoffLimit: 2 });
+    await bed.settle(controller);
+    for (const delayMs of [10_000, 20_000]) {
+      const [pod] = await worker.acquireAll(uid);
+      await worker.fail(pod!);
+      await bed.settle(controller);
+      expect(await bed.counters(uid)).toMatchObject({ active: 0, unjudged: 0 });
+      await bed.pass(delayMs - 1, controller);
+      expect((await bed.counters(uid)).active).toBe(0);
+      await bed.pass(1, controller);
+      expect((await bed.counters(uid)).active).toBe(1);
+    }
+    const [pod] = await worker.acquireAll(uid);
+    await worker.fail(pod!);
+    await bed.settle(controller);
+    const status = await bed.status(uid);
+    expect(conditionTypes(status)).toEqual(['FailureTarget=True', 'Failed=True']);
+    expect(status.conditions?.[1]).toMatchObject({ reason: 'BackoffLimitExceeded' });
+    expect(status).toMatchObject({ failed: 3 });
+    expect(status).not.toHaveProperty('completionTime');
+  });
+
+  test('the pods that ran when the Job failed are stopped, counted failed, and waited for', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({ parallelism: 3, completions: 5, backoffLimit: 0 });
+    await bed.settle(controller);
+    const pods = await worker.acquireAll(uid);
+    await worker.fail(pods[0]!);
+    await bed.settle(controller);
+
+    expect(conditionTypes(await bed.status(uid))).toEqual(['FailureTarget=True']);
+    expect(await bed.counters(uid)).toMatchObject({ active: 0, terminating: 2, failed: 3 });
+    const heartbeat = await worker.heartbeat();
+    expect(heartbeat.type === 'alive' && heartbeat.orders).toHaveLength(2);
+
+    await worker.fail(pods[1]!);
+    await bed.settle(controller);
+    expect(conditionTypes(await bed.status(uid))).toEqual(['FailureTarget=True']);
+    // Its exit code no longer matters.
+    await worker.succeed(pods[2]!);
+    await bed.settle(controller);
+    expect(conditionTypes(await bed.status(uid))).toEqual(['FailureTarget=True', 'Failed=True']);
+    expect(await bed.status(uid)).toMatchObject({ failed: 3, terminating: 0 });
+    expect(await bed.status(uid)).not.toHaveProperty('succeeded');
+  });
+
+  test('a success ends the back-off', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({ parallelism: 2, completions: 9 });
+    await bed.settle(controller);
+    const [first, second] = await worker.acquireAll(uid);
+    await worker.fail(first!);
+    await bed.settle(controller);
+    expect((await bed.counters(uid)).active).toBe(1);
+    bed.clock.advance(10);
+    expect(await worker.succeed(second!)).toEqual({ type: 'released' });
+    await bed.settle(controller);
+    expect((await bed.counters(uid)).active).toBe(2);
+  });
+
+  test('container restarts fail an OnFailure Job at the limit', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({ backoffLimit: 2, restartPolicy: 'OnFailure' });
+    await bed.settle(controller);
+    const [pod] = await worker.acquireAll(uid);
+    const restart = async (restarts: number) =>
+      bed.shard.recordRestart({
+        uid,
+        slot: pod!.slot,
+        podNumber: pod!.claim.podNumber,
+        session: worker.session,
+        restarts,
+      });
+    expect(await restart(1)).toBe('recorded');
+    await bed.settle(controller);
+    expect(await bed.status(uid)).not.toHaveProperty('conditions');
+    await restart(2);
+    await bed.settle(controller);
+    expect(conditionTypes(await bed.status(uid))).toEqual(['FailureTarget=True']);
+    expect(await restart(3)).toBe('stopping');
+    await worker.fail(pod!);
+    await bed.settle(controller);
+    expect(await bed.status(uid)).toMatchObject({ failed: 1 });
+  });
+
+  test('a pod that its user deleted is counted failed and replaced at once', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({ parallelism: 1, completions: 2 });
+    await bed.settle(controller);
+    const [pod] = await worker.acquireAll(uid);
+    const slots = await bed.shard.allSlots(uid);
+    await bed.shard.stopPods({ uid, guard: null, pods: slots, countAs: 'unjudged' });
+    await bed.settle(controller);
+    expect(await bed.counters(uid)).toMatchObject({ active: 1, terminating: 1, failed: 1 });
+    await worker.fail(pod!);
+    await bed.settle(controller);
+    expect(await bed.counters(uid)).toMatchObject({ active: 1, terminating: 0, failed: 1 });
+  });
+});
+
+describe('activeDeadlineSeconds', () => {
+  test('fails the Job at the deadline, to the millisecond', async () => {
+    const worker = await bed.worker();
+    bed.clock.advance(678);
+    const uid = await bed.createJob({ activeDeadlineSeconds: 5, parallelism: 2, completions: 2 });
+    await bed.settle(controller);
+    const pods = await worker.acquireAll(uid);
+    await bed.pass(4999, controller);
+    expect(await bed.status(uid)).not.toHaveProperty('conditions');
+    await bed.pass(1, controller);
+    expect(conditionTypes(await bed.status(uid))).toEqual(['FailureTarget=True']);
+    for (const pod of pods) await worker.fail(pod);
+    await bed.settle(controller);
+    const status = await bed.status(uid);
+    expect(status.conditions?.map((one) => one.reason)).toEqual([
+      'DeadlineExceeded',
+      'DeadlineExceeded',
+    ]);
+    expect(status.failed).toBe(2);
+  });
+});
+
+describe('suspend and resume', () => {
+  test('stops the pods, clears startTime, waits without being due, and goes on', async () => {
+    const worker = await bed.worker();
+    const spec = { parallelism: 2, completions: 4, activeDeadlineSeconds: 60 };
+    const uid = await bed.createJob(spec);
+    await bed.settle(controller);
+    const pods = await worker.acquireAll(uid);
+    await worker.succeed(pods[0]!);
+    bed.clock.advance(2000);
+
+    await bed.updateJob(uid, { ...spec, suspend: true });
+    await bed.settle(controller);
+    expect(await bed.counters(uid)).toMatchObject({ active: 0, terminating: 2, succeeded: 1 });
+    const suspended = await bed.status(uid);
+    expect(conditionTypes(suspended)).toEqual(['Suspended=True']);
+    expect(suspended).toMatchObject({ terminating: 2, succeeded: 1 });
+    expect(suspended).not.toHaveProperty('startTime');
+
+    const running = await bed.shard.allSlots(uid);
+    for (const slot of running) {
+      await worker.fail({ uid, slot: slot.slot, claim: { ...pods[0]!.claim, ...slot } });
+    }
+    await bed.pass(1000, controller);
+    expect(await bed.status(uid)).toMatchObject({ terminating: 0, succeeded: 1 });
+    expect(await bed.status(uid)).not.toHaveProperty('failed');
+    expect(await bed.store.redis.zscore(bed.shard.keys.due, `job:${uid}`)).toBeNull();
+
+    await bed.updateJob(uid, spec);
+    await bed.settle(controller);
+    expect(await bed.status(uid)).toMatchObject({
+      active: 2,
+      startTime: '2026-01-15T12:00:03Z',
+      conditions: [{ type: 'Suspended', status: 'False', reason: 'JobResumed' }],
+    });
+    await worker.runAll(await worker.acquireAll(uid));
+    await bed.settle(controller);
+    expect(conditionTypes(await bed.status(uid))).toEqual([
+      'Suspended=False',
+      'SuccessCriteriaMet=True',
+      'Complete=True',
+    ]);
+    expect((await bed.status(uid)).succeeded).toBe(4);
+  });
+});
+
+describe('scaling', () => {
+  test('down: pods without a worker go first, then the youngest; nothing is counted', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({ parallelism: 4, completions: 20 });
+    await bed.settle(controller);
+    // Slots 1, 2 and 3 run, the last one for the shortest time; slot 4 waits.
+    for (const slot of [1, 2, 3]) {
+      await worker.acquire(uid, slot);
+      bed.clock.advance(100);
+    }
+    await bed.updateJob(uid, { parallelism: 2, completions: 20 });
+    await bed.settle(controller);
+    const phases = new Map(
+      (await bed.shard.allSlots(uid)).map((slot) => [slot.slot, slot.phase]),
+    );
+    expect(phases).toEqual(
+      new Map([
+        [1, 'Running'],
+        [2, 'Running'],
+        [3, 'Stopping'],
+      ]),
+    );
+    expect(await bed.counters(uid)).toMatchObject({ active: 2, terminating: 1, failed: 0 });
+  });
+
+  test('to 0 and up again', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({ parallelism: 2, completions: 20 });
+    await bed.settle(controller);
+    await worker.acquireAll(uid);
+    await bed.updateJob(uid, { parallelism: 0, completions: 20 });
+    await bed.settle(controller);
+    expect(await bed.counters(uid)).toMatchObject({ active: 0, terminating: 2 });
+    expect(await bed.status(uid)).not.toHaveProperty('conditions');
+    await bed.updateJob(uid, { parallelism: 5, completions: 20 });
+    await bed.settle(controller);
+    // Indexes that were stopped are tried again first.
+    expect(await bed.counters(uid)).toMatchObject({ active: 5, terminating: 2 });
+    const pending = (await bed.shard.allSlots(uid)).filter((slot) => slot.phase === 'Pending');
+    expect(pending.map((slot) => slot.index).toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4]);
+  });
+});
+
+describe('deletion', () => {
+  /** Keys about a Job that are there to stay. */
+  async function keysFor(uid: string): Promise<string[]> {
+    const keys = await bed.store.redis.keys(`*${uid}*`);
+    const ttls = await Promise.all(keys.map((key) => bed.store.redis.ttl(key)));
+    return keys.filter((_key, i) => ttls[i] === -1);
+  }
+
+  test('stops the pods, keeps a tombstone until they ended, then leaves nothing', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({ parallelism: 3, completions: 20 });
+    await bed.settle(controller);
+    const pods = await worker.acquireAll(uid);
+    await worker.succeed(pods[0]!);
+    await bed.shard.deleteJob(uid);
+    await bed.settle(controller);
+    expect(await bed.counters(uid)).toMatchObject({ active: 0, terminating: 3 });
+    for (const slot of await bed.shard.allSlots(uid)) {
+      await worker.fail({ uid, slot: slot.slot, claim: { ...pods[0]!.claim, ...slot } });
+    }
+    await bed.settle(controller);
+    expect(await bed.shard.getJobByUid(uid)).toBeNull();
+    expect(await keysFor(uid)).toEqual([]);
+    expect(controller.jobs.rememberedCount).toBe(0);
+  });
+
+  test('of a finished Job leaves nothing either', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({ parallelism: 3, completions: 300 });
+    await bed.settle(controller);
+    await worker.runAll(await worker.acquireAll(uid));
+    await bed.settle(controller);
+    await bed.shard.deleteJob(uid);
+    await bed.settle(controller);
+    expect(await keysFor(uid)).toEqual([]);
+  });
+});
+
+describe('workers', () => {
+  test('nothing is offered while none fits, and everything once one comes', async () => {
+    const uid = await bed.createJob({ parallelism: 2, completions: 4 });
+    await bed.settle(controller);
+    expect(controller.offered).toEqual([]);
+    expect((await bed.counters(uid)).active).toBe(2);
+    await bed.worker(10);
+    await bed.settle(controller);
+    expect(controller.offered).toEqual([1, 2]);
+  });
+
+  test('no more is offered than the lanes and a tenth, and the next when one has ended', async () => {
+    const worker = await bed.worker(10);
+    const uid = await bed.createJob({ parallelism: 30, completions: 30 });
+    await bed.settle(controller);
+    expect(controller.offered).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    const pod = await worker.acquire(uid, 1);
+    expect(await worker.succeed(pod!)).toEqual({ type: 'released' });
+    await bed.settle(controller);
+    expect(controller.offered.slice(11)).toEqual([12]);
+  });
+
+  test('what is on offer is added again with a resync, and not before', async () => {
+    await bed.worker(10);
+    await bed.createJob({ parallelism: 2, completions: 4 });
+    await bed.settle(controller);
+    await bed.pass(1000, controller);
+    await bed.pass(29_999, controller);
+    expect(controller.offered).toEqual([1, 2]);
+    await bed.pass(1, controller);
+    expect(controller.offered).toEqual([1, 2, 1, 2]);
+  });
+
+  test('a lost worker: its pods are counted failed and replaced at once', async () => {
+    const lost = await bed.worker(10);
+    const uid = await bed.createJob({ parallelism: 3, completions: 9, backoffLimit: 1 });
+    await bed.settle(controller);
+    await lost.acquireAll(uid);
+    await bed.worker(10);
+    lost.isAlive = false;
+    await bed.pass(5999, controller);
+    expect((await bed.counters(uid)).failed).toBe(0);
+    await bed.pass(1, controller);
+    expect(await bed.counters(uid)).toMatchObject({
+      active: 3,
+      running: 0,
+      failed: 3,
+      limitFailures: 0,
+      unjudged: 0,
+    });
+    expect(await lost.heartbeat()).toEqual({ type: 'ended' });
+    expect(await bed.status(uid)).not.toHaveProperty('conditions');
+    expect(await bed.shard.fittingLanes(LANE)).toBe(10);
+    expect(controller.offered).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  test('a queue is marked contended while pods wait and another Job shares it', async () => {
+    await bed.worker(10);
+    const contended = async () =>
+      Number(await bed.store.redis.hget(bed.shard.keys.contended, 'default.handler'));
+    await bed.createJob({ parallelism: 5, completions: 50 });
+    await bed.settle(controller);
+    await bed.pass(1000, controller);
+    expect(await contended()).toBe(0);
+    await bed.createJob({ parallelism: 5, completions: 50 });
+    await bed.settle(controller);
+    await bed.pass(100, controller);
+    expect(await contended()).toBeGreaterThan(bed.clock.now());
+  });
+});
+
+describe('a stored Job that can not be read', () => {
+  test('is given up with a clear error', async () => {
+    const uid = await bed.createJob();
+    await bed.store.redis.hset(bed.shard.keys.job(uid).job, 'object', '{');
+    await expect(controller.jobs.reconcile(uid)).rejects.toThrow(
+      `the stored object of Job ${uid} is not JSON`,
+    );
+  });
+});
