@@ -1,0 +1,18 @@
+import { Drover } from '@drover/sdk';
+
+import { requireEngine } from './engine/address.ts';
+import type { ObjectOptions } from './options.ts';
+
+/** Opens a client for the engine that the options name, runs the command, closes it. */
+export async function withClient<T>(
+  options: ObjectOptions,
+  command: (drover: Drover) => Promise<T>,
+): Promise<T> {
+  const { url, prefix } = await requireEngine(options);
+  await using drover = new Drover({
+    connection: url,
+    ...(prefix === undefined ? {} : { prefix }),
+    ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
+  });
+  return await command(drover);
+}

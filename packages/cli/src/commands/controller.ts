@@ -1,0 +1,50 @@
+import { createController } from '@drover/controller';
+import { Drover } from '@drover/sdk';
+
+import { requireEngine } from '../engine/address.ts';
+import { createLogger } from '../logger.ts';
+import type { ServiceOptions } from '../options.ts';
+import { makeService, runService } from '../services.ts';
+
+/** Options of a controller's back-off. */
+export interface BackoffOptions {
+  /** Milliseconds. */
+  backoffBase?: number;
+  /** Milliseconds. */
+  backoffCap?: number;
+}
+
+/** Runs a controller until a signal. */
+export async function controllerCommand(
+  options: ServiceOptions & BackoffOptions,
+): Promise<number> {
+  const { url, prefix } = await requireEngine(options);
+  await checkRedis(url, prefix);
+  const logger = createLogger({ level: options.logLevel, name: 'controller' });
+  const controller = makeService(() =>
+    createController({
+      connection: url,
+      logger,
+      ...(prefix === undefined ? {} : { prefix }),
+      ...backoffSettings(options),
+    }),
+  );
+  return await runService(controller, logger);
+}
+
+/** The options of a back-off as the controller takes them. */
+export function backoffSettings({ backoffBase, backoffCap }: BackoffOptions) {
+  return {
+    ...(backoffBase === undefined ? {} : { backoffBaseMs: backoffBase }),
+    ...(backoffCap === undefined ? {} : { backoffCapMs: backoffCap }),
+  };
+}
+
+/** Fails early, in words, when Redis can't be used. A service that runs would try for ever. */
+export async function checkRedis(url: string, prefix: string | undefined): Promise<void> {
+  await using drover = new Drover({
+    connection: url,
+    ...(prefix === undefined ? {} : { prefix }),
+  });
+  await drover.connect();
+}

@@ -1,0 +1,95 @@
+import type { Drover } from '@drover/sdk';
+import { NotFoundError } from '@drover/shared';
+
+import { withClient } from '../client.ts';
+import { badInput } from '../errors.ts';
+import { EXIT } from '../exitCodes.ts';
+import { readManifests } from '../manifests.ts';
+import type { ObjectOptions } from '../options.ts';
+import { parseThings, type Kind, type Thing } from '../things.ts';
+import { checkAll } from './apply.ts';
+
+/** Options of `drover delete`. */
+export interface DeleteOptions extends ObjectOptions {
+  filename?: string[];
+  selector?: string;
+  all?: boolean;
+  ignoreNotFound?: boolean;
+}
+
+/** A thing to delete, with its namespace where it is known. */
+interface Target extends Thing {
+  readonly namespace?: string;
+}
+
+/** Deletes Jobs with their pods, or single pods. */
+export async function deleteCommand(
+  words: readonly string[],
+  options: DeleteOptions,
+): Promise<number> {
+  const { kinds, things } = parseThings(words, null);
+  const fromFiles = options.filename === undefined ? [] : await manifestTargets(options);
+  checkCombination(kinds, things, options);
+  return await withClient(options, async (drover) => {
+    const targets: Target[] = [...fromFiles, ...things];
+    for (const kind of kinds) targets.push(...(await listTargets(drover, kind, options)));
+    let missing = 0;
+    for (const target of targets) {
+      try {
+        await deleteOne(drover, target);
+        const kind = target.kind === 'job' ? 'job.batch' : target.kind;
+        process.stdout.write(`${kind} "${target.name}" deleted\n`);
+      } catch (error) {
+        if (!(error instanceof NotFoundError)) throw error;
+        if (options.ignoreNotFound === true) continue;
+        missing += 1;
+        process.stderr.write(`error: ${error.message}\n`);
+      }
+    }
+    if (targets.length === 0) process.stderr.write('No resources found.\n');
+    return missing === 0 ? EXIT.ok : EXIT.failed;
+  });
+}
+
+function checkCombination(
+  kinds: readonly Kind[],
+  things: readonly Thing[],
+  options: DeleteOptions,
+): void {
+  if ([...kinds, ...things.map(({ kind }) => kind)].includes('node')) {
+    throw badInput('a node goes when its worker ends: stop the worker');
+  }
+  const { selector, all, filename } = options;
+  if (kinds.length > 0 && selector === undefined && all !== true) {
+    throw badInput(`which ones? write ${kinds[0] ?? 'job'}/NAME, -l SELECTOR or --all`);
+  }
+  if (kinds.length === 0 && (selector !== undefined || all === true)) {
+    throw badInput('-l and --all want a kind: drover delete jobs -l app=web');
+  }
+  if (kinds.length === 0 && things.length === 0 && filename === undefined) {
+    throw badInput('nothing to delete: name job/NAME or pod/NAME, or give -f FILE');
+  }
+}
+
+async function manifestTargets(options: DeleteOptions): Promise<Target[]> {
+  const manifests = await readManifests(options.filename ?? []);
+  checkAll(manifests, options.namespace);
+  return manifests.flatMap(({ object }) => {
+    const metadata = object['metadata'] as { name?: string; namespace?: string } | undefined;
+    if (metadata?.name === undefined) return [];
+    const { name, namespace } = metadata;
+    return [{ kind: 'job' as const, name, ...(namespace === undefined ? {} : { namespace }) }];
+  });
+}
+
+async function listTargets(drover: Drover, kind: Kind, options: DeleteOptions): Promise<Target[]> {
+  const query = options.selector === undefined ? {} : { labelSelector: options.selector };
+  const objects = kind === 'pod' ? await drover.pods.list(query) : await drover.jobs.list(query);
+  return objects.map(({ metadata }) => ({ kind, name: metadata.name }));
+}
+
+async function deleteOne(drover: Drover, { kind, name, namespace }: Target): Promise<void> {
+  const where = namespace === undefined ? {} : { namespace };
+  if (kind === 'pod') await drover.pods.delete(name, where);
+  else await drover.jobs.delete(name, where);
+}

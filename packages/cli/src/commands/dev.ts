@@ -1,0 +1,157 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+import { createController } from '@drover/controller';
+import type { Logger } from 'pino';
+
+import {
+  contextPath,
+  readDevContext,
+  removeDevContext,
+  stateDir,
+  writeDevContext,
+} from '../engine/context.ts';
+import { lockDataDir, readPassword } from '../engine/dataDir.ts';
+import { freePort, startRedisServer } from '../engine/redisServer.ts';
+import { WorkerProcess } from '../engine/workerProcess.ts';
+import { CliError, badInput } from '../errors.ts';
+import { EXIT } from '../exitCodes.ts';
+import { loadHandlers } from '../handlersFile.ts';
+import { onInterrupt } from '../interrupt.ts';
+import { createLogger, type LogLevel } from '../logger.ts';
+import { makeService } from '../services.ts';
+import { coloursFor } from '../text/colours.ts';
+import { backoffSettings, type BackoffOptions } from './controller.ts';
+import { runtimesOf, type WorkerShape } from './worker.ts';
+
+/** Options of `drover dev`. */
+export interface DevOptions extends BackoffOptions, WorkerShape {
+  dataDir?: string;
+  port?: number;
+  workers: number;
+  logLevel: LogLevel;
+}
+
+/** Tried first, so that the URL of an installation stays the same. */
+const PREFERRED_PORT = 6390;
+const PREFIX = 'drover';
+
+/** Runs an engine on this machine until a signal: Redis, controller, workers. */
+export async function devCommand(options: DevOptions): Promise<number> {
+  // What is wrong with the arguments is told before anything is started.
+  runtimesOf(options);
+  await loadHandlers(options.handlers ?? []);
+  await refuseSecond();
+  const dataDir = resolve(options.dataDir ?? join(stateDir(), 'dev'));
+  const unlock = await lockDataDir(dataDir);
+  try {
+    return await serve(dataDir, options);
+  } finally {
+    await unlock();
+  }
+}
+
+async function refuseSecond(): Promise<void> {
+  const running = await readDevContext();
+  if (running === null) return;
+  throw badInput(`\`drover dev\` runs already (pid ${running.pid}, data in ${running.dataDir})`, [
+    '  use it, or end it first; XDG_STATE_HOME keeps several apart',
+  ]);
+}
+
+async function serve(dataDir: string, options: DevOptions): Promise<number> {
+  const logger = createLogger({ level: options.logLevel, name: 'dev' });
+  const port = options.port ?? (await freePort(PREFERRED_PORT));
+  const password = await readPassword(dataDir);
+  const redis = await startRedisServer({
+    dataDir,
+    persistent: true,
+    port,
+    socketPath: null,
+    password,
+  });
+  const redisUrl = `redis://:${password}@127.0.0.1:${port}`;
+  const controller = makeService(() =>
+    createController({ connection: redisUrl, logger, ...backoffSettings(options) }),
+  );
+  const controlling = controller.run();
+  const workers = startWorkers(redisUrl, options, logger);
+  const stopped = untilStopped(redis.ended, controlling, workers, logger);
+  try {
+    await Promise.race([Promise.all(workers.map((worker) => worker.ready)), stopped]);
+    const startedAt = new Date().toISOString();
+    await writeDevContext({ pid: process.pid, redisUrl, prefix: PREFIX, dataDir, startedAt });
+    announce(redisUrl, port, dataDir, options.workers);
+    return await stopped;
+  } catch (error) {
+    throw error instanceof CliError ? error : new CliError(messageOf(error), EXIT.failed);
+  } finally {
+    await removeDevContext(process.pid);
+    await Promise.all(workers.map((worker) => worker.stop()));
+    await controller.close();
+    await redis.stop();
+    logger.info('stopped');
+  }
+}
+
+function startWorkers(redisUrl: string, options: DevOptions, logger: Logger): WorkerProcess[] {
+  const args = ['--log-level', options.logLevel];
+  for (const file of options.handlers ?? []) args.push('--handlers', resolve(file));
+  for (const runtime of options.runtime ?? []) args.push('--runtime', runtime);
+  if (options.maxPods !== undefined) args.push('--max-pods', String(options.maxPods));
+  return Array.from({ length: options.workers }, (_, index) => {
+    const start = { redisUrl, prefix: PREFIX };
+    return new WorkerProcess({ name: `dev-${index + 1}`, args, start, logger });
+  });
+}
+
+/** Resolves with the exit code after a signal; a part that fails on its own rejects it. */
+async function untilStopped(
+  redisEnded: Promise<void>,
+  controlling: Promise<void>,
+  workers: readonly WorkerProcess[],
+  logger: Logger,
+): Promise<number> {
+  let signals = 0;
+  const interrupted = new Promise<number>((resolveCode) => {
+    onInterrupt((signal) => {
+      signals += 1;
+      logger.info({ signal }, signals === 1 ? 'stopping' : 'stopping at once');
+      if (signals > 1) for (const worker of workers) worker.kill();
+      resolveCode(EXIT.ok);
+    });
+  });
+  const broken = redisEnded.then(() => {
+    if (signals > 0) return EXIT.ok;
+    throw new CliError('redis-server ended by itself', EXIT.noConnection);
+  });
+  const failed = controlling.then(
+    () => interrupted,
+    (error: unknown) => {
+      throw new CliError(messageOf(error), EXIT.failed);
+    },
+  );
+  return await Promise.race([interrupted, broken, failed]);
+}
+
+function announce(redisUrl: string, port: number, dataDir: string, workers: number): void {
+  const colours = coloursFor(process.stdout);
+  const prefix = `${homedir()}/`;
+  const home = (path: string) => (path.startsWith(prefix) ? `~/${path.slice(prefix.length)}` : path);
+  // The password is for the person at the terminal, not for a log file.
+  const url = process.stdout.isTTY ? redisUrl : `see ${home(contextPath())}`;
+  const count = `${workers} ${workers === 1 ? 'worker' : 'workers'}`;
+  process.stdout.write(
+    [
+      `${colours.green('drover dev is ready')}: Redis on 127.0.0.1:${port}, a controller, ${count}; data in ${home(dataDir)}`,
+      `  in another terminal: ${colours.bold('drover run -- echo hello')}   or   drover get jobs`,
+      `  in programs:         DROVER_REDIS_URL, ${url}`,
+      '  Ctrl-C ends it; its Jobs stay and go on with the next start',
+      '',
+    ].join('\n'),
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,136 @@
+import type { Drover } from '@drover/sdk';
+
+import { withClient } from '../client.ts';
+import { badInput } from '../errors.ts';
+import { EXIT } from '../exitCodes.ts';
+import type { ObjectOptions } from '../options.ts';
+import { untilInterrupted } from '../interrupt.ts';
+import { formatDocument, TablePrinter, type PrintOptions, type Printable } from '../print/printer.ts';
+import { parseThings, type Kind, type Thing } from '../things.ts';
+import { watchThings } from './watchThings.ts';
+
+/** Options of `drover get`. */
+export interface GetOptions extends ObjectOptions {
+  selector?: string;
+  allNamespaces?: boolean;
+  watch?: boolean;
+  headers: boolean;
+  showLabels?: boolean;
+  limit?: number;
+  output?: PrintOptions['output'];
+}
+
+/** Lists objects, once or with `-w` as they change. */
+export async function getCommand(
+  what: string,
+  names: readonly string[],
+  options: GetOptions,
+): Promise<number> {
+  const { kinds, things } = parseThings([what, ...names], null);
+  checkCombination(kinds, things, options);
+  return await withClient(options, async (drover) => {
+    if (options.watch === true) {
+      await untilInterrupted((signal) =>
+        watchThings(drover, kinds[0] ?? things[0]?.kind ?? 'job', things, options, signal),
+      );
+      return EXIT.ok;
+    }
+    const groups =
+      things.length > 0
+        ? await readThings(drover, things)
+        : await Promise.all(kinds.map((kind) => listKind(drover, kind, options)));
+    await print(groups, things.length === 1, options);
+    return EXIT.ok;
+  });
+}
+
+function checkCombination(
+  kinds: readonly Kind[],
+  things: readonly Thing[],
+  options: GetOptions,
+): void {
+  if (things.length > 0 && options.selector !== undefined) {
+    throw badInput('names and a selector exclude each other');
+  }
+  if (things.length > 0 && options.allNamespaces === true) {
+    throw badInput('a name is of one namespace: -A lists them all');
+  }
+  if (options.watch !== true) return;
+  const watched = new Set([...kinds, ...things.map(({ kind }) => kind)]);
+  if (watched.size > 1 || watched.has('node')) throw badInput('-w watches jobs, or pods');
+  if (things.length > 1) throw badInput('-w watches one object, or all of a kind');
+  if (options.output === 'json' || options.output === 'yaml') {
+    throw badInput(`-w prints lines, not ${options.output}`);
+  }
+}
+
+/** Objects by kind, in the order in which they were asked for. */
+async function readThings(drover: Drover, things: readonly Thing[]): Promise<Printable[][]> {
+  const groups = new Map<Kind, Printable[]>();
+  for (const thing of things) {
+    const group = groups.get(thing.kind) ?? [];
+    groups.set(thing.kind, group);
+    group.push(await readThing(drover, thing));
+  }
+  return [...groups.values()];
+}
+
+async function readThing(drover: Drover, { kind, name }: Thing): Promise<Printable> {
+  switch (kind) {
+    case 'job':
+      return await drover.jobs.get(name);
+    case 'pod':
+      return await drover.pods.get(name);
+    case 'node':
+      return await drover.nodes.get(name);
+  }
+}
+
+async function listKind(drover: Drover, kind: Kind, options: GetOptions): Promise<Printable[]> {
+  const { selector, allNamespaces, limit } = options;
+  const query = {
+    ...(selector === undefined ? {} : { labelSelector: selector }),
+    ...(allNamespaces === undefined ? {} : { allNamespaces }),
+    ...(limit === undefined ? {} : { limit }),
+  };
+  switch (kind) {
+    case 'job':
+      return await drover.jobs.list(query);
+    case 'pod':
+      return await drover.pods.list(query);
+    case 'node':
+      return await drover.nodes.list(query);
+  }
+}
+
+async function print(
+  groups: readonly Printable[][],
+  single: boolean,
+  options: GetOptions,
+): Promise<void> {
+  const { output } = options;
+  if (output === 'json' || output === 'yaml') {
+    process.stdout.write(await formatDocument(groups.flat(), output, single));
+    return;
+  }
+  if (groups.every((group) => group.length === 0)) {
+    const where =
+      options.allNamespaces === true ? '' : ` in ${options.namespace ?? 'default'} namespace`;
+    process.stderr.write(`No resources found${where}.\n`);
+    return;
+  }
+  const tables = groups
+    .filter((group) => group.length > 0)
+    .map((group) => new TablePrinter(printOptions(options)).lines(group, Date.now()).join('\n'));
+  process.stdout.write(`${tables.join(output === 'name' ? '\n' : '\n\n')}\n`);
+}
+
+/** How `get` prints, from its options. */
+export function printOptions(options: GetOptions): PrintOptions {
+  return {
+    ...(options.output === undefined ? {} : { output: options.output }),
+    withNamespace: options.allNamespaces === true,
+    headers: options.headers,
+    showLabels: options.showLabels === true,
+  };
+}

@@ -1,0 +1,126 @@
+import type { Drover, LogOptions } from '@drover/sdk';
+import type { Pod } from '@drover/shared';
+
+import { withClient } from '../client.ts';
+import { badInput } from '../errors.ts';
+import { EXIT } from '../exitCodes.ts';
+import { untilInterrupted } from '../interrupt.ts';
+import type { ObjectOptions } from '../options.ts';
+import { coloursFor } from '../text/colours.ts';
+import { parseThings } from '../things.ts';
+
+/** Options of `drover logs`. */
+export interface LogsOptions extends ObjectOptions {
+  follow?: boolean;
+  tail?: number;
+  /** Milliseconds. */
+  since?: number;
+  timestamps?: boolean;
+  allPods?: boolean;
+}
+
+/** Prints what a pod wrote, or what the pods of a Job wrote. */
+export async function logsCommand(what: string, options: LogsOptions): Promise<number> {
+  const { things } = parseThings([what], 'pod');
+  const [thing] = things;
+  if (thing === undefined || thing.kind === 'node') throw badInput('logs are of POD or job/NAME');
+  if (options.allPods === true && thing.kind !== 'job') {
+    throw badInput('--all-pods is for job/NAME');
+  }
+  return await withClient(options, async (drover) => {
+    await untilInterrupted(async (signal) => {
+      if (thing.kind === 'pod') await print(drover, thing.name, options, signal);
+      else if (options.allPods === true) await printAll(drover, thing.name, options, signal);
+      else await printOneOf(drover, thing.name, options, signal);
+    });
+    return EXIT.ok;
+  });
+}
+
+async function print(
+  drover: Drover,
+  pod: string | Pod,
+  options: LogsOptions,
+  signal: AbortSignal,
+  prefix = '',
+): Promise<void> {
+  let startsLine = true;
+  for await (const line of drover.pods.logs(pod, logOptions(options, signal))) {
+    process.stdout.write(startsLine ? prefix + line : line);
+    startsLine = line.endsWith('\n');
+  }
+  if (!startsLine && prefix !== '') process.stdout.write('\n');
+}
+
+/** Of a Job with several pods one that runs, else the last one, as kubectl takes one of them. */
+async function printOneOf(
+  drover: Drover,
+  job: string,
+  options: LogsOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const pods = await podsOf(drover, job, options, signal);
+  const pod = pods.findLast(({ status }) => status?.phase === 'Running') ?? pods.at(-1);
+  if (pod === undefined) {
+    process.stderr.write(`job "${job}" has no pods yet\n`);
+    return;
+  }
+  if (pods.length > 1) {
+    process.stderr.write(
+      `Found ${pods.length} pods, using pod/${pod.metadata.name} (--all-pods prints all)\n`,
+    );
+  }
+  await print(drover, pod, options, signal);
+}
+
+async function printAll(
+  drover: Drover,
+  job: string,
+  options: LogsOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const colours = coloursFor(process.stdout);
+  const prefixOf = (pod: Pod) => `${colours.cyan(`[pod/${pod.metadata.name}]`)} `;
+  if (options.follow !== true) {
+    for await (const pod of drover.pods.iterate({ job })) {
+      await print(drover, pod, options, signal, prefixOf(pod));
+    }
+    return;
+  }
+  const printing: Promise<void>[] = [];
+  // A Job that ended starts no pods: leave when it did and every log was read to its end.
+  const ended = new AbortController();
+  const finished = drover.jobs.wait(job, { signal }).then(() => ended.abort());
+  const watch = drover.pods.watch({ job, signal: AbortSignal.any([signal, ended.signal]) });
+  for await (const { type, pod } of watch) {
+    if (type === 'ADDED') printing.push(print(drover, pod, options, signal, prefixOf(pod)));
+  }
+  await Promise.all(printing);
+  await finished.catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
+}
+
+/** The Job's pods; with `--follow` waits until there is one. */
+async function podsOf(
+  drover: Drover,
+  job: string,
+  options: LogsOptions,
+  signal: AbortSignal,
+): Promise<Pod[]> {
+  const pods = await drover.pods.list({ job });
+  if (pods.length > 0 || options.follow !== true) return pods;
+  for await (const { pod } of drover.pods.watch({ job, signal })) return [pod];
+  return [];
+}
+
+function logOptions(options: LogsOptions, signal: AbortSignal): LogOptions {
+  const { follow, tail, since, timestamps } = options;
+  return {
+    signal,
+    ...(follow === undefined ? {} : { follow }),
+    ...(tail === undefined ? {} : { tailLines: tail }),
+    ...(since === undefined ? {} : { sinceSeconds: since / 1000 }),
+    ...(timestamps === undefined ? {} : { timestamps }),
+  };
+}

@@ -1,0 +1,44 @@
+import type { Drover } from '@drover/sdk';
+import type { Pod } from '@drover/shared';
+
+import { TablePrinter, type Printable } from '../print/printer.ts';
+import type { Kind, Thing } from '../things.ts';
+import { printOptions, type GetOptions } from './get.ts';
+
+/** Prints a row for everything that is there, and one for every change, until the signal. */
+export async function watchThings(
+  drover: Drover,
+  kind: Kind,
+  things: readonly Thing[],
+  options: GetOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const printer = new TablePrinter(printOptions(options));
+  const print = (object: Printable): void => {
+    process.stdout.write(`${printer.lines([object], Date.now()).join('\n')}\n`);
+  };
+  const name = things[0]?.name;
+  if (kind === 'job') {
+    // Tell a wrong name instead of waiting for it to come.
+    if (name !== undefined) await drover.jobs.get(name);
+    for await (const { job } of drover.jobs.watch({ ...query(options), ...named(name), signal })) {
+      print(job);
+    }
+    return;
+  }
+  if (name !== undefined) await drover.pods.get(name);
+  for await (const pod of drover.pods.watch({ ...query(options), signal })) {
+    if (name === undefined || pod.pod.metadata.name === name) print(pod.pod satisfies Pod);
+  }
+}
+
+function named(name: string | undefined): { name?: string } {
+  return name === undefined ? {} : { name };
+}
+
+function query({ selector, allNamespaces }: GetOptions) {
+  return {
+    ...(selector === undefined ? {} : { labelSelector: selector }),
+    ...(allNamespaces === undefined ? {} : { allNamespaces }),
+  };
+}

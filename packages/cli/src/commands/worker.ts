@@ -1,0 +1,88 @@
+import { createWorker, type DroverWorker } from '@drover/worker';
+import type { Logger } from 'pino';
+
+import { requireEngine } from '../engine/address.ts';
+import { badInput } from '../errors.ts';
+import { EXIT } from '../exitCodes.ts';
+import { loadHandlers } from '../handlersFile.ts';
+import { createLogger } from '../logger.ts';
+import type { ServiceOptions } from '../options.ts';
+import { makeService, runService } from '../services.ts';
+import { receiveStartOrder, sendReady } from '../supervision.ts';
+import { checkRedis } from './controller.ts';
+
+/** Options of what a worker runs; `drover dev` has them too. */
+export interface WorkerShape {
+  handlers?: string[];
+  maxPods?: number;
+  runtime?: string[];
+}
+
+/** Options of `drover worker`. */
+export interface WorkerCommandOptions extends ServiceOptions, WorkerShape {
+  pool: string;
+  name?: string;
+  /** Started by `drover dev`, which says over the channel where Redis is. */
+  supervised?: boolean;
+}
+
+/** Runs a worker until a signal. */
+export async function workerCommand(options: WorkerCommandOptions): Promise<number> {
+  const logger = createLogger({ level: options.logLevel, name: 'worker' });
+  // Before Redis: a broken module is told at once.
+  const handlers = await loadHandlers(options.handlers ?? []);
+  const runtimes = runtimesOf(options);
+  const address = await findAddress(options);
+  if (address === null) return EXIT.ok;
+  await checkRedis(address.url, address.prefix);
+  if (runtimes.includes('process')) warnOfPassword(logger);
+  const worker = makeService(() =>
+    createWorker({
+      connection: address.url,
+      pool: options.pool,
+      runtimes,
+      handlers,
+      logger,
+      prefix: address.prefix,
+      name: options.name,
+      maxPods: options.maxPods,
+    }),
+  );
+  if (options.supervised === true) supervise(worker, logger);
+  return await runService(worker, logger);
+}
+
+/** What the worker runs: processes, and handlers when there are some, unless it is said. */
+export function runtimesOf({ runtime, handlers = [] }: WorkerShape): ('process' | 'handler')[] {
+  if (runtime === undefined) return handlers.length > 0 ? ['process', 'handler'] : ['process'];
+  return runtime.map((name) => {
+    if (name === 'process' || name === 'handler') return name;
+    throw badInput(`--runtime ${name}: process or handler is expected`);
+  });
+}
+
+async function findAddress(
+  options: WorkerCommandOptions,
+): Promise<{ url: string; prefix: string | undefined } | null> {
+  if (options.supervised !== true) return await requireEngine(options);
+  const order = await receiveStartOrder();
+  return order === null ? null : { url: order.redisUrl, prefix: order.prefix };
+}
+
+/** A worker of `drover dev` ends with it, however that ended. */
+function supervise(worker: DroverWorker, logger: Logger): void {
+  process.once('disconnect', () => {
+    logger.warn('drover dev is gone: stopping');
+    void worker.close({ force: true });
+  });
+  // A failed start is told by run().
+  worker.ready().then(sendReady, () => undefined);
+}
+
+function warnOfPassword(logger: Logger): void {
+  const url = process.env['DROVER_REDIS_URL'] ?? '';
+  if (!/:\/\/[^/]*@/.test(url)) return;
+  logger.warn(
+    'the password of Redis is in the environment of this worker, where programs that it runs can read it: use --redis-file',
+  );
+}

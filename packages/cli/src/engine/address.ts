@@ -1,0 +1,67 @@
+import { readFile } from 'node:fs/promises';
+
+import { CliError, badInput } from '../errors.ts';
+import { EXIT } from '../exitCodes.ts';
+import { readDevContext } from './context.ts';
+
+/** Where an engine's Redis is, and how we came to know. */
+export interface EngineAddress {
+  /** A redis:// or rediss:// URL, or the path of a unix socket. */
+  readonly url: string;
+  /** Key prefix; undefined for the default. */
+  readonly prefix: string | undefined;
+  /** `flag`: --redis or --redis-file. `env`: DROVER_REDIS_URL. `dev`: a running `drover dev`. */
+  readonly source: 'flag' | 'env' | 'dev';
+}
+
+/** Options that say where the engine is; every command that needs one has them. */
+export interface AddressOptions {
+  /** --redis URL. */
+  readonly redis?: string | undefined;
+  /** --redis-file PATH: a file with the URL, so that it shows in no process list. */
+  readonly redisFile?: string | undefined;
+  /** --prefix or DROVER_PREFIX. */
+  readonly prefix?: string | undefined;
+}
+
+/**
+ * Looks for the engine: `--redis` or `--redis-file`, then DROVER_REDIS_URL, then a running
+ * `drover dev`.
+ *
+ * @returns null when there is none.
+ */
+export async function findEngine(options: AddressOptions): Promise<EngineAddress | null> {
+  const { prefix } = options;
+  if (options.redis !== undefined && options.redisFile !== undefined) {
+    throw badInput('--redis and --redis-file exclude each other');
+  }
+  if (options.redis !== undefined) return { url: options.redis, prefix, source: 'flag' };
+  if (options.redisFile !== undefined) {
+    return { url: await readUrlFile(options.redisFile), prefix, source: 'flag' };
+  }
+  const fromEnv = process.env['DROVER_REDIS_URL'];
+  if (fromEnv !== undefined && fromEnv !== '') return { url: fromEnv, prefix, source: 'env' };
+  const dev = await readDevContext();
+  if (dev !== null) return { url: dev.redisUrl, prefix: prefix ?? dev.prefix, source: 'dev' };
+  return null;
+}
+
+/** As {@link findEngine}, but having none is an error that says what to do. */
+export async function requireEngine(options: AddressOptions): Promise<EngineAddress> {
+  const address = await findEngine(options);
+  if (address !== null) return address;
+  throw new CliError('no engine found', EXIT.noConnection, [
+    '  start one here with `drover dev`,',
+    '  or say where its Redis is with --redis URL or DROVER_REDIS_URL',
+  ]);
+}
+
+async function readUrlFile(path: string): Promise<string> {
+  try {
+    const url = (await readFile(path, 'utf8')).trim();
+    if (url !== '') return url;
+  } catch (error) {
+    throw badInput(`--redis-file ${path}: ${error instanceof Error ? error.message : ''}`);
+  }
+  throw badInput(`--redis-file ${path}: the file is empty`);
+}

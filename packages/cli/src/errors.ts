@@ -1,0 +1,59 @@
+import { EXIT, type ExitCode } from './exitCodes.ts';
+
+/** A mistake that the user can mend: printed in one line, never with a stack trace. */
+export class CliError extends Error {
+  /** What the process exits with. */
+  readonly exitCode: ExitCode;
+  /** Further lines, each printed on its own. */
+  readonly details: readonly string[];
+
+  constructor(message: string, exitCode: ExitCode, details: readonly string[] = []) {
+    super(message);
+    this.name = 'CliError';
+    this.exitCode = exitCode;
+    this.details = details;
+  }
+}
+
+/** Wrong arguments; exits with 2. */
+export function badInput(message: string, details: readonly string[] = []): CliError {
+  return new CliError(message, EXIT.badInput, details);
+}
+
+/** What to print for an error, and what to exit with. */
+export interface ErrorReport {
+  readonly exitCode: ExitCode;
+  readonly lines: readonly string[];
+}
+
+const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
+  INVALID_SPEC: EXIT.badInput,
+  ALREADY_EXISTS: EXIT.badInput,
+  NOT_FOUND: EXIT.failed,
+  CONFLICT: EXIT.failed,
+  CONNECTION: EXIT.noConnection,
+  TIMEOUT: EXIT.timedOut,
+};
+
+/**
+ * Turns whatever was thrown into lines for people. Errors of Drover are recognised by their stable
+ * `code`; anything else is a fault of Drover and says how to see more.
+ */
+export function reportError(error: unknown): ErrorReport {
+  if (error instanceof CliError) {
+    return { exitCode: error.exitCode, lines: [error.message, ...error.details] };
+  }
+  if (error instanceof Error) {
+    const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+    const exitCode = EXIT_BY_CODE[code];
+    if (exitCode !== undefined) return { exitCode, lines: error.message.split('\n') };
+    return {
+      exitCode: EXIT.failed,
+      lines: [
+        `unexpected error: ${error.message.split('\n')[0] ?? error.name}`,
+        '  DROVER_DEBUG=1 shows where it came from',
+      ],
+    };
+  }
+  return { exitCode: EXIT.failed, lines: [`unexpected error: ${String(error)}`] };
+}

@@ -1,0 +1,61 @@
+import { createRequire } from 'node:module';
+
+import { pino, stdTimeFunctions, type Logger } from 'pino';
+
+/** Levels of `--log-level`, loudest last. */
+export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+/** One of {@link LOG_LEVELS}. */
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Field names whose value never appears in a log, at any of the depths where one is met. */
+const SECRET_FIELDS = ['password', 'sentinelPassword', 'redisUrl', 'url', 'token', 'secret'];
+
+/**
+ * The log of a long-running command: to standard error, for people on a terminal and as JSON
+ * otherwise. Secrets are cut out.
+ */
+export function createLogger(options: { level: LogLevel; name: string }): Logger {
+  const { level, name } = options;
+  const settings = {
+    name,
+    level,
+    base: { pid: process.pid },
+    timestamp: stdTimeFunctions.isoTime,
+    redact: {
+      paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]),
+      censor: '[secret]',
+    },
+    serializers: { err: withoutSecrets(pino.stdSerializers.err) },
+  };
+  if (!process.stderr.isTTY) return pino(settings, pino.destination({ fd: 2, sync: true }));
+  return pino(settings, prettyStream());
+}
+
+/** Cuts `user:password@` out of URLs inside a text. */
+export function withoutCredentials(text: string): string {
+  return text.replace(/(rediss?:\/\/)[^@/\s]*@/g, '$1***@');
+}
+
+function withoutSecrets<T extends (error: Error) => object>(serialize: T) {
+  return (error: Error) =>
+    Object.fromEntries(
+      Object.entries(serialize(error)).map(([key, value]) => [
+        key,
+        typeof value === 'string' ? withoutCredentials(value) : value,
+      ]),
+    );
+}
+
+function prettyStream() {
+  // Loaded only for a terminal: it takes longer to load than all the rest of a command.
+  const require = createRequire(import.meta.url);
+  const pretty = require('pino-pretty') as typeof import('pino-pretty');
+  return pretty({
+    destination: 2,
+    sync: true,
+    colorize: process.env['NO_COLOR'] === undefined,
+    translateTime: 'SYS:HH:MM:ss.l',
+    ignore: 'pid,hostname,name',
+    singleLine: true,
+  });
+}

@@ -1,0 +1,9 @@
+import { runCli } from './program.ts';
+
+// `drover get jobs | head` closes our output early; that is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
+
+process.exitCode = await runCli(process.argv.slice(2));

@@ -1,0 +1,104 @@
+import { Option, type Command } from 'commander';
+
+import { LOG_LEVELS, type LogLevel } from './logger.ts';
+import { parseDurationMs } from './text/duration.ts';
+
+/**
+ * Problems with the values of options, gathered while the arguments are read, so that all of them
+ * are reported at once.
+ */
+export type Problems = string[];
+
+/** Options that every command with an engine has. */
+export interface EngineOptions {
+  redis?: string;
+  redisFile?: string;
+  prefix?: string;
+}
+
+/** Options that every command about objects has. */
+export interface ObjectOptions extends EngineOptions {
+  namespace?: string;
+}
+
+/** Options of the commands that run until they are stopped. */
+export interface ServiceOptions extends EngineOptions {
+  logLevel: LogLevel;
+}
+
+/** Adds --redis, --redis-file and --prefix. */
+export function withEngine(command: Command): Command {
+  return command
+    .option('--redis <url>', "the engine's Redis (default: $DROVER_REDIS_URL, or `drover dev`)")
+    .option('--redis-file <path>', 'read that URL from a file, so that no process list shows it')
+    .addOption(
+      new Option('--prefix <text>', 'key prefix of the installation').env('DROVER_PREFIX'),
+    );
+}
+
+/** Adds -n. */
+export function withNamespace(command: Command): Command {
+  return command.addOption(
+    new Option('-n, --namespace <name>', 'namespace (default: "default")').env('DROVER_NAMESPACE'),
+  );
+}
+
+/** Adds --log-level. */
+export function withLogLevel(command: Command, preset: LogLevel = 'info'): Command {
+  return command.addOption(
+    new Option('--log-level <level>', 'how much is logged')
+      .choices(LOG_LEVELS)
+      .default(preset)
+      .env('DROVER_LOG_LEVEL'),
+  );
+}
+
+/** An option with a whole number in a range. */
+export function integerOption(
+  problems: Problems,
+  flags: string,
+  description: string,
+  range: { min: number; max?: number },
+): Option {
+  const { min, max = 2_147_483_647 } = range;
+  return new Option(flags, description).argParser((text: string) => {
+    const value = Number(text);
+    if (/^-?\d+$/.test(text) && value >= min && value <= max) return value;
+    const limit = max === 2_147_483_647 ? `${min} or more` : `${min} to ${max}`;
+    problems.push(`${longFlag(flags)} ${text}: a whole number of ${limit} is expected`);
+    return min;
+  });
+}
+
+/** An option with a duration; its value is in milliseconds. */
+export function durationOption(problems: Problems, flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text: string) => {
+    const value = parseDurationMs(text);
+    if (value !== null) return value;
+    problems.push(`${longFlag(flags)} ${text}: a duration such as 30s, 5m or 1h30m is expected`);
+    return 0;
+  });
+}
+
+/** An option that may be given several times, as NAME=VALUE. */
+export function assignmentsOption(problems: Problems, flags: string, description: string): Option {
+  return new Option(flags, description).argParser(
+    (text: string, previous: Record<string, string> | undefined) => {
+      const equals = text.indexOf('=');
+      if (equals < 1) problems.push(`${longFlag(flags)} ${text}: NAME=VALUE is expected`);
+      return { ...previous, [text.slice(0, equals)]: text.slice(equals + 1) };
+    },
+  );
+}
+
+/** An option that may be given several times, or with several values separated by commas. */
+export function listOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text: string, previous: string[] | undefined) => [
+    ...(previous ?? []),
+    ...text.split(',').filter((part) => part !== ''),
+  ]);
+}
+
+function longFlag(flags: string): string {
+  return /--[a-z-]+/.exec(flags)?.[0] ?? flags;
+}

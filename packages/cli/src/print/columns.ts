@@ -1,0 +1,102 @@
+import {
+  completionsText,
+  humanDuration,
+  jobDurationText,
+  jobStatusWord,
+  parseTime,
+  podStatusWord,
+  type Job,
+  type Node,
+  type Pod,
+} from '@drover/shared';
+
+/** A column of a table: its header and how a cell is made. */
+export interface Column<T> {
+  readonly header: string;
+  readonly cell: (object: T, nowMs: number) => string;
+  /** Only with `-o wide`. */
+  readonly wide?: boolean;
+}
+
+/** Columns of jobs, as the API server of Kubernetes defines them. */
+export const JOB_COLUMNS: readonly Column<Job>[] = [
+  { header: 'name', cell: (job) => job.metadata.name },
+  { header: 'status', cell: (job) => jobStatusWord(job) },
+  { header: 'completions', cell: (job) => completionsText(job) },
+  { header: 'duration', cell: jobDurationText },
+  { header: 'age', cell: (job, nowMs) => age(job.metadata.creationTimestamp, nowMs) },
+  { header: 'containers', cell: (job) => names(containersOf(job)), wide: true },
+  { header: 'images', cell: (job) => images(containersOf(job)), wide: true },
+  { header: 'selector', cell: selectorText, wide: true },
+];
+
+/** Columns of pods. */
+export const POD_COLUMNS: readonly Column<Pod>[] = [
+  { header: 'name', cell: (pod) => pod.metadata.name },
+  { header: 'ready', cell: readyText },
+  { header: 'status', cell: podStatusWord },
+  { header: 'restarts', cell: (pod) => String(restartsOf(pod)) },
+  { header: 'age', cell: (pod, nowMs) => age(pod.metadata.creationTimestamp, nowMs) },
+  { header: 'ip', cell: (pod) => pod.status?.podIP ?? '<none>', wide: true },
+  { header: 'node', cell: (pod) => orNone(pod.spec.nodeName), wide: true },
+  { header: 'nominated node', cell: () => '<none>', wide: true },
+  { header: 'readiness gates', cell: () => '<none>', wide: true },
+];
+
+/** Columns of nodes; ROLES of Kubernetes gives way to what a worker offers. */
+export const NODE_COLUMNS: readonly Column<Node>[] = [
+  { header: 'name', cell: (node) => node.metadata.name },
+  { header: 'status', cell: nodeStatusWord },
+  { header: 'pool', cell: (node) => orNone(node.metadata.labels?.['drover.dev/pool']) },
+  { header: 'runtimes', cell: (node) => orNone(node.metadata.annotations?.['drover.dev/runtimes']) },
+  { header: 'max pods', cell: (node) => orNone(node.status?.capacity?.['pods']) },
+  { header: 'age', cell: (node, nowMs) => age(node.metadata.creationTimestamp, nowMs) },
+  { header: 'version', cell: (node) => orNone(node.status?.nodeInfo?.kubeletVersion) },
+  {
+    header: 'handlers',
+    cell: (node) => orNone(node.metadata.annotations?.['drover.dev/handlers']),
+    wide: true,
+  },
+  { header: 'pid', cell: (node) => orNone(node.metadata.annotations?.['drover.dev/pid']), wide: true },
+];
+
+function containersOf(job: Job): Pod['spec']['containers'] {
+  return job.spec.template.spec.containers;
+}
+
+function names(containers: Pod['spec']['containers']): string {
+  return containers.map(({ name }) => name).join(',');
+}
+
+function images(containers: Pod['spec']['containers']): string {
+  return orNone(containers.map(({ image }) => image ?? '').join(','));
+}
+
+function selectorText({ spec }: Job): string {
+  const labels = Object.entries(spec.selector?.matchLabels ?? {});
+  return orNone(labels.map(([key, value]) => `${key}=${value}`).join(','));
+}
+
+function age(time: string | undefined, nowMs: number): string {
+  const sinceMs = parseTime(time);
+  return sinceMs === null ? '<unknown>' : humanDuration(nowMs - sinceMs);
+}
+
+function readyText({ status, spec }: Pod): string {
+  const ready = (status?.containerStatuses ?? []).filter((container) => container.ready).length;
+  return `${ready}/${spec.containers.length}`;
+}
+
+function restartsOf({ status }: Pod): number {
+  return (status?.containerStatuses ?? []).reduce((sum, { restartCount }) => sum + restartCount, 0);
+}
+
+function nodeStatusWord({ status }: Node): string {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  if (ready?.status === 'True') return 'Ready';
+  return ready?.reason === 'WorkerDraining' ? 'NotReady,Draining' : 'NotReady';
+}
+
+function orNone(text: string | undefined): string {
+  return text === undefined || text === '' ? '<none>' : text;
+}

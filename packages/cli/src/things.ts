@@ -1,0 +1,74 @@
+import { badInput } from './errors.ts';
+
+/** Kinds that commands are about. */
+export type Kind = 'job' | 'pod' | 'node';
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  job: 'job',
+  jobs: 'job',
+  'job.batch': 'job',
+  'jobs.batch': 'job',
+  pod: 'pod',
+  pods: 'pod',
+  po: 'pod',
+  node: 'node',
+  nodes: 'node',
+  no: 'node',
+};
+
+/** An object that the user named. */
+export interface Thing {
+  readonly kind: Kind;
+  readonly name: string;
+}
+
+/** Reads a kind in any of kubectl's spellings. */
+export function parseKind(text: string): Kind {
+  const kind = KINDS[text.toLowerCase()];
+  if (kind === undefined) throw badInput(`there are no "${text}": jobs, pods or nodes`);
+  return kind;
+}
+
+/**
+ * Reads the ways to name objects: `job/pi pod/x`, `job pi other`, `jobs` (then `names` is empty).
+ *
+ * @param preset - What a bare name is; null when the kind must be said.
+ */
+export function parseThings(
+  words: readonly string[],
+  preset: Kind | null,
+): { kinds: Kind[]; things: Thing[] } {
+  const [first] = words;
+  if (first === undefined) return { kinds: [], things: [] };
+  if (words.some((word) => word.includes('/'))) {
+    const things = words.map((word) => parseSlashed(word, preset));
+    return { kinds: [], things };
+  }
+  if (preset !== null && KINDS[first.toLowerCase()] === undefined) {
+    return { kinds: [], things: words.map((name) => ({ kind: preset, name })) };
+  }
+  const kinds = first.split(',').map(parseKind);
+  const names = words.slice(1);
+  if (names.length === 0) return { kinds, things: [] };
+  const [kind] = kinds;
+  if (kind === undefined || kinds.length > 1) {
+    throw badInput('several kinds and names: write job/NAME pod/NAME');
+  }
+  return { kinds: [], things: names.map((name) => ({ kind, name })) };
+}
+
+function parseSlashed(word: string, preset: Kind | null): Thing {
+  const slash = word.indexOf('/');
+  if (slash < 0) {
+    if (preset === null) throw badInput(`"${word}": write job/NAME or pod/NAME`);
+    return { kind: preset, name: word };
+  }
+  const name = word.slice(slash + 1);
+  if (name === '' || name.includes('/')) throw badInput(`"${word}" has no name: write job/NAME`);
+  return { kind: parseKind(word.slice(0, slash)), name };
+}
+
+/** How an object is called in messages: `job.batch/pi`, `pod/pi-x7k2p`, `node/a`. */
+export function refText({ kind, name }: Thing): string {
+  return kind === 'job' ? `job.batch/${name}` : `${kind}/${name}`;
+}
