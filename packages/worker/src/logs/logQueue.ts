@@ -5,7 +5,7 @@ export const ENTRY_OVERHEAD_BYTES = 64;
 /** Largest entry. */
 const MAX_ENTRY_BYTES = 16 * 1024;
 /** Buffers kept for the next segments, so that a flood allocates nothing. */
-const MAX_SPARE_COUNT = 2;
+const MAX_SPARE_COUNT = 4;
 const NEWLINE = 0x0a;
 
 /** An entry for the stream. */
@@ -173,6 +173,7 @@ export class LogQueue {
     if (last !== undefined && this.#mayGrow(last, lane, partial.timeMs, partial.size)) {
       last.append(partial.buffer.subarray(0, partial.size));
       this.#count(lane.container, partial.size);
+      this.#recycle(partial.buffer);
     } else {
       this.#queue.push(partial);
       this.#count(lane.container, partial.size + ENTRY_OVERHEAD_BYTES);
@@ -217,6 +218,10 @@ export class LogQueue {
     return new Segment(lane.container, lane.kind, timeMs, buffer);
   }
 
+  #recycle(buffer: Buffer): void {
+    if (this.#spare.length < MAX_SPARE_COUNT) this.#spare.push(buffer);
+  }
+
   /** Counts what was queued and drops the oldest of the container while there is too much. */
   #count(container: string, bytes: number): void {
     let queued = (this.#queuedBytes.get(container) ?? 0) + bytes;
@@ -226,7 +231,7 @@ export class LogQueue {
       if (segment === undefined) break;
       queued -= segment.size + ENTRY_OVERHEAD_BYTES;
       this.#droppedBytes.set(container, (this.#droppedBytes.get(container) ?? 0) + segment.size);
-      if (this.#spare.length < MAX_SPARE_COUNT) this.#spare.push(segment.buffer);
+      this.#recycle(segment.buffer);
     }
     this.#queuedBytes.set(container, queued);
   }

@@ -330,7 +330,7 @@ describe('closing', () => {
     const own = new ProcessRunner({ logger });
     let output = '';
     const running = own.start(
-      { ...{ args: [], env }, command: ['sh', '-c', 'readlink /proc/$$/fd/1; sleep 108'] },
+      { args: [], env, command: ['sh', '-c', 'readlink /proc/$$/fd/1; sleep 108'] },
       { onOutput: (_, chunk) => (output += chunk.toString()) },
     );
     const started = await running.started;
