@@ -113,7 +113,7 @@ function explainStartFailure(failure: {
     case 'ENOENT': {
       const where = failure.command.includes('/')
         ? 'no such file, or its interpreter is missing'
-        : 'not found in PATH of the worker';
+        : 'not found in its PATH';
       return { exitCode: NOT_FOUND_CODE, message: `command ${command}: ${where}` };
     }
     case 'ENOTDIR':

@@ -270,6 +270,17 @@ describe('nothing outlives the main process', () => {
     await waitFor(() => !isAlive(Number(output.stdout)));
   });
 
+  test('what escapes all of it and holds stdout does not hold up the end', async () => {
+    const { pids, exit } = await pidsLeftBy(
+      'env -i setsid sh -c "echo \\$\\$; exec /bin/sleep 109" & sleep 0.3',
+    );
+    try {
+      expect(exit).toMatchObject({ exitCode: 0, reason: 'Completed' });
+    } finally {
+      for (const pid of pids.filter(isAlive)) process.kill(pid, 'SIGKILL');
+    }
+  });
+
   test('a running neighbour is left alone', async () => {
     const neighbour = start({ command: ['timeout', '100', 'sleep', '105'] });
     const started = await neighbour.running.started;
