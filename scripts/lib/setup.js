@@ -211,8 +211,10 @@ async function npmInstall(folder, spec, check) {
   const staging = `${folder}.new`;
   rmSync(staging, { recursive: true, force: true });
   mkdirSync(staging, { recursive: true });
-  const args = ['install', '--prefix', staging, '--no-save', '--ignore-scripts', '--no-audit'];
-  await run('npm', [...args, '--no-fund', '--loglevel=error', spec], { cwd: staging });
+  // Not --prefix: with it npm would not read the machine's global npmrc (registry, certificates).
+  writeFileSync(join(staging, 'package.json'), '{ "private": true }\n');
+  const flags = ['--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  await run('npm', ['install', ...flags, spec], { cwd: staging });
   check?.(staging);
   rmSync(folder, { recursive: true, force: true });
   renameSync(staging, folder);
