@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Drover } from '@drover/sdk';
+import { type NodeProcess, spawnNode, startRedis, type TestRedis, uniquePrefix } from '@drover/testkit';
+
+/** One Redis and what runs on it during a benchmark. */
+export class Bed {
+  readonly redis: TestRedis;
+  readonly prefix = uniquePrefix();
+  readonly drover: Drover;
+  readonly #processes: NodeProcess[] = [];
+
+  private constructor(redis: TestRedis) {
+    this.redis = redis;
+    this.drover = new Drover({ connection: redis.url, prefix: this.prefix });
+  }
+
+  /** Starts a Redis of its own without persistence. */
+  static async open(): Promise<Bed> {
+    return new Bed(await startRedis());
+  }
+
+  /** Starts a process of `bench/processes` and waits until it is ready. */
+  async start(name: string, ...args: (string | number)[]): Promise<NodeProcess> {
+    const script = fileURLToPath(new URL(`processes/${name}.ts`, import.meta.url));
+    const child = spawnNode(script, [this.redis.url, ...args.map(String)]);
+    this.#processes.push(child);
+    await child.waitForLine(/^ready$/, 30_000);
+    return child;
+  }
+
+  /** A controller of Drover. */
+  startController(): Promise<NodeProcess> {
+    return this.start('controller', this.prefix);
+  }
+
+  /** A worker of Drover. */
+  startWorker(lanes: number): Promise<NodeProcess> {
+    return this.start('worker', this.prefix, lanes);
+  }
+
+  /** Stops a process and waits for its end. */
+  async stop(child: NodeProcess): Promise<void> {
+    await child.kill('SIGTERM');
+  }
+
+  /** Bytes that Redis has allocated for data. */
+  async usedMemory(): Promise<number> {
+    const info = await this.redis.connect().info('memory');
+    return Number(/^used_memory:(\d+)/m.exec(info)![1]);
+  }
+
+  /** Commands that Redis has processed. */
+  async commandCount(): Promise<number> {
+    const info = await this.redis.connect().info('stats');
+    return Number(/^total_commands_processed:(\d+)/m.exec(info)![1]);
+  }
+
+  /** Ends everything. */
+  async close(): Promise<void> {
+    for (const child of this.#processes) if (!child.isOver) await child.kill('SIGKILL');
+    await this.drover.close();
+    await this.redis.stop();
+  }
+}
+
+/** Resident memory of a process now and at its highest, MB. Linux only; NaN elsewhere. */
+export function residentMegabytes(pid: number): { now: number; peak: number } {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    const field = (name: string): number =>
+      Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)![1]) / 1024;
+    return { now: field('VmRSS'), peak: field('VmHWM') };
+  } catch {
+    return { now: Number.NaN, peak: Number.NaN };
+  }
+}
+
+/** The middle value; of an even number the lower of the two. */
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+/** The value below which a share of the values lies. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+}

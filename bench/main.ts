@@ -1,0 +1,182 @@
+/**
+ * Drover beside BullMQ on one Redis, in turn, in one run: what counts are the ratios.
+ *
+ *   pnpm bench [--quick] [--rounds N] [--million] [--json FILE]
+ */
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { Bed, median } from './bed.ts';
+import {
+  bullmqJobsPerSecond,
+  flowChildrenPerSecond,
+  footprint,
+  type Footprint,
+  handlerLatency,
+  idleCommandsPerSecond,
+  leaveFinishedJobs,
+  type Latency,
+  podsPerSecond,
+  processLatency,
+} from './scenarios.ts';
+
+const { values: flags } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    million: { type: 'boolean', default: false },
+    json: { type: 'string' },
+  },
+});
+const quick = flags.quick;
+const rounds = Number(flags.rounds ?? (quick ? 1 : 3));
+
+/** Rates of one round, per second. */
+interface Round {
+  readonly pods: number;
+  readonly bullmq: number;
+  readonly flow: number;
+  readonly podsP1: number;
+  readonly bullmqP1: number;
+  readonly oneWorker: number;
+  readonly twoWorkers: number;
+}
+
+async function playRound(): Promise<Round> {
+  const many = quick ? 20_000 : 50_000;
+  const few = quick ? 3_000 : 10_000;
+  const bed = await Bed.open();
+  try {
+    const bullmq = await bullmqJobsPerSecond(bed, many, 50);
+    const controller = await bed.startController();
+    const worker = await bed.startWorker(200);
+    await podsPerSecond(bed, { completions: 2_000, parallelism: 50 });
+    const pods = await podsPerSecond(bed, { completions: many, parallelism: 50 });
+    const podsP1 = await podsPerSecond(bed, { completions: few, parallelism: 1 });
+    const oneWorker = await podsPerSecond(bed, { completions: many, parallelism: 200 });
+    const second = await bed.startWorker(200);
+    const twoWorkers = await podsPerSecond(bed, { completions: many, parallelism: 200 });
+    for (const child of [worker, second, controller]) await bed.stop(child);
+    const bullmqP1 = await bullmqJobsPerSecond(bed, few, 1);
+    const flow = await flowChildrenPerSecond(bed, quick ? 5_000 : 10_000);
+    return { pods, bullmq, flow, podsP1, bullmqP1, oneWorker, twoWorkers };
+  } finally {
+    await bed.close();
+  }
+}
+
+/** Figures of an otherwise idle system. */
+interface Idle {
+  readonly handler: Latency;
+  readonly process: Latency;
+  readonly commands: number;
+  readonly commandsWithFinished: number;
+  readonly finishedJobs: number;
+}
+
+async function measureIdle(): Promise<Idle> {
+  const bed = await Bed.open();
+  try {
+    await bed.startController();
+    await bed.startWorker(50);
+    await handlerLatency(bed, 20);
+    const handler = await handlerLatency(bed, quick ? 100 : 500);
+    const program = await processLatency(bed, quick ? 20 : 100);
+    const idleMs = quick ? 3_000 : 15_000;
+    const commands = await idleCommandsPerSecond(bed, idleMs);
+    const finishedJobs = quick ? 300 : 10_000;
+    await leaveFinishedJobs(bed, finishedJobs);
+    const commandsWithFinished = await idleCommandsPerSecond(bed, idleMs);
+    return { handler, process: program, commands, commandsWithFinished, finishedJobs };
+  } finally {
+    await bed.close();
+  }
+}
+
+async function measureFootprint(completions: number): Promise<Footprint> {
+  const bed = await Bed.open();
+  try {
+    return await footprint(bed, completions);
+  } finally {
+    await bed.close();
+  }
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+function rate(value: number): string {
+  return `${Math.round(value).toLocaleString('en')}/s`;
+}
+
+function printTable(rows: readonly (readonly [string, string, string])[]): void {
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
+  for (const [name, figures, ratio] of rows) {
+    console.log(
+      `${name.padEnd(widths[0]!)}  ${figures.padEnd(widths[1]!)}  ${ratio.padStart(widths[2]!)}`,
+    );
+  }
+}
+
+const played: Round[] = [];
+for (let i = 0; i < rounds; i++) {
+  say(`round ${i + 1} of ${rounds} ...`);
+  played.push(await playRound());
+}
+say('idle system ...');
+const idle = await measureIdle();
+const completions = flags.million ? 1_000_000 : quick ? 20_000 : 100_000;
+say(`an Indexed Job of ${completions.toLocaleString('en')} pods ...`);
+const large = await measureFootprint(completions);
+
+const of = (figure: (round: Round) => number): number => median(played.map(figure));
+const ratios = {
+  podsVsBullmq: of((round) => round.pods / round.bullmq),
+  podsVsFlow: of((round) => round.pods / round.flow),
+  podsP1VsBullmq: of((round) => round.podsP1 / round.bullmqP1),
+  twoWorkersVsOne: of((round) => round.twoWorkers / round.oneWorker),
+  idleWithFinishedJobs: idle.commandsWithFinished / idle.commands,
+};
+const pair = (a: number, b: number): string => `${rate(a)} : ${rate(b)}`;
+const ms = ({ p50, p99 }: Latency): string => `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`;
+printTable([
+  ['what', 'median rates', 'ratio'],
+  ['pods : BullMQ jobs, at 50', pair(of((r) => r.pods), of((r) => r.bullmq)), ratios.podsVsBullmq.toFixed(2)],
+  ['pods at 50 : BullMQ Flow children', pair(of((r) => r.pods), of((r) => r.flow)), ratios.podsVsFlow.toFixed(2)],
+  ['pods : BullMQ jobs, at 1', pair(of((r) => r.podsP1), of((r) => r.bullmqP1)), ratios.podsP1VsBullmq.toFixed(2)],
+  ['two workers : one, at 200', pair(of((r) => r.twoWorkers), of((r) => r.oneWorker)), ratios.twoWorkersVsOne.toFixed(2)],
+  ['submit to handler', ms(idle.handler), ''],
+  ['submit to process', ms(idle.process), ''],
+  [
+    `idle commands, ${idle.finishedJobs.toLocaleString('en')} finished Jobs : none`,
+    `${idle.commandsWithFinished.toFixed(1)}/s : ${idle.commands.toFixed(1)}/s`,
+    ratios.idleWithFinishedJobs.toFixed(2),
+  ],
+  [
+    `Indexed Job of ${completions.toLocaleString('en')} at 200`,
+    `${rate(large.podsPerSecond)}, ${large.bytesPerPod.toFixed(1)} bytes of Redis a pod`,
+    '',
+  ],
+  [
+    'memory of controller, worker',
+    `${large.controllerMegabytes.toFixed(0)} MB, ${large.workerMegabytes.toFixed(0)} MB at the highest`,
+    '',
+  ],
+]);
+if (flags.json !== undefined) {
+  const result = {
+    ratios,
+    latencyMs: {
+      handlerP50: idle.handler.p50,
+      handlerP99: idle.handler.p99,
+      processP50: idle.process.p50,
+      processP99: idle.process.p99,
+    },
+    bytes: { perPod: large.bytesPerPod },
+    memoryMegabytes: { controller: large.controllerMegabytes, worker: large.workerMegabytes },
+    idleCommandsPerSecond: { none: idle.commands, withFinishedJobs: idle.commandsWithFinished },
+    completedIndexes: large.completedIndexes,
+    rounds: played,
+  };
+  writeFileSync(flags.json, `${JSON.stringify(result, null, 2)}\n`);
+}
