@@ -58,6 +58,10 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
   if (runtimes.includes('handler') && handlers.length === 0) {
     problems.push('handlers: the runtime "handler" needs at least one');
   }
+  const names = handlers.map((handler) => handler.name);
+  for (const twice of new Set(names.filter((handler, index) => names.indexOf(handler) !== index))) {
+    problems.push(`handlers: two are named "${twice}"`);
+  }
   const { maxPods, quantumMs = DEFAULT_QUANTUM_MS, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS } = options;
   if (maxPods !== undefined && !(Number.isInteger(maxPods) && maxPods >= 1 && maxPods <= MAX_LANES)) {
     problems.push(`maxPods ${maxPods}: must be an integer from 1 to ${MAX_LANES}`);

@@ -30,10 +30,10 @@ const DRAIN_SLACK_MS = 10_000;
 /** Longest wait for Redis at the very end. */
 const GOODBYE_TIMEOUT_MS = 2_000;
 /** First wait before a slot that can't run here is taken again; doubles up to the cap. */
-const UNFIT_BASE_MS = 250;
-const UNFIT_CAP_MS = 30_000;
-/** Jobs whose unfitness is remembered. */
-const MAX_UNFIT_JOBS = 1_000;
+const UNFIT_BASE_MS = 20;
+const UNFIT_CAP_MS = 5_000;
+/** Slots whose unfitness is remembered. */
+const MAX_UNFIT_SLOTS = 10_000;
 
 /**
  * Makes a worker: a node that runs the pods of Jobs, until `close`.
@@ -62,6 +62,7 @@ class NodeWorker implements DroverWorker {
   readonly #options: ResolvedOptions;
   readonly #ready = Promise.withResolvers<void>();
   readonly #over = Promise.withResolvers<void>();
+  /** By QueueJob, how often it was put back because it can't run here. */
   readonly #unfit = new Map<string, number>();
   #started = false;
   #running: Running | null = null;
@@ -296,19 +297,21 @@ class NodeWorker implements DroverWorker {
       get forced() {
         return isForced();
       },
-      unfitDelayMs: (uid) => this.#unfitDelayMs(uid),
+      unfitDelayMs: (queueJobId) => this.#unfitDelayMs(queueJobId),
     };
   }
 
-  #unfitDelayMs(uid: string): number {
-    const times = this.#unfit.get(uid) ?? 0;
-    this.#unfit.delete(uid);
-    this.#unfit.set(uid, times + 1);
-    if (this.#unfit.size > MAX_UNFIT_JOBS) {
+  /** With chance in it: workers that can't and workers that can wake for the same slot at the same time. */
+  #unfitDelayMs(queueJobId: string): number {
+    const times = this.#unfit.get(queueJobId) ?? 0;
+    this.#unfit.delete(queueJobId);
+    this.#unfit.set(queueJobId, times + 1);
+    if (this.#unfit.size > MAX_UNFIT_SLOTS) {
       const [oldest] = this.#unfit.keys();
       if (oldest !== undefined) this.#unfit.delete(oldest);
     }
-    return Math.min(UNFIT_CAP_MS, UNFIT_BASE_MS * 2 ** Math.min(times, 10));
+    const delayMs = Math.min(UNFIT_CAP_MS, UNFIT_BASE_MS * 2 ** Math.min(times, 10));
+    return Math.round(delayMs * (0.5 + Math.random()));
   }
 
   #details(): ConstructorParameters<typeof NodeHeartbeat>[1] {

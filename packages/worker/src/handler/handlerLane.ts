@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 import type { Claim, PodOverlay } from '@drover/store';
 import type { Logger } from 'pino';
 
@@ -179,7 +181,7 @@ function failed(message: string, reason: PodEnd['reason'], exitCode: number): Po
 }
 
 function describe(error: unknown): string {
-  if (!(error instanceof Error)) return `the handler threw ${String(error)}`;
+  if (!(error instanceof Error)) return `the handler threw ${inspect(error, { depth: 1 })}`;
   const text = error.message === '' ? error.name : `${error.name}: ${error.message}`;
   return error.cause instanceof Error ? `${text} (cause: ${error.cause.message})` : text;
 }

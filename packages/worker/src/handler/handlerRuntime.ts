@@ -29,10 +29,7 @@ export class HandlerRuntime implements Runtime {
 
   constructor(options: HandlerRuntimeOptions) {
     this.#options = options;
-    for (const handler of options.handlers) {
-      if (this.#handlers.has(handler.name)) throw new TypeError(`two handlers are named "${handler.name}"`);
-      this.#handlers.set(handler.name, handler);
-    }
+    for (const handler of options.handlers) this.#handlers.set(handler.name, handler);
   }
 
   fittingKeys(pool: string): readonly string[] {

@@ -57,8 +57,8 @@ export interface HolderHost {
   readonly draining: boolean;
   /** Nothing is waited for any more. */
   readonly forced: boolean;
-  /** How long to leave a slot alone that can't run here; grows with each call for the Job. */
-  unfitDelayMs(uid: string): number;
+  /** How long to leave a slot alone that can't run here; grows with each call for the QueueJob. */
+  unfitDelayMs(queueJobId: string): number;
 }
 
 /** Longest grace of a pod whose claim is void: another one may run in its place already. */
@@ -167,7 +167,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   async #holdOnce(): Promise<SlotEnd | 'askAgain'> {
     const { uid } = this.#delivery;
     const plan = await this.#fittingPlan();
-    if (plan === 'unfit') return this.#back(Date.now() + this.#host.unfitDelayMs(uid));
+    if (plan === 'unfit') return this.#back(Date.now() + this.#host.unfitDelayMs(this.queueJobId));
 
     const session = await this.#shard.keeper.current();
     const key = `${uid}:${this.#delivery.slot}`;
