@@ -78,7 +78,7 @@ class RunningController implements Controller {
   readonly #options: Resolved;
   readonly #closing = Promise.withResolvers<void>();
   readonly #connections: Redis[] = [];
-  #loops: DueLoop[] = [];
+  readonly #loops: DueLoop[] = [];
   #running: Promise<void> | null = null;
 
   constructor(options: Resolved) {
@@ -102,10 +102,12 @@ class RunningController implements Controller {
     let subscriber: Subscriber | null = null;
     try {
       const store = await this.#openStore();
-      offers = new SlotOffers(this.#connect('queues'), store.prefix, logger);
-      await Promise.all(COMMON_QUEUES.map((queue) => offers?.warmUp(queue)));
+      const slotOffers = new SlotOffers(this.#connect('queues'), store.prefix, logger);
+      offers = slotOffers;
+      await Promise.all(COMMON_QUEUES.map((queue) => slotOffers.warmUp(queue)));
       subscriber = store.openSubscriber();
-      for (const shard of store.shards) this.#loops.push(this.#makeLoop(store, shard, offers, subscriber));
+      for (const shard of store.shards)
+        this.#loops.push(this.#makeLoop(store, shard, slotOffers, subscriber));
       await Promise.all(this.#loops.map((loop) => loop.start()));
       logger.info({ shards: store.shards.length, prefix: store.prefix }, 'controller runs');
       await this.#closing.promise;
@@ -131,7 +133,7 @@ class RunningController implements Controller {
       concurrency,
       logger,
       handle: (member) => {
-        const [kind, id = ''] = splitMember(member);
+        const [kind, id] = splitMember(member);
         return kind === 'session' ? reconcileSession(shard, id, logger) : jobs.reconcile(id);
       },
     });
@@ -143,7 +145,7 @@ class RunningController implements Controller {
     await redis.connect().catch((cause: unknown) => {
       throw new ConnectionError('the controller can not reach Redis', { cause });
     });
-    return await Store.open({
+    return Store.open({
       redis,
       ...(prefix !== undefined && { prefix }),
       ...(settings !== undefined && { settings }),

@@ -83,7 +83,7 @@ export class DueLoop {
     this.#state = 'closed';
     this.#unsubscribe?.();
     this.#setTimer(null);
-    await Promise.allSettled([...this.#inHand]);
+    await Promise.allSettled(this.#inHand);
   }
 
   /** Members in hand. */

@@ -19,7 +19,7 @@ interface StoredSpec {
  * @throws TerminalError when it can not be read: no retry would help.
  */
 export function readSpec(job: StoredJob): DecideSpec {
-  const { spec } = readJson<{ spec?: StoredSpec }>(job, 'object', job.object);
+  const { spec } = readJson(job, 'object', job.object) as { readonly spec?: StoredSpec };
   if (spec === undefined) throw new TerminalError(`Job ${job.uid} is stored without a spec`);
   return {
     parallelism: readCount(job, 'parallelism', spec.parallelism ?? 1),
@@ -40,7 +40,7 @@ export function readSpec(job: StoredJob): DecideSpec {
 
 /** The status as last written; `{}` for a Job that no controller has seen. */
 export function readStatus(job: StoredJob): JobStatus {
-  return readJson<JobStatus>(job, 'status', job.status);
+  return readJson(job, 'status', job.status) as JobStatus;
 }
 
 /** One look as `decide` takes it. */
@@ -62,9 +62,9 @@ export function toObserved(look: ObservedJob, spec: DecideSpec, status: JobStatu
   };
 }
 
-function readJson<T>(job: StoredJob, what: string, text: string): T {
+function readJson(job: StoredJob, what: string, text: string): unknown {
   try {
-    return JSON.parse(text) as T;
+    return JSON.parse(text) as unknown;
   } catch (cause) {
     throw new TerminalError(`the stored ${what} of Job ${job.uid} is not JSON`, { cause });
   }

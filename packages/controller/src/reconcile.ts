@@ -150,13 +150,13 @@ export class JobReconciler {
         await this.#stopAll(guardOf(look), 'uncounted');
         return AGAIN;
       case 'purge':
-        return await this.#purge(look);
+        return this.#purge(look);
       case 'suspend':
-        return await this.#applySuspend(pass, decision);
+        return this.#applySuspend(pass, decision);
       case 'end':
-        return await this.#applyEnd(pass, decision);
+        return this.#applyEnd(pass, decision);
       case 'converge':
-        return await this.#applyConverge(pass, decision);
+        return this.#applyConverge(pass, decision);
     }
   }
 
@@ -332,12 +332,7 @@ export class JobReconciler {
     return renderDone(await this.#shard.doneBitmap(pass.look.job.uid), pass.completions);
   }
 
-  #settle(
-    { look }: Pass,
-    written: StatusEnd,
-    next: Next,
-    wakes: readonly number[] = [],
-  ): PassEnd {
+  #settle({ look }: Pass, written: StatusEnd, next: Next, wakes: readonly number[] = []): PassEnd {
     if (written.type === 'refused') return AGAIN;
     const times = [...wakes];
     if (written.type === 'unwritten' && written.foldAtMs !== null) times.push(written.foldAtMs);

@@ -19,6 +19,8 @@ export const T0 = Date.UTC(2026, 0, 15, 12, 0, 0);
 const HEARTBEAT_MS = 1500;
 /** The fitting key of all test Jobs. */
 export const LANE = 'default/handler/work';
+/** The slot queue of all test Jobs. */
+export const QUEUE = 'default.handler';
 export const silent = pino({ level: 'silent' });
 
 /** Fields of a Job's spec as users write them. */
@@ -89,7 +91,7 @@ export class TestBed {
       object: objectOf(spec),
       status: '{}',
       completions: completionsOf(spec),
-      queue: 'default.handler',
+      queue: QUEUE,
       fittingKey: LANE,
       indexed: spec.completionMode === 'Indexed',
     });
@@ -166,13 +168,19 @@ export class TestController {
   readonly jobs: JobReconciler;
   readonly #bed: TestBed;
 
-  constructor(bed: TestBed, shard: ReconcileShard) {
+  /** @param offer - Instead of a queue. */
+  constructor(
+    bed: TestBed,
+    shard: ReconcileShard,
+    offer: (slots: readonly number[]) => Promise<void> = async () => {},
+  ) {
     this.#bed = bed;
     this.jobs = new JobReconciler({
       shard,
       offers: {
         offer: async (_queue, _uid, _shard, slots) => {
           this.offered.push(...slots);
+          await offer(slots);
         },
       },
       backoff: { baseMs: 10_000, capMs: 600_000 },
@@ -258,6 +266,7 @@ export class FakeWorker {
     const [answer] = await this.#shard.report(this.session, [
       {
         uid,
+        queue: QUEUE,
         slot,
         podNumber: claim.podNumber,
         attemptsStarted: 1,

@@ -1,3 +1,4 @@
+import type { JobStatus } from '@drover/shared';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { LANE, TestBed, type TestController } from './bed.ts';
 
@@ -14,7 +15,7 @@ beforeEach(async () => {
   controller = bed.controller();
 });
 
-function conditionTypes(status: { conditions?: { type: string; status: string }[] }): string[] {
+function conditionTypes(status: JobStatus): string[] {
   return (status.conditions ?? []).map((one) => `${one.type}=${one.status}`);
 }
 
@@ -99,7 +100,13 @@ describe('a Job that runs', () => {
       open.map((slot) => ({
         uid,
         slot: slot.slot,
-        claim: { podNumber: slot.podNumber, index: slot.index, createdMs: 0, startMs: 0, restarts: 0 },
+        claim: {
+          podNumber: slot.podNumber,
+          index: slot.index,
+          createdMs: 0,
+          startMs: 0,
+          restarts: 0,
+        },
       })),
     );
     await bed.settle(controller);
@@ -328,9 +335,7 @@ describe('scaling', () => {
     }
     await bed.updateJob(uid, { parallelism: 2, completions: 20 });
     await bed.settle(controller);
-    const phases = new Map(
-      (await bed.shard.allSlots(uid)).map((slot) => [slot.slot, slot.phase]),
-    );
+    const phases = new Map((await bed.shard.allSlots(uid)).map((slot) => [slot.slot, slot.phase]));
     expect(phases).toEqual(
       new Map([
         [1, 'Running'],

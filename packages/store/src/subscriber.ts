@@ -9,6 +9,8 @@ export class Subscriber {
   /** @param redis - A connection of its own; closed by `close`. */
   constructor(redis: Redis) {
     this.#redis = redis;
+    // ioredis connects again by itself; without a listener it would write to the console.
+    redis.on('error', () => {});
     redis.on('message', (channel: string, message: string) => {
       for (const listener of this.#listeners.get(channel) ?? []) listener(message);
     });

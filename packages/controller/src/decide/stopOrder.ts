@@ -19,7 +19,7 @@ export interface StopCandidate {
 export function stopOrder<T extends StopCandidate>(pods: readonly T[], count: number): T[] {
   return pods
     .filter((pod) => pod.phase !== 'Stopping')
-    .sort(compareForStop)
+    .toSorted(compareForStop)
     .slice(0, count);
 }
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { backoffDelayMs, DEFAULT_BACKOFF, extendFailureRow } from '../../src/decide/backoff.ts';
 import { failedPod, lostPod, T0 } from './builders.ts';

@@ -130,9 +130,9 @@ describe('how many pods a Job gets', () => {
       type: 'at',
       atMs: T0,
     });
-    expect(
-      converge({ spec: { parallelism: MAX_OPENS_PER_PASS, completions: 9999 } }).next,
-    ).toEqual({ type: 'resync' });
+    expect(converge({ spec: { parallelism: MAX_OPENS_PER_PASS, completions: 9999 } }).next).toEqual(
+      { type: 'resync' },
+    );
   });
 });
 

@@ -1,0 +1,193 @@
+import { TerminalError } from '@drover/shared';
+import { type Shard, Store, type Subscriber } from '@drover/store';
+import { startRedis, type TestRedis, uniquePrefix, waitFor } from '@drover/testkit';
+import type { Redis } from 'ioredis';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { DueLoop } from '../src/dueLoop.ts';
+import { silent } from './bed.ts';
+
+let redis: TestRedis;
+let connection: Redis;
+let shard: Shard;
+let subscriber: Subscriber;
+const loops: DueLoop[] = [];
+
+beforeAll(async () => {
+  redis = await startRedis({ appendOnly: true, config: { appendfsync: 'always' } });
+});
+afterAll(() => redis.stop());
+beforeEach(async () => {
+  connection = redis.connect();
+  connection.options.maxRetriesPerRequest = null;
+  const store = await Store.open({ redis: connection, prefix: uniquePrefix() });
+  shard = store.shards[0]!;
+  subscriber = store.openSubscriber();
+});
+afterEach(async () => {
+  await Promise.all(loops.splice(0).map((loop) => loop.close()));
+  subscriber.close();
+});
+
+type Handle = (member: string) => Promise<number | null>;
+
+async function startLoop(handle: Handle, concurrency = 32): Promise<DueLoop> {
+  const loop = new DueLoop({ shard, subscriber, handle, concurrency, logger: silent });
+  loops.push(loop);
+  await loop.start();
+  return loop;
+}
+
+async function commandCount(): Promise<number> {
+  const stats = await redis.connect().info('stats');
+  return Number(/total_commands_processed:(\d+)/.exec(stats)?.[1]);
+}
+
+describe('DueLoop', () => {
+  test('finds what was due before it started', async () => {
+    await shard.trigger('job:a');
+    const seen: string[] = [];
+    await startLoop(async (member) => {
+      seen.push(member);
+      return null;
+    });
+    await waitFor(() => seen.length === 1);
+    expect(seen).toEqual(['job:a']);
+  });
+
+  test('is woken by a trigger', async () => {
+    const seen: string[] = [];
+    await startLoop(async (member) => {
+      seen.push(member);
+      return null;
+    });
+    await shard.trigger('job:b');
+    await waitFor(() => seen.includes('job:b'), { timeoutMs: 2000 });
+  });
+
+  test('comes back at the time that a handler asked for, and not before', async () => {
+    const times: number[] = [];
+    await shard.trigger('job:a');
+    await startLoop(async () => {
+      times.push(performance.now());
+      return times.length === 1 ? Date.now() + 300 : null;
+    });
+    await waitFor(() => times.length === 2, { timeoutMs: 3000 });
+    expect(times[1]! - times[0]!).toBeGreaterThan(290);
+    expect(await connection.zcard(shard.keys.due)).toBe(0);
+  });
+
+  test('looks again when a member was triggered while it was in hand', async () => {
+    const gate = Promise.withResolvers<void>();
+    let count = 0;
+    await startLoop(async () => {
+      count += 1;
+      if (count === 1) await gate.promise;
+      return null;
+    });
+    await shard.trigger('job:a');
+    await waitFor(() => count === 1);
+    await shard.trigger('job:a');
+    gate.resolve();
+    await waitFor(() => count === 2, { timeoutMs: 2000 });
+  });
+
+  test('has no more members in hand than allowed, and gets through all of them', async () => {
+    for (let i = 0; i < 100; i++) await shard.trigger(`job:${i}`);
+    const seen = new Set<string>();
+    let inHand = 0;
+    let most = 0;
+    await startLoop(async (member) => {
+      inHand += 1;
+      most = Math.max(most, inHand);
+      await connection.ping();
+      inHand -= 1;
+      seen.add(member);
+      return null;
+    }, 7);
+    await waitFor(() => seen.size === 100);
+    expect(most).toBe(7);
+  });
+
+  test('two loops share the work: nothing is handled twice', async () => {
+    const seen: string[] = [];
+    const handle: Handle = async (member) => {
+      seen.push(member);
+      await connection.ping();
+      return null;
+    };
+    await Promise.all([startLoop(handle, 3), startLoop(handle, 3)]);
+    for (let i = 0; i < 100; i++) await shard.trigger(`job:${i}`);
+    await waitFor(() => seen.length >= 100);
+    expect(new Set(seen).size).toBe(100);
+    expect(seen).toHaveLength(100);
+  });
+
+  test('tries again after an error, later', async () => {
+    const times: number[] = [];
+    await shard.trigger('job:a');
+    await startLoop(async () => {
+      times.push(performance.now());
+      if (times.length === 1) throw new Error('not today');
+      return null;
+    });
+    await waitFor(() => times.length === 2, { timeoutMs: 5000 });
+    expect(times[1]! - times[0]!).toBeGreaterThan(950);
+  });
+
+  test('gives up what no retry would help', async () => {
+    let count = 0;
+    await shard.trigger('job:a');
+    await startLoop(async () => {
+      count += 1;
+      throw new TerminalError('never');
+    });
+    await waitFor(async () => (await connection.zcard(shard.keys.due)) === 0);
+    expect(count).toBe(1);
+  });
+
+  test('idle, it sends nothing for seconds, whatever will be due later', async () => {
+    for (let i = 0; i < 200; i++) await shard.trigger(`job:${i}`, Date.now() + 60_000);
+    const seen: string[] = [];
+    await startLoop(async (member) => {
+      seen.push(member);
+      return null;
+    });
+    await shard.trigger('job:first');
+    await waitFor(() => seen.length === 1);
+    await connection.ping();
+    const before = await commandCount();
+    const asked = performance.now();
+    await waitFor(() => performance.now() - asked > 1500);
+    // The commands of counting itself: INFO of two connections and their greetings.
+    expect((await commandCount()) - before).toBeLessThan(12);
+  });
+
+  test('closing waits for what is in hand, and gives it back', async () => {
+    const gate = Promise.withResolvers<void>();
+    let isOver = false;
+    const loop = await startLoop(async () => {
+      await gate.promise;
+      isOver = true;
+      return null;
+    });
+    await shard.trigger('job:a');
+    await waitFor(() => loop.inHandCount === 1);
+    const closed = loop.close();
+    gate.resolve();
+    await closed;
+    expect(isOver).toBe(true);
+    expect(await connection.zcard(shard.keys.due)).toBe(0);
+  });
+
+  test('goes on when Redis comes back', async () => {
+    const seen: string[] = [];
+    await startLoop(async (member) => {
+      seen.push(member);
+      return null;
+    });
+    await redis.kill();
+    await redis.restart();
+    await shard.trigger('job:after');
+    await waitFor(() => seen.includes('job:after'));
+  });
+});
