@@ -1,0 +1,190 @@
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { Drover, type Job, type Pod } from '@drover/sdk';
+import { Store, type InstallationSettings } from '@drover/store';
+import {
+  guardFolder,
+  spawnNode,
+  startRedis,
+  uniquePrefix,
+  waitFor,
+  type NodeProcess,
+  type TestRedis,
+} from '@drover/testkit';
+import { onTestFailed } from 'vitest';
+
+import type { ControllerConfig } from '../fixtures/controllerProcess.ts';
+import type { WorkerConfig } from '../fixtures/workerProcess.ts';
+import { PodRecords } from './records.ts';
+
+const CONTROLLER = fileURLToPath(new URL('../fixtures/controllerProcess.ts', import.meta.url));
+const WORKER = fileURLToPath(new URL('../fixtures/workerProcess.ts', import.meta.url));
+/** Starting a process takes most of a second; on a busy machine a few. */
+const START_TIMEOUT_MS = 30_000;
+/** Lines of each process that are shown when a test fails. */
+const TAIL_LINES = 40;
+
+/** Times short enough for a test, and long enough for a machine that has other things to do. */
+export const QUICK: Partial<InstallationSettings> = {
+  leaseTtlMs: 2_000,
+  heartbeatMs: 400,
+  slotLockMs: 3_000,
+  slotStalledMs: 1_000,
+  resyncMs: 5_000,
+};
+
+/** How an engine is set up. */
+export interface EngineOptions {
+  /** Default: one of its own, stopped with the engine. */
+  readonly redis?: TestRedis;
+  /** Default {@link QUICK}; `{}` for those of a real installation. */
+  readonly settings?: Partial<InstallationSettings>;
+}
+
+/** A worker process. */
+export interface TestWorker {
+  readonly name: string;
+  readonly process: NodeProcess;
+}
+
+/** Redis, a client, and controllers and workers as real processes. */
+export class Engine {
+  readonly redis: TestRedis;
+  readonly store: Store;
+  readonly drover: Drover;
+  readonly records: PodRecords;
+  readonly prefix: string;
+  readonly #processes: { readonly name: string; readonly process: NodeProcess }[] = [];
+  readonly #ownsRedis: boolean;
+  #workerCount = 0;
+
+  private constructor(parts: {
+    redis: TestRedis;
+    store: Store;
+    prefix: string;
+    folder: string;
+    ownsRedis: boolean;
+  }) {
+    this.redis = parts.redis;
+    this.store = parts.store;
+    this.prefix = parts.prefix;
+    this.records = new PodRecords(parts.folder);
+    this.#ownsRedis = parts.ownsRedis;
+    this.drover = new Drover({ connection: parts.redis.url, prefix: parts.prefix });
+  }
+
+  /** Opens an installation; no process runs yet. */
+  static async open(options: EngineOptions = {}): Promise<Engine> {
+    const redis = options.redis ?? (await startRedis());
+    const prefix = uniquePrefix();
+    const folder = mkdtempSync(join(tmpdir(), 'drover-pods-'));
+    guardFolder(folder);
+    const settings = options.settings ?? QUICK;
+    // The first to open an installation decides its settings.
+    const store = await Store.open({ redis: redis.connect(), prefix, settings });
+    const ownsRedis = options.redis === undefined;
+    return new Engine({ redis, store, prefix, folder, ownsRedis });
+  }
+
+  /** Opens an installation for one test, which shows what the processes said when it fails. */
+  static async forTest(options: EngineOptions = {}): Promise<Engine> {
+    const engine = await Engine.open(options);
+    onTestFailed(() => engine.show());
+    return engine;
+  }
+
+  /** Starts a controller; resolves when it serves. */
+  async controller(options: Pick<ControllerConfig, 'backoffBaseMs'> = {}): Promise<NodeProcess> {
+    const config: ControllerConfig = { url: this.redis.url, prefix: this.prefix, ...options };
+    const process = this.#spawn('controller', CONTROLLER, config);
+    await process.waitForLine(/controller runs/, START_TIMEOUT_MS);
+    return process;
+  }
+
+  /** Starts a worker with all handlers and both runtimes; resolves when it takes pods. */
+  async worker(options: Partial<WorkerConfig> = {}): Promise<TestWorker> {
+    this.#workerCount += 1;
+    const name = `worker-${this.#workerCount}`;
+    const config: WorkerConfig = {
+      url: this.redis.url,
+      prefix: this.prefix,
+      name,
+      folder: this.records.folder,
+      runtimes: ['handler', 'process'],
+      maxPods: 10,
+      ...options,
+    };
+    const process = this.#spawn(name, WORKER, config);
+    await process.waitForLine(/worker is ready/, START_TIMEOUT_MS);
+    return { name, process };
+  }
+
+  /** Reads a Job. */
+  async job(name: string): Promise<Job> {
+    return await this.drover.jobs.get(name);
+  }
+
+  /** Waits until a Job is Complete or Failed. */
+  async finished(name: string, timeoutMs = 30_000): Promise<Job> {
+    try {
+      return await this.drover.jobs.wait(name, { for: 'finished', timeoutMs });
+    } catch (error) {
+      const job = await this.drover.jobs.get(name).catch(() => null);
+      throw new Error(`${String(error)}: ${JSON.stringify(job?.status)}`, { cause: error });
+    }
+  }
+
+  /** Waits until a Job is as it should be. */
+  async until(name: string, isSo: (status: Status) => boolean, timeoutMs = 20_000): Promise<Job> {
+    let last: Status | undefined;
+    return await waitFor(
+      async () => {
+        const job = await this.job(name);
+        last = job.status ?? {};
+        return isSo(last) ? job : null;
+      },
+      { timeoutMs, describe: () => last },
+    );
+  }
+
+  /** The pods of a Job. */
+  async pods(job: string): Promise<Pod[]> {
+    return await this.drover.pods.list({ job });
+  }
+
+  /** Writes what the processes said to the console. */
+  show(): void {
+    for (const { name, process } of this.#processes) {
+      const lines = process.lines.slice(-TAIL_LINES).map(({ text }) => `    ${text}\n`);
+      const state = process.isOver ? 'ended' : 'runs';
+      // oxlint-disable-next-line no-console
+      console.log(`${name} (${state}):\n${lines.join('')}`);
+    }
+  }
+
+  /** Kills what runs and removes everything. */
+  async close(): Promise<void> {
+    await Promise.all(this.#processes.map(({ process }) => process.kill('SIGKILL')));
+    await this.drover.close();
+    if (this.#ownsRedis) await this.redis.stop();
+    await rm(this.records.folder, { recursive: true, force: true });
+  }
+
+  /** As {@link close}, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #spawn(name: string, script: string, config: object): NodeProcess {
+    const process = spawnNode(script, [JSON.stringify(config)]);
+    this.#processes.push({ name, process });
+    return process;
+  }
+}
+
+/** status of a Job. */
+export type Status = NonNullable<Job['status']>;
