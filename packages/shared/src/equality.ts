@@ -22,6 +22,10 @@ function isEqual(a: unknown, b: unknown, isUnset: (value: unknown) => boolean): 
 }
 
 function isEmpty(value: unknown): boolean {
-  if (value === undefined || value === null) return true;
-  return typeof value === 'object' && Object.keys(value).length === 0;
+  if (isNothing(value)) return true;
+  return typeof value === 'object' && Object.values(value as object).every(isNothing);
+}
+
+function isNothing(value: unknown): boolean {
+  return value === undefined || value === null;
 }

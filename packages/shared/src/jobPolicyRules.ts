@@ -133,12 +133,14 @@ function successRuleIssues(
   let named = Number.POSITIVE_INFINITY;
   if (succeededIndexes !== undefined) {
     const here = `${path}.succeededIndexes`;
-    if (byteLength(succeededIndexes) > MAX_SUCCEEDED_INDEXES_BYTES) {
+    // A text that is too long is not read: the message would show it.
+    const isTooLong = byteLength(succeededIndexes) > MAX_SUCCEEDED_INDEXES_BYTES;
+    const check = checkIndexIntervals(isTooLong ? '' : succeededIndexes, completions);
+    if (isTooLong) {
       issues.push(tooLong(here, MAX_SUCCEEDED_INDEXES_BYTES));
-    }
-    const check = checkIndexIntervals(succeededIndexes, completions);
-    if (check.type === 'valid') named = check.count;
-    else {
+    } else if (check.type === 'valid') {
+      named = check.count;
+    } else {
       const detail = `error parsing succeededIndexes: ${check.problem}`;
       issues.push(invalid(here, succeededIndexes, detail));
     }

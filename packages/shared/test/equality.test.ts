@@ -8,6 +8,7 @@ describe('what is not set is equal to Kubernetes, and not to the strict comparis
     [[], null],
     [{ a: [] }, {}],
     [{ a: { b: {} } }, { a: { b: null } }],
+    [{ a: { b: undefined } }, {}],
   ])('%j and %j', (a, b) => {
     expect(isSemanticallyEqual(a, b)).toBe(true);
     expect(isDeepEqual(a, b)).toBe(false);

@@ -1,0 +1,327 @@
+import { describe, expect, test } from 'vitest';
+
+import { handlerManifest, manifest, problemsOf, type ManifestChanges } from './manifests.ts';
+
+interface Case {
+  readonly name: string;
+  readonly given: ManifestChanges;
+  /** Path below the pod's spec, kind and beginning of the detail of each problem. */
+  readonly want: readonly string[];
+}
+
+const notYet = 'Forbidden not supported by this version of Drover yet: ';
+const env = (...variables: unknown[]) => ({ container: { env: variables } });
+const fieldRef = (fieldPath: string, more: object = {}) =>
+  env({ name: 'A', valueFrom: { fieldRef: { fieldPath, ...more } } });
+const resources = (limits: object, requests: object = {}) => ({
+  container: { resources: { limits, requests } },
+});
+
+const podCases: Case[] = [
+  {
+    name: 'OnFailure is a restartPolicy',
+    given: { pod: { restartPolicy: 'OnFailure' } },
+    want: [],
+  },
+  ...[undefined, 'Always', ''].map((restartPolicy) => ({
+    name: `restartPolicy ${restartPolicy}`,
+    given: { pod: { restartPolicy } },
+    want: ['restartPolicy Required valid values: "OnFailure", "Never"'],
+  })),
+  {
+    name: 'a restartPolicy of another kind',
+    given: { pod: { restartPolicy: 'Sometimes' } },
+    want: ['restartPolicy NotSupported supported values: "OnFailure", "Never"'],
+  },
+  { name: 'no containers', given: { pod: { containers: [] } }, want: ['containers Required'] },
+  {
+    name: 'containers missing',
+    given: { pod: { containers: null } },
+    want: ['containers Required'],
+  },
+  {
+    name: 'two containers of one name',
+    given: {
+      pod: {
+        containers: [
+          { name: 'a', command: ['x'] },
+          { name: 'a', command: ['x'] },
+        ],
+      },
+    },
+    want: [
+      `containers[1] ${notYet}more than one container in a pod`,
+      'containers[1].name Duplicate',
+    ],
+  },
+  {
+    name: 'a container without a name',
+    given: { container: { name: '' } },
+    want: ['containers[0].name Required'],
+  },
+  {
+    name: 'a container in capitals',
+    given: { container: { name: 'Main' } },
+    want: ['containers[0].name Invalid a lowercase RFC 1123 label'],
+  },
+  { name: 'a grace period of 0', given: { pod: { terminationGracePeriodSeconds: 0 } }, want: [] },
+  {
+    name: 'a negative one, which counts as 1',
+    given: { pod: { terminationGracePeriodSeconds: -5 } },
+    want: [],
+  },
+  {
+    name: "a pod's deadline of 0",
+    given: { pod: { activeDeadlineSeconds: 0 } },
+    want: [
+      `activeDeadlineSeconds ${notYet}`,
+      'activeDeadlineSeconds Invalid must be between 1 and 2147483647, inclusive',
+    ],
+  },
+  {
+    name: "a pod's deadline",
+    given: { pod: { activeDeadlineSeconds: 1 } },
+    want: [`activeDeadlineSeconds ${notYet}`],
+  },
+  { name: 'a hostname', given: { pod: { hostname: 'a-b' } }, want: [] },
+  {
+    name: 'a hostname with dots',
+    given: { pod: { hostname: 'a.b' } },
+    want: ['hostname Invalid must not contain dots'],
+  },
+  {
+    name: 'a priority class in capitals',
+    given: { pod: { priorityClassName: 'High' } },
+    want: [`priorityClassName ${notYet}`, 'priorityClassName Invalid a lowercase RFC 1123'],
+  },
+  { name: 'a pool', given: { pod: { nodeSelector: { 'drover.dev/pool': 'gpu' } } }, want: [] },
+  {
+    name: 'a pool that can be no part of a name',
+    given: { pod: { nodeSelector: { 'drover.dev/pool': 'a.b' } } },
+    want: ['nodeSelector[drover.dev/pool] Invalid must not contain dots'],
+  },
+  {
+    name: 'another label of nodes',
+    given: { pod: { nodeSelector: { 'kubernetes.io/arch': 'arm64' } } },
+    want: ['nodeSelector[kubernetes.io/arch] Forbidden workers have no labels to select by'],
+  },
+  {
+    name: 'no label at all',
+    given: { pod: { nodeSelector: { '-': '-' } } },
+    want: ['nodeSelector[-] Invalid name part', 'nodeSelector[-] Invalid a valid label'],
+  },
+  { name: 'runtime process', given: { pod: { runtimeClassName: 'process' } }, want: [] },
+  {
+    name: 'runtime docker, which comes later; what hangs on the runtime is not checked',
+    given: { pod: { runtimeClassName: 'docker' }, container: { command: undefined } },
+    want: [`runtimeClassName ${notYet}containers on a Docker engine`],
+  },
+  {
+    name: 'a runtime that nobody has',
+    given: { pod: { runtimeClassName: 'gvisor' } },
+    want: ['runtimeClassName NotSupported supported values: "process", "handler"'],
+  },
+  {
+    name: 'a runtime in capitals',
+    given: { pod: { runtimeClassName: 'Process' } },
+    want: ['runtimeClassName Invalid a lowercase RFC 1123 subdomain'],
+  },
+];
+
+const containerCases: Case[] = [
+  {
+    name: 'no command',
+    given: { container: { command: undefined } },
+    want: ["containers[0].command Required the process runtime can't know the entrypoint"],
+  },
+  {
+    name: 'an image does not make up for it',
+    given: { container: { image: 'busybox', command: [], args: ['x'] } },
+    want: ["containers[0].command Required the process runtime can't know the entrypoint"],
+  },
+  {
+    name: 'a program without a name',
+    given: { container: { command: ['', 'x'] } },
+    want: ['containers[0].command[0] Invalid must name a program'],
+  },
+  {
+    name: 'NUL in a command, an argument, a directory and a variable',
+    given: {
+      container: {
+        command: ['a\0'],
+        args: ['b', '\0'],
+        workingDir: '/\0',
+        env: [{ name: 'A', value: '\0' }],
+      },
+    },
+    want: [
+      'containers[0].command[0] Invalid must not contain NUL',
+      'containers[0].args[1] Invalid must not contain NUL',
+      'containers[0].workingDir Invalid must not contain NUL',
+      'containers[0].env[0].value Invalid must not contain NUL',
+    ],
+  },
+  {
+    name: 'blanks around an image',
+    given: { container: { image: ' busybox' } },
+    want: ['containers[0].image Invalid must not have leading or trailing whitespace'],
+  },
+  { name: 'the same variable twice', given: env({ name: 'A' }, { name: 'A' }), want: [] },
+  {
+    name: 'a variable without a name',
+    given: env({ name: '' }),
+    want: ['containers[0].env[0].name Required'],
+  },
+  {
+    name: 'a variable with = in its name',
+    given: env({ name: 'A=B' }),
+    want: ['containers[0].env[0].name Invalid a valid environment variable name'],
+  },
+  {
+    name: 'a variable from nothing',
+    given: env({ name: 'A', valueFrom: {} }),
+    want: ['containers[0].env[0].valueFrom Invalid must specify one of: `fieldRef`'],
+  },
+  {
+    name: 'a variable with a value from two places',
+    given: env({ name: 'A', value: 'x', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }),
+    want: ['containers[0].env[0].valueFrom Invalid may not be specified when `value` is not empty'],
+  },
+  {
+    name: 'a variable from two sources',
+    given: env({
+      name: 'A',
+      valueFrom: { fieldRef: { fieldPath: 'metadata.name' }, secretKeyRef: { name: 's' } },
+    }),
+    want: [
+      `containers[0].env[0].valueFrom.secretKeyRef ${notYet}Secrets`,
+      'containers[0].env[0].valueFrom Invalid may not have more than one field specified',
+    ],
+  },
+  ...[
+    'metadata.name',
+    'metadata.namespace',
+    'metadata.uid',
+    "metadata.labels['app']",
+    "metadata.annotations['example.com/A']",
+    'spec.nodeName',
+    'status.hostIP',
+    'status.podIP',
+  ].map((fieldPath) => ({ name: `field ${fieldPath}`, given: fieldRef(fieldPath), want: [] })),
+  ...['metadata.labels', 'spec.serviceAccountName', 'status.phase', 'x'].map((fieldPath) => ({
+    name: `field ${fieldPath}, which there is not`,
+    given: fieldRef(fieldPath),
+    want: [
+      'containers[0].env[0].valueFrom.fieldRef.fieldPath NotSupported supported values: "metadata.name"',
+    ],
+  })),
+  {
+    name: 'no field',
+    given: fieldRef(''),
+    want: ['containers[0].env[0].valueFrom.fieldRef.fieldPath Required'],
+  },
+  {
+    name: 'a label that can not be',
+    given: fieldRef("metadata.labels['-']"),
+    want: ['containers[0].env[0].valueFrom.fieldRef.fieldPath Invalid name part'],
+  },
+  {
+    name: 'fields of another version',
+    given: fieldRef('metadata.name', { apiVersion: 'v2' }),
+    want: [
+      'containers[0].env[0].valueFrom.fieldRef.apiVersion NotSupported supported values: "v1"',
+    ],
+  },
+  {
+    name: 'ports from 1 to 65535',
+    given: {
+      container: {
+        ports: [{ containerPort: 1 }, { containerPort: 65535, hostPort: 0 }, { containerPort: 0 }],
+      },
+    },
+    want: ['containers[0].ports[2].containerPort Invalid must be between 1 and 65535, inclusive'],
+  },
+  {
+    name: 'a port on the host',
+    given: { container: { ports: [{ containerPort: 1, hostPort: 65536 }] } },
+    want: ['containers[0].ports[0].hostPort Invalid must be between 0 and 65535, inclusive'],
+  },
+  { name: 'as much as the limit', given: resources({ cpu: 1 }, { cpu: '1000m' }), want: [] },
+  {
+    name: 'more than the limit',
+    given: resources({ cpu: 1 }, { cpu: '1001m' }),
+    want: ['containers[0].resources.requests Invalid must be less than or equal to cpu limit of 1'],
+  },
+  {
+    name: 'less than nothing',
+    given: resources({ memory: '-1Gi' }),
+    want: [
+      'containers[0].resources.limits[memory] Invalid must be greater than or equal to 0',
+      'containers[0].resources.requests[memory] Invalid must be greater than or equal to 0',
+    ],
+  },
+  {
+    name: 'a resource without a name',
+    given: resources({}, { '-': 1 }),
+    want: ['containers[0].resources.requests[-] Invalid name part'],
+  },
+  {
+    name: 'a pull policy of another kind',
+    given: { container: { imagePullPolicy: 'Sometimes' } },
+    want: [
+      'containers[0].imagePullPolicy NotSupported supported values: "Always", "IfNotPresent", "Never"',
+    ],
+  },
+];
+
+const handlerCases: Case[] = [
+  { name: 'a handler with arguments', given: { container: { args: ['a'] } }, want: [] },
+  {
+    name: 'no handler',
+    given: { container: { image: '' } },
+    want: ['containers[0].image Required the name under which the handler is registered'],
+  },
+  {
+    name: 'a handler with a tag',
+    given: { container: { image: 'resize:v1' } },
+    want: ['containers[0].image Invalid must not have a tag or digest'],
+  },
+  {
+    name: 'a handler and a command',
+    given: { container: { command: ['resize'] } },
+    want: ['containers[0].command Forbidden a handler is chosen by `image`'],
+  },
+  {
+    name: 'a handler in a directory of its own',
+    given: { container: { workingDir: '/tmp' } },
+    want: ['containers[0].workingDir Forbidden handlers share the working directory'],
+  },
+];
+
+/** The problems, each cut to what is wanted of it. */
+function check(input: unknown, want: readonly string[], prefix: string): void {
+  const problems = problemsOf(input);
+  expect(
+    problems.map((text, at) => text.slice(0, prefix.length + (want[at]?.length ?? 0))),
+  ).toEqual(want.map((text) => prefix + text));
+}
+
+describe.each([
+  ['a pod', podCases, manifest],
+  ['a container', containerCases, manifest],
+  ['a handler', handlerCases, handlerManifest],
+])('rules for %s', (_, cases, build) => {
+  test.each(cases)('$name', ({ given, want }) => {
+    check(build(given), want, 'spec.template.spec.');
+  });
+});
+
+test('labels and annotations of the template are checked as such', () => {
+  const { template } = manifest()['spec'] as { template: object };
+  const metadata = { labels: { '-': '' }, annotations: { '-': '' } };
+  check(
+    manifest({ spec: { template: { ...template, metadata } } }),
+    ['labels Invalid name part', 'annotations Invalid name part'],
+    'spec.template.',
+  );
+});
