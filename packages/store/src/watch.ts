@@ -85,16 +85,25 @@ export async function announcePodWatcher(redis: Redis, keys: ShardKeys): Promise
 }
 
 async function assertKept(redis: Redis, keys: ShardKeys, since: number): Promise<void> {
-  if ((await redis.exists(keys.watch)) === 0) {
-    if (since > 0) throw new WatchExpiredError(`resourceVersion ${since} is not known here`);
-    return;
+  const newest = Number((await redis.get(keys.clock)) ?? 0);
+  if (since > newest) throw new WatchExpiredError(`resourceVersion ${since} is not known here`);
+  if ((await redis.exists(keys.watch)) === 0) return;
+  const info = infoMap(await redis.xinfo('STREAM', keys.watch));
+  const first = info.get('first-entry') as RawEntry | null;
+  const oldest = Number(first?.[0].split('-')[0] ?? 0);
+  // Redis does not say up to where it trimmed: what is older than the oldest entry may have been told.
+  const wasTrimmed = Number(info.get('entries-added')) > Number(info.get('length'));
+  if (wasTrimmed && since < oldest) {
+    throw new WatchExpiredError(`resourceVersion ${since} is too old: the oldest kept is ${oldest}`);
   }
-  const info = (await redis.xinfo('STREAM', keys.watch)) as unknown[];
-  const deleted = String(info[info.indexOf('max-deleted-entry-id') + 1]);
-  const version = Number(deleted.split('-')[0]);
-  if (since < version) {
-    throw new WatchExpiredError(`resourceVersion ${since} is too old: the oldest kept is ${version}`);
-  }
+}
+
+/** XINFO's answer, a map under RESP3 and a flat list under RESP2. */
+function infoMap(reply: unknown): ReadonlyMap<string, unknown> {
+  if (!Array.isArray(reply)) return new Map(Object.entries(reply as Record<string, unknown>));
+  const map = new Map<string, unknown>();
+  for (let i = 0; i < reply.length; i += 2) map.set(String(reply[i]), reply[i + 1]);
+  return map;
 }
 
 type RawEntry = [id: string, fields: string[]];
