@@ -34,7 +34,9 @@
            {-2, untilMs}  PARKED         another holder has it
            {-3}           SESSION_ENDED  start a new session
 
-  The same delivery may ask twice and gets the same claim. O(log n). One hash tag.
+  The same delivery may ask twice and gets the same claim, until it yielded the slot: then the question is an
+  old one that came late, and a claim would be nobody's. A pod that was told to stop in between is given too:
+  only its holder can end it, and the order comes with the heartbeat. O(log n). One hash tag.
 ]]
 -- @include clock
 -- @include due
@@ -46,8 +48,7 @@ local uid, slot, attemptsNow = ARGV[3], ARGV[4], tonumber(ARGV[5])
 if not redis.call('ZSCORE', KEYS[5], ARGV[6]) then return { -3 } end
 local packed = redis.call('HGET', KEYS[10], slot)
 if not packed then return { 0 } end
-local pod, index, previous, phase, restarts, attempts, node, holder, createdMs, startMs =
-  struct.unpack(SLOT, packed)
+local pod, index, previous, phase, restarts, attempts, _, holder, createdMs, startMs = struct.unpack(SLOT, packed)
 local now = readClock(KEYS[1], ARGV[1])
 
 local function text(number)
@@ -64,7 +65,7 @@ end
 if phase ~= PENDING then
   if holder == ARGV[7] then
     if attemptsNow < attempts then return { 0 } end
-    if attemptsNow == attempts and phase == RUNNING then return run() end
+    if attemptsNow == attempts then return run() end
     return { -2, text(now + tonumber(ARGV[9])) }
   end
   local hex = string.gsub(holder, '.', function(byte) return string.format('%02x', string.byte(byte)) end)
@@ -74,11 +75,13 @@ if phase ~= PENDING then
   return { -2, text(math.max(leaseEnd, now + 200)) }
 end
 
+-- A QueueJob that was lost and offered again begins at 1: it gets here with each delivery a step nearer.
+if attemptsNow <= attempts then return { -1, text(now + 20) } end
 local hot = readHot(KEYS[9])
 if hot.hold == 1 and hot.unjudged > 0 then return { -1, text(now + 20) } end
 if hot.deadlineMs > 0 and now >= hot.deadlineMs then return { -1, text(now + 200) } end
 local rv = nextResourceVersion(KEYS[1], now)
-node = tonumber(redis.call('HGET', KEYS[6], 'nodeNumber'))
+local node = tonumber(redis.call('HGET', KEYS[6], 'nodeNumber'))
 startMs = now
 redis.call('HSET', KEYS[10], slot, struct.pack(SLOT, pod, index, previous, RUNNING, restarts, attemptsNow,
   node, ARGV[7], createdMs, startMs, rv))
