@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=no-writes
 --[[
   observeJob: one atomic look at all that a decision needs.
 
@@ -16,16 +16,19 @@
   ARGV[1]  nowMs    test clock, or ''
   ARGV[2]  pending  how many Pending slots to name, 0..1000
 
-  Returns  nil when there is no such Job, else
+  Returns  nil when there is no such Job (any more), else
            {nowMs, job fields, packed hot state, {pod, record, losses, ...}, {slot, ...}, pendingCount, lanes, jobsOnQueue}
 
-  At most 500 unjudged pods; O(500 + pending). Writes nothing. One hash tag.
+  At most 500 unjudged pods; O(500 + pending). Writes nothing, so it runs when memory is full too: a Job's
+  deletion, which frees some, begins with it. One hash tag.
 ]]
 -- @include clock
 -- @include record
 local job = redis.call('HGETALL', KEYS[2])
 if #job == 0 then return nil end
 local hot = redis.call('GET', KEYS[3])
+-- What is left of a purged Job is a mark, see purgeJob.
+if not hot then return nil end
 local fitting = redis.call('HMGET', KEYS[2], 'fittingKey', 'queue')
 
 local flat

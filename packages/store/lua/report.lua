@@ -14,6 +14,7 @@
   KEYS[7]   hash    <tag>:contended   queue to time in ms
   KEYS[8]   stream  <tag>:watch
   KEYS[9]   string  <tag>:watchers:pods
+  KEYS[10]  zset    <tag>:sessions
   then for each Job:
   KEYS[+1]  string  <tag>:job:<uid>:hot
   KEYS[+2]  hash    <tag>:job:<uid>:slots
@@ -28,6 +29,7 @@
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  string
   ARGV[3]  session      8 bytes
+  ARGV[4]  sessionId    the same, 16 hex digits
   then for each Job:
   ARGV[+1]  uid
   ARGV[+2]  queue, as in <tag>:contended
@@ -40,7 +42,8 @@
 
   Whether an entry is applied is read off its slot: an entry for the slot's pod is applied; one for the pod
   before it was applied already and is answered with the present pod; anything else is stale. So a batch may
-  be sent again, and late. Each key of a Job is read once and written once. O(entries). One hash tag.
+  be sent again, and late. Everything that an ended session sends is stale: endLostPods takes its pods away, and
+  none may be given to it meanwhile. Each key of a Job is read once and written once. O(entries). One hash tag.
 ]]
 -- @include clock
 -- @include due
@@ -53,6 +56,7 @@ local FAILED, HAS_LOG, LEAVE, QUANTUM_OVER = 1, 2, 4, 8
 local pack, unpackStruct, band = struct.pack, struct.unpack, bit.band
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local session = ARGV[3]
+local isAlive = redis.call('ZSCORE', KEYS[10], ARGV[4])
 local now = readClock(KEYS[1], ARGV[1])
 local rv
 
@@ -196,6 +200,8 @@ local function finish(b, i, hot, keyBase, uid, writes, chunkKeys)
   hot.decisionVersion = hot.decisionVersion + 1
   if b.reason[i] == REASON.Drained or b.reason[i] == REASON.RolledBack then
     if redis.call('HINCRBY', KEYS[keyBase + 6], index, 1) == 1 then hot.lossCount = hot.lossCount + 1 end
+  elseif hot.lossCount > 0 then
+    hot.lossCount = hot.lossCount - redis.call('HDEL', KEYS[keyBase + 6], index)
   end
   close(b, i, uid, writes)
 end
@@ -261,7 +267,7 @@ end
 
 local function reportJob(keyBase, uid, queue, text, chunkKeys)
   local b = readBatch(text)
-  local hot = readHot(KEYS[keyBase + 1])
+  local hot = isAlive and readHot(KEYS[keyBase + 1])
   if hot then
     classify(b, KEYS[keyBase + 2])
   else
@@ -302,7 +308,7 @@ local function reportJob(keyBase, uid, queue, text, chunkKeys)
 end
 
 local replies = {}
-local keyBase, argument = 9, 4
+local keyBase, argument = 10, 5
 while argument <= #ARGV do
   local chunkCount = tonumber(ARGV[argument + 3])
   local chunkKeys = {}

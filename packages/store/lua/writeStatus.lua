@@ -18,7 +18,7 @@
   ARGV[4]  decisionVersion  that the decision was made from
   ARGV[5]  status           JSON
   ARGV[6]  finish           Complete, Failed or ''
-  ARGV[7]  critical         0 or 1; 1 when conditions change: bumps decisionVersion
+  ARGV[7]  critical         0 or 1; 1 when conditions change: bumps decisionVersion, as finish does
 
   Returns   decisionVersion after this write, an integer > 0
            -1  MOVED        generation or decisionVersion changed
@@ -43,13 +43,14 @@ end
 local now = readClock(KEYS[1], ARGV[1])
 local rv = nextResourceVersion(KEYS[1], now)
 redis.call('HSET', KEYS[2], 'status', ARGV[5], 'rv', string.format('%.0f', rv))
-if ARGV[7] == '1' then hot.decisionVersion = hot.decisionVersion + 1 end
+local critical = ARGV[7] == '1' or ARGV[6] ~= ''
+if critical then hot.decisionVersion = hot.decisionVersion + 1 end
 if ARGV[6] ~= '' then
   redis.call('HSET', KEYS[2], 'finished', 1)
   redis.call('SREM', KEYS[5], ARGV[2])
   if hot.onQueue == 1 then redis.call('HINCRBY', KEYS[4], job[4], -1) end
   hot.limit, hot.onQueue = 0, 0
 end
-if ARGV[6] ~= '' or ARGV[7] == '1' then writeHot(KEYS[3], hot) end
+if critical then writeHot(KEYS[3], hot) end
 tellJob(KEYS[6], rv, 'MODIFIED', ARGV[2], job[1], job[2])
 return hot.decisionVersion

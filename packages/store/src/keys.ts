@@ -75,8 +75,6 @@ export interface JobKeys {
   readonly unjudged: string;
   readonly losses: string;
   readonly overlay: string;
-  /** How many chunks the purge of a deleted Job removed. */
-  readonly purged: string;
 }
 
 /** Keys of one worker session within a shard. */
@@ -145,7 +143,6 @@ export class ShardKeys {
       unjudged: `${job}:unjudged`,
       losses: `${job}:losses`,
       overlay: `${job}:overlay`,
-      purged: `${job}:purged`,
     };
   }
 

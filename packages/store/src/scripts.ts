@@ -20,6 +20,7 @@ export const SCRIPT_NAMES = [
   'purgeJob',
   'recordRestart',
   'registerSession',
+  'removePod',
   'report',
   'stopPods',
   'takeDue',

@@ -28,7 +28,7 @@ import type {
   Taken,
   WriteStatusInput,
 } from './api.ts';
-import { podLogKey, RECORDS_PER_CHUNK, type JobKeys, type ShardKeys } from './keys.ts';
+import { podLogKey, RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
 import { decodeHot } from './hot.ts';
 import {
   decodeAnswers,
@@ -62,6 +62,8 @@ export class Shard {
   readonly keys: ShardKeys;
   readonly #options: ShardOptions;
   readonly #redis: Redis;
+  /** How far the purge of a Job came; another process begins again, at the cost of some reads. */
+  readonly #purgedChunks = new Map<string, number>();
 
   constructor(options: ShardOptions) {
     this.#options = options;
@@ -272,13 +274,19 @@ export class Shard {
 
   /** Removes what is kept of a finished pod: its record, overlay and log. */
   async removePodRecord(uid: string, podNumber: number): Promise<boolean> {
-    if ((await this.#readRecord(uid, podNumber)) === null) return false;
-    const key = this.keys.podChunk(uid, Math.floor(podNumber / RECORDS_PER_CHUNK));
-    const offset = (podNumber % RECORDS_PER_CHUNK) * POD_RECORD_BYTES;
-    await this.#redis.setrange(key, offset, '\0'.repeat(POD_RECORD_BYTES));
-    await this.#redis.hdel(this.keys.job(uid).overlay, String(podNumber));
+    const reply = await this.#run(
+      'removePod',
+      [
+        this.keys.clock,
+        this.keys.podChunk(uid, Math.floor(podNumber / RECORDS_PER_CHUNK)),
+        this.keys.job(uid).overlay,
+        this.keys.watch,
+        this.keys.podWatchers,
+      ],
+      [this.#now(), uid, podNumber],
+    );
     await this.#redis.unlink(this.podLogKey(uid, podNumber));
-    return true;
+    return choose(reply, { '1': true, '0': false });
   }
 
   /** What the slots of a Job hold; a page of a few hundred. Begin with cursor '0', end at '0'. */
@@ -589,12 +597,13 @@ export class Shard {
     const keys = this.keys.job(uid);
     const counters = await this.#counters(uid);
     if (counters !== null && counters.active + counters.terminating > 0) return 'notEmpty';
-    const purged = await this.#redis.get(keys.purged);
+    const from = this.#purgedChunks.get(uid) ?? 0;
     const chunks = Math.floor((counters?.podCount ?? 0) / RECORDS_PER_CHUNK) + 1;
-    if (Number(purged ?? 0) < chunks && counters !== null) {
-      await this.#purgeChunks(uid, keys, Number(purged ?? 0), chunks);
+    if (from < chunks && counters !== null) {
+      this.#purgedChunks.set(uid, await this.#purgeChunks(uid, from, chunks));
       return 'more';
     }
+    this.#purgedChunks.delete(uid);
     const reply = await this.#run(
       'purgeJob',
       [
@@ -615,8 +624,8 @@ export class Shard {
     return choose(reply, { '1': 'purged', '-1': 'notEmpty' });
   }
 
-  /** Removes some chunks with their logs, and notes how far that came. */
-  async #purgeChunks(uid: string, keys: JobKeys, from: number, chunks: number): Promise<void> {
+  /** Removes some chunks with their logs; answers how far that came. Only deletes: memory may be full. */
+  async #purgeChunks(uid: string, from: number, chunks: number): Promise<number> {
     const CHUNKS_PER_STEP = 8;
     const to = Math.min(chunks, from + CHUNKS_PER_STEP);
     for (let chunk = from; chunk < to; chunk++) {
@@ -629,8 +638,7 @@ export class Shard {
       pipeline.unlink(this.keys.podChunk(uid, chunk));
       await pipeline.exec();
     }
-    // It expires by itself: another controller may have finished the purge meanwhile.
-    await this.#redis.set(keys.purged, to, 'EX', 3600);
+    return to;
   }
 
   // Workers
@@ -831,11 +839,13 @@ export class Shard {
       this.keys.contended,
       this.keys.watch,
       this.keys.podWatchers,
+      this.keys.sessions,
     ];
     const args: (string | number | Buffer)[] = [
       this.#now(),
       this.keys.wakeChannel,
       sessionBytes(session),
+      session,
     ];
     for (const [uid, positions] of byJob) {
       const ofJob = byJob.size === 1 ? entries : positions.map((i) => entries[i]!);
@@ -931,7 +941,7 @@ export class Shard {
   }
 }
 
-function choose<const T extends Record<string, string>>(reply: ScriptReply, names: T): T[keyof T] {
+function choose<const T extends Record<string, string | boolean>>(reply: ScriptReply, names: T): T[keyof T] {
   const name = names[String(reply)];
   assert(name !== undefined, `unknown reply ${String(reply)}`);
   return name as T[keyof T];
