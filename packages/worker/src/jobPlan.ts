@@ -108,7 +108,8 @@ export class JobPlan {
     const template = spec.template ?? {};
     const podSpec = template.spec ?? {};
     const container = podSpec.containers?.[0] ?? { name: '' };
-    this.fault = podSpec.containers?.[0] === undefined ? 'the stored pod template has no container' : null;
+    this.fault =
+      podSpec.containers?.[0] === undefined ? 'the stored pod template has no container' : null;
 
     this.uid = stored.uid;
     this.generation = stored.generation;
@@ -191,7 +192,9 @@ export class JobPlan {
       namespace: this.facts.namespace,
       uid: this.podUid(claim),
       labels: this.indexed ? { ...this.#labels, [INDEX_LABEL]: `${claim.index}` } : this.#labels,
-      annotations: this.indexed ? { ...this.annotations, [INDEX_LABEL]: `${claim.index}` } : this.annotations,
+      annotations: this.indexed
+        ? { ...this.annotations, [INDEX_LABEL]: `${claim.index}` }
+        : this.annotations,
       nodeName: this.#surroundings.nodeName,
       hostIP: this.#surroundings.hostIP,
       hostname: this.hostname(claim),

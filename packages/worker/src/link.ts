@@ -76,5 +76,7 @@ export class Link {
 export function openConnection(connection: Connection): Redis {
   if (typeof connection === 'string') return new Redis(connection, LINK_OPTIONS);
   if (connection instanceof Redis) return connection.duplicate(LINK_OPTIONS);
-  return new Redis({ ...connection, ...LINK_OPTIONS } as RedisOptions & { replyMapping?: 'legacy' });
+  return new Redis({ ...connection, ...LINK_OPTIONS } as RedisOptions & {
+    replyMapping?: 'legacy';
+  });
 }

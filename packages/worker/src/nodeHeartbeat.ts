@@ -79,7 +79,11 @@ export class NodeHeartbeat {
 
   async #put(): Promise<void> {
     if (this.#closed) return;
-    await this.#nodes().put(this.#details.name, JSON.stringify(this.#details), Date.now() + PUT_TTL_MS);
+    await this.#nodes().put(
+      this.#details.name,
+      JSON.stringify(this.#details),
+      Date.now() + PUT_TTL_MS,
+    );
   }
 }
 

@@ -37,7 +37,11 @@ export class StreamPodLog implements PodLog {
   write(stream: 'stdout' | 'stderr', chunk: Buffer | string): void {
     if (chunk.length === 0) return;
     this.#writer ??= this.#createWriter();
-    this.#writer.write(this.#container, stream, typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+    this.#writer.write(
+      this.#container,
+      stream,
+      typeof chunk === 'string' ? Buffer.from(chunk) : chunk,
+    );
   }
 
   async end(): Promise<void> {

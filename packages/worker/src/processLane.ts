@@ -51,7 +51,10 @@ export class ProcessLane implements PodLane {
     this.#runPod(claim).then(
       (end) => this.#options.sink.podEnded(end),
       (error: unknown) => {
-        this.#options.logger.error({ err: error, jobUid: this.#options.plan.uid }, 'a process pod could not be run');
+        this.#options.logger.error(
+          { err: error, jobUid: this.#options.plan.uid },
+          'a process pod could not be run',
+        );
         this.#running?.kill();
         this.#options.sink.podEnded(brokenEnd(error));
       },
@@ -75,7 +78,8 @@ export class ProcessLane implements PodLane {
     for (;;) {
       const startedMs = performance.now();
       exit = await this.#runOnce(claim, log);
-      if (exit.exitCode === 0 || plan.restartPolicy === 'Never' || this.#stopped || isLoss(exit)) break;
+      if (exit.exitCode === 0 || plan.restartPolicy === 'Never' || this.#stopped || isLoss(exit))
+        break;
       inARow = crashLoopRestarts(inARow, performance.now() - startedMs, crashLoop);
       await this.#wait(crashLoopDelayMs(inARow, crashLoop));
       if (this.#stopped) break;

@@ -62,8 +62,15 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
   for (const twice of new Set(names.filter((handler, index) => names.indexOf(handler) !== index))) {
     problems.push(`handlers: two are named "${twice}"`);
   }
-  const { maxPods, quantumMs = DEFAULT_QUANTUM_MS, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS } = options;
-  if (maxPods !== undefined && !(Number.isInteger(maxPods) && maxPods >= 1 && maxPods <= MAX_LANES)) {
+  const {
+    maxPods,
+    quantumMs = DEFAULT_QUANTUM_MS,
+    drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS,
+  } = options;
+  if (
+    maxPods !== undefined &&
+    !(Number.isInteger(maxPods) && maxPods >= 1 && maxPods <= MAX_LANES)
+  ) {
     problems.push(`maxPods ${maxPods}: must be an integer from 1 to ${MAX_LANES}`);
   }
   if (!(quantumMs >= 0)) problems.push(`quantumMs ${quantumMs}: must be 0 or more`);
@@ -77,7 +84,10 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
     pool,
     runtimes: [...new Set(runtimes)],
     handlers,
-    lanes: { handler: maxPods ?? DEFAULT_HANDLER_LANES, process: maxPods ?? availableParallelism() },
+    lanes: {
+      handler: maxPods ?? DEFAULT_HANDLER_LANES,
+      process: maxPods ?? availableParallelism(),
+    },
     quantumMs,
     drainTimeoutMs,
     crashLoop: { ...DEFAULT_CRASH_LOOP, ...options.crashLoop },
@@ -89,8 +99,13 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
 
 /** Two workers on one host, or one after the other, are two nodes. */
 function defaultName(): string {
-  const host = hostname().toLowerCase().replaceAll(/[^a-z0-9.-]+/g, '-').replaceAll(/^[.-]+|[.-]+$/g, '');
-  const random = randomInt(36 ** 5).toString(36).padStart(5, '0');
+  const host = hostname()
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9.-]+/g, '-')
+    .replaceAll(/^[.-]+|[.-]+$/g, '');
+  const random = randomInt(36 ** 5)
+    .toString(36)
+    .padStart(5, '0');
   return `${host === '' ? 'worker' : host.slice(0, 200)}-${random}`;
 }
 

@@ -144,7 +144,8 @@ export class SessionKeeper {
         this.#renewedAtMs = sentAtMs;
         break;
       } catch (error) {
-        if (failures === 1) this.#logger.warn({ err: error }, 'the session could not be registered yet');
+        if (failures === 1)
+          this.#logger.warn({ err: error }, 'the session could not be registered yet');
         await delay(retryDelayMs(failures));
       }
     }
@@ -203,7 +204,10 @@ export class SessionKeeper {
     this.#renewedAtMs = sentAtMs;
     if (this.#lapseKnown) {
       this.#lapseKnown = false;
-      this.#logger.info({ session: session.id }, 'the lease is renewed; nobody had ended the session');
+      this.#logger.info(
+        { session: session.id },
+        'the lease is renewed; nobody had ended the session',
+      );
     }
     if (reply.orders.length > 0) this.#options.onOrders(session, reply.orders);
   }

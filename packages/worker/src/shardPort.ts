@@ -1,4 +1,11 @@
-import type { AcquireReply, ReportAnswer, ReportEntry, SessionInfo, Shard, StopOrder } from '@drover/store';
+import type {
+  AcquireReply,
+  ReportAnswer,
+  ReportEntry,
+  SessionInfo,
+  Shard,
+  StopOrder,
+} from '@drover/store';
 
 import type { Link } from './link.ts';
 
@@ -49,14 +56,17 @@ export class ShardPort implements ControlPort {
   async endSession(session: string): Promise<void> {
     const reply = await this.shard.expireSession(session, { force: true });
     // What it held, if anything, is for the controller to end.
-    if (reply.type === 'ended' && reply.claims.length > 0) await this.shard.trigger(`session:${session}`);
+    if (reply.type === 'ended' && reply.claims.length > 0)
+      await this.shard.trigger(`session:${session}`);
   }
 
   acquire(request: Parameters<Shard['acquire']>[0]): Promise<AcquireReply> {
     return this.shard.acquire(request);
   }
 
-  recordRestart(request: Parameters<Shard['recordRestart']>[0]): ReturnType<Shard['recordRestart']> {
+  recordRestart(
+    request: Parameters<Shard['recordRestart']>[0],
+  ): ReturnType<Shard['recordRestart']> {
     return this.shard.recordRestart(request);
   }
 

@@ -75,13 +75,15 @@ export class ShardWorker implements HolderShard {
     this.#unsubscribe?.();
     this.#unsubscribe = null;
     const { subscriber, shard, logger } = this.#options;
-    subscriber.subscribe(shard.keys.session(session.id).ordersChannel, () => this.keeper.wake()).then(
-      (unsubscribe) => {
-        if (session.ended) unsubscribe();
-        else this.#unsubscribe = unsubscribe;
-      },
-      (error: unknown) => logger.debug({ err: error }, 'no wake-ups for stop orders'),
-    );
+    subscriber
+      .subscribe(shard.keys.session(session.id).ordersChannel, () => this.keeper.wake())
+      .then(
+        (unsubscribe) => {
+          if (session.ended) unsubscribe();
+          else this.#unsubscribe = unsubscribe;
+        },
+        (error: unknown) => logger.debug({ err: error }, 'no wake-ups for stop orders'),
+      );
   }
 
   #stopPods(orders: readonly StopOrder[]): void {

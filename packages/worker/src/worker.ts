@@ -86,7 +86,10 @@ class NodeWorker implements DroverWorker {
       if (!this.#draining) {
         for (const queue of this.#running.queues) await queue.start();
         await this.#running.node.start();
-        this.#options.logger.info({ node: this.name, pool: this.#options.pool }, 'worker takes pods');
+        this.#options.logger.info(
+          { node: this.name, pool: this.#options.pool },
+          'worker takes pods',
+        );
       }
       this.#ready.resolve();
     } catch (error) {
@@ -154,7 +157,8 @@ class NodeWorker implements DroverWorker {
     for (const queue of queues) {
       for (const holder of queue.holders) holder.stop('force');
     }
-    if (force) await this.#quietly('runtimes', Promise.all(runtimes.map((runtime) => runtime.close())));
+    if (force)
+      await this.#quietly('runtimes', Promise.all(runtimes.map((runtime) => runtime.close())));
     // The session first: a slot that BullMQ delivers elsewhere is then free at once.
     for (const shard of shards) {
       await this.#quietly('session', within(GOODBYE_TIMEOUT_MS, shard.close(true)));
@@ -163,7 +167,8 @@ class NodeWorker implements DroverWorker {
     for (const queue of queues) {
       await this.#quietly('slot queue', within(GOODBYE_TIMEOUT_MS, queue.close(force)));
     }
-    if (!force) await this.#quietly('runtimes', Promise.all(runtimes.map((runtime) => runtime.close())));
+    if (!force)
+      await this.#quietly('runtimes', Promise.all(runtimes.map((runtime) => runtime.close())));
     running.subscriber.close();
     for (const connection of running.queueConnections) connection.disconnect();
     logs.close();
@@ -237,8 +242,22 @@ class NodeWorker implements DroverWorker {
             logger,
           }),
       );
-      const node = new NodeHeartbeat(() => new NodeStore(control.redis, prefix), this.#details(), logger);
-      return { control, logs, subscriber, subscriberRedis, shards, runtimes, queues, queueConnections, node };
+      const node = new NodeHeartbeat(
+        () => new NodeStore(control.redis, prefix),
+        this.#details(),
+        logger,
+      );
+      return {
+        control,
+        logs,
+        subscriber,
+        subscriberRedis,
+        shards,
+        runtimes,
+        queues,
+        queueConnections,
+        node,
+      };
     } catch (error) {
       control.close();
       throw error;
@@ -259,7 +278,8 @@ class NodeWorker implements DroverWorker {
           }),
       );
     const create: Record<RuntimeName, () => Runtime> = {
-      handler: () => new HandlerRuntime({ handlers, openLog, showProgress: () => undefined, logger }),
+      handler: () =>
+        new HandlerRuntime({ handlers, openLog, showProgress: () => undefined, logger }),
       process: () =>
         new ProcessRuntime({
           runner: new ProcessRunner({ logger, workingDir }),

@@ -39,7 +39,11 @@ describe('a drain', () => {
     await closed;
 
     expect(calls).toBe(1);
-    expect((await engine.job(uid)).counters).toMatchObject({ succeeded: 1, running: 0, unjudged: 0 });
+    expect((await engine.job(uid)).counters).toMatchObject({
+      succeeded: 1,
+      running: 0,
+      unjudged: 0,
+    });
     expect(await engine.sessions()).toEqual([]);
     // What it left in the queue is there for others.
     expect(await engine.queue('default.handler').getActiveCount()).toBe(0);
@@ -64,7 +68,11 @@ describe('a drain', () => {
 
     const pod = await waitFor(() => engine.endedPod(uid));
     expect(pod).toMatchObject({ outcome: 'Failed', reason: 'Drained', exitCode: 143 });
-    expect((await engine.job(uid)).counters).toMatchObject({ active: 0, succeeded: 0, unjudged: 1 });
+    expect((await engine.job(uid)).counters).toMatchObject({
+      active: 0,
+      succeeded: 0,
+      unjudged: 1,
+    });
     const observed = await engine.shard.observeJob(uid, 0);
     expect(observed?.unjudged).toMatchObject([{ podNumber: 1, losses: 1 }]);
   });

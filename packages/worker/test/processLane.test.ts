@@ -43,7 +43,8 @@ async function startOne(
 
 async function logOf(engine: TestEngine, uid: string, podNumber: number): Promise<string> {
   let log = '';
-  for await (const { text } of readPodLog(engine.redis, engine.shard.podLogKey(uid, podNumber))) log += text;
+  for await (const { text } of readPodLog(engine.redis, engine.shard.podLogKey(uid, podNumber)))
+    log += text;
   return log;
 }
 
@@ -64,21 +65,39 @@ describe('a process pod', () => {
     });
     const pod = await waitFor(() => engine.endedPod(uid));
     // grep found nothing, hence 1.
-    expect(pod).toMatchObject({ outcome: 'Failed', exitCode: 1, reason: 'Error', hasLog: true, overlay: null });
+    expect(pod).toMatchObject({
+      outcome: 'Failed',
+      exitCode: 1,
+      reason: 'Error',
+      hasLog: true,
+      overlay: null,
+    });
     expect(await logOf(engine, uid, 1)).toBe(`me-arg 0 me sum-0\n${directory}\n0\n`);
   });
 
   test('succeeds with exit code 0, and its whole log can be read as soon as it ended', async () => {
     const { engine, uid } = await startOne({ run: shell('seq 1 2000') });
     const pod = await waitFor(() => engine.endedPod(uid));
-    expect(pod).toMatchObject({ outcome: 'Succeeded', exitCode: 0, reason: 'Completed', hasLog: true });
-    expect(await logOf(engine, uid, 1)).toBe(Array.from({ length: 2_000 }, (_, index) => `${index + 1}\n`).join(''));
+    expect(pod).toMatchObject({
+      outcome: 'Succeeded',
+      exitCode: 0,
+      reason: 'Completed',
+      hasLog: true,
+    });
+    expect(await logOf(engine, uid, 1)).toBe(
+      Array.from({ length: 2_000 }, (_, index) => `${index + 1}\n`).join(''),
+    );
   });
 
   test('whose command does not exist fails with the reason', async () => {
     const { engine, uid } = await startOne({ run: ['/no/such/program'] });
     const pod = await waitFor(() => engine.endedPod(uid));
-    expect(pod).toMatchObject({ outcome: 'Failed', exitCode: 127, reason: 'StartError', hasLog: false });
+    expect(pod).toMatchObject({
+      outcome: 'Failed',
+      exitCode: 127,
+      reason: 'StartError',
+      hasLog: false,
+    });
     expect(pod.overlay?.message).toContain('/no/such/program');
   });
 
@@ -111,9 +130,19 @@ describe('a process pod', () => {
       { crashLoop: { baseMs: 20 } },
     );
     const pod = await waitFor(() => engine.endedPod(uid));
-    expect(pod).toMatchObject({ podNumber: 1, outcome: 'Succeeded', exitCode: 0, overlay: { restarts: 2 } });
+    expect(pod).toMatchObject({
+      podNumber: 1,
+      outcome: 'Succeeded',
+      exitCode: 0,
+      overlay: { restarts: 2 },
+    });
     expect(await readFile(join(directory, 'runs'), 'utf8')).toBe('run\nrun\nrun\n');
-    expect((await engine.job(uid)).counters).toMatchObject({ succeeded: 1, failed: 0, unjudged: 0, restarts: 0 });
+    expect((await engine.job(uid)).counters).toMatchObject({
+      succeeded: 1,
+      failed: 0,
+      unjudged: 0,
+      restarts: 0,
+    });
   });
 
   test('with OnFailure counts its restarts while it runs, and stops waiting when it is told to', async () => {

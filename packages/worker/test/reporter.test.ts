@@ -62,7 +62,10 @@ class Sink implements ReportSink {
 
 function setUp(answerTimeoutMs = 60_000): { transport: FakeTransport; reporter: Reporter } {
   const transport = new FakeTransport();
-  return { transport, reporter: new Reporter({ session: 's', transport, logger, answerTimeoutMs }) };
+  return {
+    transport,
+    reporter: new Reporter({ session: 's', transport, logger, answerTimeoutMs }),
+  };
 }
 
 function pushAll(reporter: Reporter, entries: readonly ReportEntry[]): Sink[] {
@@ -87,7 +90,11 @@ describe('Reporter', () => {
     transport.answer(0, [RELEASED, { type: 'yield' }, { type: 'stale' }]);
 
     await waitFor(() => reporter.outstanding === 0);
-    expect(sinks.map((sink) => sink.answers)).toEqual([[RELEASED], [{ type: 'yield' }], [{ type: 'stale' }]]);
+    expect(sinks.map((sink) => sink.answers)).toEqual([
+      [RELEASED],
+      [{ type: 'yield' }],
+      [{ type: 'stale' }],
+    ]);
   });
 
   test('what ends while a report is on its way goes into the next one', async () => {
@@ -122,7 +129,11 @@ describe('Reporter', () => {
 
   test('long texts are spread over reports, and one that is too long goes alone', async () => {
     const { transport, reporter } = setUp();
-    pushAll(reporter, [entry(1, 'x'.repeat(40_000)), entry(2, 'x'.repeat(20_000)), entry(3, 'x'.repeat(10_000))]);
+    pushAll(reporter, [
+      entry(1, 'x'.repeat(40_000)),
+      entry(2, 'x'.repeat(20_000)),
+      entry(3, 'x'.repeat(10_000)),
+    ]);
     for (let batch = 0; batch < 2; batch += 1) {
       await waitFor(() => transport.batches.length === batch + 1);
       transport.answer(batch);
@@ -169,6 +180,8 @@ describe('Reporter', () => {
     reporter.close();
     const [after] = pushAll(reporter, [entry(3)]);
     await waitFor(() => after!.answers.length === 1);
-    expect([...before, after!].map((sink) => sink.answers)).toEqual(Array(3).fill([{ type: 'stale' }]));
+    expect([...before, after!].map((sink) => sink.answers)).toEqual(
+      Array.from({ length: 3 }, () => [{ type: 'stale' }]),
+    );
   });
 });

@@ -19,7 +19,10 @@ class FakeShard implements ControlPort {
   readonly registered: SessionInfo[] = [];
   readonly ended: string[] = [];
   heartbeats = 0;
-  answer: (session: string) => Promise<HeartbeatReply> = async () => ({ type: 'alive', orders: [] });
+  answer: (session: string) => Promise<HeartbeatReply> = async () => ({
+    type: 'alive',
+    orders: [],
+  });
 
   async registerSession(info: SessionInfo): Promise<void> {
     this.registered.push(info);
@@ -61,7 +64,11 @@ function setUp(over: { heartbeatMs?: number; leaseTtlMs?: number } = {}): {
     heartbeatMs: over.heartbeatMs ?? 10,
     logger,
     createReporter: (session) =>
-      new Reporter({ session, logger, transport: { send: () => new Promise(() => {}), reconnect: () => {} } }),
+      new Reporter({
+        session,
+        logger,
+        transport: { send: () => new Promise(() => {}), reconnect: () => {} },
+      }),
     onRegistered: () => {},
     onOrders: (_session, orders) => seen.orders.push(...orders),
     onEnded: (session) => seen.ended.push(session),
@@ -88,7 +95,8 @@ describe('SessionKeeper', () => {
   test('an ended session is given up, and another one with a new id is begun', async () => {
     const { shard, keeper, seen } = setUp();
     const first = await keeper.start();
-    shard.answer = async (session) => (session === first.id ? { type: 'ended' } : { type: 'alive', orders: [] });
+    shard.answer = async (session) =>
+      session === first.id ? { type: 'ended' } : { type: 'alive', orders: [] };
     await waitFor(() => shard.registered.length === 2);
     const second = await keeper.current();
     expect(second.id).not.toBe(first.id);

@@ -29,7 +29,12 @@ describe('a worker', () => {
     await engine.offer(uid, 1);
 
     const pod = await waitFor(() => engine.endedPod(uid));
-    expect(pod).toMatchObject({ podNumber: 1, outcome: 'Succeeded', reason: 'Completed', exitCode: 0 });
+    expect(pod).toMatchObject({
+      podNumber: 1,
+      outcome: 'Succeeded',
+      reason: 'Completed',
+      exitCode: 0,
+    });
     expect(pod.overlay).toEqual({ result: '5' });
     expect((await engine.job(uid)).counters).toMatchObject({ active: 0, succeeded: 1 });
     await waitFor(async () => (await engine.queue('default.handler').getJobCountByTypes()) === 0);
@@ -54,7 +59,9 @@ describe('a worker', () => {
     await engine.offer(uid, 20);
 
     await waitFor(async () => (await engine.job(uid)).counters.succeeded === 2_000);
-    expect(seen.toSorted((a, b) => a! - b!)).toEqual(Array.from({ length: 2_000 }, (_, index) => index));
+    expect(seen.toSorted((a, b) => a! - b!)).toEqual(
+      Array.from({ length: 2_000 }, (_, index) => index),
+    );
     expect(most).toBeLessThanOrEqual(20);
     expect(most).toBeGreaterThan(1);
     expect(await engine.pods(uid)).toHaveLength(2_000);
@@ -129,12 +136,17 @@ describe('a worker', () => {
     await engine.stop(uid, 'uncounted');
 
     await waitFor(async () => (await engine.job(uid)).counters.terminating === 0);
-    expect((await engine.job(uid)).counters).toMatchObject({ active: 0, succeeded: 0, failed: 0, unjudged: 0 });
+    expect((await engine.job(uid)).counters).toMatchObject({
+      active: 0,
+      succeeded: 0,
+      failed: 0,
+      unjudged: 0,
+    });
     expect(reasons).toHaveLength(1);
     expect(reasons[0]).toMatchObject({ name: 'AbortError' });
   });
 
-  test('gives up a handler that ignores its signal when the grace period is over; its late end is nobody\'s', async () => {
+  test("gives up a handler that ignores its signal when the grace period is over; its late end is nobody's", async () => {
     const engine = await workers.engine();
     const started = new Gate();
     const late = new Gate();
@@ -202,9 +214,9 @@ describe('a worker', () => {
 
   test('refuses wrong options, all of them at once', () => {
     const connection = workers.server.url;
-    expect(() => createWorker({ connection, pool: 'a b', maxPods: 0, runtimes: ['handler'] })).toThrow(
-      /pool "a b".*handlers: .*at least one.*maxPods 0/s,
-    );
+    expect(() =>
+      createWorker({ connection, pool: 'a b', maxPods: 0, runtimes: ['handler'] }),
+    ).toThrow(/pool "a b".*handlers: .*at least one.*maxPods 0/s);
     const twice = [defineHandler('x', () => {}), defineHandler('x', () => {})];
     expect(() => createWorker({ connection, handlers: twice })).toThrow('two are named "x"');
   });

@@ -115,7 +115,8 @@ export class PodContext implements HandlerContext<never> {
   }
 
   get progress(): (progress: Progress) => void {
-    return (this.#made.progress ??= (progress) => this.#host.showProgress(this.#claim, checkProgress(progress)));
+    return (this.#made.progress ??= (progress) =>
+      this.#host.showProgress(this.#claim, checkProgress(progress)));
   }
 
   /** The pod's log; opened now if it was not. For the lane, not for handlers. */
@@ -151,7 +152,9 @@ class Parts {
 function checkProgress(progress: Progress): Progress {
   const fraction = typeof progress === 'number' ? progress : progress.done / progress.total;
   if (!(fraction >= 0 && fraction <= 1)) {
-    throw new RangeError('progress is a fraction from 0 to 1, or { done, total } with done <= total');
+    throw new RangeError(
+      'progress is a fraction from 0 to 1, or { done, total } with done <= total',
+    );
   }
   return progress;
 }

@@ -55,7 +55,7 @@ export interface HandlerDefinition {
  */
 export function defineHandler(
   name: string,
-  run: (context: HandlerContext<unknown>) => unknown,
+  run: (context: HandlerContext) => unknown,
 ): HandlerDefinition;
 export function defineHandler<S extends Schema>(
   name: string,
@@ -75,7 +75,9 @@ export function defineHandler(
   }
   if (typeof run !== 'function') throw new TypeError(`handler "${name}" needs a function`);
   if (schema !== null && typeof schema['~standard']?.validate !== 'function') {
-    throw new TypeError(`handler "${name}": the second argument is neither a function nor a schema (such as zod's)`);
+    throw new TypeError(
+      `handler "${name}": the second argument is neither a function nor a schema (such as zod's)`,
+    );
   }
   return Object.freeze({ name, schema, run });
 }

@@ -163,7 +163,11 @@ function endWithResult(value: unknown): PodEnd {
   try {
     result = JSON.stringify(value);
   } catch (error) {
-    return failed(`the handler's return value is not JSON: ${(error as Error).message}`, 'Error', 1);
+    return failed(
+      `the handler's return value is not JSON: ${(error as Error).message}`,
+      'Error',
+      1,
+    );
   }
   // A function or a symbol: nothing that could be kept.
   if (result === undefined) return SUCCEEDED;
@@ -187,5 +191,10 @@ function describe(error: unknown): string {
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'then' in value &&
+    typeof value.then === 'function'
+  );
 }

@@ -13,7 +13,10 @@ export type HandlerInput =
  * Reads and checks the input of a Job's pods; once for a plan, since it is the same for all of them.
  * A promise only when the schema checks asynchronously.
  */
-export function readInput(handler: HandlerDefinition, plan: JobPlan): HandlerInput | Promise<HandlerInput> {
+export function readInput(
+  handler: HandlerDefinition,
+  plan: JobPlan,
+): HandlerInput | Promise<HandlerInput> {
   const text = plan.annotations[INPUT_ANNOTATION];
   let value: unknown;
   try {
@@ -25,7 +28,10 @@ export function readInput(handler: HandlerDefinition, plan: JobPlan): HandlerInp
   try {
     const result = handler.schema['~standard'].validate(value);
     if (result instanceof Promise) {
-      return result.then((settled) => judge(handler, text, settled), (error: unknown) => invalid(handler, String(error)));
+      return result.then(
+        (settled) => judge(handler, text, settled),
+        (error: unknown) => invalid(handler, String(error)),
+      );
     }
     return judge(handler, text, result);
   } catch (error) {
@@ -33,7 +39,11 @@ export function readInput(handler: HandlerDefinition, plan: JobPlan): HandlerInp
   }
 }
 
-function judge(handler: HandlerDefinition, text: string | undefined, result: SchemaResult<unknown>): HandlerInput {
+function judge(
+  handler: HandlerDefinition,
+  text: string | undefined,
+  result: SchemaResult<unknown>,
+): HandlerInput {
   if (result.issues === undefined) return { type: 'valid', value: deepFreeze(result.value) };
   if (text === undefined) return invalid(handler, 'there is none');
   return invalid(handler, result.issues.map(describeIssue).join('; '));

@@ -8,7 +8,12 @@ import type { PodLog } from '../podLog.ts';
  */
 export function createPodLogger(log: PodLog): Logger {
   return pino(
-    { base: null, timestamp: false, level: 'trace', formatters: { level: (label) => ({ level: label }) } },
+    {
+      base: null,
+      timestamp: false,
+      level: 'trace',
+      formatters: { level: (label) => ({ level: label }) },
+    },
     { write: (line: string) => log.write('stdout', line) },
   );
 }

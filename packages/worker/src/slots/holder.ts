@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 
-import type { Claim, PodOutcome, PodOverlay, PodReason, ReportAnswer, ReportEntry } from '@drover/store';
+import type { Claim, ReportAnswer, ReportEntry } from '@drover/store';
 import type { Logger } from 'pino';
 
 import type { JobPlan } from '../jobPlan.ts';
@@ -117,13 +117,13 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
       slot: delivery.slot,
       attemptsStarted: delivery.attemptsStarted,
       podNumber: 0,
-      outcome: 'Succeeded' as PodOutcome,
+      outcome: 'Succeeded',
       exitCode: 0,
-      reason: 'Completed' as PodReason,
+      reason: 'Completed',
       hasLog: false,
       leave: false,
       quantumOver: false,
-      overlay: null as PodOverlay | null,
+      overlay: null,
     };
   }
 
@@ -188,7 +188,13 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     const { uid, slot, attemptsStarted } = this.#delivery;
     const knownGeneration = known?.generation ?? 0;
     const reply = await this.#untilAnswered(session, () =>
-      this.#shard.port.acquire({ uid, slot, attemptsStarted, session: session.id, knownGeneration }),
+      this.#shard.port.acquire({
+        uid,
+        slot,
+        attemptsStarted,
+        session: session.id,
+        knownGeneration,
+      }),
     );
     if (reply === 'sessionEnded') return 'askAgain';
     switch (reply.type) {
@@ -226,7 +232,10 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     if (plan === null) return null;
     const reason = this.#host.runtime.unfitness(plan);
     if (reason === null) return plan;
-    this.#host.logger.debug({ jobUid: uid, slot: this.#delivery.slot, reason }, 'a slot can not run here');
+    this.#host.logger.debug(
+      { jobUid: uid, slot: this.#delivery.slot, reason },
+      'a slot can not run here',
+    );
     return 'unfit';
   }
 
@@ -306,7 +315,10 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
         return;
       case 'stale':
       case 'rolledBack':
-        this.#host.logger.info({ ...this.#names(), answer: answer.type }, 'the end of a pod did not count');
+        this.#host.logger.info(
+          { ...this.#names(), answer: answer.type },
+          'the end of a pod did not count',
+        );
         this.#finish('askAgain');
         return;
     }
@@ -351,7 +363,10 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   #back(untilMs: number): SlotEnd {
     if (this.#lockLost) return LEAVE;
     const nowMs = Date.now();
-    return { type: 'delay', untilMs: untilMs <= nowMs ? nowMs : Math.max(untilMs, nowMs + MIN_DELAY_MS) };
+    return {
+      type: 'delay',
+      untilMs: untilMs <= nowMs ? nowMs : Math.max(untilMs, nowMs + MIN_DELAY_MS),
+    };
   }
 
   /**

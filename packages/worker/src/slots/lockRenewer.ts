@@ -99,9 +99,13 @@ export class LockRenewer {
       const lostIds = new Set(lost.map(String));
       for (const holder of part) {
         // A holder that finished in the meantime has no lock either, and does not need one.
-        if (!lostIds.has(holder.queueJobId) || this.#holders.get(holder.queueJobId) !== holder) continue;
+        if (!lostIds.has(holder.queueJobId) || this.#holders.get(holder.queueJobId) !== holder)
+          continue;
         this.#holders.delete(holder.queueJobId);
-        this.#options.logger.warn({ queueJob: holder.queueJobId }, 'lost the lock of a slot; its pod goes on');
+        this.#options.logger.warn(
+          { queueJob: holder.queueJobId },
+          'lost the lock of a slot; its pod goes on',
+        );
         holder.lockWasLost();
       }
     }
@@ -112,7 +116,10 @@ export class LockRenewer {
 async function inTime<T>(answer: Promise<T>, limitMs: number): Promise<T> {
   let timer: NodeJS.Timeout | null = null;
   const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('Redis did not answer a lock renewal in time')), limitMs);
+    timer = setTimeout(
+      () => reject(new Error('Redis did not answer a lock renewal in time')),
+      limitMs,
+    );
   });
   try {
     return await Promise.race([answer, timeout]);

@@ -1,4 +1,9 @@
-import { slotQueueName, slotQueueOptions, type InstallationSettings, type SlotQueueJobData } from '@drover/store';
+import {
+  slotQueueName,
+  slotQueueOptions,
+  type InstallationSettings,
+  type SlotQueueJobData,
+} from '@drover/store';
 import { DelayedError, Worker, type Job as QueueJob } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -44,25 +49,32 @@ export class SlotQueueWorker {
     this.#options = options;
     const { redis, prefix, pool, host, lanes, settings, logger } = options;
     const queue = slotQueueName(pool, host.runtime.name);
-    this.#worker = new Worker<SlotQueueJobData, void>(queue, (job, token) => this.#process(job, token ?? ''), {
-      connection: redis,
-      ...slotQueueOptions(prefix, queue),
-      name: options.name,
-      autorun: false,
-      concurrency: lanes,
-      lockDuration: settings.slotLockMs,
-      stalledInterval: settings.slotStalledMs,
-      // A slot may stall as often as workers die; how often its pods may fail is not BullMQ's to say.
-      maxStalledCount: Number.MAX_SAFE_INTEGER,
-      // Its own renewal confuses two deliveries of one slot, see LockRenewer.
-      skipLockRenewal: true,
-      runRetryDelay: RUN_RETRY_DELAY_MS,
-      removeOnComplete: { count: 0 },
-      removeOnFail: { count: 0 },
-    });
+    this.#worker = new Worker<SlotQueueJobData, void>(
+      queue,
+      (job, token) => this.#process(job, token ?? ''),
+      {
+        connection: redis,
+        ...slotQueueOptions(prefix, queue),
+        name: options.name,
+        autorun: false,
+        concurrency: lanes,
+        lockDuration: settings.slotLockMs,
+        stalledInterval: settings.slotStalledMs,
+        // A slot may stall as often as workers die; how often its pods may fail is not BullMQ's to say.
+        maxStalledCount: Number.MAX_SAFE_INTEGER,
+        // Its own renewal confuses two deliveries of one slot, see LockRenewer.
+        skipLockRenewal: true,
+        runRetryDelay: RUN_RETRY_DELAY_MS,
+        removeOnComplete: { count: 0 },
+        removeOnFail: { count: 0 },
+      },
+    );
     this.#worker.on('error', (error) => this.#noteError(error));
     this.#worker.on('failed', (job, error) => {
-      logger.error({ err: error, queueJob: job?.id }, 'BullMQ failed a slot; a resync will offer it again');
+      logger.error(
+        { err: error, queueJob: job?.id },
+        'BullMQ failed a slot; a resync will offer it again',
+      );
     });
     this.#locks = new LockRenewer({
       extend: (ids, tokens, durationMs) => this.#worker.extendJobLocks(ids, tokens, durationMs),
@@ -102,7 +114,10 @@ export class SlotQueueWorker {
         try {
           await job.moveToDelayed(end.untilMs, token);
         } catch (error) {
-          this.#options.logger.debug({ err: error, queueJob: job.id }, 'a slot could not be put back');
+          this.#options.logger.debug(
+            { err: error, queueJob: job.id },
+            'a slot could not be put back',
+          );
         }
         break;
     }
@@ -114,7 +129,10 @@ export class SlotQueueWorker {
     const { uid, slot } = job.data;
     const shard = this.#options.shard(job.data.shard);
     if (shard === null || job.id === undefined) {
-      logger.error({ queueJob: job.id, data: job.data }, 'a slot that no controller can have offered');
+      logger.error(
+        { queueJob: job.id, data: job.data },
+        'a slot that no controller can have offered',
+      );
       return { type: 'finish' };
     }
     const holder = new SlotHolder(host, shard, {
@@ -132,7 +150,10 @@ export class SlotQueueWorker {
       return await holder.hold();
     } catch (error) {
       // Only when the worker is closing or for a fault of ours: the slot is delivered again either way.
-      logger[host.draining ? 'debug' : 'error']({ err: error, jobUid: uid, slot }, 'a slot was dropped');
+      logger[host.draining ? 'debug' : 'error'](
+        { err: error, jobUid: uid, slot },
+        'a slot was dropped',
+      );
       return { type: 'leave' };
     } finally {
       this.#locks.remove(holder);
@@ -144,6 +165,9 @@ export class SlotQueueWorker {
   #noteError(error: Error): void {
     const level = error.message === this.#lastError ? 'debug' : 'warn';
     this.#lastError = error.message;
-    this.#options.logger[level]({ err: error, queue: this.#worker.name }, 'BullMQ reports an error');
+    this.#options.logger[level](
+      { err: error, queue: this.#worker.name },
+      'BullMQ reports an error',
+    );
   }
 }

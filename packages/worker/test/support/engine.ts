@@ -91,7 +91,7 @@ export class TestEngine {
       status: '{}',
       completions,
       queue: slotQueueName('default', runtime),
-      fittingKey: isHandler ? `default/handler/${String(job.run)}` : 'default/process',
+      fittingKey: isHandler ? `default/handler/${job.run}` : 'default/process',
       indexed: job.indexed === true,
     });
     return uid;
@@ -150,7 +150,7 @@ export class TestEngine {
 
   /** The sessions that are not ended. */
   async sessions(): Promise<string[]> {
-    return await this.redis.zrange(this.shard.keys.sessions, 0, -1);
+    return await this.redis.zrange(this.shard.keys.sessions, '0', '-1');
   }
 
   async job(uid: string): Promise<JobView> {

@@ -20,7 +20,11 @@ export class Workers {
 
   /** An installation of its own, with quick leases. */
   async engine(settings: Partial<InstallationSettings> = {}): Promise<TestEngine> {
-    const engine = await TestEngine.open(this.server, { heartbeatMs: 200, leaseTtlMs: 2_000, ...settings });
+    const engine = await TestEngine.open(this.server, {
+      heartbeatMs: 200,
+      leaseTtlMs: 2_000,
+      ...settings,
+    });
     this.#engines.push(engine);
     return engine;
   }
