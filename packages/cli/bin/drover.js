@@ -4,6 +4,10 @@
 
 // Node strips types nowhere below node_modules: an installed package brings JavaScript.
 const isCheckout = !import.meta.url.includes('/node_modules/');
+// Compiled code and stripped types are kept between starts: a command begins in half the time.
+const { enableCompileCache } = await import('node:module');
+enableCompileCache?.();
+
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 
 if (major > 22 || (major === 22 && minor >= 18)) {

@@ -1,4 +1,4 @@
-import { Drover } from '@drover/sdk';
+import { Drover } from '@drover/sdk/client';
 
 import { requireEngine } from './engine/address.ts';
 import type { ObjectOptions } from './options.ts';

@@ -12,14 +12,24 @@ export async function untilInterrupted(run: (signal: AbortSignal) => Promise<voi
   }
 }
 
+/** Two signals in so short a time are one: sent to us, and to our process group. */
+const SAME_SIGNAL_MS = 200;
+
 /**
  * Calls back for every SIGINT, SIGTERM or SIGHUP.
  *
  * @returns Ends it: the signals act as ever again.
  */
 export function onInterrupt(listener: (signal: NodeJS.Signals) => void): () => void {
-  for (const signal of SIGNALS) process.on(signal, listener);
+  let lastMs = Number.NEGATIVE_INFINITY;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    const nowMs = performance.now();
+    if (nowMs - lastMs < SAME_SIGNAL_MS) return;
+    lastMs = nowMs;
+    listener(signal);
+  };
+  for (const signal of SIGNALS) process.on(signal, onSignal);
   return () => {
-    for (const signal of SIGNALS) process.off(signal, listener);
+    for (const signal of SIGNALS) process.off(signal, onSignal);
   };
 }

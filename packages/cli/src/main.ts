@@ -7,3 +7,5 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 process.exitCode = await runCli(process.argv.slice(2));
+// Nothing should be left; what is must not keep the shell waiting.
+setTimeout(() => process.exit(), 50).unref();

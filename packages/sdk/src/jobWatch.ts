@@ -46,6 +46,7 @@ export async function* watchJobs(
       }
       return;
     } catch (error) {
+      if (signal.aborted) return;
       if (!(error instanceof WatchExpiredError)) throw await backend.translate(error);
     }
   }

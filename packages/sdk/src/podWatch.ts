@@ -67,6 +67,7 @@ export async function* watchPods(
       }
       return;
     } catch (error) {
+      if (signal.aborted) return;
       if (!(error instanceof WatchExpiredError)) throw await backend.translate(error);
     }
   }

@@ -1,4 +1,4 @@
-import type { Applied, Drover } from '@drover/sdk';
+import type { Applied, Drover } from '@drover/sdk/client';
 import { InvalidSpecError, formatIssue, parseJob } from '@drover/shared';
 
 import { withClient } from '../client.ts';

@@ -1,5 +1,5 @@
 import { createController } from '@drover/controller';
-import { Drover } from '@drover/sdk';
+import { Drover } from '@drover/sdk/client';
 
 import { requireEngine } from '../engine/address.ts';
 import { createLogger } from '../logger.ts';

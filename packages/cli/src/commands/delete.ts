@@ -1,4 +1,4 @@
-import type { Drover } from '@drover/sdk';
+import type { Drover } from '@drover/sdk/client';
 import { NotFoundError } from '@drover/shared';
 
 import { withClient } from '../client.ts';

@@ -1,4 +1,4 @@
-import type { Drover } from '@drover/sdk';
+import type { Drover } from '@drover/sdk/client';
 
 import { withClient } from '../client.ts';
 import { badInput } from '../errors.ts';

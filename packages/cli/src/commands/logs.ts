@@ -1,4 +1,4 @@
-import type { Drover, LogOptions } from '@drover/sdk';
+import type { Drover, LogOptions } from '@drover/sdk/client';
 import type { Pod } from '@drover/shared';
 
 import { withClient } from '../client.ts';

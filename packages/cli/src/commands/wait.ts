@@ -1,5 +1,5 @@
-import type { Drover, WaitCondition } from '@drover/sdk';
-import { JobOutcomeError } from '@drover/sdk';
+import type { Drover, WaitCondition } from '@drover/sdk/client';
+import { JobOutcomeError } from '@drover/sdk/client';
 import { NotFoundError, TimeoutError } from '@drover/shared';
 
 import { withClient } from '../client.ts';

@@ -1,4 +1,4 @@
-import type { Drover } from '@drover/sdk';
+import type { Drover } from '@drover/sdk/client';
 import type { Pod } from '@drover/shared';
 
 import { TablePrinter, type Printable } from '../print/printer.ts';

@@ -49,7 +49,12 @@ export async function workerCommand(options: WorkerCommandOptions): Promise<numb
     }),
   );
   if (options.supervised === true) supervise(worker, logger);
-  return await runService(worker, logger);
+  try {
+    return await runService(worker, logger);
+  } finally {
+    // The channel would keep this process alive.
+    if (process.connected) process.disconnect();
+  }
 }
 
 /** What the worker runs: processes, and handlers when there are some, unless it is said. */

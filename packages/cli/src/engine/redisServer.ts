@@ -31,8 +31,8 @@ export interface RedisServer {
   stop(): Promise<void>;
 }
 
-/** Redis 6.2 and up print this when clients may come. */
-const READY_TEXT = 'Ready to accept connections';
+/** What Redis and Valkey print when clients may come, in several forms for TCP and sockets. */
+const READY_TEXT = /ready to accept connections/i;
 const START_TIMEOUT_MS = 10_000;
 const STOP_TIMEOUT_MS = 5_000;
 
@@ -77,16 +77,19 @@ export async function startRedisServer(options: RedisServerOptions): Promise<Red
     child.once('close', () => resolve());
     child.once('error', () => resolve());
   });
-  await untilReady(child, ended);
-  return {
-    ended,
-    stop: async () => {
-      child.stdin.end();
-      const timer = setTimeout(() => killGroup(child), STOP_TIMEOUT_MS);
-      await ended;
-      clearTimeout(timer);
-    },
+  const stop = async (): Promise<void> => {
+    child.stdin.end();
+    const timer = setTimeout(() => killGroup(child), STOP_TIMEOUT_MS);
+    await ended;
+    clearTimeout(timer);
   };
+  try {
+    await untilReady(child, ended);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { ended, stop };
 }
 
 /** Finds a free TCP port on the loopback interface, `wanted` if it is free. */
@@ -113,7 +116,7 @@ async function untilReady(child: ChildProcess, ended: Promise<void>): Promise<vo
       // Read on for ever: a full pipe would stop the server.
       createInterface({ input: stream }).on('line', (line) => {
         if (lines.length < 200) lines.push(line);
-        if (line.includes(READY_TEXT)) resolve('ready');
+        if (READY_TEXT.test(line)) resolve('ready');
       });
     }
   });
@@ -124,8 +127,7 @@ async function untilReady(child: ChildProcess, ended: Promise<void>): Promise<vo
   const outcome = await Promise.race([ready, timeout, ended.then(() => 'ended' as const)]);
   clearTimeout(timer);
   if (outcome === 'ready') return;
-  killGroup(child);
-  const why = lines.filter((line) => /#|error|failed|denied/i.test(line)).slice(-3);
+  const why = lines.filter((line) => /error|failed|denied|fatal|bad /i.test(line)).slice(-3);
   throw new CliError(
     outcome === 'timeout'
       ? `redis-server was not ready after ${START_TIMEOUT_MS / 1000} s`

@@ -55,10 +55,11 @@ export class WorkerProcess {
 
   #spawn(): [ChildProcess, Promise<void>] {
     const { name, args, start } = this.#options;
-    const main = fileURLToPath(import.meta.resolve('../main.ts'));
+    // The launcher, so that what it does for a quick start is done here too.
+    const drover = fileURLToPath(new URL('../../bin/drover.js', import.meta.url));
     const child = spawn(
       process.execPath,
-      [...process.execArgv, main, 'worker', '--supervised', '--name', name, ...args],
+      [...process.execArgv, drover, 'worker', '--supervised', '--name', name, ...args],
       {
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
         // Its own group: a Ctrl-C at the terminal is for `drover dev`, which then drains it.

@@ -1,0 +1,76 @@
+import { basename } from 'node:path';
+
+/** What `drover run` was asked to do, as far as the Job shows it. */
+export interface RunShape {
+  readonly completions: number;
+  readonly parallelism: number;
+  readonly indexed: boolean;
+  /** null: one is made from the program's name. */
+  readonly name: string | null;
+  /** Failures that are tolerated; null: see {@link runManifest}. */
+  readonly retries: number | null;
+  readonly env: Readonly<Record<string, string>>;
+  /** Milliseconds; null = none. */
+  readonly timeoutMs: number | null;
+  /** Working directory of the program; null = the worker's. */
+  readonly workingDir: string | null;
+  readonly pool: string | null;
+}
+
+/** What a batch of several may lose before the Job fails, as in Kubernetes. */
+const DEFAULT_RETRIES = 6;
+
+/**
+ * The manifest of a program with its arguments. Without `retries` a single program is tried once,
+ * since a person waits for it; several have Kubernetes' six.
+ */
+export function runManifest(words: readonly string[], shape: RunShape): Record<string, unknown> {
+  const [program = ''] = words;
+  const retries = shape.retries ?? (shape.completions > 1 ? DEFAULT_RETRIES : 0);
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: shape.name === null ? { generateName: `${nameOf(program)}-` } : { name: shape.name },
+    spec: {
+      completions: shape.completions,
+      parallelism: shape.parallelism,
+      completionMode: shape.indexed ? 'Indexed' : 'NonIndexed',
+      backoffLimit: retries,
+      ...(shape.timeoutMs === null
+        ? {}
+        : { activeDeadlineSeconds: Math.max(1, Math.ceil(shape.timeoutMs / 1000)) }),
+      template: {
+        spec: {
+          restartPolicy: 'Never',
+          ...(shape.pool === null ? {} : { nodeSelector: { 'drover.dev/pool': shape.pool } }),
+          containers: [
+            {
+              name: 'main',
+              command: words.map(verbatim),
+              env: Object.entries(shape.env).map(([name, value]) => ({ name, value: verbatim(value) })),
+              ...(shape.workingDir === null ? {} : { workingDir: shape.workingDir }),
+            },
+          ],
+        },
+      },
+    },
+  };
+}
+
+/**
+ * In a manifest `$$` means `$`. Here it must stay what the user's shell made of it; `$(NAME)` is
+ * left to be replaced, since `$(JOB_COMPLETION_INDEX)` saves a shell.
+ */
+function verbatim(text: string): string {
+  return text.replaceAll('$$', '$$$$$$$$');
+}
+
+/** The beginning of a Job's name, from a program's: lower case letters, digits and dashes. */
+function nameOf(program: string): string {
+  const name = basename(program)
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 40)
+    .replace(/^-+|-+$/g, '');
+  return name === '' ? 'run' : name;
+}

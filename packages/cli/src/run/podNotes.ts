@@ -1,0 +1,22 @@
+import { COMPLETION_INDEX_LABEL, type Pod } from '@drover/shared';
+
+/** Why a pod failed, in a line: `pod work-3-x7k2p (index 3) failed: exit code 2`. */
+export function failureNote(pod: Pod): string {
+  const index = pod.metadata.labels?.[COMPLETION_INDEX_LABEL];
+  const which = index === undefined ? '' : ` (index ${index})`;
+  return `pod ${pod.metadata.name}${which} failed: ${failureText(pod)}`;
+}
+
+function failureText({ status }: Pod): string {
+  if (status.message !== undefined) return status.message;
+  const terminated = status.containerStatuses?.[0]?.state?.terminated;
+  if (terminated === undefined) return status.reason ?? 'for an unknown reason';
+  const { reason, message, exitCode } = terminated;
+  if (message !== undefined && message !== '') return message.split('\n')[0] ?? message;
+  return reason === undefined || reason === 'Error' ? `exit code ${exitCode}` : reason;
+}
+
+/** Whether a pod has ended. */
+export function hasEnded({ status }: Pod): boolean {
+  return status.phase === 'Succeeded' || status.phase === 'Failed';
+}

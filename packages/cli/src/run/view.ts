@@ -1,0 +1,150 @@
+import { MultiBar, type SingleBar } from 'cli-progress';
+
+import { coloursFor } from '../text/colours.ts';
+import { formatClock } from '../text/duration.ts';
+import { RateMeter } from './rate.ts';
+
+/** Where a Job stands. */
+export interface Figures {
+  readonly total: number;
+  readonly done: number;
+  readonly running: number;
+  readonly failed: number;
+}
+
+/** What the user sees of a run: progress on standard error, the pods' output where it belongs. */
+export interface RunView {
+  /** Shows where the Job stands. */
+  progress(figures: Figures): void;
+  /** A line about the run, on standard error. */
+  note(line: string): void;
+  /** Something that a pod wrote. */
+  output(stream: 'stdout' | 'stderr', text: string): void;
+  /** Ends the display; the last figures stay. */
+  close(): void;
+}
+
+/** Between two lines of progress that is not shown on a terminal. */
+const PLAIN_INTERVAL_MS = 5_000;
+const BAR_CELLS = 30;
+
+/** A bar on a terminal, plain lines in a pipe, and nothing of both for a single program. */
+export function createView(options: { readonly title: string; readonly bar: boolean }): RunView {
+  if (!options.bar) return new QuietView();
+  return process.stderr.isTTY ? new BarView(options.title) : new PlainView(options.title);
+}
+
+function write(stream: 'stdout' | 'stderr', text: string): void {
+  (stream === 'stdout' ? process.stdout : process.stderr).write(text);
+}
+
+/** `42/100 done, 8 running, 1 failed, 3.1/s, ETA 0:18`. */
+function describe({ total, done, running, failed }: Figures, meter: RateMeter): string {
+  const parts = [`${done}/${total} done`, `${running} running`];
+  if (failed > 0) parts.push(`${failed} failed`);
+  const rate = meter.perSecond();
+  if (rate > 0 && done < total) {
+    parts.push(`${rate >= 10 ? rate.toFixed(0) : rate.toFixed(1)}/s`);
+    const etaMs = meter.etaMs(total);
+    if (etaMs !== null) parts.push(`ETA ${formatClock(etaMs)}`);
+  }
+  return parts.join(', ');
+}
+
+class QuietView implements RunView {
+  progress(): void {
+    // A single program speaks for itself.
+  }
+
+  note(line: string): void {
+    process.stderr.write(`${line}\n`);
+  }
+
+  output(stream: 'stdout' | 'stderr', text: string): void {
+    write(stream, text);
+  }
+
+  close(): void {
+    // Nothing is open.
+  }
+}
+
+class PlainView implements RunView {
+  readonly #title: string;
+  readonly #meter = new RateMeter();
+  #shownAtMs = 0;
+  #shown = '';
+
+  constructor(title: string) {
+    this.#title = title;
+  }
+
+  progress(figures: Figures): void {
+    const nowMs = Date.now();
+    this.#meter.add(nowMs, figures.done);
+    const isLast = figures.done >= figures.total;
+    if (!isLast && nowMs - this.#shownAtMs < PLAIN_INTERVAL_MS) return;
+    this.#show(nowMs, describe(figures, this.#meter));
+  }
+
+  note(line: string): void {
+    process.stderr.write(`${line}\n`);
+  }
+
+  output(stream: 'stdout' | 'stderr', text: string): void {
+    write(stream, text);
+  }
+
+  close(): void {
+    // Every line is written as it comes.
+  }
+
+  #show(nowMs: number, text: string): void {
+    if (text === this.#shown) return;
+    this.#shown = text;
+    this.#shownAtMs = nowMs;
+    process.stderr.write(`${this.#title}: ${text}\n`);
+  }
+}
+
+class BarView implements RunView {
+  readonly #bars: MultiBar;
+  readonly #bar: SingleBar;
+  readonly #meter = new RateMeter();
+  #figures: Figures = { total: 0, done: 0, running: 0, failed: 0 };
+
+  constructor(title: string) {
+    const colours = coloursFor(process.stderr);
+    const format = (): string => {
+      const { total, done } = this.#figures;
+      const filled = total === 0 ? 0 : Math.floor((done / total) * BAR_CELLS);
+      const bar = colours.green('█'.repeat(filled)) + colours.dim('░'.repeat(BAR_CELLS - filled));
+      return `${title} ${bar} ${describe(this.#figures, this.#meter)}`;
+    };
+    // Ctrl-C is ours to handle, and the cursor must come back whatever happens.
+    this.#bars = new MultiBar({ format, gracefulExit: false, hideCursor: false, fps: 5 });
+    this.#bar = this.#bars.create(1, 0);
+  }
+
+  progress(figures: Figures): void {
+    this.#figures = figures;
+    this.#meter.add(Date.now(), figures.done);
+    this.#bar.setTotal(Math.max(1, figures.total));
+    this.#bar.update(figures.done);
+  }
+
+  note(line: string): void {
+    this.#bars.log(`${line}\n`);
+  }
+
+  output(stream: 'stdout' | 'stderr', text: string): void {
+    // On one terminal with the bar it goes above it; a file gets just the output.
+    const isShared = stream === 'stderr' || process.stdout.isTTY;
+    if (isShared) this.#bars.log(text.endsWith('\n') ? text : `${text}\n`);
+    else process.stdout.write(text);
+  }
+
+  close(): void {
+    this.#bars.stop();
+  }
+}
