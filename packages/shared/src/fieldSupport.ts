@@ -13,10 +13,35 @@ export interface FieldFindings {
   readonly issues: ValidationIssue[];
 }
 
-interface Occurrence {
-  readonly path: Segment[];
-  readonly value: unknown;
+/** The table as a tree, so that a manifest is walked once, and only as far as it goes. */
+interface RuleNode {
+  rule: FieldRule | null;
+  readonly fields: Map<string, RuleNode>;
+  /** For any item, where the node is a list. */
+  items: RuleNode | null;
 }
+
+function emptyNode(): RuleNode {
+  return { rule: null, fields: new Map(), items: null };
+}
+
+function makeTree(): RuleNode {
+  const root = emptyNode();
+  for (const rule of FIELD_RULES) {
+    let node = root;
+    for (const part of rule.path.split('.')) {
+      const field = part.replace('[*]', '');
+      const next = node.fields.get(field) ?? emptyNode();
+      node.fields.set(field, next);
+      node = next;
+      if (part.endsWith('[*]')) node = node.items ??= emptyNode();
+    }
+    node.rule = rule;
+  }
+  return root;
+}
+
+const RULE_TREE = makeTree();
 
 /**
  * Looks up every field of a manifest in the table.
@@ -25,21 +50,45 @@ interface Occurrence {
  * @param previous - The stored object on an update: what did not change is not warned of again.
  */
 export function applyFieldRules(input: unknown, previous?: unknown): FieldFindings {
-  const [runtime] = find(input, 'spec.template.spec.runtimeClassName');
-  const isHandler = runtime?.value === 'handler';
-  const warnings: string[] = [];
-  const issues: ValidationIssue[] = [];
-  for (const rule of FIELD_RULES) {
-    const { support, why } = (isHandler ? rule.handler : undefined) ?? rule;
-    if (support === 'honoured') continue;
-    for (const { path, value } of find(input, rule.path)) {
-      if (!isSet(value, rule)) continue;
-      const where = pathText(path);
-      if (support === 'refused') issues.push(forbidden(where, why));
-      else if (!isUnchanged(value, path, previous)) warnings.push(`${where}: no effect: ${why}`);
+  const findings: FieldFindings = { warnings: [], issues: [] };
+  const runtime = ['spec', 'template', 'spec', 'runtimeClassName'].reduce(fieldOf, input);
+  const path: Segment[] = [];
+
+  const visit = (node: RuleNode, value: unknown, old: unknown): void => {
+    if (node.rule !== null) report(findings, node.rule, runtime, { path, value, old });
+    if (typeof value !== 'object' || value === null) return;
+    for (const [key, child] of Object.entries(value)) {
+      const isItem = Array.isArray(value);
+      const next = isItem ? node.items : node.fields.get(key);
+      if (next === null || next === undefined) continue;
+      path.push(isItem ? Number(key) : key);
+      visit(next, child, fieldOf(old, key));
+      path.pop();
     }
-  }
-  return { warnings, issues };
+  };
+  visit(RULE_TREE, input, previous);
+  return findings;
+}
+
+/** A field of a manifest that has a row. */
+interface Occurrence {
+  readonly path: readonly Segment[];
+  readonly value: unknown;
+  /** The same field of the stored object. */
+  readonly old: unknown;
+}
+
+function report(
+  { warnings, issues }: FieldFindings,
+  rule: FieldRule,
+  runtime: unknown,
+  { path, value, old }: Occurrence,
+): void {
+  const { support, why } = (runtime === 'handler' ? rule.handler : undefined) ?? rule;
+  if (support === 'honoured' || !isSet(value, rule)) return;
+  const where = pathText(path);
+  if (support === 'refused') issues.push(forbidden(where, why));
+  else if (!isDeepEqual(value, old)) warnings.push(`${where}: no effect: ${why}`);
 }
 
 /** Empty values mean nothing in Kubernetes: a client may leave them out or send them. */
@@ -49,34 +98,9 @@ function isSet(value: unknown, { unset }: FieldRule): boolean {
   return !unset.includes(value);
 }
 
-function isUnchanged(value: unknown, path: readonly Segment[], previous: unknown): boolean {
-  let old = previous;
-  for (const segment of path) old = fieldOf(old, segment);
-  return isDeepEqual(value, old);
-}
-
-/** Every place of a manifest that the path of a rule fits. */
-function find(input: unknown, rulePath: string): Occurrence[] {
-  let found: Occurrence[] = [{ path: [], value: input }];
-  for (const part of rulePath.split('.')) {
-    const isList = part.endsWith('[*]');
-    const field = isList ? part.slice(0, -'[*]'.length) : part;
-    found = found.flatMap(({ path, value }) => {
-      const here: Occurrence = { path: [...path, field], value: fieldOf(value, field) };
-      return isList ? itemsOf(here) : [here];
-    });
-  }
-  return found;
-}
-
-function itemsOf({ path, value }: Occurrence): Occurrence[] {
-  if (!Array.isArray(value)) return [];
-  return value.map((item: unknown, at) => ({ path: [...path, at], value: item }));
-}
-
-function fieldOf(value: unknown, field: Segment): unknown {
+function fieldOf(value: unknown, field: string): unknown {
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, field)) return undefined;
-  return (value as Record<Segment, unknown>)[field];
+  return (value as Record<string, unknown>)[field];
 }
 
 /**

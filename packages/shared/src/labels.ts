@@ -25,6 +25,7 @@ export type SelectorOperator =
 export interface SelectorRequirement {
   /** Label key. */
   readonly key: string;
+  /** How the value of the label compares. */
   readonly operator: SelectorOperator;
   /** At least one for In and NotIn, one integer for GreaterThan and LessThan, else none. */
   readonly values: readonly string[];

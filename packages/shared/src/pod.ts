@@ -42,10 +42,13 @@ export interface ContainerStateTerminated {
 
 /** A container of a pod, as it is now. */
 export interface ContainerStatus {
+  /** Name of the container. */
   readonly name: string;
+  /** How it is. */
   readonly state?: ContainerState;
   /** How the run before this one ended. */
   readonly lastState?: ContainerState;
+  /** It runs. */
   readonly ready: boolean;
   /** How often it was started again within its pod. */
   readonly restartCount: number;
@@ -53,6 +56,7 @@ export interface ContainerStatus {
   readonly image: string;
   /** Required by clients; empty. */
   readonly imageID: string;
+  /** It was started at least once. */
   readonly started?: boolean;
 }
 
@@ -60,8 +64,11 @@ export interface ContainerStatus {
 export interface PodCondition {
   /** Ready, PodScheduled, DisruptionTarget, ... */
   readonly type: string;
+  /** Whether it holds. */
   readonly status: 'True' | 'False' | 'Unknown';
+  /** Why, in one word. */
   readonly reason?: string;
+  /** Why, for people. */
   readonly message?: string;
   /** RFC 3339, seconds. */
   readonly lastTransitionTime?: string;
@@ -69,8 +76,11 @@ export interface PodCondition {
 
 /** How a pod is. */
 export interface PodStatus {
+  /** Where it is in its life. */
   readonly phase: PodPhase;
+  /** What else is known of it, by type. */
   readonly conditions?: readonly PodCondition[];
+  /** One for each container. */
   readonly containerStatuses?: readonly ContainerStatus[];
   /** When a worker took it. RFC 3339, seconds. */
   readonly startTime?: string;
@@ -88,9 +98,11 @@ export interface PodStatus {
 export interface Pod {
   readonly apiVersion: 'v1';
   readonly kind: 'Pod';
+  /** See {@link podMetadata}. */
   readonly metadata: ObjectMeta;
   /** The template's, with the node. */
   readonly spec: PodSpec & { readonly nodeName?: string };
+  /** How it is. */
   readonly status: PodStatus;
 }
 

@@ -33,7 +33,19 @@ interface Round {
  * The rounds that a Job's uid stands for. Keyed, so that a Job which is deleted and made again
  * does not repeat the names of its pods.
  */
-function roundsOf(jobUid: string): Round[] {
+function roundsOf(jobUid: string): readonly Round[] {
+  if (jobUid !== lastUid || lastRounds.length === 0) {
+    lastUid = jobUid;
+    lastRounds = makeRounds(jobUid);
+  }
+  return lastRounds;
+}
+
+// Names are asked for pod after pod of the same Job, so the last one is worth keeping.
+let lastUid = '';
+let lastRounds: readonly Round[] = [];
+
+function makeRounds(jobUid: string): Round[] {
   let state = 0x811c9dc5;
   for (let at = 0; at < jobUid.length; at++) {
     state = Math.imul(state ^ jobUid.charCodeAt(at), 0x01000193) >>> 0;
