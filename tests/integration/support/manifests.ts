@@ -49,8 +49,9 @@ export function programJob(
  * file that lets it go on.
  */
 export function recordedScript(records: PodRecords, script: string, shape: JobShape): JobManifest {
+  // `$$$$` is the shell's `$$`: in a command of a pod `$$` stands for `$`.
   const write = (event: string): string =>
-    `echo "$JOB $NODE $POD \${JOB_COMPLETION_INDEX:--} $$ ${event} $(date +%s%3N)" >> "$RECORDS"`;
+    `echo "$JOB $NODE $POD \${JOB_COMPLETION_INDEX:--} $$$$ ${event} $(date +%s%3N)" >> "$RECORDS"`;
   return programJob(
     ['/bin/sh', '-c', `${write('start')}\n${script}\n${write('end')}`],
     shape,
