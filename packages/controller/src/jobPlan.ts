@@ -1,4 +1,4 @@
-import { parseTime, TerminalError, type JobStatus } from '@drover/shared';
+import { HOLD_ANNOTATION, parseTime, TerminalError, type Job, type JobStatus } from '@drover/shared';
 import type { ObservedJob, StoredJob } from '@drover/store';
 import type { DecideSpec, Observed } from './decide/types.ts';
 
@@ -53,6 +53,7 @@ export function toObserved(look: ObservedJob, spec: DecideSpec, status: JobStatu
     },
     finished: look.job.finished,
     deleted: look.job.deleted,
+    held: isHeld(look.job),
     gate: look.gate,
     counters: look.counters,
     unjudged: look.unjudged,
@@ -60,6 +61,13 @@ export function toObserved(look: ObservedJob, spec: DecideSpec, status: JobStatu
     fittingLanes: look.fittingLanes,
     jobsOnQueue: look.jobsOnQueue,
   };
+}
+
+/** The generation does not tell: an annotation is no part of the spec. Most Jobs never had it. */
+function isHeld(job: StoredJob): boolean {
+  if (!job.object.includes(HOLD_ANNOTATION)) return false;
+  const { metadata } = readJson(job, 'object', job.object) as Pick<Job, 'metadata'>;
+  return metadata.annotations?.[HOLD_ANNOTATION] === 'true';
 }
 
 function readJson(job: StoredJob, what: string, text: string): unknown {

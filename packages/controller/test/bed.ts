@@ -105,6 +105,8 @@ export class TestBed {
       object: objectOf(spec),
       specChanged: true,
       completions: completionsOf(spec),
+      queue: QUEUE,
+      fittingKey: LANE,
     });
   }
 

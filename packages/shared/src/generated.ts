@@ -14,6 +14,11 @@ export const CONTROLLER_UID_LABEL = 'batch.kubernetes.io/controller-uid';
 export const COMPLETION_INDEX_LABEL = 'batch.kubernetes.io/job-completion-index';
 /** How often pods of the index failed before this one; annotation, with backoffLimitPerIndex. */
 export const INDEX_FAILURE_COUNT_ANNOTATION = 'batch.kubernetes.io/job-index-failure-count';
+/**
+ * Annotation of a Job: with `true` no further pods start, while those that run go on to their end.
+ * Suspending, in contrast, stops them too.
+ */
+export const HOLD_ANNOTATION = 'drover.dev/hold-new-pods';
 const LEGACY_JOB_NAME_LABEL = 'job-name';
 const LEGACY_CONTROLLER_UID_LABEL = 'controller-uid';
 

@@ -35,6 +35,7 @@ export {
   CONTROLLER_UID_LABEL,
   generatedLabels,
   generateSelectorAndLabels,
+  HOLD_ANNOTATION,
   INDEX_FAILURE_COUNT_ANNOTATION,
   JOB_NAME_LABEL,
 } from './generated.ts';
@@ -142,6 +143,7 @@ export {
 export {
   DEFAULT_POOL,
   fittingKey,
+  laneKey,
   gracePeriodMs,
   POOL_LABEL,
   poolOf,

@@ -1,5 +1,6 @@
 import type { Drover } from '@drover/sdk/client';
 import {
+  HOLD_ANNOTATION,
   NotFoundError,
   getCondition,
   isConditionTrue,
@@ -13,9 +14,6 @@ import { onInterrupt } from '../interrupt.ts';
 import { OutputPrinter } from './output.ts';
 import { failureNote, hasEnded } from './podNotes.ts';
 import type { RunView } from './view.ts';
-
-/** Asks the controller to start no further pods while those that run go on. */
-export const HOLD_ANNOTATION = 'drover.dev/hold-new-pods';
 
 /** How a run is followed. */
 export interface FollowOptions {

@@ -69,7 +69,7 @@ function lookAt(observed: Observed, nowMs: number, backoff: BackoffPolicy): Look
   const startMs = spec.suspended ? null : (status.startTimeMs ?? nowMs);
   const delayMs = backoffDelayMs(counters.failuresInRow, backoff);
   const gate = {
-    limit: gateLimit(spec, counters),
+    limit: gateLimit(spec, counters, observed.held),
     notBeforeMs: delayMs > 0 ? counters.lastFailureMs + delayMs : 0,
     deadlineMs: deadlineMs(spec, startMs, observed.gate),
     // A pod that starts while a failed one waits for its verdict could be one too many.
@@ -135,7 +135,7 @@ function decideSuspend(look: Look): Decision {
 function decideConverge(look: Look): Decision {
   const { observed, counters, gate, nowMs } = look;
   const { spec, status } = observed;
-  const wanted = wantActive(spec, counters);
+  const wanted = wantActive(spec, counters, observed.held);
   const pods = changePods(look, wanted);
   const wakes: number[] = [];
   if (gate.deadlineMs > 0) wakes.push(gate.deadlineMs);

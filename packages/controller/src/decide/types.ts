@@ -74,6 +74,8 @@ export interface Observed {
   readonly finished: boolean;
   /** The Job was deleted; what is left of it is a tombstone. */
   readonly deleted: boolean;
+  /** Its user wants no further pods, while those that run go on to their end. */
+  readonly held: boolean;
   readonly gate: GatePlan;
   readonly counters: Counters;
   /** At most 500 of `counters.unjudged`. */

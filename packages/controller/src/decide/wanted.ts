@@ -4,12 +4,18 @@ import type { Counters, DecideSpec } from './types.ts';
 export const MAX_OPENS_PER_PASS = 500;
 
 /**
- * How many active pods the Job should have now.
+ * How many active pods the Job should have now. Of a held Job those that run; pods that no worker
+ * has yet are taken back.
  *
  * A work-queue Job (completions unset) keeps what runs after its first success: nothing is
  * started, nothing is stopped, whatever parallelism says.
  */
-export function wantActive(spec: DecideSpec, counters: Counters): number {
+export function wantActive(spec: DecideSpec, counters: Counters, held: boolean): number {
+  const wanted = wantActiveBySpec(spec, counters);
+  return held ? Math.min(wanted, counters.running) : wanted;
+}
+
+function wantActiveBySpec(spec: DecideSpec, counters: Counters): number {
   if (spec.suspended) return 0;
   if (spec.completions === null) {
     return counters.succeeded > 0 ? counters.active : spec.parallelism;
@@ -28,8 +34,8 @@ export function isSatisfied(spec: DecideSpec, counters: Counters): boolean {
  * The gate's limit. The scripts themselves keep active pods below what is left to do, so it
  * changes with the spec, not with every success.
  */
-export function gateLimit(spec: DecideSpec, counters: Counters): number {
-  if (spec.suspended || isSatisfied(spec, counters)) return 0;
+export function gateLimit(spec: DecideSpec, counters: Counters, held: boolean): number {
+  if (held || spec.suspended || isSatisfied(spec, counters)) return 0;
   if (spec.completions === null && counters.succeeded > 0) return 0;
   return spec.parallelism;
 }

@@ -19,6 +19,7 @@ export interface Given {
   unjudged?: UnjudgedPod[];
   finished?: boolean;
   deleted?: boolean;
+  held?: boolean;
   pendingCount?: number;
   fittingLanes?: number;
   jobsOnQueue?: number;
@@ -42,6 +43,7 @@ export function observed(given: Given = {}): Observed {
     status: { startTimeMs: T0, conditions: [], ...given.status },
     finished: given.finished ?? false,
     deleted: given.deleted ?? false,
+    held: given.held ?? false,
     gate: {
       limit: spec.parallelism,
       notBeforeMs: 0,

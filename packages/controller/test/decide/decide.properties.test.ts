@@ -36,6 +36,7 @@ const looks: fc.Arbitrary<Observed> = fc
     }),
     finished: fc.constant(false),
     deleted: fc.constant(false),
+    held: fc.boolean(),
     gate: fc.record({
       limit: count(2000),
       notBeforeMs: maybeTime,
@@ -130,8 +131,8 @@ describe('decide, for any look at a Job', () => {
   });
 
   test('stopping never goes below what is wanted, and never touches a work queue that succeeded', () => {
-    holds((decision, { spec, counters }) => {
-      if (decision.type !== 'converge' || decision.pods.type !== 'stop') return;
+    holds((decision, { spec, counters, held }) => {
+      if (decision.type !== 'converge' || decision.pods.type !== 'stop' || held) return;
       const after = counters.active - decision.pods.count;
       expect(after).toBeGreaterThanOrEqual(0);
       expect(spec.completions === null && counters.succeeded > 0).toBe(false);
@@ -140,6 +141,16 @@ describe('decide, for any look at a Job', () => {
           ? spec.parallelism
           : Math.max(0, Math.min(spec.parallelism, spec.completions - counters.succeeded));
       expect(after).toBe(wanted);
+    });
+  });
+
+  test('a held Job opens nothing and stops no pod that runs', () => {
+    holds((decision, { counters, held }) => {
+      if (decision.type !== 'converge' || !held) return;
+      expect(decision.pods.type).not.toBe('open');
+      if (decision.pods.type !== 'stop') return;
+      expect(counters.active - decision.pods.count).toBeGreaterThanOrEqual(0);
+      expect(counters.active - decision.pods.count).toBeLessThanOrEqual(counters.running);
     });
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { decide } from '../../src/decide/decide.ts';
-import type { Decision, Observed } from '../../src/decide/types.ts';
+import type { Decision, Observed, PodChange } from '../../src/decide/types.ts';
 import { MAX_OPENS_PER_PASS } from '../../src/decide/wanted.ts';
 import { failedPod, lostPod, observed, SECOND, T0, type Given } from './builders.ts';
 
@@ -735,5 +735,39 @@ describe('deciding twice', () => {
       pods: { type: 'keep' },
       next: { type: 'resync' },
     });
+  });
+});
+
+describe('a held Job', () => {
+  const spec = { parallelism: 5, completions: 10 };
+  const cases: { name: string; given: Given; limit: number; pods: PodChange }[] = [
+    {
+      name: 'starts nothing and keeps what runs',
+      given: { spec, held: true, counters: { active: 3, running: 3 } },
+      limit: 0,
+      pods: { type: 'keep' },
+    },
+    {
+      name: 'takes back the pods that no worker has yet',
+      given: { spec, held: true, counters: { active: 5, running: 3 }, pendingCount: 2 },
+      limit: 0,
+      pods: { type: 'stop', count: 2 },
+    },
+    {
+      name: 'goes on when it is let go',
+      given: { spec, counters: { active: 1, running: 1 }, gate: { limit: 0 } },
+      limit: 5,
+      pods: { type: 'open', count: 4 },
+    },
+  ];
+  test.each(cases)('$name', ({ given, limit, pods }) => {
+    const decision = converge(given);
+    expect(decision.pods).toEqual(pods);
+    expect(decision.judge?.gate.limit).toBe(limit);
+  });
+
+  test('is complete when enough succeeded', () => {
+    const look = observed({ spec, held: true, counters: { succeeded: 10 } });
+    expect(decide(look, T0)).toMatchObject({ type: 'end', finish: 'Complete' });
   });
 });
