@@ -376,6 +376,7 @@ export class JobsClient {
           object: objectText(next),
           specChanged,
           completions: next.spec.completions ?? null,
+          ...placementOf(next),
         });
         if (outcome === 'updated') return { job: await this.#readByUid(stored), changed: true };
         if (outcome === 'notFound') throw new NotFoundError(reference(target));

@@ -27,20 +27,21 @@ export function poolOf({ nodeSelector }: Pick<PodSpec, 'nodeSelector'>): string 
   return nodeSelector?.[POOL_LABEL] ?? DEFAULT_POOL;
 }
 
-/**
- * What a worker must offer to run a pod of a valid spec: `<pool>/process`, or
- * `<pool>/handler/<name>`.
- */
+/** How what a worker offers is written: `<pool>/process`, or `<pool>/handler/<name>`. */
+export function laneKey(pool: string, runtime: Runtime, handler: string): string {
+  return runtime === 'handler' ? `${pool}/handler/${handler}` : `${pool}/${runtime}`;
+}
+
+/** What a worker must offer to run a pod of a valid spec, as {@link laneKey} writes it. */
 export function fittingKey(spec: PodSpec): string {
   const runtime = runtimeOf(spec);
   assert(runtime !== null, `runtimeClassName ${spec.runtimeClassName} passed the validation`);
-  if (runtime === 'process') return `${poolOf(spec)}/process`;
-  const handler = spec.containers[0]?.image;
+  const handler = spec.containers[0]?.image ?? '';
   assert(
-    handler !== undefined && handler !== '',
+    runtime !== 'handler' || handler !== '',
     'a handler pod without image passed the validation',
   );
-  return `${poolOf(spec)}/handler/${handler}`;
+  return laneKey(poolOf(spec), runtime, handler);
 }
 
 /**

@@ -250,6 +250,9 @@ export interface JobUpdate {
   /** Bumps generation. */
   readonly specChanged: boolean;
   readonly completions: number | null;
+  /** As in {@link NewJob}: a suspended Job may move to another pool. */
+  readonly queue: string;
+  readonly fittingKey: string;
 }
 
 /** A stored Job with its live figures. */

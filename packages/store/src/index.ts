@@ -25,7 +25,6 @@ export { defineScripts } from './scripts.ts';
 export { newSessionId } from './session.ts';
 export { MAX_PODS_PER_CALL, Shard, type ShardOptions } from './shard.ts';
 export {
-  fittingKey,
   slotQueueJob,
   type SlotQueueJobData,
   slotQueueName,

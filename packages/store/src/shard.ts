@@ -113,7 +113,7 @@ export class Shard {
     const keys = this.keys.job(update.uid);
     const reply = await this.#run(
       'updateJob',
-      [...this.#dueKeys(), keys.job, keys.hot, this.keys.watch],
+      [...this.#dueKeys(), keys.job, keys.hot, this.keys.watch, this.keys.queues],
       [
         this.#now(),
         this.keys.wakeChannel,
@@ -122,6 +122,8 @@ export class Shard {
         update.object,
         update.specChanged ? 1 : 0,
         update.completions ?? -1,
+        update.queue,
+        update.fittingKey,
       ],
     );
     return choose(reply, { '1': 'updated', '-1': 'notFound', '-2': 'conflict' });

@@ -12,11 +12,6 @@ export function slotQueueName(pool: string, runtime: string): string {
   return `${pool}.${runtime}`;
 }
 
-/** What a worker must offer to run a pod: a key of its lanes. */
-export function fittingKey(pool: string, runtime: 'process' | 'handler', handler: string): string {
-  return runtime === 'handler' ? `${pool}/handler/${handler}` : `${pool}/${runtime}`;
-}
-
 /** BullMQ's `prefix` option for a slot queue. */
 export function slotQueueOptions(prefix: string, queue: string): { readonly prefix: string } {
   return { prefix: slotQueuePrefix(prefix, queue) };

@@ -1,4 +1,4 @@
-import { fittingKey } from '@drover/store';
+import { laneKey } from '@drover/shared';
 import type { Logger } from 'pino';
 
 import type { JobPlan } from './jobPlan.ts';
@@ -29,7 +29,7 @@ export class ProcessRuntime implements Runtime {
   }
 
   fittingKeys(pool: string): readonly string[] {
-    return [fittingKey(pool, this.name, '')];
+    return [laneKey(pool, this.name, '')];
   }
 
   unfitness(): string | null {

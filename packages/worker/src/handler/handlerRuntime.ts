@@ -1,4 +1,5 @@
-import { fittingKey, type Claim } from '@drover/store';
+import { laneKey } from '@drover/shared';
+import type { Claim } from '@drover/store';
 import type { Logger } from 'pino';
 
 import type { JobPlan } from '../jobPlan.ts';
@@ -33,7 +34,7 @@ export class HandlerRuntime implements Runtime {
   }
 
   fittingKeys(pool: string): readonly string[] {
-    return [...this.#handlers.keys()].map((name) => fittingKey(pool, this.name, name));
+    return [...this.#handlers.keys()].map((name) => laneKey(pool, this.name, name));
   }
 
   unfitness(plan: JobPlan): string | null {
