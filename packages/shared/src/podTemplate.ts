@@ -32,8 +32,11 @@ export const FIELD_PATHS = [
   'metadata.namespace',
   'metadata.uid',
   'spec.nodeName',
+  'spec.serviceAccountName',
   'status.hostIP',
+  'status.hostIPs',
   'status.podIP',
+  'status.podIPs',
 ] as const;
 
 /** Where the value of an environment variable comes from. Exactly one field is set. */

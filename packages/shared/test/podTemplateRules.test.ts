@@ -205,10 +205,13 @@ const containerCases: Case[] = [
     "metadata.labels['app']",
     "metadata.annotations['example.com/A']",
     'spec.nodeName',
+    'spec.serviceAccountName',
     'status.hostIP',
+    'status.hostIPs',
     'status.podIP',
+    'status.podIPs',
   ].map((fieldPath) => ({ name: `field ${fieldPath}`, given: fieldRef(fieldPath), want: [] })),
-  ...['metadata.labels', 'spec.serviceAccountName', 'status.phase', 'x'].map((fieldPath) => ({
+  ...['metadata.labels', 'spec.hostname', 'status.phase', 'x'].map((fieldPath) => ({
     name: `field ${fieldPath}, which there is not`,
     given: fieldRef(fieldPath),
     want: [

@@ -1,4 +1,4 @@
-import { podHostname, podName, podSuffix, podUid } from '@drover/shared';
+import { gracePeriodMs, podHostname, podName, podSuffix, podUid } from '@drover/shared';
 import type { Claim, StoredJob } from '@drover/store';
 
 import {
@@ -27,6 +27,7 @@ interface StoredObject {
         readonly restartPolicy?: string;
         readonly terminationGracePeriodSeconds?: number;
         readonly hostname?: string;
+        readonly serviceAccountName?: string;
       };
     };
   };
@@ -99,6 +100,7 @@ export class JobPlan {
   readonly #env: readonly EnvironmentVariable[];
   readonly #labels: Readonly<Record<string, string>>;
   readonly #hostname: string | undefined;
+  readonly #serviceAccountName: string;
   /** The invocation of every pod, when no pod's differs. */
   #shared: PodInvocation | null = null;
   readonly #differs: boolean;
@@ -123,9 +125,8 @@ export class JobPlan {
     this.indexed = spec.completionMode === 'Indexed';
     this.completions = spec.completions ?? null;
     this.restartPolicy = podSpec.restartPolicy === 'OnFailure' ? 'OnFailure' : 'Never';
-    // As in Kubernetes, where a negative number is taken for 1.
-    const graceSeconds = podSpec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
-    this.graceMs = (graceSeconds < 0 ? 1 : graceSeconds) * 1000;
+    const { terminationGracePeriodSeconds = DEFAULT_GRACE_SECONDS } = podSpec;
+    this.graceMs = gracePeriodMs({ terminationGracePeriodSeconds });
     this.containerName = container.name;
     this.image = container.image ?? '';
     this.workingDir = container.workingDir;
@@ -141,7 +142,9 @@ export class JobPlan {
       'batch.kubernetes.io/controller-uid': stored.uid,
       'batch.kubernetes.io/job-name': stored.name,
     });
-    this.#hostname = podSpec.hostname;
+    // An empty text is no hostname, as in Kubernetes.
+    this.#hostname = podSpec.hostname === '' ? undefined : podSpec.hostname;
+    this.#serviceAccountName = podSpec.serviceAccountName || 'default';
     this.#differs = this.#env.some((variable) => variable.valueFrom?.fieldRef !== undefined);
   }
 
@@ -196,6 +199,7 @@ export class JobPlan {
         ? { ...this.annotations, [INDEX_LABEL]: `${claim.index}` }
         : this.annotations,
       nodeName: this.#surroundings.nodeName,
+      serviceAccountName: this.#serviceAccountName,
       hostIP: this.#surroundings.hostIP,
       hostname: this.hostname(claim),
     };

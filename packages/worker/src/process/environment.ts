@@ -27,6 +27,8 @@ export interface PodFacts {
   readonly annotations: Readonly<Record<string, string>>;
   /** spec.nodeName: the worker it runs on. */
   readonly nodeName: string;
+  /** spec.serviceAccountName; there are none here, but a program may ask for the name. */
+  readonly serviceAccountName: string;
   /** Address of the worker, for status.hostIP and status.podIP; a process has no other. */
   readonly hostIP: string;
   /** Host name the pod sees: spec.hostname, else its name. */
@@ -115,7 +117,7 @@ function readField(path: string, pod: PodFacts): string {
     case 'spec.nodeName':
       return pod.nodeName;
     case 'spec.serviceAccountName':
-      return 'default';
+      return pod.serviceAccountName;
     case 'status.hostIP':
     case 'status.hostIPs':
     case 'status.podIP':

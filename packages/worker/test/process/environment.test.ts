@@ -13,6 +13,7 @@ const pod: PodFacts = {
   labels: { app: 'pi', 'drover.dev/pool': 'big' },
   annotations: { note: 'two words' },
   nodeName: 'worker-1',
+  serviceAccountName: 'robot',
   hostIP: '10.0.0.7',
   hostname: 'pi-0',
 };
@@ -77,9 +78,11 @@ describe('buildEnvironment', () => {
     ["metadata.labels['none']", ''],
     ["metadata.annotations['note']", 'two words'],
     ['spec.nodeName', 'worker-1'],
-    ['spec.serviceAccountName', 'default'],
+    ['spec.serviceAccountName', 'robot'],
     ['status.hostIP', '10.0.0.7'],
+    ['status.hostIPs', '10.0.0.7'],
     ['status.podIP', '10.0.0.7'],
+    ['status.podIPs', '10.0.0.7'],
   ];
   test.each(fields)('fieldRef %s', (fieldPath, want) => {
     const { all } = buildEnvironment(

@@ -1,0 +1,60 @@
+import type { Claim, StoredJob } from '@drover/store';
+import { describe, expect, test } from 'vitest';
+
+import { JobPlan } from '../src/jobPlan.ts';
+
+const DAY_SECONDS = 24 * 60 * 60;
+const uid = '6f1d2c3b-4a59-4687-9abc-def012345678';
+const claim: Claim = { podNumber: 1, index: 0, createdMs: 0, startMs: 0, restarts: 0 };
+
+/** The plan of a Job whose pod spec has these fields too. */
+function planOf(podSpec: Readonly<Record<string, unknown>>): JobPlan {
+  const container = {
+    name: 'main',
+    command: ['true'],
+    env: [{ name: 'ACCOUNT', valueFrom: { fieldRef: { fieldPath: 'spec.serviceAccountName' } } }],
+  };
+  const stored: StoredJob = {
+    uid,
+    namespace: 'default',
+    name: 'pi',
+    object: JSON.stringify({
+      metadata: { name: 'pi' },
+      spec: { template: { spec: { containers: [container], restartPolicy: 'Never', ...podSpec } } },
+    }),
+    status: '{}',
+    resourceVersion: 1,
+    generation: 1,
+    createdMs: 0,
+    queue: 'default.process',
+    fittingKey: 'default/process',
+    finished: false,
+    deleted: false,
+  };
+  return new JobPlan(stored, { nodeName: 'node-1', hostIP: '10.0.0.7', baseEnv: {} });
+}
+
+describe('the grace period of a pod', () => {
+  test.each([
+    { name: 'is 30 s when none is given', seconds: undefined, wantMs: 30_000 },
+    { name: 'may be 0', seconds: 0, wantMs: 0 },
+    { name: 'below 0 is a second', seconds: -5, wantMs: 1_000 },
+    // A timer that is asked for more fires at once.
+    { name: 'is at most what a timer can wait', seconds: 30 * DAY_SECONDS, wantMs: 2 ** 31 - 1 },
+  ])('$name', ({ seconds, wantMs }) => {
+    expect(planOf({ terminationGracePeriodSeconds: seconds }).graceMs).toBe(wantMs);
+  });
+});
+
+describe('what a program sees of its pod', () => {
+  test('an empty hostname is none: it sees the name of the pod', () => {
+    const plan = planOf({ hostname: '' });
+    expect(plan.programEnv(claim)['HOSTNAME']).toBe(plan.podName(claim));
+    expect(planOf({ hostname: 'box' }).programEnv(claim)['HOSTNAME']).toBe('box');
+  });
+
+  test('the service account is the one that the template names', () => {
+    expect(planOf({}).programEnv(claim)['ACCOUNT']).toBe('default');
+    expect(planOf({ serviceAccountName: 'robot' }).programEnv(claim)['ACCOUNT']).toBe('robot');
+  });
+});
