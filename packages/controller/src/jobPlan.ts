@@ -1,4 +1,10 @@
-import { HOLD_ANNOTATION, parseTime, TerminalError, type Job, type JobStatus } from '@drover/shared';
+import {
+  HOLD_ANNOTATION,
+  parseTime,
+  TerminalError,
+  type Job,
+  type JobStatus,
+} from '@drover/shared';
 import type { ObservedJob, StoredJob } from '@drover/store';
 import type { DecideSpec, Observed } from './decide/types.ts';
 

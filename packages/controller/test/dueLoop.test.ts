@@ -179,6 +179,20 @@ describe('DueLoop', () => {
     expect(await connection.zcard(shard.keys.due)).toBe(0);
   });
 
+  test('looks again when its wake-ups were cut off for a moment', async () => {
+    const seen: string[] = [];
+    await startLoop(async (member) => {
+      seen.push(member);
+      return null;
+    });
+    await shard.trigger('job:a');
+    await waitFor(() => seen.length === 1);
+    // In one step: the message finds no subscriber.
+    const gone = connection.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await Promise.all([gone, shard.trigger('job:b')]);
+    await waitFor(() => seen.includes('job:b'), { timeoutMs: 5000 });
+  });
+
   test('goes on when Redis comes back', async () => {
     const seen: string[] = [];
     await startLoop(async (member) => {

@@ -1,6 +1,8 @@
 import type { JobStatus } from '@drover/shared';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { LANE, TestBed, type TestController } from './bed.ts';
+import type { ReconcileShard } from '../src/reconcile.ts';
+import { reconcileSession } from '../src/sessions.ts';
+import { LANE, silent, T0, TestBed, type TestController } from './bed.ts';
 
 let server: TestBed;
 let bed: TestBed;
@@ -14,6 +16,20 @@ beforeEach(async () => {
   bed = await server.fresh();
   controller = bed.controller();
 });
+
+/** A shard whose calls are told beforehand. */
+function spyOn(shard: ReconcileShard, before: (name: string) => Promise<void>): ReconcileShard {
+  return new Proxy(shard, {
+    get: (target, name) => {
+      const value = Reflect.get(target, name, target) as unknown;
+      if (typeof value !== 'function') return value;
+      return async (...args: unknown[]) => {
+        await before(String(name));
+        return Reflect.apply(value, target, args) as unknown;
+      };
+    },
+  });
+}
 
 function conditionTypes(status: JobStatus): string[] {
   return (status.conditions ?? []).map((one) => `${one.type}=${one.status}`);
@@ -34,6 +50,29 @@ describe('a new Job', () => {
       terminating: 0,
       uncountedTerminatedPods: {},
     });
+  });
+
+  test('costs one call of each kind: submitting is quick', async () => {
+    await bed.worker();
+    const calls: string[] = [];
+    const counted = bed.controller(spyOn(bed.shard, async (name) => void calls.push(name)));
+    const uid = await bed.createJob({ parallelism: 2, completions: 2 });
+    await counted.jobs.reconcile(uid);
+    expect(calls).toEqual(['observeJob', 'judge', 'openSlots', 'writeStatus']);
+  });
+
+  test('that its user changes while it is decided about gets what it says now', async () => {
+    await bed.worker();
+    const uid = await bed.createJob({ parallelism: 2, completions: 9 });
+    let isChanged = false;
+    const change = async (name: string) => {
+      if (name !== 'judge' || isChanged) return;
+      isChanged = true;
+      await bed.updateJob(uid, { parallelism: 4, completions: 9 });
+    };
+    await bed.controller(spyOn(bed.shard, change)).jobs.reconcile(uid);
+    expect(isChanged).toBe(true);
+    expect((await bed.counters(uid)).active).toBe(4);
   });
 
   test('of more than 500 pods gets them in passes, all within one look', async () => {
@@ -141,10 +180,12 @@ describe('a Job that runs', () => {
     await bed.settle(controller);
     const pods = await worker.acquireAll(uid);
     await worker.runAll(pods, 10);
+    await bed.pass(999, controller);
+    await bed.shard.trigger(`job:${uid}`);
     await bed.settle(controller);
     expect(await bed.status(uid)).not.toHaveProperty('succeeded');
 
-    await bed.pass(1000, controller);
+    await bed.pass(1, controller);
     expect((await bed.status(uid)).succeeded).toBe(10);
     const version = (await bed.shard.getJobByUid(uid))!.resourceVersion;
     await bed.pass(30_000, controller);
@@ -154,6 +195,37 @@ describe('a Job that runs', () => {
 });
 
 describe('failed pods', () => {
+  test('are shown within a second', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({ parallelism: 1, completions: 2 });
+    await bed.settle(controller);
+    const [pod] = await worker.acquireAll(uid);
+    await worker.fail(pod!);
+    await bed.settle(controller);
+    expect(await bed.status(uid)).not.toHaveProperty('failed');
+    await bed.pass(1000, controller);
+    expect((await bed.status(uid)).failed).toBe(1);
+  });
+
+  test('that come between two looks at an ending Job are counted before it ends', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({ parallelism: 3, completions: 9, backoffLimit: 0 });
+    await bed.settle(controller);
+    const pods = await worker.acquireAll(uid);
+    await worker.fail(pods[0]!);
+    let isSecond = false;
+    const failSecond = async (name: string) => {
+      if (name !== 'judge' || isSecond) return;
+      isSecond = true;
+      await worker.fail(pods[1]!);
+    };
+    await bed.controller(spyOn(bed.shard, failSecond)).jobs.reconcile(uid);
+    expect(await bed.counters(uid)).toMatchObject({ active: 0, terminating: 1, failed: 3 });
+    await worker.fail(pods[2]!);
+    await bed.settle(controller);
+    expect(conditionTypes(await bed.status(uid))).toEqual(['FailureTarget=True', 'Failed=True']);
+  });
+
   test('are retried after the back-off, until backoffLimit is exceeded', async () => {
     const worker = await bed.worker();
     const uid = await bed.createJob({ backoffLimit: 2 });
@@ -456,6 +528,11 @@ describe('workers', () => {
     expect(await bed.status(uid)).not.toHaveProperty('conditions');
     expect(await bed.shard.fittingLanes(LANE)).toBe(10);
     expect(controller.offered).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  test('a worker that is well is looked at again when its lease would end', async () => {
+    const worker = await bed.worker();
+    expect(await reconcileSession(bed.shard, worker.session, silent)).toBe(T0 + 6000);
   });
 
   test('a queue is marked contended while pods wait and another Job shares it', async () => {
