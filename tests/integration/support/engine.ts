@@ -98,7 +98,9 @@ export class Engine {
   }
 
   /** Starts a controller; resolves when it serves. */
-  async controller(options: Pick<ControllerConfig, 'backoffBaseMs'> = {}): Promise<NodeProcess> {
+  async controller(
+    options: Pick<ControllerConfig, 'backoffBaseMs' | 'backoffCapMs'> = {},
+  ): Promise<NodeProcess> {
     const config: ControllerConfig = { url: this.redis.url, prefix: this.prefix, ...options };
     const process = this.#spawn('controller', CONTROLLER, config);
     await process.waitForLine(/controller runs/, START_TIMEOUT_MS);
