@@ -1,5 +1,4 @@
 import { randomInt, randomUUID } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
 
 import {
   AlreadyExistsError,
@@ -10,10 +9,12 @@ import {
   formatTime,
   generateName,
   generateSelectorAndLabels,
+  isSemanticallyEqual,
   matchesSelector,
   parseJob,
   parseJobUpdate,
   parseSelector,
+  uidProblems,
   type Job,
   type JobInput,
   type Selector,
@@ -115,6 +116,7 @@ export class JobsClient {
     const { job, warnings } = this.#parse(manifest, options);
     for (const warning of warnings) options.onWarning?.(warning);
     const uid = options.uid ?? randomUUID();
+    refuseBadUid(uid, job);
     const prefix = job.metadata.name === '' ? (job.metadata.generateName ?? '') : null;
     for (let attempt = 1; ; attempt++) {
       const name = prefix === null ? job.metadata.name : generateName(prefix, randomInt);
@@ -365,7 +367,7 @@ export class JobsClient {
         const stored = composeJob({ stored: view, counters: view.counters, done: null });
         const patch = patchFor(stored);
         const next = nextObject(stored, patch, view);
-        const specChanged = !isDeepStrictEqual(plain(next.spec), plain(stored.spec));
+        const specChanged = !isSemanticallyEqual(next.spec, stored.spec);
         if (!specChanged && objectText(next) === objectText(stored)) {
           return { job: (await composeAll(shard, [view]))[0] ?? stored, changed: false };
         }
@@ -385,6 +387,16 @@ export class JobsClient {
       throw new ConflictError(reference(target));
     });
   }
+}
+
+/** Names of pods and of QueueJobs are made from it: one that is no UUID would break later, elsewhere. */
+function refuseBadUid(uid: string, { metadata }: Job): void {
+  const problems = uidProblems(uid);
+  if (problems.length === 0) return;
+  const issues = problems.map(
+    (detail) => ({ path: 'metadata.uid', kind: 'Invalid', value: uid, detail }) as const,
+  );
+  throw new InvalidSpecError('Job.batch', metadata.name || (metadata.generateName ?? ''), issues);
 }
 
 /** What creation adds: identity, time, and the selector and labels that Kubernetes generates. */
@@ -426,16 +438,13 @@ function namesVersion(patch: MergePatch): boolean {
   return isPlainObject(metadata) && typeof metadata['resourceVersion'] === 'string';
 }
 
-/** JSON has no undefined: what is left out and what is undefined are the same. */
-function plain(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value)) as unknown;
-}
-
 function withLastApplied(manifest: JobManifest): JobManifest {
   const metadata = isPlainObject(manifest['metadata']) ? manifest['metadata'] : {};
   const annotations = isPlainObject(metadata['annotations']) ? metadata['annotations'] : {};
   const { [LAST_APPLIED]: _own, ...others } = annotations;
-  const text = JSON.stringify(desired({ ...manifest, metadata: { ...metadata, annotations: others } }));
+  const text = JSON.stringify(
+    desired({ ...manifest, metadata: { ...metadata, annotations: others } }),
+  );
   return {
     ...manifest,
     metadata: { ...metadata, annotations: { ...others, [LAST_APPLIED]: text } },

@@ -73,7 +73,7 @@ const METADATA = under('metadata', {
   name: honoured('unique in the namespace'),
   generateName: honoured('completed with five random characters'),
   namespace: honoured('`default` when none is given'),
-  uid: honoured('chosen by the creator, so that a create can be sent again'),
+  uid: honoured('given with the call, so that a create can be sent again, or random'),
   resourceVersion: honoured('compared on update'),
   generation: honoured(BY_STORE),
   creationTimestamp: honoured(BY_STORE),

@@ -56,7 +56,9 @@ export function parseJob(input: unknown, options: ParseJobOptions = {}): ParsedJ
   const { job, warnings, issues } = checkJob(raw, options.namespace);
   issues.push(...newSelectorIssues(job), ...generatedLabelIssues(job));
   throwIfInvalid(job, issues);
-  return { job: { ...job, status: {} }, warnings };
+  // A manifest that was read from a Job which was being deleted makes one that is not.
+  const { deletionTimestamp: _at, deletionGracePeriodSeconds: _grace, ...metadata } = job.metadata;
+  return { job: { ...job, metadata, status: {} }, warnings };
 }
 
 /** What {@link checkJob} found. */

@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 
-import { InvalidSpecError, parseJob, readJob, TerminalError, type JobSpec } from '../src/index.ts';
+import {
+  InvalidSpecError,
+  jobStatusWord,
+  parseJob,
+  readJob,
+  TerminalError,
+  type JobSpec,
+} from '../src/index.ts';
 import { handlerManifest, jobOf, manifest, problemsOf, withValues } from './manifests.ts';
 
 describe('defaults of the spec', () => {
@@ -156,6 +163,15 @@ describe('parseJob', () => {
     );
     expect(warnings).toEqual([]);
     expect(job.metadata).not.toHaveProperty('creationTimestamp');
+  });
+
+  test('a new Job is not being deleted, whatever the manifest was read from', () => {
+    const job = jobOf({
+      metadata: { deletionTimestamp: '2026-01-01T00:00:00Z', deletionGracePeriodSeconds: 0 },
+    });
+    expect(job.metadata).not.toHaveProperty('deletionTimestamp');
+    expect(job.metadata).not.toHaveProperty('deletionGracePeriodSeconds');
+    expect(jobStatusWord(job)).toBe('Running');
   });
 
   test('a Date of a client library becomes text', () => {
