@@ -1,7 +1,6 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-import { createController } from '@drover/controller';
 import type { Logger } from 'pino';
 
 import {
@@ -13,10 +12,9 @@ import {
 } from '../engine/context.ts';
 import { lockDataDir, readPassword } from '../engine/dataDir.ts';
 import { freePort, startRedisServer } from '../engine/redisServer.ts';
-import { WorkerProcess } from '../engine/workerProcess.ts';
+import { WorkerProcess, type WorkerProcessOptions } from '../engine/workerProcess.ts';
 import { CliError, badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
-import { loadHandlers } from '../handlersFile.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { createLogger, type LogLevel } from '../logger.ts';
 import { makeService } from '../services.ts';
@@ -40,7 +38,6 @@ const PREFIX = 'drover';
 export async function devCommand(options: DevOptions): Promise<number> {
   // What is wrong with the arguments is told before anything is started.
   runtimesOf(options);
-  await loadHandlers(options.handlers ?? []);
   await refuseSecond();
   const dataDir = resolve(options.dataDir ?? join(stateDir(), 'dev'));
   const unlock = await lockDataDir(dataDir);
@@ -63,20 +60,28 @@ async function serve(dataDir: string, options: DevOptions): Promise<number> {
   const logger = createLogger({ level: options.logLevel, name: 'dev' });
   const port = options.port ?? (await freePort(PREFERRED_PORT));
   const password = await readPassword(dataDir);
-  const redis = await startRedisServer({
+  const redisUrl = `redis://:${password}@127.0.0.1:${port}`;
+  const redisStart = startRedisServer({
     dataDir,
     persistent: true,
     port,
     socketPath: null,
     password,
   });
-  const redisUrl = `redis://:${password}@127.0.0.1:${port}`;
+  // All three start side by side: loading code takes longer than anything else.
+  const start = redisStart.then(() => ({ redisUrl, prefix: PREFIX }));
+  const workers = startWorkers(start, options, logger);
+  const [{ createController }, redis] = await Promise.all([
+    import('@drover/controller'),
+    redisStart.catch(async (error: unknown) => {
+      for (const worker of workers) worker.kill();
+      throw error;
+    }),
+  ]);
   const controller = makeService(() =>
     createController({ connection: redisUrl, logger, ...backoffSettings(options) }),
   );
-  const controlling = controller.run();
-  const workers = startWorkers(redisUrl, options, logger);
-  const stopped = untilStopped(redis.ended, controlling, workers, logger);
+  const stopped = untilStopped(redis.ended, controller.run(), workers, logger);
   try {
     await Promise.race([Promise.all(workers.map((worker) => worker.ready)), stopped]);
     const startedAt = new Date().toISOString();
@@ -94,13 +99,16 @@ async function serve(dataDir: string, options: DevOptions): Promise<number> {
   }
 }
 
-function startWorkers(redisUrl: string, options: DevOptions, logger: Logger): WorkerProcess[] {
+function startWorkers(
+  start: WorkerProcessOptions['start'],
+  options: DevOptions,
+  logger: Logger,
+): WorkerProcess[] {
   const args = ['--log-level', options.logLevel];
   for (const file of options.handlers ?? []) args.push('--handlers', resolve(file));
   for (const runtime of options.runtime ?? []) args.push('--runtime', runtime);
   if (options.maxPods !== undefined) args.push('--max-pods', String(options.maxPods));
   return Array.from({ length: options.workers }, (_, index) => {
-    const start = { redisUrl, prefix: PREFIX };
     return new WorkerProcess({ name: `dev-${index + 1}`, args, start, logger });
   });
 }

@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url';
 
 import type { Logger } from 'pino';
 
+import { CliError } from '../errors.ts';
+import { EXIT } from '../exitCodes.ts';
 import { isReadyNote, type StartOrder } from '../supervision.ts';
 
 /** A worker that ended less than this after its start waits before the next one. */
@@ -14,8 +16,8 @@ export interface WorkerProcessOptions {
   readonly name: string;
   /** Arguments of `drover worker` beside its name. */
   readonly args: readonly string[];
-  /** Where Redis is. */
-  readonly start: Omit<StartOrder, 'type'>;
+  /** Where Redis is, once it runs: meanwhile the process can load its code. */
+  readonly start: Promise<Omit<StartOrder, 'type'>>;
   readonly logger: Logger;
 }
 
@@ -32,6 +34,8 @@ export class WorkerProcess {
   constructor(options: WorkerProcessOptions) {
     this.#options = options;
     [this.#child, this.#ended] = this.#spawn();
+    // Who waits learns it; who does not must not crash.
+    this.#ready.promise.catch(() => undefined);
   }
 
   /** Resolves when it takes pods; rejects with its exit code in words when it can not start. */
@@ -67,7 +71,11 @@ export class WorkerProcess {
         env: { ...process.env, DROVER_REDIS_URL: undefined },
       },
     );
-    child.send({ type: 'start', ...start } satisfies StartOrder, () => undefined);
+    // Without the order, and when we are gone, the child ends by itself.
+    start.then(
+      (order) => child.send({ type: 'start', ...order } satisfies StartOrder, () => undefined),
+      () => undefined,
+    );
     child.on('message', (message) => {
       if (!isReadyNote(message)) return;
       this.#wasReady = true;
@@ -91,7 +99,10 @@ export class WorkerProcess {
     if (this.#stopping) return;
     const { name, logger } = this.#options;
     if (!this.#wasReady) {
-      this.#ready.reject(new Error(`worker ${name} ended with ${signal ?? `exit code ${code}`}`));
+      const how = signal ?? `exit code ${code}`;
+      const isBadInput = code === EXIT.badInput;
+      const exitCode = isBadInput ? EXIT.badInput : EXIT.failed;
+      this.#ready.reject(new CliError(`worker ${name} ended with ${how}`, exitCode));
       return;
     }
     logger.warn({ worker: name, code, signal }, 'worker died; starting another');

@@ -176,9 +176,9 @@ function signalNumber(name: string | undefined): number | null {
   return name === undefined ? null : (numbers[name] ?? null);
 }
 
-/** The container's reason. How a container of a lost worker ended is not known. */
+/** The container's reason. Of a disruption it says more than that the container ended. */
 function containerReason(pod: PodRecord): string {
-  if (pod.reason === 'NodeLost' || pod.reason === 'RolledBack') return 'ContainerStatusUnknown';
+  if (DISRUPTIONS[pod.reason] !== undefined) return pod.reason;
   if (!POD_LEVEL_REASONS.has(pod.reason)) return pod.reason;
   return pod.exitCode === 0 ? 'Completed' : 'Error';
 }
