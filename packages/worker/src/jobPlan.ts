@@ -1,46 +1,17 @@
-import { gracePeriodMs, podHostname, podName, podSuffix, podUid } from '@drover/shared';
+import {
+  gracePeriodMs,
+  podMetadata,
+  podNameOf,
+  podSpec,
+  podUid,
+  type Container,
+  type Job,
+  type PodIdentity,
+  type PodSpec,
+} from '@drover/shared';
 import type { Claim, StoredJob } from '@drover/store';
 
-import {
-  buildEnvironment,
-  expandVariables,
-  type EnvironmentVariable,
-  type PodFacts,
-} from './process/environment.ts';
-
-/** The part of a stored Job that a worker reads. Other fields are nobody's business here. */
-interface StoredObject {
-  readonly metadata?: {
-    readonly labels?: Record<string, string>;
-    readonly annotations?: Record<string, string>;
-  };
-  readonly spec?: {
-    readonly completions?: number | null;
-    readonly completionMode?: string;
-    readonly template?: {
-      readonly metadata?: {
-        readonly labels?: Record<string, string>;
-        readonly annotations?: Record<string, string>;
-      };
-      readonly spec?: {
-        readonly containers?: readonly StoredContainer[];
-        readonly restartPolicy?: string;
-        readonly terminationGracePeriodSeconds?: number;
-        readonly hostname?: string;
-        readonly serviceAccountName?: string;
-      };
-    };
-  };
-}
-
-interface StoredContainer {
-  readonly name: string;
-  readonly image?: string;
-  readonly command?: readonly string[];
-  readonly args?: readonly string[];
-  readonly env?: readonly EnvironmentVariable[];
-  readonly workingDir?: string;
-}
+import { buildEnvironment, expandVariables, type PodFacts } from './process/environment.ts';
 
 /** The Job as a handler sees it. */
 export interface JobFacts {
@@ -59,18 +30,20 @@ export interface PodInvocation {
   readonly env: Readonly<Record<string, string>>;
 }
 
-const INDEX_LABEL = 'batch.kubernetes.io/job-completion-index';
-const INDEX_ENV = 'JOB_COMPLETION_INDEX';
-/** Kubernetes' default of terminationGracePeriodSeconds. */
-const DEFAULT_GRACE_SECONDS = 30;
-
-/** What does not differ between the workers' pods: environment of the worker and where it runs. */
+/** What the pods of a worker have in common: where they run. */
 export interface PlanSurroundings {
   readonly nodeName: string;
   readonly hostIP: string;
   /** See `baseEnvironment`. */
   readonly baseEnv: Readonly<Record<string, string>>;
 }
+
+/** What of a Job is stored as its object. */
+type StoredObject = Pick<Job, 'metadata' | 'spec'>;
+
+/** Kubernetes' default; validation writes it into every Job, so this is for what came another way. */
+const DEFAULT_GRACE_SECONDS = 30;
+const NO_CONTAINER: Container = { name: '' } as Container;
 
 /**
  * How to run the pods of a Job: read from its template once per generation, so that a pod costs
@@ -96,25 +69,20 @@ export class JobPlan {
   readonly annotations: Readonly<Record<string, string>>;
 
   readonly #surroundings: PlanSurroundings;
-  readonly #container: StoredContainer;
-  readonly #env: readonly EnvironmentVariable[];
-  readonly #labels: Readonly<Record<string, string>>;
-  readonly #hostname: string | undefined;
-  readonly #serviceAccountName: string;
+  readonly #job: Job;
+  readonly #container: Container;
+  /** Whether command, arguments or environment may differ from pod to pod. */
+  readonly #differs: boolean;
   /** The invocation of every pod, when no pod's differs. */
   #shared: PodInvocation | null = null;
-  readonly #differs: boolean;
 
   constructor(stored: StoredJob, surroundings: PlanSurroundings) {
-    const { metadata = {}, spec = {} } = parseObject(stored.object);
-    const template = spec.template ?? {};
-    const podSpec = template.spec ?? {};
-    const container = podSpec.containers?.[0] ?? { name: '' };
-    this.fault =
-      podSpec.containers?.[0] === undefined ? 'the stored pod template has no container' : null;
+    const { metadata, spec, fault } = parseObject(stored);
+    const template = spec.template.spec;
 
     this.uid = stored.uid;
     this.generation = stored.generation;
+    this.fault = fault;
     this.facts = Object.freeze({
       name: stored.name,
       namespace: stored.namespace,
@@ -124,28 +92,21 @@ export class JobPlan {
     });
     this.indexed = spec.completionMode === 'Indexed';
     this.completions = spec.completions ?? null;
-    this.restartPolicy = podSpec.restartPolicy === 'OnFailure' ? 'OnFailure' : 'Never';
-    const { terminationGracePeriodSeconds = DEFAULT_GRACE_SECONDS } = podSpec;
+    this.restartPolicy = template.restartPolicy === 'OnFailure' ? 'OnFailure' : 'Never';
+    const { terminationGracePeriodSeconds = DEFAULT_GRACE_SECONDS } = template as Partial<PodSpec>;
     this.graceMs = gracePeriodMs({ terminationGracePeriodSeconds });
-    this.containerName = container.name;
-    this.image = container.image ?? '';
-    this.workingDir = container.workingDir;
-    this.annotations = Object.freeze({ ...template.metadata?.annotations });
+    this.annotations = Object.freeze({ ...spec.template.metadata.annotations });
 
     this.#surroundings = surroundings;
-    this.#container = container;
-    this.#env = this.#withIndex(container.env ?? []);
-    this.#labels = Object.freeze({
-      ...template.metadata?.labels,
-      'controller-uid': stored.uid,
-      'job-name': stored.name,
-      'batch.kubernetes.io/controller-uid': stored.uid,
-      'batch.kubernetes.io/job-name': stored.name,
-    });
-    // An empty text is no hostname, as in Kubernetes.
-    this.#hostname = podSpec.hostname === '' ? undefined : podSpec.hostname;
-    this.#serviceAccountName = podSpec.serviceAccountName || 'default';
-    this.#differs = this.#env.some((variable) => variable.valueFrom?.fieldRef !== undefined);
+    // A pod's name and uid are functions of these, so they are never taken from the object's text.
+    const { uid, name, namespace } = stored;
+    this.#job = { metadata: { ...metadata, uid, name, namespace }, spec } as Job;
+    this.#container = template.containers[0] ?? NO_CONTAINER;
+    this.containerName = this.#container.name;
+    this.image = this.#container.image ?? '';
+    this.workingDir = this.#container.workingDir;
+    const env = this.#container.env ?? [];
+    this.#differs = this.indexed || env.some(({ valueFrom }) => valueFrom !== undefined);
   }
 
   /** The completion index that users see; null when the Job is not Indexed. */
@@ -155,7 +116,7 @@ export class JobPlan {
 
   /** metadata.name of a pod. */
   podName(claim: Claim): string {
-    return podName(this.facts.name, this.indexOf(claim), podSuffix(this.uid, claim.podNumber));
+    return podNameOf(this.#job, this.#identity(claim));
   }
 
   /** metadata.uid of a pod. */
@@ -163,16 +124,12 @@ export class JobPlan {
     return podUid(this.uid, claim.podNumber);
   }
 
-  /** Host name that a pod sees. */
-  hostname(claim: Claim): string {
-    if (this.indexed) return podHostname(this.facts.name, claim.index);
-    return this.#hostname ?? this.podName(claim);
-  }
-
   /** What to run. Frozen, and one object for all pods when nothing in it differs between them. */
   invocation(claim: Claim): PodInvocation {
     if (this.#shared !== null) return this.#shared;
-    const { declared } = buildEnvironment(this.#env, this.#podFacts(claim), {});
+    const spec = podSpec(this.#job, this.#identity(claim));
+    const variables = spec.containers[0]?.env ?? [];
+    const { declared } = buildEnvironment(variables, this.#podFacts(claim), {});
     const expand = (text: string): string => expandVariables(text, declared);
     const invocation = Object.freeze({
       command: Object.freeze((this.#container.command ?? []).map(expand)),
@@ -186,38 +143,53 @@ export class JobPlan {
   /** The whole environment of a program: a base of the worker's, HOSTNAME, and the template's variables. */
   programEnv(claim: Claim): Record<string, string> {
     const { env } = this.invocation(claim);
-    return { ...this.#surroundings.baseEnv, HOSTNAME: this.hostname(claim), ...env };
+    return { ...this.#surroundings.baseEnv, HOSTNAME: this.#podFacts(claim).hostname, ...env };
+  }
+
+  #identity(claim: Claim): PodIdentity {
+    return { podNumber: claim.podNumber, index: this.indexOf(claim) };
   }
 
   #podFacts(claim: Claim): PodFacts {
+    const identity = this.#identity(claim);
+    const {
+      name,
+      namespace,
+      uid,
+      labels = {},
+      annotations = {},
+    } = podMetadata(this.#job, identity);
+    const { hostname, serviceAccountName } = podSpec(this.#job, identity);
     return {
-      name: this.podName(claim),
-      namespace: this.facts.namespace,
-      uid: this.podUid(claim),
-      labels: this.indexed ? { ...this.#labels, [INDEX_LABEL]: `${claim.index}` } : this.#labels,
-      annotations: this.indexed
-        ? { ...this.annotations, [INDEX_LABEL]: `${claim.index}` }
-        : this.annotations,
+      name: name ?? '',
+      namespace: namespace ?? '',
+      uid: uid ?? '',
+      labels,
+      annotations,
       nodeName: this.#surroundings.nodeName,
-      serviceAccountName: this.#serviceAccountName,
+      // An empty text is none, as in Kubernetes.
+      serviceAccountName: serviceAccountName || 'default',
       hostIP: this.#surroundings.hostIP,
-      hostname: this.hostname(claim),
+      hostname: hostname || (name ?? ''),
     };
-  }
-
-  /** As the Job controller does: appended, and left alone where the template has the name. */
-  #withIndex(env: readonly EnvironmentVariable[]): readonly EnvironmentVariable[] {
-    if (!this.indexed || env.some((variable) => variable.name === INDEX_ENV)) return env;
-    const fieldPath = `metadata.labels['${INDEX_LABEL}']`;
-    return [...env, { name: INDEX_ENV, valueFrom: { fieldRef: { fieldPath } } }];
   }
 }
 
 /** The claim is held when the object is read, so one that can't be read must fail its pods, not the reader. */
-function parseObject(text: string): StoredObject {
+function parseObject(stored: StoredJob): StoredObject & { readonly fault: string | null } {
   try {
-    return JSON.parse(text) as StoredObject;
-  } catch {
-    return {};
+    const { metadata, spec } = JSON.parse(stored.object) as StoredObject;
+    const fault =
+      spec.template.spec.containers.length === 0
+        ? 'the stored pod template has no container'
+        : null;
+    const template = { ...spec.template, metadata: { ...spec.template.metadata } };
+    return { metadata, spec: { ...spec, template }, fault };
+  } catch (error) {
+    const spec = {
+      template: { metadata: {}, spec: { containers: [], terminationGracePeriodSeconds: 0 } },
+    };
+    const fault = `the stored Job can not be read: ${(error as Error).message}`;
+    return { metadata: {}, spec, fault } as unknown as StoredObject & { fault: string };
   }
 }

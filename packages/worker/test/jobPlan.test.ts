@@ -58,3 +58,24 @@ describe('what a program sees of its pod', () => {
     expect(planOf({ serviceAccountName: 'robot' }).programEnv(claim)['ACCOUNT']).toBe('robot');
   });
 });
+
+describe('a Job that can not be read', () => {
+  test.each([
+    { name: 'because it is no JSON', object: '{', want: /can not be read/ },
+    {
+      name: 'because it has no template',
+      object: '{"metadata":{},"spec":{}}',
+      want: /can not be read/,
+    },
+    {
+      name: 'because it has no container',
+      object: '{"metadata":{},"spec":{"template":{"spec":{"containers":[]}}}}',
+      want: /no container/,
+    },
+  ])('has a plan that says so, $name', ({ object, want }) => {
+    const stored = { uid, namespace: 'default', name: 'pi', object, generation: 1 } as StoredJob;
+    const plan = new JobPlan(stored, { nodeName: 'node-1', hostIP: '10.0.0.7', baseEnv: {} });
+    expect(plan.fault).toMatch(want);
+    expect(plan.podName(claim)).toMatch(/^pi-/);
+  });
+});

@@ -78,7 +78,7 @@ export class TestEngine {
           spec: {
             containers: [container],
             restartPolicy: job.restartPolicy ?? 'Never',
-            terminationGracePeriodSeconds: job.graceSeconds,
+            terminationGracePeriodSeconds: job.graceSeconds ?? 30,
           },
         },
       },
