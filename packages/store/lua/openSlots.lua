@@ -22,7 +22,7 @@
 
   Returns  the numbers of the slots that were opened, or
            -1  MOVED  generation or decisionVersion changed
-           -2  GONE   no such Job
+           -2  GONE   no such Job, or it is finished or deleted
 
   A second run opens only what the gate still allows: active pods are counted here, not by the caller.
   O(count). One hash tag. Refused when memory is full.
@@ -32,7 +32,8 @@
 -- @include hot
 -- @include watch
 local hot = readHot(KEYS[2])
-if not hot then return -2 end
+local job = redis.call('HMGET', KEYS[9], 'queue', 'finished', 'deleted')
+if not hot or job[2] == '1' or job[3] == '1' then return -2 end
 if hot.generation ~= tonumber(ARGV[3]) or hot.decisionVersion ~= tonumber(ARGV[4]) then return -1 end
 
 local now = readClock(KEYS[1], ARGV[1])
@@ -54,7 +55,7 @@ if #opened == 0 then return opened end
 
 if hot.onQueue == 0 then
   hot.onQueue = 1
-  redis.call('HINCRBY', KEYS[6], redis.call('HGET', KEYS[9], 'queue'), 1)
+  redis.call('HINCRBY', KEYS[6], job[1], 1)
 end
 writeHot(KEYS[2], hot)
 tellPods(KEYS[7], KEYS[8], rv, ARGV[2], firstPod, hot.podCount)

@@ -593,11 +593,13 @@ export class Shard {
 
   /**
    * A step of removing what is left of a deleted Job. 'more': call again. 'notEmpty': pods are
-   * still active or terminating.
+   * still active or terminating, or the Job is not deleted.
    */
   async purgeJob(uid: string): Promise<'more' | 'purged' | 'notEmpty'> {
     const keys = this.keys.job(uid);
-    const counters = await this.#counters(uid);
+    const job = await this.getJobByUid(uid);
+    const counters = job?.counters ?? null;
+    if (job !== null && !job.deleted) return 'notEmpty';
     if (counters !== null && counters.active + counters.terminating > 0) return 'notEmpty';
     const from = this.#purgedChunks.get(uid) ?? 0;
     const chunks = Math.floor((counters?.podCount ?? 0) / RECORDS_PER_CHUNK) + 1;
