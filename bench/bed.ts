@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Drover } from '@drover/sdk';
-import { type NodeProcess, spawnNode, startRedis, type TestRedis, uniquePrefix } from '@drover/testkit';
+import {
+  type NodeProcess,
+  spawnNode,
+  startRedis,
+  type TestRedis,
+  uniquePrefix,
+} from '@drover/testkit';
 
 /** One Redis and what runs on it during a benchmark. */
 export class Bed {

@@ -141,10 +141,38 @@ const pair = (a: number, b: number): string => `${rate(a)} : ${rate(b)}`;
 const ms = ({ p50, p99 }: Latency): string => `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`;
 printTable([
   ['what', 'median rates', 'ratio'],
-  ['pods : BullMQ jobs, at 50', pair(of((r) => r.pods), of((r) => r.bullmq)), ratios.podsVsBullmq.toFixed(2)],
-  ['pods at 50 : BullMQ Flow children', pair(of((r) => r.pods), of((r) => r.flow)), ratios.podsVsFlow.toFixed(2)],
-  ['pods : BullMQ jobs, at 1', pair(of((r) => r.podsP1), of((r) => r.bullmqP1)), ratios.podsP1VsBullmq.toFixed(2)],
-  ['two workers : one, at 200', pair(of((r) => r.twoWorkers), of((r) => r.oneWorker)), ratios.twoWorkersVsOne.toFixed(2)],
+  [
+    'pods : BullMQ jobs, at 50',
+    pair(
+      of((r) => r.pods),
+      of((r) => r.bullmq),
+    ),
+    ratios.podsVsBullmq.toFixed(2),
+  ],
+  [
+    'pods at 50 : BullMQ Flow children',
+    pair(
+      of((r) => r.pods),
+      of((r) => r.flow),
+    ),
+    ratios.podsVsFlow.toFixed(2),
+  ],
+  [
+    'pods : BullMQ jobs, at 1',
+    pair(
+      of((r) => r.podsP1),
+      of((r) => r.bullmqP1),
+    ),
+    ratios.podsP1VsBullmq.toFixed(2),
+  ],
+  [
+    'two workers : one, at 200',
+    pair(
+      of((r) => r.twoWorkers),
+      of((r) => r.oneWorker),
+    ),
+    ratios.twoWorkersVsOne.toFixed(2),
+  ],
   ['submit to handler', ms(idle.handler), ''],
   ['submit to process', ms(idle.process), ''],
   [

@@ -13,26 +13,35 @@ export interface BenchJob {
   readonly indexed?: boolean;
 }
 
-/** Runs a Job of no-op handler pods; pods per second from the create call to Complete. */
-export async function podsPerSecond(bed: Bed, job: BenchJob): Promise<number> {
-  const startedMs = performance.now();
-  const created = await bed.drover.jobs.create({
+/** A Job whose pods call a handler of `processes/worker.ts`. */
+function handlerJob(handler: string, spec: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
     apiVersion: 'batch/v1',
     kind: 'Job',
-    metadata: { generateName: 'noop-' },
+    metadata: { generateName: `${handler}-` },
     spec: {
-      completions: job.completions,
-      parallelism: job.parallelism,
-      completionMode: job.indexed === true ? 'Indexed' : 'NonIndexed',
+      ...spec,
       template: {
         spec: {
           runtimeClassName: 'handler',
           restartPolicy: 'Never',
-          containers: [{ name: 'main', image: 'noop' }],
+          containers: [{ name: 'main', image: handler }],
         },
       },
     },
-  });
+  };
+}
+
+/** Runs a Job of no-op handler pods; pods per second from the create call to Complete. */
+export async function podsPerSecond(bed: Bed, job: BenchJob): Promise<number> {
+  const startedMs = performance.now();
+  const created = await bed.drover.jobs.create(
+    handlerJob('noop', {
+      completions: job.completions,
+      parallelism: job.parallelism,
+      completionMode: job.indexed === true ? 'Indexed' : 'NonIndexed',
+    }),
+  );
   await bed.drover.jobs.wait(created, { for: 'complete', timeoutMs: 600_000 });
   return (job.completions / (performance.now() - startedMs)) * 1000;
 }
@@ -104,20 +113,7 @@ export async function handlerLatency(bed: Bed, count: number): Promise<Latency> 
   const latencies: number[] = [];
   for (let i = 0; i < count; i++) {
     const submittedMs = performance.timeOrigin + performance.now();
-    const job = await bed.drover.jobs.create({
-      apiVersion: 'batch/v1',
-      kind: 'Job',
-      metadata: { generateName: 'arrival-' },
-      spec: {
-        template: {
-          spec: {
-            runtimeClassName: 'handler',
-            restartPolicy: 'Never',
-            containers: [{ name: 'main', image: 'arrival' }],
-          },
-        },
-      },
-    });
+    const job = await bed.drover.jobs.create(handlerJob('arrival'));
     const [, arrival] = (await redis.blpop(`${bed.prefix}:arrivals`, 30))!;
     latencies.push(Number(arrival.split(' ')[1]) - submittedMs);
     await bed.drover.jobs.wait(job, { timeoutMs: 30_000 });
@@ -198,20 +194,7 @@ export async function leaveFinishedJobs(bed: Bed, count: number): Promise<void> 
   for (let made = 0; made < count; made += AT_A_TIME) {
     const jobs = await Promise.all(
       Array.from({ length: Math.min(AT_A_TIME, count - made) }, () =>
-        bed.drover.jobs.create({
-          apiVersion: 'batch/v1',
-          kind: 'Job',
-          metadata: { generateName: 'finished-' },
-          spec: {
-            template: {
-              spec: {
-                runtimeClassName: 'handler',
-                restartPolicy: 'Never',
-                containers: [{ name: 'main', image: 'noop' }],
-              },
-            },
-          },
-        }),
+        bed.drover.jobs.create(handlerJob('noop')),
       ),
     );
     await bed.drover.jobs.wait(jobs.at(-1)!, { timeoutMs: 60_000 });
