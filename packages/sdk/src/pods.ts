@@ -200,7 +200,8 @@ export class PodsClient {
     const all = options.allNamespaces === true && only === null;
     const shards = all ? store.shards : [store.shardOf(namespace)];
     const reader = {
-      jobs: (shard: Shard) => (only === null ? this.#jobsOf(shard, all ? null : namespace) : single(only.view)),
+      jobs: (shard: Shard) =>
+        only === null ? this.#jobsOf(shard, all ? null : namespace) : single(only.view),
       accepts: (view: JobView) =>
         only === null ? all || view.namespace === namespace : view.uid === only.view.uid,
       composer: (shard: Shard, view: JobView) => this.#composer(shard, view),
@@ -266,24 +267,31 @@ export class PodsClient {
       const page = await this.#backend.run(() =>
         shard.listPods(view.uid, { after: from, limit: PAGE_SIZE }),
       );
-      for (const stored of page.pods) yield compose(stored);
+      const progress = await this.#backend.run(() =>
+        shard.podProgress(view.uid, runningNumbers(page.pods)),
+      );
+      for (const stored of page.pods) yield compose(stored, progress.get(stored.podNumber));
       after = page.next;
     }
   }
 
   /** How to compose the pods of a Job; reads once what they share. */
-  async #composer(shard: Shard, view: JobView): Promise<(stored: StoredPod) => Pod> {
+  async #composer(
+    shard: Shard,
+    view: JobView,
+  ): Promise<(stored: StoredPod, progress?: string) => Pod> {
     const job: Job = composeJob({ stored: view, counters: null, done: null });
     const [nodeNames, lanes] = await this.#backend.run(() =>
       Promise.all([shard.nodeNames(), shard.fittingLanes(view.fittingKey)]),
     );
     const pending = lanes === 0 ? { pendingMessage: nobodyFits(job) } : {};
-    return (stored) =>
+    return (stored, progress) =>
       composePod({
         job,
         pod: stored,
         overlay: stored.kind === 'record' ? stored.overlay : null,
         nodeName: nodeNames.get(stored.nodeNumber) ?? '',
+        progress,
         ...pending,
       });
   }
@@ -297,7 +305,11 @@ export class PodsClient {
       if (view === null || podNumber === null) continue;
       const stored = await this.#backend.run(() => shard.getPod(view.uid, podNumber));
       if (stored === null) continue;
-      const pod = (await this.#composer(shard, view))(stored);
+      const compose = await this.#composer(shard, view);
+      const progress = await this.#backend.run(() =>
+        shard.podProgress(view.uid, runningNumbers([stored])),
+      );
+      const pod = compose(stored, progress.get(podNumber));
       // The number may belong to a pod of another index, or of another Job with a similar name.
       if (pod.metadata.name !== name || (uid !== null && pod.metadata.uid !== uid)) continue;
       return { shard, view, stored, pod };
@@ -320,6 +332,13 @@ export class PodsClient {
     }
     return names;
   }
+}
+
+/** Numbers of the pods that may have said how far they have come. */
+function runningNumbers(pods: readonly StoredPod[]): number[] {
+  return pods
+    .filter((pod) => pod.kind === 'slot' && pod.phase !== 'Pending')
+    .map((pod) => pod.podNumber);
 }
 
 /** The Job that a selector is about, when it names one. */

@@ -151,6 +151,11 @@ export class ShardKeys {
     return `${this.tag}:job:${uid}:pods:${chunk}`;
   }
 
+  /** What a running pod says of its progress, a string that expires. */
+  podProgress(uid: string, podNumber: number): string {
+    return `${this.tag}:job:${uid}:progress:${podNumber}`;
+  }
+
   /** Keys of a session. */
   session(id: string): SessionKeys {
     const session = `${this.tag}:session:${id}`;

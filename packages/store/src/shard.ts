@@ -44,6 +44,8 @@ import { sessionBytes } from './session.ts';
 
 /** Most pods per call of `stopPods`, `endLostPods`, `judge`, `openSlots`: bounds a script's time. */
 export const MAX_PODS_PER_CALL = 500;
+/** How long the progress of a pod is kept that says nothing more of it. */
+const PROGRESS_TTL_MS = 3_600_000;
 
 /** What a Shard needs of its installation. */
 export interface ShardOptions {
@@ -291,6 +293,28 @@ export class Shard {
     return choose(reply, { '1': true, '0': false });
   }
 
+  /**
+   * Notes how far a running pod has come, for those who look; null takes it away. No fence: it
+   * decides nothing, and what a worker that died has left behind expires.
+   */
+  async setPodProgress(uid: string, podNumber: number, text: string | null): Promise<void> {
+    const key = this.keys.podProgress(uid, podNumber);
+    if (text === null) await this.#redis.unlink(key);
+    else await this.#redis.set(key, text, 'PX', PROGRESS_TTL_MS);
+  }
+
+  /** How far pods have come, of those that said so, by number. */
+  async podProgress(uid: string, podNumbers: readonly number[]): Promise<Map<number, string>> {
+    const byNumber = new Map<number, string>();
+    if (podNumbers.length === 0) return byNumber;
+    const keys = podNumbers.map((podNumber) => this.keys.podProgress(uid, podNumber));
+    const texts = await this.#redis.mget(...keys);
+    for (const [i, text] of texts.entries()) {
+      if (text !== null) byNumber.set(podNumbers[i]!, text);
+    }
+    return byNumber;
+  }
+
   /** What the slots of a Job hold; a page of a few hundred. Begin with cursor '0', end at '0'. */
   async listSlots(uid: string, cursor: string): Promise<{ slots: SlotRecord[]; cursor: string }> {
     const [next, flat] = await this.#redis.hscanBuffer(
@@ -518,11 +542,7 @@ export class Shard {
           input.countAs,
           sessions.length,
           ...sessions.flatMap((id) => [id, this.keys.session(id).ordersChannel]),
-          ...input.pods.flatMap((pod) => [
-            pod.slot,
-            pod.podNumber,
-            position.get(pod.session) ?? 0,
-          ]),
+          ...input.pods.flatMap((pod) => [pod.slot, pod.podNumber, position.get(pod.session) ?? 0]),
         ],
       ),
     );
@@ -544,14 +564,7 @@ export class Shard {
     const reply = integer(
       await this.#run(
         'writeStatus',
-        [
-          this.keys.clock,
-          keys.job,
-          keys.hot,
-          this.keys.queues,
-          this.keys.waiting,
-          this.keys.watch,
-        ],
+        [this.keys.clock, keys.job, keys.hot, this.keys.queues, this.keys.waiting, this.keys.watch],
         [
           this.#now(),
           input.uid,
@@ -699,8 +712,7 @@ export class Shard {
     session: string,
     options: { readonly force?: boolean } = {},
   ): Promise<
-    | { type: 'alive'; untilMs: number }
-    | { type: 'ended'; claims: { uid: string; slot: number }[] }
+    { type: 'alive'; untilMs: number } | { type: 'ended'; claims: { uid: string; slot: number }[] }
   > {
     const keys = this.keys.session(session);
     const reply = list(
@@ -945,7 +957,10 @@ export class Shard {
   }
 }
 
-function choose<const T extends Record<string, string | boolean>>(reply: ScriptReply, names: T): T[keyof T] {
+function choose<const T extends Record<string, string | boolean>>(
+  reply: ScriptReply,
+  names: T,
+): T[keyof T] {
   const name = names[String(reply)];
   assert(name !== undefined, `unknown reply ${String(reply)}`);
   return name as T[keyof T];

@@ -26,12 +26,17 @@ export interface PodSource {
   readonly nodeName: string;
   /** For a Pending pod: why no worker takes it, in words. */
   readonly pendingMessage?: string;
+  /** For a running pod: how far it has come, as it said. */
+  readonly progress?: string | undefined;
 }
 
 /** resourceVersions are ms * 4096 or more, so the time of the last change can be told from them. */
 const VERSIONS_PER_MS = 4096;
 /** Annotation of a pod with its handler's return value, as JSON. */
 const RESULT_ANNOTATION = 'drover.dev/result';
+
+/** Annotation of a running pod with how far it has come: `0.25`, or `3/12`. */
+const PROGRESS_ANNOTATION = 'drover.dev/progress';
 
 /** Why a pod is Failed though its program is not to blame. */
 const DISRUPTIONS: Partial<Record<PodReason, string>> = {
@@ -81,6 +86,9 @@ function composeMetadata(source: PodSource, generated: Pod['metadata']): Pod['me
     metadata.annotations = { ...metadata.annotations, [RESULT_ANNOTATION]: overlay.result };
   }
   if (isEnded(pod)) return metadata;
+  if (source.progress !== undefined) {
+    metadata.annotations = { ...metadata.annotations, [PROGRESS_ANNOTATION]: source.progress };
+  }
   // Kubernetes keeps a pod until it is counted; here the script that ends a pod counts it.
   metadata.finalizers = ['batch.kubernetes.io/job-tracking'];
   if (pod.phase === 'Stopping') {
