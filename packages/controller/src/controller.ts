@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { ConnectionError } from '@drover/shared';
 import { type InstallationSettings, type Shard, Store, type Subscriber } from '@drover/store';
 import { Redis, type RedisOptions } from 'ioredis';
@@ -42,6 +43,9 @@ export interface Controller {
 
 /** A silent connection is broken: what was sent goes again over a new one. */
 const SOCKET_TIMEOUT_MS = 10_000;
+
+/** How long `close` waits for what is in hand. */
+const CLOSE_TIMEOUT_MS = 3_000;
 
 /** What most installations use from the first Job on. */
 const COMMON_QUEUES = ['default.process', 'default.handler'];
@@ -93,7 +97,16 @@ class RunningController implements Controller {
   async close(): Promise<void> {
     this.#closing.resolve();
     // An error of `run` is told to its caller.
-    await this.#running?.catch(() => {});
+    const over = this.#running?.catch(() => {});
+    const patience = new AbortController();
+    await Promise.race([
+      over,
+      delay(CLOSE_TIMEOUT_MS, null, { signal: patience.signal }).catch(() => {}),
+    ]);
+    patience.abort();
+    // While Redis is away commands wait for it: without connections they fail, and `run` returns.
+    this.#disconnect();
+    await over;
   }
 
   async #serve(): Promise<void> {
@@ -117,24 +130,30 @@ class RunningController implements Controller {
       await offers?.close().catch((error: unknown) => {
         logger.debug({ err: error }, 'queues did not close');
       });
-      for (const connection of this.#connections) connection.disconnect();
+      this.#disconnect();
     }
     logger.info('controller stopped');
+  }
+
+  #disconnect(): void {
+    for (const connection of this.#connections) connection.disconnect();
   }
 
   #makeLoop(store: Store, shard: Shard, offers: SlotOffers, subscriber: Subscriber): DueLoop {
     const { backoff, concurrency } = this.#options;
     const logger = this.#options.logger.child({ shard: shard.index });
     const { resyncMs } = store.settings;
-    const jobs = new JobReconciler({ shard, offers, backoff, resyncMs });
+    const jobs = new JobReconciler({ shard, offers, backoff, resyncMs, logger });
     return new DueLoop({
       shard,
       subscriber,
       concurrency,
       logger,
-      handle: (member) => {
+      handle: (member, reconcileId) => {
         const [kind, id] = splitMember(member);
-        return kind === 'session' ? reconcileSession(shard, id, logger) : jobs.reconcile(id);
+        return kind === 'session'
+          ? reconcileSession(shard, id, logger)
+          : jobs.reconcile(id, reconcileId);
       },
     });
   }

@@ -21,8 +21,11 @@ const RETRY_MS = { base: 1_000, cap: 60_000 };
 export interface DueLoopOptions {
   readonly shard: Pick<Shard, 'take' | 'done' | 'keys'>;
   readonly subscriber: Pick<Subscriber, 'subscribe' | 'onReady'>;
-  /** Looks at a member; answers when to look again, ms by the shard's clock, null = on a trigger. */
-  readonly handle: (member: string) => Promise<number | null>;
+  /**
+   * Looks at a member; answers when to look again, ms by the shard's clock, null = on a trigger.
+   * `reconcileId` names the look in log lines.
+   */
+  readonly handle: (member: string, reconcileId: string) => Promise<number | null>;
   /** Members in hand at once at most, >= 1. */
   readonly concurrency: number;
   readonly logger: Logger;
@@ -162,36 +165,47 @@ export class DueLoop {
 
   async #handle(taken: Taken): Promise<void> {
     const { shard, logger } = this.#options;
-    const nextAtMs = await this.#look(taken.member);
+    const reconcileId = nextReconcileId();
+    const nextAtMs = await this.#look(taken.member, reconcileId);
     try {
       await shard.done(taken, nextAtMs);
       if (nextAtMs !== null) this.#wakeAt(nextAtMs);
     } catch (error) {
       // The taking ends by itself, and then somebody looks again.
-      logger.warn({ err: error, member: taken.member }, 'could not give a member back');
+      const { member } = taken;
+      logger.warn({ err: error, member, reconcileId }, 'could not give a member back');
     }
   }
 
   /** Never rejects: an error becomes a later look. */
-  async #look(member: string): Promise<number | null> {
+  async #look(member: string, reconcileId: string): Promise<number | null> {
     const { handle, logger } = this.#options;
     try {
-      const nextAtMs = await handle(member);
+      const nextAtMs = await handle(member, reconcileId);
       this.#failures.delete(member);
       return nextAtMs;
     } catch (error) {
       if (error instanceof TerminalError) {
         this.#failures.delete(member);
-        logger.error({ err: error, member }, 'gave up: no retry would help');
+        logger.error({ err: error, member, reconcileId }, 'gave up: no retry would help');
         return null;
       }
       const failures = (this.#failures.get(member) ?? 0) + 1;
       this.#failures.set(member, failures);
       const retryMs = Math.min(RETRY_MS.cap, RETRY_MS.base * 2 ** (failures - 1));
-      logger.warn({ err: error, member, retryMs }, 'reconcile failed, will be tried again');
+      const fields = { err: error, member, reconcileId, retryMs };
+      logger.warn(fields, 'reconcile failed, will be tried again');
       return performance.now() + (this.#clockOffsetMs ?? 0) + retryMs;
     }
   }
+}
+
+let reconcileCount = 0;
+
+/** Tells the looks of one process apart; the process is in every log line anyway. */
+function nextReconcileId(): string {
+  reconcileCount += 1;
+  return `r${reconcileCount.toString(36)}`;
 }
 
 function grow(pauseMs: number, { base, cap }: { base: number; cap: number }): number {

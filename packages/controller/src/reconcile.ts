@@ -5,6 +5,7 @@
 import type { JobStatus } from '@drover/shared';
 import type { DecisionGuard, ObservedJob, Shard, SlotRecord, StopInput } from '@drover/store';
 import { MAX_PODS_PER_CALL } from '@drover/store';
+import type { Logger } from 'pino';
 import type { BackoffPolicy } from './decide/backoff.ts';
 import { decide } from './decide/decide.ts';
 import { composeStatus, renderDone, type DoneIndexes } from './decide/status.ts';
@@ -16,6 +17,9 @@ import { MAX_OFFERS_PER_CALL, type SlotOffers } from './slotOffers.ts';
 
 /** Looks in one go at most; a Job that needs more takes its turn behind the others. */
 const MAX_PASSES = 10;
+
+/** Steps of removing a deleted Job in one go; each frees a few thousand pod records. */
+const MAX_PURGE_STEPS = 20;
 
 /** Counters are folded into the status no more often than this. */
 export const FOLD_EVERY_MS = 1_000;
@@ -50,6 +54,7 @@ export interface ReconcilerOptions {
   readonly backoff: BackoffPolicy;
   /** How often an unfinished Job is looked at though nothing happened, ms. */
   readonly resyncMs: number;
+  readonly logger: Logger;
 }
 
 /** How one pass ended. */
@@ -66,6 +71,7 @@ type Converge = Extract<Decision, { type: 'converge' }>;
 
 /** One look and what belongs to it. */
 interface Pass {
+  readonly reconcileId: string;
   readonly look: ObservedJob;
   readonly memo: JobMemo;
   readonly status: JobStatus;
@@ -93,6 +99,7 @@ export class JobReconciler {
   readonly #offers: Pick<SlotOffers, 'offer'>;
   readonly #backoff: BackoffPolicy;
   readonly #resyncMs: number;
+  readonly #logger: Logger;
   readonly #memos = new JobMemos();
 
   constructor(options: ReconcilerOptions) {
@@ -100,6 +107,7 @@ export class JobReconciler {
     this.#offers = options.offers;
     this.#backoff = options.backoff;
     this.#resyncMs = options.resyncMs;
+    this.#logger = options.logger;
   }
 
   /** Jobs that are remembered: the unfinished ones that were looked at. */
@@ -110,10 +118,11 @@ export class JobReconciler {
   /**
    * Brings a Job nearer to what its spec wants, as far as that goes now.
    *
+   * @param reconcileId - Names this call in log lines.
    * @returns When to look again, ms by the shard's clock; null = when something changes.
    * @throws TerminalError when the stored Job can not be read; other errors are worth a retry.
    */
-  async reconcile(uid: string): Promise<number | null> {
+  async reconcile(uid: string, reconcileId = ''): Promise<number | null> {
     let nowMs = 0;
     for (let pass = 0; pass < MAX_PASSES; pass++) {
       const memo = this.#memos.of(uid);
@@ -124,7 +133,7 @@ export class JobReconciler {
         return null;
       }
       nowMs = look.nowMs;
-      const end = await this.#apply(look, memo);
+      const end = await this.#apply(look, memo, reconcileId);
       if (end.type === 'settled') {
         if (end.nextAtMs === null) this.#memos.forget(uid);
         return end.nextAtMs;
@@ -133,7 +142,7 @@ export class JobReconciler {
     return nowMs;
   }
 
-  async #apply(look: ObservedJob, memo: JobMemo): Promise<PassEnd> {
+  async #apply(look: ObservedJob, memo: JobMemo, reconcileId: string): Promise<PassEnd> {
     const { job } = look;
     if (memo.spec === null || memo.generation !== job.generation) {
       memo.spec = readSpec(job);
@@ -141,7 +150,8 @@ export class JobReconciler {
     }
     const { spec } = memo;
     const status = readStatus(job);
-    const pass = { look, memo, status, indexed: spec.indexed, completions: spec.completions ?? 0 };
+    const { indexed, completions } = spec;
+    const pass = { reconcileId, look, memo, status, indexed, completions: completions ?? 0 };
     const decision = decide(toObserved(look, spec, status), look.nowMs, this.#backoff);
     switch (decision.type) {
       case 'rest':
@@ -162,7 +172,10 @@ export class JobReconciler {
 
   async #purge({ job, nowMs }: ObservedJob): Promise<PassEnd> {
     let step = await this.#shard.purgeJob(job.uid);
-    while (step === 'more') step = await this.#shard.purgeJob(job.uid);
+    for (let count = 1; step === 'more' && count < MAX_PURGE_STEPS; count++) {
+      step = await this.#shard.purgeJob(job.uid);
+    }
+    if (step === 'more') return { type: 'settled', nextAtMs: nowMs };
     // The report of the last pod that ends makes the Job due; the resync is for its loss.
     const nextAtMs = step === 'purged' ? null : nowMs + this.#resyncMs;
     return { type: 'settled', nextAtMs };
@@ -322,7 +335,16 @@ export class JobReconciler {
     const reply = await this.#shard.writeStatus({ ...guard, status: text, finish, critical });
     if (reply.type !== 'written') return { type: 'refused' };
     memo.statusAtMs = look.nowMs;
+    if (critical) this.#logConditions(pass, shown);
     return reply;
+  }
+
+  #logConditions({ look, reconcileId }: Pass, { standing, finish }: Shown): void {
+    const { uid: jobUid, namespace, name } = look.job;
+    const last = standing.conditions.at(-1);
+    const fields = { jobUid, job: `${namespace}/${name}`, reconcileId, reason: last?.reason };
+    if (finish === null) this.#logger.debug({ ...fields, condition: last?.type }, 'Job moved on');
+    else this.#logger.info(fields, `Job is ${finish}`);
   }
 
   async #readDone(pass: Pass, figures: Figures): Promise<DoneIndexes | null> {

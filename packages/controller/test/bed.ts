@@ -187,6 +187,7 @@ export class TestController {
       },
       backoff: { baseMs: 10_000, capMs: 600_000 },
       resyncMs: 30_000,
+      logger: silent,
     });
   }
 

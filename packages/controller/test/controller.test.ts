@@ -175,6 +175,20 @@ describe('createController', () => {
     await controller.close();
   });
 
+  test('close returns though Redis is away', async () => {
+    const own = await startRedis({ config: {} });
+    const controller = createController({ connection: own.url, prefix, logger: silent });
+    const running = controller.run();
+    const connection = own.connect();
+    const { shards } = await Store.open({ redis: connection, prefix });
+    await shards[0]!.trigger('job:none');
+    await waitFor(async () => (await connection.zcard(shards[0]!.keys.due)) === 0);
+    await own.kill();
+    await controller.close();
+    await running;
+    await own.stop();
+  });
+
   test('close without run does nothing', async () => {
     await createController({ connection: redis.url, logger: silent }).close();
   });
