@@ -615,9 +615,9 @@ export class Shard {
     if (job !== null && !job.deleted) return 'notEmpty';
     if (counters !== null && counters.active + counters.terminating > 0) return 'notEmpty';
     const from = this.#purgedChunks.get(uid) ?? 0;
-    const chunks = Math.floor((counters?.podCount ?? 0) / RECORDS_PER_CHUNK) + 1;
-    if (from < chunks && counters !== null) {
-      this.#purgedChunks.set(uid, await this.#purgeChunks(uid, from, chunks));
+    const podCount = counters?.podCount ?? 0;
+    if (counters !== null && from * RECORDS_PER_CHUNK <= podCount) {
+      this.#purgedChunks.set(uid, await this.#purgeChunks(uid, from, podCount));
       return 'more';
     }
     this.#purgedChunks.delete(uid);
@@ -642,15 +642,20 @@ export class Shard {
   }
 
   /** Removes some chunks with their logs; answers how far that came. Only deletes: memory may be full. */
-  async #purgeChunks(uid: string, from: number, chunks: number): Promise<number> {
+  async #purgeChunks(uid: string, from: number, podCount: number): Promise<number> {
     const CHUNKS_PER_STEP = 8;
-    const to = Math.min(chunks, from + CHUNKS_PER_STEP);
+    const to = Math.min(Math.floor(podCount / RECORDS_PER_CHUNK) + 1, from + CHUNKS_PER_STEP);
     for (let chunk = from; chunk < to; chunk++) {
-      const pipeline = this.#redis.pipeline();
+      const withoutLog = new Set<number>();
       for (const pod of await this.#readChunk(uid, chunk)) {
-        if (pod.kind === 'record' && pod.hasLog) {
-          pipeline.unlink(this.podLogKey(uid, pod.podNumber));
-        }
+        if (pod.kind === 'record' && !pod.hasLog) withoutLog.add(pod.podNumber);
+      }
+      const pipeline = this.#redis.pipeline();
+      const first = Math.max(1, chunk * RECORDS_PER_CHUNK);
+      const last = Math.min(podCount, (chunk + 1) * RECORDS_PER_CHUNK - 1);
+      for (let podNumber = first; podNumber <= last; podNumber++) {
+        // A pod that was stopped has no record, but it may have a log.
+        if (!withoutLog.has(podNumber)) pipeline.unlink(this.podLogKey(uid, podNumber));
       }
       pipeline.unlink(this.keys.podChunk(uid, chunk));
       await pipeline.exec();
