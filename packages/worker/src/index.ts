@@ -1,4 +1,4 @@
-export type { HandlerContext, PodFactsOfHandler, Progress } from './handler/context.ts';
+export type { HandlerContext, PodFactsOfHandler } from './handler/context.ts';
 export {
   defineHandler,
   type HandlerDefinition,
@@ -9,6 +9,7 @@ export {
 } from './handler/defineHandler.ts';
 export { MAX_RESULT_BYTES } from './handler/handlerLane.ts';
 export { INPUT_ANNOTATION } from './handler/input.ts';
+export type { Progress } from './handler/podProgress.ts';
 export type { JobFacts } from './jobPlan.ts';
 export type { Connection } from './link.ts';
 export type { NodeCondition, NodeDetails } from './nodeHeartbeat.ts';

@@ -3,7 +3,8 @@ import type { Logger } from 'pino';
 
 import type { JobPlan } from './jobPlan.ts';
 import type { OpenPodLog, PodLog } from './podLog.ts';
-import { crashLoopDelayMs, crashLoopRestarts, type CrashLoopPolicy } from './process/crashLoop.ts';
+import { PodRestarts } from './podRestarts.ts';
+import type { CrashLoopPolicy } from './process/crashLoop.ts';
 import type { ProcessExit } from './process/processExit.ts';
 import type { ProcessRunner } from './process/processRunner.ts';
 import type { RunningProcess } from './process/runningProcess.ts';
@@ -23,15 +24,10 @@ export interface ProcessLaneOptions {
   readonly logger: Logger;
 }
 
-/** Wait before a restart is recorded again when Redis did not take it. */
-const RECORD_RETRY_MS = 200;
-
 /**
  * Runs pods as child processes.
  *
- * With `restartPolicy: OnFailure` a program that fails is started again in the same pod:
- * wait the crash-loop delay, record the restart, start. Recorded before it happens, so that no restart is
- * missing in the sum that backoffLimit is compared with.
+ * With `restartPolicy: OnFailure` a program that fails is started again in the same pod, see {@link PodRestarts}.
  */
 export class ProcessLane implements PodLane {
   /** A process can always be killed. */
@@ -39,8 +35,7 @@ export class ProcessLane implements PodLane {
   readonly #options: ProcessLaneOptions;
   #running: RunningProcess | null = null;
   #graceEndMs: number | null = null;
-  /** Ends the crash-loop wait. */
-  #wakeUp: (() => void) | null = null;
+  #restarts: PodRestarts | null = null;
 
   constructor(options: ProcessLaneOptions) {
     this.#options = options;
@@ -66,29 +61,29 @@ export class ProcessLane implements PodLane {
     if (this.#graceEndMs !== null && this.#graceEndMs <= graceEndMs) return;
     this.#graceEndMs = graceEndMs;
     this.#running?.stop(graceMs);
-    this.#wakeUp?.();
+    this.#restarts?.stop();
   }
 
   async #runPod(claim: Claim): Promise<PodEnd> {
-    const { plan, openLog, crashLoop } = this.#options;
+    const { plan, openLog } = this.#options;
     const log = openLog(plan, claim);
-    let restarts = claim.restarts;
-    let inARow = 0;
+    const restarts = this.#createRestarts(claim);
+    this.#restarts = restarts;
     let exit: ProcessExit;
     for (;;) {
       const startedMs = performance.now();
       exit = await this.#runOnce(claim, log);
       if (exit.exitCode === 0 || plan.restartPolicy === 'Never' || this.#stopped || isLoss(exit))
         break;
-      inARow = crashLoopRestarts(inARow, performance.now() - startedMs, crashLoop);
-      await this.#wait(crashLoopDelayMs(inARow, crashLoop));
-      if (this.#stopped) break;
-      if (!(await this.#recordRestart(claim, restarts + 1))) break;
-      inARow += 1;
-      restarts += 1;
+      if (!(await restarts.next(performance.now() - startedMs))) break;
     }
     await log.end();
-    return endOf(exit, restarts, log.written);
+    return endOf(exit, restarts.count, log.written);
+  }
+
+  #createRestarts({ podNumber, restarts }: Claim): PodRestarts {
+    const { crashLoop: policy, port, slot, logger } = this.#options;
+    return new PodRestarts({ policy, port, slot, podNumber, restarts, logger });
   }
 
   get #stopped(): boolean {
@@ -107,40 +102,6 @@ export class ProcessLane implements PodLane {
     const exit = await running.exited;
     this.#running = null;
     return exit;
-  }
-
-  /** Whether the program may be started again. */
-  async #recordRestart(claim: Claim, restarts: number): Promise<boolean> {
-    const { port, slot, logger } = this.#options;
-    const { uid, session } = slot;
-    while (!this.#stopped) {
-      try {
-        const reply = await port.recordRestart({
-          uid,
-          slot: slot.slot,
-          podNumber: claim.podNumber,
-          session,
-          restarts,
-        });
-        return reply === 'recorded' || reply === 'replayed';
-      } catch (error) {
-        logger.debug({ err: error, jobUid: uid }, 'a restart was not recorded; trying again');
-      }
-      await this.#wait(RECORD_RETRY_MS);
-    }
-    return false;
-  }
-
-  #wait(ms: number): Promise<void> {
-    if (this.#stopped) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#wakeUp?.(), ms);
-      this.#wakeUp = () => {
-        clearTimeout(timer);
-        this.#wakeUp = null;
-        resolve();
-      };
-    });
   }
 }
 

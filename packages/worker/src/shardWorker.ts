@@ -63,11 +63,10 @@ export class ShardWorker implements HolderShard {
   /** Ends the session, with `end` in Redis too, and closes the connection. */
   async close(end: boolean): Promise<void> {
     this.#unsubscribe?.();
-    try {
-      await this.keeper.close(end);
-    } finally {
-      this.#reports.close();
-    }
+    const closed = this.keeper.close(end);
+    // Nothing is reported any more, and the answer to the goodbye may never come.
+    this.#reports.close();
+    await closed;
   }
 
   /** A hint only: the orders come with every heartbeat. */

@@ -5,7 +5,7 @@ import { ConnectionError } from '@drover/shared';
 import { NodeStore, Store, Subscriber } from '@drover/store';
 import type { Redis } from 'ioredis';
 
-import { HandlerRuntime } from './handler/handlerRuntime.ts';
+import { HandlerRuntime, type WriteProgress } from './handler/handlerRuntime.ts';
 import { Link, openConnection } from './link.ts';
 import { PodLogWriter } from './logs/podLogWriter.ts';
 import { NodeHeartbeat } from './nodeHeartbeat.ts';
@@ -17,6 +17,7 @@ import { ProcessRunner } from './process/processRunner.ts';
 import { ProcessRuntime } from './processRuntime.ts';
 import { hostAddress, resolveOptions, type ResolvedOptions } from './resolveOptions.ts';
 import type { Runtime, RuntimeName } from './runtime.ts';
+import type { ControlPort } from './shardPort.ts';
 import { ShardWorker } from './shardWorker.ts';
 import type { HolderHost } from './slots/holder.ts';
 import { SlotQueueWorker } from './slots/slotQueueWorker.ts';
@@ -277,15 +278,22 @@ class NodeWorker implements DroverWorker {
             tailBytes: logTailBytes,
           }),
       );
+    const writeProgress: WriteProgress = ({ shard, uid }, { podNumber }, text) => {
+      // A figure for those who look: not worth a retry.
+      shards[shard]!.port.shard.setPodProgress(uid, podNumber, text).catch((error: unknown) =>
+        logger.debug({ err: error }, 'progress not written'),
+      );
+    };
+    const port = (index: number): ControlPort => shards[index]!.port;
     const create: Record<RuntimeName, () => Runtime> = {
       handler: () =>
-        new HandlerRuntime({ handlers, openLog, showProgress: () => undefined, logger }),
+        new HandlerRuntime({ handlers, openLog, writeProgress, crashLoop, port, logger }),
       process: () =>
         new ProcessRuntime({
           runner: new ProcessRunner({ logger, workingDir }),
           openLog,
           crashLoop,
-          port: (index) => shards[index]!.port,
+          port,
           logger,
         }),
     };

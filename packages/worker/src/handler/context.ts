@@ -4,9 +4,7 @@ import type { Logger } from 'pino';
 import type { JobFacts, JobPlan } from '../jobPlan.ts';
 import type { PodLog } from '../podLog.ts';
 import { createPodLogger } from './podLogger.ts';
-
-/** How far a pod has come: a fraction from 0 to 1, or how many of how many are done. */
-export type Progress = number | { readonly done: number; readonly total: number };
+import type { PodProgress, Progress } from './podProgress.ts';
 
 /** The pod that a handler runs as. */
 export interface PodFactsOfHandler {
@@ -44,7 +42,10 @@ export interface HandlerContext<Input = unknown> {
   readonly logger: Logger;
   /** Writes one line to the pod's log as it is. */
   readonly log: (line: string) => void;
-  /** Tells how far the pod has come. Shown at most once a second; the last one counts. */
+  /**
+   * Tells how far the pod has come; seen in its annotation `drover.dev/progress` while it runs.
+   * May be called often: it is written at most once a second.
+   */
   readonly progress: (progress: Progress) => void;
 }
 
@@ -53,7 +54,7 @@ export interface ContextHost {
   readonly plan: JobPlan;
   readonly input: unknown;
   openLog(claim: Claim): PodLog;
-  showProgress(claim: Claim, progress: Progress): void;
+  openProgress(claim: Claim): PodProgress;
 }
 
 /**
@@ -115,8 +116,7 @@ export class PodContext implements HandlerContext<never> {
   }
 
   get progress(): (progress: Progress) => void {
-    return (this.#made.progress ??= (progress) =>
-      this.#host.showProgress(this.#claim, checkProgress(progress)));
+    return (this.#made.progress ??= (progress) => this.#podProgress.show(progress));
   }
 
   /** The pod's log; opened now if it was not. For the lane, not for handlers. */
@@ -127,6 +127,15 @@ export class PodContext implements HandlerContext<never> {
   /** The pod's log if it was opened. */
   get openedLog(): PodLog | null {
     return this.#parts?.podLog ?? null;
+  }
+
+  /** The pod's progress if it told any. */
+  get openedProgress(): PodProgress | null {
+    return this.#parts?.podProgress ?? null;
+  }
+
+  get #podProgress(): PodProgress {
+    return (this.#made.podProgress ??= this.#host.openProgress(this.#claim));
   }
 
   /** Fires the AbortSignal, also for whoever asks for it later. */
@@ -147,14 +156,5 @@ class Parts {
   logger: Logger | null = null;
   log: ((line: string) => void) | null = null;
   progress: ((progress: Progress) => void) | null = null;
-}
-
-function checkProgress(progress: Progress): Progress {
-  const fraction = typeof progress === 'number' ? progress : progress.done / progress.total;
-  if (!(fraction >= 0 && fraction <= 1)) {
-    throw new RangeError(
-      'progress is a fraction from 0 to 1, or { done, total } with done <= total',
-    );
-  }
-  return progress;
+  podProgress: PodProgress | null = null;
 }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 
 import type { Claim, PodOverlay } from '@drover/store';
@@ -5,11 +6,13 @@ import type { Logger } from 'pino';
 
 import type { JobPlan } from '../jobPlan.ts';
 import type { PodLog } from '../podLog.ts';
+import type { PodRestarts } from '../podRestarts.ts';
 import { SUCCEEDED, type PodEnd, type PodLane, type PodSink } from '../runtime.ts';
 import { clipBytes, MAX_MESSAGE_BYTES } from '../text.ts';
-import { PodContext, type ContextHost, type Progress } from './context.ts';
+import { PodContext, type ContextHost } from './context.ts';
 import type { HandlerDefinition } from './defineHandler.ts';
 import type { HandlerInput } from './input.ts';
+import type { PodProgress } from './podProgress.ts';
 
 /** Most bytes of a handler's return value as JSON. */
 export const MAX_RESULT_BYTES = 64 * 1024;
@@ -24,7 +27,8 @@ export interface HandlerLaneOptions {
   readonly logger: Logger;
   readonly input: HandlerInput | Promise<HandlerInput>;
   readonly openLog: (claim: Claim) => PodLog;
-  readonly showProgress: (claim: Claim, progress: Progress) => void;
+  readonly openProgress: (claim: Claim) => PodProgress;
+  readonly createRestarts: (claim: Claim) => PodRestarts;
 }
 
 /**
@@ -32,6 +36,9 @@ export interface HandlerLaneOptions {
  *
  * The two callbacks are made once, not for each pod. They can't tell which pod they belong to, so
  * a lane whose function was given up is `spent`: its late end must not be taken for another pod's.
+ *
+ * With `restartPolicy: OnFailure` a handler that failed is called again for the same pod, see
+ * {@link PodRestarts}.
  */
 export class HandlerLane implements PodLane, ContextHost {
   readonly plan: JobPlan;
@@ -41,6 +48,11 @@ export class HandlerLane implements PodLane, ContextHost {
   #context: PodContext | null = null;
   #graceTimer: NodeJS.Timeout | null = null;
   #graceEndMs = Infinity;
+  #claim: Claim | null = null;
+  /** When the handler was last called; only with restartPolicy OnFailure. */
+  #calledMs = 0;
+  /** Of the present pod; null until it failed once. */
+  #restarts: PodRestarts | null = null;
   /** A reason why no pod of this Job can be run. */
   #fault: string | null = null;
   #isReady = false;
@@ -56,6 +68,7 @@ export class HandlerLane implements PodLane, ContextHost {
   start(claim: Claim): void {
     const context = new PodContext(this, claim);
     this.#context = context;
+    this.#claim = claim;
     if (this.#isReady) this.#call(context);
     else void this.#callWhenReady(context);
   }
@@ -69,14 +82,16 @@ export class HandlerLane implements PodLane, ContextHost {
     this.#graceEndMs = endMs;
     if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
     this.#graceTimer = setTimeout(() => this.#giveUp(graceMs), graceMs);
+    // Last: a pod that waits for its restart ends with this.
+    this.#restarts?.stop();
   }
 
   openLog(claim: Claim): PodLog {
     return this.#options.openLog(claim);
   }
 
-  showProgress(claim: Claim, progress: Progress): void {
-    if (!this.spent) this.#options.showProgress(claim, progress);
+  openProgress(claim: Claim): PodProgress {
+    return this.#options.openProgress(claim);
   }
 
   #takeInput(input: HandlerInput): void {
@@ -91,8 +106,9 @@ export class HandlerLane implements PodLane, ContextHost {
   }
 
   #call(context: PodContext): void {
+    if (this.plan.restartPolicy === 'OnFailure') this.#calledMs = performance.now();
     if (this.#fault !== null) {
-      this.#end(failed(this.#fault, 'StartError', 128));
+      this.#fail(failed(this.#fault, 'StartError', 128));
       return;
     }
     let result: unknown;
@@ -108,7 +124,9 @@ export class HandlerLane implements PodLane, ContextHost {
 
   #returned(value: unknown): void {
     if (this.#context === null || this.spent) return;
-    this.#end(value === undefined ? SUCCEEDED : endWithResult(value));
+    const end = value === undefined ? SUCCEEDED : endWithResult(value);
+    if (end.outcome === 'Failed') this.#fail(end);
+    else this.#end(end);
   }
 
   #threw(error: unknown): void {
@@ -117,7 +135,24 @@ export class HandlerLane implements PodLane, ContextHost {
     if (error instanceof Error && error.stack !== undefined) {
       this.#context.podLog.write('stderr', `${error.stack}\n`);
     }
-    this.#end(failed(describe(error), 'Error', 1));
+    this.#fail(failed(describe(error), 'Error', 1));
+  }
+
+  #fail(end: PodEnd): void {
+    const isStopping = this.#graceEndMs !== Infinity;
+    if (this.plan.restartPolicy === 'Never' || isStopping) this.#end(end);
+    else void this.#restart(end);
+  }
+
+  async #restart(end: PodEnd): Promise<void> {
+    const context = this.#context;
+    assert(context !== null && this.#claim !== null, 'only a pod that runs is restarted');
+    this.#restarts ??= this.#options.createRestarts(this.#claim);
+    const mayRestart = await this.#restarts.next(performance.now() - this.#calledMs);
+    // Its grace period was over before Redis answered.
+    if (this.#context !== context) return;
+    if (mayRestart) this.#call(context);
+    else this.#end(end);
   }
 
   #giveUp(graceMs: number): void {
@@ -134,18 +169,22 @@ export class HandlerLane implements PodLane, ContextHost {
 
   #end(end: PodEnd): void {
     const log = this.#context?.openedLog ?? null;
+    this.#context?.openedProgress?.end();
+    const restarts = this.#restarts?.count ?? 0;
     this.#context = null;
+    this.#restarts = null;
     if (this.#graceTimer !== null) {
       clearTimeout(this.#graceTimer);
       this.#graceTimer = null;
     }
     this.#graceEndMs = Infinity;
+    const full = restarts === 0 ? end : { ...end, overlay: { ...end.overlay, restarts } };
     if (log === null || !log.written) {
-      this.#options.sink.podEnded(end);
+      this.#options.sink.podEnded(full);
       return;
     }
     // First the log, then the news: who waits for the pod and then reads its log shall find all of it.
-    void log.end().then(() => this.#options.sink.podEnded({ ...end, hasLog: true }));
+    void log.end().then(() => this.#options.sink.podEnded({ ...full, hasLog: true }));
   }
 }
 

@@ -4,20 +4,26 @@ import type { Logger } from 'pino';
 
 import type { JobPlan } from '../jobPlan.ts';
 import type { OpenPodLog } from '../podLog.ts';
+import { PodRestarts } from '../podRestarts.ts';
+import type { CrashLoopPolicy } from '../process/crashLoop.ts';
 import type { PodLane, PodSink, Runtime, SlotRef } from '../runtime.ts';
-import type { Progress } from './context.ts';
+import type { ControlPort } from '../shardPort.ts';
 import type { HandlerDefinition } from './defineHandler.ts';
 import { HandlerLane } from './handlerLane.ts';
 import { readInput, type HandlerInput } from './input.ts';
+import { PodProgress } from './podProgress.ts';
 
-/** Shows a pod's progress to whoever looks; bounded in how often by itself. */
-export type ShowProgress = (slot: SlotRef, claim: Claim, progress: Progress) => void;
+/** Writes a pod's progress for whoever looks, or takes it away. Neither throws nor waits. */
+export type WriteProgress = (slot: SlotRef, claim: Claim, text: string | null) => void;
 
 /** Options of {@link HandlerRuntime}. */
 export interface HandlerRuntimeOptions {
   readonly handlers: readonly HandlerDefinition[];
   readonly openLog: OpenPodLog;
-  readonly showProgress: ShowProgress;
+  readonly writeProgress: WriteProgress;
+  readonly crashLoop: CrashLoopPolicy;
+  /** The shard of a slot. */
+  readonly port: (shard: number) => ControlPort;
   readonly logger: Logger;
 }
 
@@ -45,7 +51,7 @@ export class HandlerRuntime implements Runtime {
   createLane(plan: JobPlan, slot: SlotRef, sink: PodSink): PodLane {
     const handler = this.#handlers.get(plan.image);
     if (handler === undefined) throw new Error(this.unfitness(plan) ?? 'unreachable');
-    const { openLog, showProgress, logger } = this.#options;
+    const { openLog, writeProgress, crashLoop: policy, port, logger } = this.#options;
     return new HandlerLane({
       handler,
       plan,
@@ -53,7 +59,9 @@ export class HandlerRuntime implements Runtime {
       logger,
       input: this.#inputOf(handler, plan),
       openLog: (claim) => openLog(plan, claim),
-      showProgress: (claim, progress) => showProgress(slot, claim, progress),
+      openProgress: (claim) => new PodProgress((text) => writeProgress(slot, claim, text)),
+      createRestarts: ({ podNumber, restarts }) =>
+        new PodRestarts({ policy, port: port(slot.shard), slot, podNumber, restarts, logger }),
     });
   }
 

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import {
   slotQueueName,
   slotQueueOptions,
@@ -27,6 +29,8 @@ export interface SlotQueueWorkerOptions {
   readonly logger: Logger;
 }
 
+/** How long BullMQ may take to close. */
+const CLOSE_TIMEOUT_MS = 2_000;
 /** Pause after BullMQ failed to fetch; its default of 15 s would be an outage of its own. */
 const RUN_RETRY_DELAY_MS = 500;
 
@@ -99,7 +103,13 @@ export class SlotQueueWorker {
 
   /** Ends the queue's connections; without `force` when no slot is held any more. */
   async close(force: boolean): Promise<void> {
-    await this.#worker.close(force);
+    const closed = this.#worker.close(force);
+    const isClosed = await Promise.race([
+      closed.then(() => true),
+      delay(CLOSE_TIMEOUT_MS, false, { ref: false }),
+    ]);
+    // BullMQ waits for Redis to say goodbye; a connection left open would keep the process.
+    if (!isClosed) await Promise.race([this.#worker.disconnect(), delay(CLOSE_TIMEOUT_MS)]);
     this.#locks.close();
   }
 

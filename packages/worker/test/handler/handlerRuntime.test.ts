@@ -10,7 +10,7 @@ import {
   type Schema,
 } from '../../src/index.ts';
 import type { TestEngine, TestJob } from '../support/engine.ts';
-import { Workers } from '../support/workers.ts';
+import { Gate, Workers } from '../support/workers.ts';
 
 let workers: Workers;
 
@@ -216,6 +216,37 @@ describe('a handler', () => {
     );
     expect(pod.hasLog).toBe(true);
     expect(log).toBe('one line\n{"level":"info","picture":7,"msg":"resized"}\n');
+  });
+
+  test('tells its progress while it runs, the last one, and none when it ended', async () => {
+    const engine = await workers.engine();
+    const [told, gate] = [new Gate(), new Gate()];
+    const work = defineHandler('work', async ({ progress }) => {
+      progress(0.1);
+      for (let done = 1; done <= 1_000; done += 1) progress({ done, total: 4_000 });
+      told.open();
+      await gate.opened;
+    });
+    await workers.worker(engine, { handlers: [work] });
+    const uid = await engine.createJob({ run: 'work' });
+    await engine.offer(uid, 1);
+    await told.opened;
+    const shown = async (): Promise<string | undefined> =>
+      (await engine.shard.podProgress(uid, [1, 2])).get(1);
+    await waitFor(async () => (await shown()) === '0.1');
+    await waitFor(async () => (await shown()) === '1000/4000');
+    gate.open();
+    await waitFor(async () => (await engine.job(uid)).counters.succeeded === 1);
+    await waitFor(async () => (await shown()) === undefined);
+  });
+
+  test.each([
+    { name: 'a fraction above 1', give: 1.01 },
+    { name: 'a negative fraction', give: -0.1 },
+    { name: 'a total of 0', give: { done: 0, total: 0 } },
+  ])('can not tell $name as its progress', async ({ give }) => {
+    const { pod } = await runOne(defineHandler('wrong', ({ progress }) => progress(give)));
+    expect(pod.overlay?.message).toContain('progress is a fraction from 0 to 1');
   });
 
   test('that writes nothing has no log', async () => {

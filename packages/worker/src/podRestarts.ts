@@ -1,0 +1,94 @@
+import type { Logger } from 'pino';
+
+import { crashLoopDelayMs, crashLoopRestarts, type CrashLoopPolicy } from './process/crashLoop.ts';
+import type { SlotRef } from './runtime.ts';
+import type { ControlPort } from './shardPort.ts';
+
+/** Options of {@link PodRestarts}. */
+export interface PodRestartsOptions {
+  readonly policy: CrashLoopPolicy;
+  readonly port: Pick<ControlPort, 'recordRestart'>;
+  readonly slot: SlotRef;
+  readonly podNumber: number;
+  /** Restarts of the pod before: above 0 only when its acquire was answered again. */
+  readonly restarts: number;
+  readonly logger: Logger;
+}
+
+/** Wait before a restart is recorded again when Redis did not take it. */
+const RECORD_RETRY_MS = 200;
+
+/**
+ * The restarts of one pod's container (restartPolicy OnFailure): wait the crash-loop delay, record the
+ * restart, start. Recorded before it happens, so that no restart is missing in the sum that
+ * backoffLimit is compared with.
+ */
+export class PodRestarts {
+  readonly #options: PodRestartsOptions;
+  #count: number;
+  /** Restarts since the container was last healthy. */
+  #inARow = 0;
+  #isStopped = false;
+  /** Ends the present wait. */
+  #wakeUp: (() => void) | null = null;
+
+  constructor(options: PodRestartsOptions) {
+    this.#options = options;
+    this.#count = options.restarts;
+  }
+
+  /** Restarts of the pod so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Prepares a restart after a run that failed.
+   *
+   * @param ranForMs - How long the container ran.
+   * @returns Whether it may be started again: the pod was not told to stop, and is still this worker's.
+   */
+  async next(ranForMs: number): Promise<boolean> {
+    const { policy } = this.#options;
+    this.#inARow = crashLoopRestarts(this.#inARow, ranForMs, policy);
+    await this.#wait(crashLoopDelayMs(this.#inARow, policy));
+    if (!(await this.#record(this.#count + 1))) return false;
+    this.#inARow += 1;
+    this.#count += 1;
+    return !this.#isStopped;
+  }
+
+  /** The pod is to end: no restart from now on. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#wakeUp?.();
+  }
+
+  async #record(restarts: number): Promise<boolean> {
+    const { port, slot, podNumber, logger } = this.#options;
+    const { uid, session } = slot;
+    while (!this.#isStopped) {
+      try {
+        const restart = { uid, slot: slot.slot, podNumber, session, restarts };
+        const reply = await port.recordRestart(restart);
+        return reply === 'recorded' || reply === 'replayed';
+      } catch (error) {
+        logger.debug({ err: error, jobUid: uid }, 'a restart was not recorded; trying again');
+      }
+      await this.#wait(RECORD_RETRY_MS);
+    }
+    return false;
+  }
+
+  #wait(ms: number): Promise<void> {
+    if (this.#isStopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#wakeUp?.(), ms);
+      this.#wakeUp = () => {
+        clearTimeout(timer);
+        this.#wakeUp = null;
+        resolve();
+      };
+    });
+  }
+}
