@@ -40,7 +40,7 @@ async function demo(dir: string, commands: Commands): Promise<void> {
   say();
 
   await using drover = new Drover({ connection: url });
-  const { killed, lost, board } = await runJobs(drover, commands, manifests);
+  const killed = await runJobs(drover, commands, manifests);
 
   command('drover logs job/pi');
   say(indent(wrap(await commands.drover('logs', 'job/pi'), 100)));
@@ -61,14 +61,17 @@ async function demo(dir: string, commands: Commands): Promise<void> {
   const job = await drover.jobs.get(INDEXED);
   assertNothingLost(job, rows);
   const { succeeded, failed = 0, completedIndexes } = job.status;
-  const again = lost.map((index) => `${index} on ${board.nodeOf(index)}`).join(', ');
   say();
   say(good(`nothing was lost: ${succeeded} of ${COMPLETIONS} indexes succeeded, each counted once (${completedIndexes})`));
-  say(good(`${plural(failed, 'pod')} died with ${killed} and ran again: ${again}`));
+  say(good(`${plural(failed, 'pod')} died with worker ${killed}; what they drew ran again: ${await ranAgain(drover)}`));
 }
 
-/** Applies the manifests and follows both Jobs to their ends; kills a worker on the way. */
-async function runJobs(drover: Drover, commands: Commands, manifests: readonly string[]) {
+/** Follows both Jobs to their ends and kills a worker on the way; answers its name. */
+async function runJobs(
+  drover: Drover,
+  commands: Commands,
+  manifests: readonly string[],
+): Promise<string> {
   const lines = new LiveLines();
   const board = new Board(lines, COMPLETIONS);
   const ending = new AbortController();
@@ -76,7 +79,6 @@ async function runJobs(drover: Drover, commands: Commands, manifests: readonly s
   say(indent(applied));
   say();
   let killed = '';
-  let lost: number[] = [];
   const watchPi = async (): Promise<void> => {
     for await (const { job } of drover.jobs.watch({ name: 'pi', signal: ending.signal })) board.onPi(job);
   };
@@ -87,7 +89,7 @@ async function runJobs(drover: Drover, commands: Commands, manifests: readonly s
       if (killed !== '' || board.done < 1 || running === 0) continue;
       killed = node;
       const pid = await killWorker(drover, node);
-      lost = board.onKilled(node);
+      const lost = board.onKilled(node);
       lines.print(
         bad(`kill -9 ${pid}: worker ${node} dies while it draws ${lost.length === 1 ? 'part' : 'parts'} ${lost.join(' and ')}`),
       );
@@ -105,7 +107,17 @@ async function runJobs(drover: Drover, commands: Commands, manifests: readonly s
   ending.abort();
   await Promise.all(watches);
   lines.close();
-  return { killed, lost, board };
+  return killed;
+}
+
+/** Where the indexes of failed pods succeeded in the end: `part 1 on dev-1, part 2 on dev-2`. */
+async function ranAgain(drover: Drover): Promise<string> {
+  const pods = await drover.pods.list({ job: INDEXED });
+  const failed = new Set(pods.filter(({ status }) => status.phase === 'Failed').map(indexOf));
+  return pods
+    .filter((pod) => pod.status.phase === 'Succeeded' && failed.has(indexOf(pod)))
+    .map((pod) => `part ${indexOf(pod)} on ${pod.spec.nodeName ?? ''}`)
+    .join(', ');
 }
 
 async function killWorker(drover: Drover, name: string): Promise<number> {

@@ -68,11 +68,6 @@ export class Board {
     return { node: first?.[0] ?? '', running: first?.[1] ?? 0 };
   }
 
-  /** Where an index succeeded. */
-  nodeOf(index: number): string {
-    return this.#cells[index]?.node ?? '';
-  }
-
   /** Draws the present state. */
   draw(): void {
     const piDone = this.#pi?.status.succeeded ?? 0;

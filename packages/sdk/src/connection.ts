@@ -99,8 +99,9 @@ function createRedis(option: string | RedisOptions): Redis {
     maxRetriesPerRequest: MAX_RETRIES_PER_REQUEST,
   };
   if (typeof option === 'string') {
-    checkUrl(option);
-    return new Redis(option, ours);
+    const address = option.replace(/^unix:(\/\/)?(?=\/)/, '');
+    checkUrl(address);
+    return new Redis(address, ours);
   }
   // The mapping of replies is ours to choose: the store reads the classic one.
   const { replyMapping: _mapping, ...options } = option;

@@ -11,6 +11,11 @@ export interface JobEvent {
   readonly job: Job;
 }
 
+/** Says that everything which was there has been told; what follows are changes. */
+export interface ListedNote {
+  readonly type: 'LISTED';
+}
+
 /** What a watch reads with; the jobs client provides it. */
 export interface JobReader {
   /** All Jobs that the watch is about, and the version from which to watch on. */
@@ -33,11 +38,12 @@ export async function* watchJobs(
   shard: Shard,
   reader: JobReader,
   signal: AbortSignal,
-): AsyncGenerator<JobEvent> {
+): AsyncGenerator<JobEvent | ListedNote> {
   const known = new Map<string, Job>();
   while (!signal.aborted) {
     const { jobs, resourceVersion } = await backend.run(() => reader.list(shard));
     yield* differences(known, jobs);
+    yield { type: 'LISTED' };
     try {
       const redis = await backend.duplicate();
       const options = { since: resourceVersion, pods: false, signal };

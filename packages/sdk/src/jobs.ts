@@ -23,7 +23,7 @@ import { composeJob, type JobView, type Shard } from '@drover/store';
 
 import type { Backend } from './backend.ts';
 import { isSettled, outcomeFor, type WaitCondition } from './jobOutcome.ts';
-import { watchJobs, type JobEvent, type JobReader } from './jobWatch.ts';
+import { watchJobs, type JobEvent, type JobReader, type ListedNote } from './jobWatch.ts';
 import { mergeAll } from './merge.ts';
 import { applyMergePatch, isPlainObject, threeWayPatch, type MergePatch } from './mergePatch.ts';
 import { placementOf } from './placement.ts';
@@ -166,6 +166,12 @@ export class JobsClient {
    * for await (const { type, job } of drover.jobs.watch()) console.log(type, job.metadata.name);
    */
   async *watch(options: WatchJobsOptions = {}): AsyncGenerator<JobEvent> {
+    for await (const event of this.#watchWithNotes(options)) {
+      if (event.type !== 'LISTED') yield event;
+    }
+  }
+
+  async *#watchWithNotes(options: WatchJobsOptions): AsyncGenerator<JobEvent | ListedNote> {
     const { namespace, shards } = await this.#scope(options);
     const selector = readSelector(options.labelSelector);
     const { name } = options;
@@ -272,20 +278,28 @@ export class JobsClient {
    * @throws TimeoutError after `timeoutMs`.
    */
   async wait(ref: ObjectRef, options: WaitOptions = {}): Promise<Job> {
+    const target = this.#resolve(ref, options);
     const condition = options.for ?? 'finished';
-    const first = await this.get(ref, options);
-    if (isSettled(first)) return outcomeFor(first, condition);
-    const { name, namespace, uid } = first.metadata;
     const timeout = options.timeoutMs === undefined ? null : AbortSignal.timeout(options.timeoutMs);
     const signals = [options.signal, timeout].filter((signal) => signal instanceof AbortSignal);
-    const watch = this.watch({ name, namespace, signal: AbortSignal.any(signals) });
-    for await (const { type, job } of watch) {
-      // A later Job of the same name is another one.
-      if (type === 'DELETED' || job.metadata.uid !== uid) break;
+    const { name, namespace } = target;
+    const watch = this.#watchWithNotes({ name, namespace, signal: AbortSignal.any(signals) });
+    let { uid } = target;
+    let found = false;
+    for await (const event of watch) {
+      if (event.type === 'LISTED') {
+        if (!found) throw new NotFoundError(reference(target));
+        continue;
+      }
+      const { job } = event;
+      // The first one found is meant; a later Job of the same name is another one.
+      uid ??= job.metadata.uid;
+      if (job.metadata.uid !== uid) continue;
+      if (event.type === 'DELETED') throw new NotFoundError(reference(target));
+      found = true;
       if (isSettled(job)) return outcomeFor(job, condition);
     }
     options.signal?.throwIfAborted();
-    if (timeout?.aborted !== true) throw new NotFoundError(reference(first.metadata));
     throw new TimeoutError(
       `Job "${name}" was not ${condition} after ${(options.timeoutMs ?? 0) / 1000} s`,
     );
@@ -368,7 +382,7 @@ export class JobsClient {
         const patch = patchFor(stored);
         const next = nextObject(stored, patch, view);
         const specChanged = !isSemanticallyEqual(next.spec, stored.spec);
-        if (!specChanged && objectText(next) === objectText(stored)) {
+        if (!specChanged && isSemanticallyEqual(ownMetadata(next), ownMetadata(stored))) {
           return { job: (await composeAll(shard, [view]))[0] ?? stored, changed: false };
         }
         if (dryRun) return { job: next, changed: true };
@@ -410,9 +424,13 @@ function complete(job: Job, uid: string, name: string): Job {
 }
 
 /** What is stored of a Job; versions and status lie beside it. */
-function objectText({ metadata, spec }: Pick<Job, 'metadata' | 'spec'>): string {
+function objectText(job: Job): string {
+  return JSON.stringify({ metadata: ownMetadata(job), spec: job.spec });
+}
+
+function ownMetadata({ metadata }: Job): unknown {
   const { resourceVersion: _version, generation: _generation, ...kept } = metadata;
-  return JSON.stringify({ metadata: kept, spec });
+  return kept;
 }
 
 /** The object after a patch: parsed, defaulted and checked against the old one. */
