@@ -216,8 +216,13 @@ export class JobReconciler {
       pods.type === 'open' ? this.#shard.openSlots(after, pods.count) : null,
     ]);
     if (guard === null) return AGAIN;
-    if (pods.type === 'stop') {
-      await this.#stopSome(guard, pods.count);
+    if (pods.type === 'stop' || pods.type === 'stopPending') {
+      const slots = await this.#shard.allSlots(guard.uid);
+      const chosen =
+        pods.type === 'stop'
+          ? stopOrder(slots, pods.count)
+          : slots.filter((slot) => slot.phase === 'Pending');
+      await this.#stop(guard, chosen, 'uncounted');
       return AGAIN;
     }
     if (opened !== null && opened.type !== 'opened') return AGAIN;
@@ -289,11 +294,6 @@ export class JobReconciler {
       const active = page.slots.filter((slot) => slot.phase !== 'Stopping');
       present = await this.#stop(present, active, countAs);
     } while (cursor !== '0' && present !== null);
-  }
-
-  async #stopSome(guard: DecisionGuard, count: number): Promise<void> {
-    const slots = await this.#shard.allSlots(guard.uid);
-    await this.#stop(guard, stopOrder(slots, count), 'uncounted');
   }
 
   /** Answers the guard for the next call, or null when something else moved the Job. */

@@ -1,6 +1,6 @@
 /** A store on a real Redis with a clock of the test's, and stand-ins for worker and due loop. */
 import { randomUUID } from 'node:crypto';
-import type { JobStatus } from '@drover/shared';
+import { HOLD_ANNOTATION, type JobStatus } from '@drover/shared';
 import {
   type Claim,
   newSessionId,
@@ -32,6 +32,8 @@ export interface SpecInput {
   activeDeadlineSeconds?: number;
   suspend?: boolean;
   restartPolicy?: 'Never' | 'OnFailure';
+  /** Annotation `drover.dev/hold`. */
+  hold?: boolean;
 }
 
 /** A pod in the hands of a {@link FakeWorker}. */
@@ -290,10 +292,10 @@ function completionsOf(spec: SpecInput): number | null {
   return spec.completions ?? (spec.parallelism === undefined ? 1 : null);
 }
 
-function objectOf({ restartPolicy = 'Never', ...spec }: SpecInput): string {
+function objectOf({ restartPolicy = 'Never', hold = false, ...spec }: SpecInput): string {
   const completions = completionsOf(spec);
   return JSON.stringify({
-    metadata: {},
+    metadata: { annotations: hold ? { [HOLD_ANNOTATION]: 'true' } : {} },
     spec: {
       parallelism: 1,
       backoffLimit: 6,

@@ -436,6 +436,30 @@ describe('scaling', () => {
   });
 });
 
+describe('holding', () => {
+  test('takes back pods without a worker, lets the others end, and starts none', async () => {
+    const worker = await bed.worker();
+    const spec = { parallelism: 4, completions: 20 };
+    const uid = await bed.createJob(spec);
+    await bed.settle(controller);
+    const pods = [await worker.acquire(uid, 1), await worker.acquire(uid, 2)];
+    await bed.updateJob(uid, { ...spec, hold: true });
+    // A worker takes one more just before it would be taken back.
+    const takeThird = async (name: string) => {
+      if (name === 'allSlots') pods.push(await worker.acquire(uid, 3));
+    };
+    await bed.controller(spyOn(bed.shard, takeThird)).jobs.reconcile(uid);
+    expect(await bed.counters(uid)).toMatchObject({ active: 3, running: 3, terminating: 0 });
+    for (const pod of pods) expect(await worker.succeed(pod!)).toEqual({ type: 'released' });
+    await bed.settle(controller);
+    expect(await bed.counters(uid)).toMatchObject({ active: 0, succeeded: 3 });
+
+    await bed.updateJob(uid, spec);
+    await bed.settle(controller);
+    expect(await bed.counters(uid)).toMatchObject({ active: 4, succeeded: 3 });
+  });
+});
+
 describe('deletion', () => {
   /** Keys about a Job that are there to stay. */
   async function keysFor(uid: string): Promise<string[]> {

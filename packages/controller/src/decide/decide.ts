@@ -159,8 +159,11 @@ function decideConverge(look: Look): Decision {
   };
 }
 
-function changePods({ counters, gate, nowMs }: Look, wanted: number): PodChange {
+function changePods({ observed, counters, gate, nowMs }: Look, wanted: number): PodChange {
   const surplus = counters.active - wanted;
+  // A pod that a worker takes this very moment is one that runs: the hold lets it.
+  const isOnlyHold = observed.held && counters.active <= wantActive(observed.spec, counters, false);
+  if (surplus > 0 && isOnlyHold) return { type: 'stopPending' };
   if (surplus > 0) return { type: 'stop', count: surplus };
   const shortfall = wanted - counters.active;
   const isHeld = counters.unjudged > 0 || nowMs < gate.notBeforeMs;

@@ -110,7 +110,9 @@ export type PodChange =
   /** Open this many slots, an integer in [1, MAX_OPENS_PER_PASS]. */
   | { readonly type: 'open'; readonly count: number }
   /** Stop this many active pods in the order of `stopOrder`, an integer >= 1. */
-  | { readonly type: 'stop'; readonly count: number };
+  | { readonly type: 'stop'; readonly count: number }
+  /** Stop the pods that no worker has yet. */
+  | { readonly type: 'stopPending' };
 
 /** When to look again if nothing changes meanwhile. */
 export type Next =

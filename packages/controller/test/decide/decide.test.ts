@@ -751,7 +751,18 @@ describe('a held Job', () => {
       name: 'takes back the pods that no worker has yet',
       given: { spec, held: true, counters: { active: 5, running: 3 }, pendingCount: 2 },
       limit: 0,
-      pods: { type: 'stop', count: 2 },
+      pods: { type: 'stopPending' },
+    },
+    {
+      name: 'is scaled down like any other',
+      given: {
+        spec: { parallelism: 2, completions: 10 },
+        held: true,
+        counters: { active: 5, running: 3 },
+        pendingCount: 2,
+      },
+      limit: 0,
+      pods: { type: 'stop', count: 3 },
     },
     {
       name: 'goes on when it is let go',
