@@ -11,7 +11,11 @@ test('SIGTERM lets short pods finish, and the worker ends with 0', async () => {
   await engine.controller();
   const [drained] = await Promise.all([engine.worker(), engine.worker()]);
   await drover.jobs.create(
-    handlerJob('finish', { name: 'short', completions: 400, parallelism: 16, indexed: true }, { ms: 50 }),
+    handlerJob(
+      'finish',
+      { name: 'short', completions: 400, parallelism: 16, indexed: true },
+      { ms: 50 },
+    ),
   );
   await drover.jobs.create(
     recordedScript(records, 'sleep 0.1', {

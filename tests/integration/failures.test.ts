@@ -44,7 +44,9 @@ describe('backoffLimit', () => {
     expect(await engine.pods(name)).toHaveLength(backoffLimit + 1);
     // 100 ms, 200 ms, 400 ms from the end of a pod to the start of the next.
     const waitsMs = runs.slice(1).map((run, i) => run.startMs - (runs[i]?.endMs ?? Infinity));
-    waitsMs.forEach((waitMs, i) => expect(waitMs).toBeGreaterThanOrEqual(BACKOFF_BASE_MS * 2 ** i - 2));
+    waitsMs.forEach((waitMs, i) =>
+      expect(waitMs).toBeGreaterThanOrEqual(BACKOFF_BASE_MS * 2 ** i - 2),
+    );
   });
 
   test('of 2 with OnFailure: two restarts in the same pod, then the pod is stopped', async () => {

@@ -1,4 +1,4 @@
-import { startRedis, waitFor } from '@drover/testkit';
+import { waitFor } from '@drover/testkit';
 import { expect, test } from 'vitest';
 
 import { Engine } from './support/engine.ts';
@@ -29,8 +29,7 @@ function sum(calls: ReadonlyMap<string, number>): number {
 }
 
 test(`an idle system sends Redis as much with ${FINISHED_JOBS} finished Jobs as with none`, async () => {
-  const redis = await startRedis({ config: { maxmemory: '0' } });
-  await using engine = await Engine.forTest({ redis });
+  await using engine = await Engine.forTest({ redis: { config: { maxmemory: '0' } } });
   const { drover } = engine;
   await Promise.all([engine.controller(), engine.worker()]);
   await drover.jobs.create(handlerJob('noop', { name: 'first', completions: 20 }));
@@ -62,5 +61,4 @@ test(`an idle system sends Redis as much with ${FINISHED_JOBS} finished Jobs as 
   );
   expect(sum(after), details).toBeLessThanOrEqual(sum(before) * 1.3 + 10);
   expect(sum(before), details).toBeGreaterThan(0);
-  await redis.stop();
 }, 180_000);

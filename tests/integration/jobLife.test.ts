@@ -1,7 +1,7 @@
 import { isAlive, waitFor } from '@drover/testkit';
 import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest';
 
-import { Engine } from './support/engine.ts';
+import { Engine, type Status } from './support/engine.ts';
 import { handlerJob, recordedScript } from './support/manifests.ts';
 import { mostAtOnce, runsByIndex } from './support/records.ts';
 
@@ -25,8 +25,9 @@ function running(job: string): number {
   return engine.records.read(job).filter((run) => run.endMs === null).length;
 }
 
-const isSuspended = ({ conditions = [] }: { conditions?: { type: string; status: string }[] }) =>
-  conditions.some(({ type, status }) => type === 'Suspended' && status === 'True');
+function isSuspended({ conditions = [] }: Status): boolean {
+  return conditions.some(({ type, status }) => type === 'Suspended' && status === 'True');
+}
 
 test('suspend stops the pods and counts none of them; resume goes on where it was', async () => {
   onTestFailed(() => engine.show());
@@ -98,7 +99,10 @@ test('parallelism changes while the Job runs: up, down, 0 and on', async () => {
 
   await scale(0);
   await waitFor(() => running('scaled') === 0);
-  const paused = await engine.until('scaled', ({ active = 0, terminating }) => active + (terminating ?? 0) === 0);
+  const paused = await engine.until(
+    'scaled',
+    ({ active = 0, terminating }) => active + (terminating ?? 0) === 0,
+  );
   expect(paused.status?.conditions ?? []).toEqual([]);
   expect(paused.status).toHaveProperty('startTime');
 
@@ -175,7 +179,10 @@ test('a work-queue Job starts no pod after the first success and is complete whe
   await drover.jobs.create(
     handlerJob('first-one-done', { name: 'queue', completions: null, parallelism: 4 }),
   );
-  const one = await engine.until('queue', ({ succeeded, active }) => succeeded === 1 && active === 3);
+  const one = await engine.until(
+    'queue',
+    ({ succeeded, active }) => succeeded === 1 && active === 3,
+  );
   expect(one.status?.conditions ?? []).toEqual([]);
   // Pods that were there before the first success run, whether or not they had begun by then.
   await waitFor(() => records.read('queue').length === 4);

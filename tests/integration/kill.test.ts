@@ -13,7 +13,11 @@ test('kill -9 of a worker and of the controller in the middle of a Job of 5,000 
   const controller = await engine.controller();
   const [killed] = await Promise.all([engine.worker(), engine.worker()]);
   await drover.jobs.create(
-    handlerJob('work', { name: 'many', completions: INDEXES, parallelism: 16, indexed: true }, { ms: 5 }),
+    handlerJob(
+      'work',
+      { name: 'many', completions: INDEXES, parallelism: 16, indexed: true },
+      { ms: 5 },
+    ),
   );
 
   await engine.until('many', ({ succeeded = 0 }) => succeeded > 1_000);
@@ -39,7 +43,9 @@ test('kill -9 of a worker and of the controller in the middle of a Job of 5,000 
   expect(runs.length).toBeLessThanOrEqual(INDEXES + (job.status?.failed ?? 0));
   const pods = await engine.pods('many');
   expect(pods.filter((pod) => pod.status?.phase === 'Succeeded')).toHaveLength(INDEXES);
-  expect(pods.filter((pod) => pod.status?.phase === 'Failed')).toHaveLength(job.status?.failed ?? 0);
+  expect(pods.filter((pod) => pod.status?.phase === 'Failed')).toHaveLength(
+    job.status?.failed ?? 0,
+  );
 }, 60_000);
 
 test('kill -9 of a worker and of the controller while programs run', async () => {

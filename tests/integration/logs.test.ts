@@ -18,7 +18,8 @@ async function readLog(engine: Engine, pod: string): Promise<string> {
 
 /** Largest resident size of a process so far, bytes. */
 function peakBytes(pid: number): number {
-  const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  const [, kilobytes] =
+    /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   return Number(kilobytes) * 1024;
 }
 
@@ -83,7 +84,6 @@ test('a gigabyte of output: the end of it is kept, the worker stays small and se
 
   expect((await engine.finished('flood', 60_000)).status).toMatchObject({ succeeded: 1 });
   const log = await readLog(engine, pod);
-  expect(log).toMatch(/^\[\d+ bytes were dropped here\]\n/);
   expect(log.endsWith('\nthe end\n')).toBe(true);
   expect(log.length).toBeLessThan(256 * 1024 + 64);
   expect(log.length).toBeGreaterThan(100 * 1024);

@@ -1,4 +1,4 @@
-import { isAlive, startRedis, waitFor } from '@drover/testkit';
+import { isAlive, waitFor } from '@drover/testkit';
 import { expect, test } from 'vitest';
 
 import { Engine } from './support/engine.ts';
@@ -51,18 +51,21 @@ test('kill -9 of the only worker at default settings: its programs are gone, its
 }, 60_000);
 
 test('redis-server is killed in mid-run and comes back after longer than a lease: no pod is lost', async () => {
-  const redis = await startRedis({ appendOnly: true });
   const leaseTtlMs = 2_000;
   await using engine = await Engine.forTest({
-    redis,
+    redis: { appendOnly: true },
     settings: { leaseTtlMs, heartbeatMs: 400, slotLockMs: 3_000, slotStalledMs: 1_000 },
   });
-  const { drover, records, store } = engine;
+  const { drover, records, redis, store } = engine;
   await Promise.all([engine.controller(), engine.worker(), engine.worker()]);
   const sessionsKey = store.shards[0]?.keys.sessions ?? '';
-  const sessions = await store.redis.zrange(sessionsKey, 0, -1);
+  const sessions = await store.redis.zrange(sessionsKey, '0', '-1');
   await drover.jobs.create(
-    handlerJob('finish', { name: 'on', completions: 1_500, parallelism: 16, indexed: true }, { ms: 20 }),
+    handlerJob(
+      'finish',
+      { name: 'on', completions: 1_500, parallelism: 16, indexed: true },
+      { ms: 20 },
+    ),
   );
   await engine.until('on', ({ succeeded = 0 }) => succeeded > 300);
 
@@ -82,19 +85,18 @@ test('redis-server is killed in mid-run and comes back after longer than a lease
   expect(mostAtOnce(runs)).toBeLessThanOrEqual(16);
   expect(runs.some((run) => run.startMs > backAtMs)).toBe(true);
   expect(sessions).toHaveLength(2);
-  expect(await store.redis.zrange(sessionsKey, 0, -1)).toEqual(expect.arrayContaining(sessions));
-  await redis.stop();
+  expect(await store.redis.zrange(sessionsKey, '0', '-1')).toEqual(
+    expect.arrayContaining(sessions),
+  );
 }, 60_000);
 
 test('redis-server is killed while nobody serves a Job: it goes on where the file says', async () => {
-  const redis = await startRedis({ appendOnly: true });
-  await using engine = await Engine.forTest({ redis });
-  const { drover, records } = engine;
+  await using engine = await Engine.forTest({ redis: { appendOnly: true } });
+  const { drover, records, redis } = engine;
   await drover.jobs.create(handlerJob('work', { name: 'later', completions: 20, indexed: true }));
   await redis.kill();
   await redis.restart();
   await Promise.all([engine.controller(), engine.worker()]);
   expect((await engine.finished('later')).status).toMatchObject({ succeeded: 20 });
   expect(records.read('later')).toHaveLength(20);
-  await redis.stop();
 }, 60_000);

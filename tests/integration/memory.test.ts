@@ -1,5 +1,4 @@
 import { ResourceExhaustedError } from '@drover/sdk';
-import { startRedis } from '@drover/testkit';
 import { expect, test } from 'vitest';
 
 import { Engine } from './support/engine.ts';
@@ -7,8 +6,7 @@ import { handlerJob } from './support/manifests.ts';
 import { runsByIndex } from './support/records.ts';
 
 test('a full Redis refuses new Jobs and lets those that run finish', async () => {
-  const redis = await startRedis({ config: { maxmemory: '0' } });
-  await using engine = await Engine.forTest({ redis });
+  await using engine = await Engine.forTest({ redis: { config: { maxmemory: '0' } } });
   const { drover, records, store } = engine;
   await Promise.all([engine.controller({ backoffBaseMs: 50 }), engine.worker()]);
   const shape = { completions: 400, parallelism: 8, indexed: true, backoffLimit: 400 };
@@ -35,12 +33,10 @@ test('a full Redis refuses new Jobs and lets those that run finish', async () =>
   await store.redis.config('SET', 'maxmemory', '0');
   await drover.jobs.create(handlerJob('work', { name: 'again', completions: 20, parallelism: 8 }));
   expect((await engine.finished('again')).status).toMatchObject({ succeeded: 20 });
-  await redis.stop();
 }, 60_000);
 
 test('a worker dies while Redis is full: its Jobs go on once there is memory again', async () => {
-  const redis = await startRedis({ config: { maxmemory: '0' } });
-  await using engine = await Engine.forTest({ redis });
+  await using engine = await Engine.forTest({ redis: { config: { maxmemory: '0' } } });
   const { drover, records, store } = engine;
   const [killed] = await Promise.all([
     engine.worker(),
@@ -66,5 +62,4 @@ test('a worker dies while Redis is full: its Jobs go on once there is memory aga
     expect(job.status).toMatchObject({ succeeded: 200, completedIndexes: '0-199' });
     expect(runsByIndex(records.read(name)).size).toBe(200);
   }
-  await redis.stop();
 }, 60_000);

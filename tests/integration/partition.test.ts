@@ -13,13 +13,13 @@ test('a worker that is cut off for longer than its lease: what it reports later 
     engine.controller(),
     engine.worker({ url: `redis://127.0.0.1:${proxy.port}` }),
   ]);
-  // Alone at first, so that it has all the slots.
-  const shape = { completions: 200, parallelism: 8, indexed: true };
-  await drover.jobs.create(handlerJob('finish', { name: 'moved', ...shape }, { ms: 50 }));
   await drover.jobs.create(handlerJob('wait', { name: 'long', graceSeconds: 1 }));
   await waitFor(() => records.read('long').length === 1);
+  // With four lanes it leaves some of the eight slots to the one that will be cut off.
+  const other = await engine.worker({ maxPods: 4 });
+  const shape = { completions: 400, parallelism: 8, indexed: true };
+  await drover.jobs.create(handlerJob('finish', { name: 'moved', ...shape }, { ms: 50 }));
   await engine.until('moved', ({ succeeded = 0 }) => succeeded > 20);
-  const other = await engine.worker();
   proxy.blackhole();
   await waitFor(() => records.read('long').length === 2);
   expect(cutOff.process.isOver).toBe(false);
@@ -29,13 +29,14 @@ test('a worker that is cut off for longer than its lease: what it reports later 
   proxy.heal();
   await cutOff.process.waitForLine(/the session was ended/);
 
-  expect(moved.status).toMatchObject({ succeeded: 200, completedIndexes: '0-199' });
-  expect(runsByIndex(records.read('moved')).size).toBe(200);
+  expect(moved.status).toMatchObject({ succeeded: 400, completedIndexes: '0-399' });
+  expect(runsByIndex(records.read('moved')).size).toBe(400);
   const pods = await engine.pods('moved');
   const phases = Map.groupBy(pods, (pod) => pod.status?.phase);
-  expect(phases.get('Succeeded')).toHaveLength(200);
-  expect(phases.get('Failed') ?? []).toHaveLength(moved.status?.failed ?? 0);
-  expect(phases.get('Failed')?.map((pod) => pod.status?.reason)).toContain('NodeLost');
+  expect(phases.get('Succeeded')).toHaveLength(400);
+  const lost = phases.get('Failed') ?? [];
+  expect(lost).toHaveLength(moved.status?.failed ?? 0);
+  expect(lost.map((pod) => pod.status?.reason)).toContain('NodeLost');
   // Both of its pods ended well, and one of them counts.
   expect(records.read('long').map((run) => run.node)).toEqual([cutOff.name, other.name]);
   expect(long.status).toMatchObject({ succeeded: 1, failed: 1 });

@@ -13,6 +13,7 @@ import {
   uniquePrefix,
   waitFor,
   type NodeProcess,
+  type StartRedisOptions,
   type TestRedis,
 } from '@drover/testkit';
 import { onTestFailed } from 'vitest';
@@ -39,8 +40,8 @@ export const QUICK: Partial<InstallationSettings> = {
 
 /** How an engine is set up. */
 export interface EngineOptions {
-  /** Default: one of its own, stopped with the engine. */
-  readonly redis?: TestRedis;
+  /** How its Redis is started. With it, it is never one that others use too. */
+  readonly redis?: StartRedisOptions;
   /** Default {@link QUICK}; `{}` for those of a real installation. */
   readonly settings?: Partial<InstallationSettings>;
 }
@@ -59,35 +60,26 @@ export class Engine {
   readonly records: PodRecords;
   readonly prefix: string;
   readonly #processes: { readonly name: string; readonly process: NodeProcess }[] = [];
-  readonly #ownsRedis: boolean;
   #workerCount = 0;
 
-  private constructor(parts: {
-    redis: TestRedis;
-    store: Store;
-    prefix: string;
-    folder: string;
-    ownsRedis: boolean;
-  }) {
+  private constructor(parts: { redis: TestRedis; store: Store; prefix: string; folder: string }) {
     this.redis = parts.redis;
     this.store = parts.store;
     this.prefix = parts.prefix;
     this.records = new PodRecords(parts.folder);
-    this.#ownsRedis = parts.ownsRedis;
     this.drover = new Drover({ connection: parts.redis.url, prefix: parts.prefix });
   }
 
   /** Opens an installation; no process runs yet. */
   static async open(options: EngineOptions = {}): Promise<Engine> {
-    const redis = options.redis ?? (await startRedis());
+    const redis = await startRedis(options.redis);
     const prefix = uniquePrefix();
     const folder = mkdtempSync(join(tmpdir(), 'drover-pods-'));
     guardFolder(folder);
     const settings = options.settings ?? QUICK;
     // The first to open an installation decides its settings.
     const store = await Store.open({ redis: redis.connect(), prefix, settings });
-    const ownsRedis = options.redis === undefined;
-    return new Engine({ redis, store, prefix, folder, ownsRedis });
+    return new Engine({ redis, store, prefix, folder });
   }
 
   /** Opens an installation for one test, which shows what the processes said when it fails. */
@@ -172,7 +164,7 @@ export class Engine {
   async close(): Promise<void> {
     await Promise.all(this.#processes.map(({ process }) => process.kill('SIGKILL')));
     await this.drover.close();
-    if (this.#ownsRedis) await this.redis.stop();
+    await this.redis.stop();
     await rm(this.records.folder, { recursive: true, force: true });
   }
 

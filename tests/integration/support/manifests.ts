@@ -52,17 +52,13 @@ export function recordedScript(records: PodRecords, script: string, shape: JobSh
   // `$$$$` is the shell's `$$`: in a command of a pod `$$` stands for `$`.
   const write = (event: string): string =>
     `echo "$JOB $NODE $POD \${JOB_COMPLETION_INDEX:--} $$$$ ${event} $(date +%s%3N)" >> "$RECORDS"`;
-  return programJob(
-    ['/bin/sh', '-c', `${write('start')}\n${script}\n${write('end')}`],
-    shape,
-    [
-      { name: 'JOB', value: shape.name },
-      { name: 'NODE', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
-      { name: 'POD', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
-      { name: 'RECORDS', value: records.programFile },
-      { name: 'GO', value: records.goFile(shape.name) },
-    ],
-  );
+  return programJob(['/bin/sh', '-c', `${write('start')}\n${script}\n${write('end')}`], shape, [
+    { name: 'JOB', value: shape.name },
+    { name: 'NODE', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
+    { name: 'POD', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+    { name: 'RECORDS', value: records.programFile },
+    { name: 'GO', value: records.goFile(shape.name) },
+  ]);
 }
 
 function podSpec({ restartPolicy = 'Never', graceSeconds }: JobShape): object {

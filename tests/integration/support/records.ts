@@ -1,4 +1,11 @@
-import { appendFileSync, closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 /** One run of a pod, as the pod itself wrote it down. */
@@ -78,7 +85,8 @@ export class PodRecords {
     for (const file of readdirSync(this.folder)) {
       if (!file.endsWith(EXTENSION)) continue;
       for (const line of readFileSync(join(this.folder, file), 'utf8').split('\n')) {
-        const [name, node = '', pod = '', index = '', pid = '', event, timeMs = ''] = line.split(' ');
+        const [name, node = '', pod = '', index = '', pid = '', event, timeMs = ''] =
+          line.split(' ');
         if (name !== job) continue;
         const known = runs.get(`${node} ${pod} ${pid}`);
         if (event === 'start') {
