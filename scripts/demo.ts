@@ -35,8 +35,18 @@ async function demo(dir: string, commands: Commands): Promise<void> {
   const pi = await piManifest(dir);
   const manifests = [pi.path, 'examples/indexed.yaml'];
   command(`drover apply ${manifests.map((path) => `-f ${path}`).join(' ')}`);
-  say(style('dim', `  pi: 1,000 digits of pi in ${pi.program}, as in the documentation of Kubernetes`));
-  say(style('dim', `  ${INDEXED}: ${COMPLETIONS} pods, 3 at a time; each draws two rows of a picture`));
+  say(
+    style(
+      'dim',
+      `  pi: 1,000 digits of pi in ${pi.program}, as in the documentation of Kubernetes`,
+    ),
+  );
+  say(
+    style(
+      'dim',
+      `  ${INDEXED}: ${COMPLETIONS} pods, 3 at a time; each draws two rows of a picture`,
+    ),
+  );
   say();
 
   await using drover = new Drover({ connection: url });
@@ -62,8 +72,16 @@ async function demo(dir: string, commands: Commands): Promise<void> {
   assertNothingLost(job, rows);
   const { succeeded, failed = 0, completedIndexes } = job.status;
   say();
-  say(good(`nothing was lost: ${succeeded} of ${COMPLETIONS} indexes succeeded, each counted once (${completedIndexes})`));
-  say(good(`${plural(failed, 'pod')} died with worker ${killed}; what they drew ran again: ${await ranAgain(drover)}`));
+  say(
+    good(
+      `nothing was lost: ${succeeded} of ${COMPLETIONS} indexes succeeded, each counted once (${completedIndexes})`,
+    ),
+  );
+  say(
+    good(
+      `${plural(failed, 'pod')} died with worker ${killed}; what they drew ran again: ${await ranAgain(drover)}`,
+    ),
+  );
 }
 
 /** Follows both Jobs to their ends and kills a worker on the way; answers its name. */
@@ -80,7 +98,8 @@ async function runJobs(
   say();
   let killed = '';
   const watchPi = async (): Promise<void> => {
-    for await (const { job } of drover.jobs.watch({ name: 'pi', signal: ending.signal })) board.onPi(job);
+    for await (const { job } of drover.jobs.watch({ name: 'pi', signal: ending.signal }))
+      board.onPi(job);
   };
   const watchPods = async (): Promise<void> => {
     for await (const { pod } of drover.pods.watch({ job: INDEXED, signal: ending.signal })) {
@@ -91,9 +110,16 @@ async function runJobs(
       const pid = await killWorker(drover, node);
       const lost = board.onKilled(node);
       lines.print(
-        bad(`kill -9 ${pid}: worker ${node} dies while it draws ${lost.length === 1 ? 'part' : 'parts'} ${lost.join(' and ')}`),
+        bad(
+          `kill -9 ${pid}: worker ${node} dies while it draws ${lost.length === 1 ? 'part' : 'parts'} ${lost.join(' and ')}`,
+        ),
       );
-      lines.print(style('dim', '    its lease ends in at most 6 s; the others go on, and drover dev starts a new worker'));
+      lines.print(
+        style(
+          'dim',
+          '    its lease ends in at most 6 s; the others go on, and drover dev starts a new worker',
+        ),
+      );
     }
   };
   const watches = [watchPi(), watchPods()];
@@ -130,7 +156,8 @@ async function killWorker(drover: Drover, name: string): Promise<number> {
 /** The rows that the pods which succeeded have drawn, in order. */
 async function pictureRows(drover: Drover): Promise<string[]> {
   const drawn: Pod[] = [];
-  for await (const pod of drover.pods.iterate({ job: INDEXED, phase: 'Succeeded' })) drawn.push(pod);
+  for await (const pod of drover.pods.iterate({ job: INDEXED, phase: 'Succeeded' }))
+    drawn.push(pod);
   const rows: string[] = [];
   for (const pod of drawn.toSorted((a, b) => indexOf(a) - indexOf(b))) {
     for await (const row of drover.pods.logs(pod)) rows.push(row.trimEnd());
@@ -166,7 +193,11 @@ async function main(): Promise<number> {
   try {
     await demo(dir, commands);
     await commands.stop();
-    say(good(`everything is stopped and removed; the demo took ${((Date.now() - startedMs) / 1000).toFixed(0)} s`));
+    say(
+      good(
+        `everything is stopped and removed; the demo took ${((Date.now() - startedMs) / 1000).toFixed(0)} s`,
+      ),
+    );
     return 0;
   } catch (error) {
     if (interrupted) return 130;

@@ -37,7 +37,10 @@ export class Commands {
     const log = createWriteStream(join(this.#dir, 'dev.log'));
     dev.stderr.pipe(log);
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('drover dev was not ready in time')), START_TIMEOUT_MS);
+      const timer = setTimeout(
+        () => reject(new Error('drover dev was not ready in time')),
+        START_TIMEOUT_MS,
+      );
       createInterface({ input: dev.stdout }).on('line', (line) => {
         if (!line.includes('drover dev is ready')) return;
         clearTimeout(timer);

@@ -14,7 +14,9 @@ import { badInput } from './errors.ts';
 export async function loadHandlers(files: readonly string[]): Promise<HandlerDefinition[]> {
   const handlers = new Map<string, HandlerDefinition>();
   for (const file of files) {
-    const found = Object.values(await load(file)).flat().filter(isHandler);
+    const found = Object.values(await load(file))
+      .flat()
+      .filter(isHandler);
     if (found.length === 0) {
       throw badInput(`--handlers ${file}: exports nothing that defineHandler made`);
     }

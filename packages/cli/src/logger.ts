@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 
 import { pino, stdTimeFunctions, type Logger } from 'pino';
+import type PinoPretty from 'pino-pretty';
 
 /** Levels of `--log-level`, loudest last. */
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] as const;
@@ -36,7 +37,7 @@ export function withoutCredentials(text: string): string {
   return text.replace(/(rediss?:\/\/)[^@/\s]*@/g, '$1***@');
 }
 
-function withoutSecrets<T extends (error: Error) => object>(serialize: T) {
+function withoutSecrets(serialize: (error: Error) => object) {
   return (error: Error) =>
     Object.fromEntries(
       Object.entries(serialize(error)).map(([key, value]) => [
@@ -49,7 +50,7 @@ function withoutSecrets<T extends (error: Error) => object>(serialize: T) {
 function prettyStream() {
   // Loaded only for a terminal: it takes longer to load than all the rest of a command.
   const require = createRequire(import.meta.url);
-  const pretty = require('pino-pretty') as typeof import('pino-pretty');
+  const pretty = require('pino-pretty') as typeof PinoPretty;
   return pretty({
     destination: 2,
     sync: true,

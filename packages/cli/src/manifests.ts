@@ -79,7 +79,9 @@ function readDocument(
   // `---` with nothing after it, or only comments.
   if (value === null || value === undefined) return;
   if (!isObject(value)) {
-    problems.push(`${at(document.contents?.range?.[0] ?? 0)}: an object with apiVersion and kind is expected`);
+    problems.push(
+      `${at(document.contents?.range?.[0] ?? 0)}: an object with apiVersion and kind is expected`,
+    );
     return;
   }
   const located = (prefix: readonly (string | number)[]) => (path: string) =>

@@ -93,10 +93,12 @@ export function assignmentsOption(problems: Problems, flags: string, description
 
 /** An option that may be given several times, or with several values separated by commas. */
 export function listOption(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((text: string, previous: string[] | undefined) => [
-    ...(previous ?? []),
-    ...text.split(',').filter((part) => part !== ''),
-  ]);
+  return new Option(flags, description).argParser(
+    (text: string, previous: string[] | undefined) => [
+      ...(previous ?? []),
+      ...text.split(',').filter((part) => part !== ''),
+    ],
+  );
 }
 
 function longFlag(flags: string): string {

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 import { Command, CommanderError, Option } from 'commander';
 
 import { badInput, reportError, type ErrorReport } from './errors.ts';
@@ -36,7 +38,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
       return error.exitCode === 0 ? EXIT.ok : EXIT.badInput;
     }
     printError(reportError(error));
-    if (process.env['DROVER_DEBUG'] !== undefined) console.error(error);
+    if (process.env['DROVER_DEBUG'] !== undefined) process.stderr.write(`${inspect(error)}\n`);
     return reportError(error).exitCode;
   }
 }
@@ -138,7 +140,10 @@ function addApply(program: Command, finish: Finish): void {
     .command('apply')
     .description('Create the Jobs of a manifest, or bring existing ones in line with it.')
     .addOption(
-      listOption('-f, --filename <path>', 'YAML or JSON file, directory or -').makeOptionMandatory(),
+      listOption(
+        '-f, --filename <path>',
+        'YAML or JSON file, directory or -',
+      ).makeOptionMandatory(),
     )
     .option('--dry-run', 'check everything and change nothing')
     .addOption(outputOption(['name', 'json', 'yaml']));
@@ -298,11 +303,9 @@ function addBackoff(command: Command, problems: Problems): Command {
       ).env('DROVER_BACKOFF_BASE'),
     )
     .addOption(
-      durationOption(
-        problems,
-        '--backoff-cap <duration>',
-        'longest such wait (default: 10m)',
-      ).env('DROVER_BACKOFF_CAP'),
+      durationOption(problems, '--backoff-cap <duration>', 'longest such wait (default: 10m)').env(
+        'DROVER_BACKOFF_CAP',
+      ),
     );
 }
 
@@ -342,7 +345,9 @@ Examples:
 
 function addWorkerOptions(command: Command, problems: Problems): void {
   command
-    .addOption(listOption('--handlers <file>', 'module with defineHandler(...) exports; may repeat'))
+    .addOption(
+      listOption('--handlers <file>', 'module with defineHandler(...) exports; may repeat'),
+    )
     .addOption(
       integerOption(
         problems,

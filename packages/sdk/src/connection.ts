@@ -17,7 +17,7 @@ export class Connection {
   readonly redis: Redis;
   readonly #owned: boolean;
   #lastError: Error | null = null;
-  #duplicates = new Set<Redis>();
+  readonly #duplicates = new Set<Redis>();
 
   constructor(option: ConnectionOption) {
     this.#owned = !(option instanceof Redis);

@@ -186,12 +186,12 @@ export class JobsClient {
           const resourceVersion = await shard.resourceVersion();
           const view = await shard.getJob(namespace, name);
           const jobs = await composeAll(shard, view === null ? [] : [view]);
-          return { jobs: jobs.filter(reader.accepts), resourceVersion };
+          return { jobs: jobs.filter((job) => reader.accepts(job)), resourceVersion };
         }
         const resourceVersion = await shard.resourceVersion();
         const jobs: Job[] = [];
         for await (const page of this.#pages(shard, namespace)) jobs.push(...page);
-        return { jobs: jobs.filter(reader.accepts), resourceVersion };
+        return { jobs: jobs.filter((job) => reader.accepts(job)), resourceVersion };
       },
       read: async (shard, uid) => {
         const view = await shard.getJobByUid(uid);

@@ -22,7 +22,7 @@ export async function* mergeAll<T>(
   } finally {
     stop();
     // Some may have failed because they were stopped.
-    await Promise.allSettled([...steps.values()]);
+    await Promise.allSettled(steps.values());
     await Promise.allSettled(sources.map((source) => source.return(undefined)));
   }
 }

@@ -20,6 +20,7 @@ export function placementOf(job: Pick<Job, 'spec'>): Placement {
 export function nobodyFits(job: Pick<Job, 'spec'>): string {
   const podSpec = job.spec.template.spec;
   const runtime = runtimeOf(podSpec) ?? 'process';
-  const handler = runtime === 'handler' ? ` with handler '${podSpec.containers[0]?.image ?? ''}'` : '';
+  const handler =
+    runtime === 'handler' ? ` with handler '${podSpec.containers[0]?.image ?? ''}'` : '';
   return `no worker offers runtime '${runtime}'${handler} in pool '${poolOf(podSpec)}'`;
 }

@@ -94,7 +94,9 @@ test('an ioredis instance is used and left open', async () => {
 });
 
 test('a closed client refuses calls', async () => {
-  const drover = new Drover({ connection: { host: '127.0.0.1', port: redis.port, password: 'right' } });
+  const drover = new Drover({
+    connection: { host: '127.0.0.1', port: redis.port, password: 'right' },
+  });
   await drover.connect();
   await drover.close();
   await expect(drover.jobs.list()).rejects.toThrow('this client was closed');

@@ -30,7 +30,7 @@ async function until(
 ): Promise<JobEvent> {
   for (;;) {
     const step = await watch.next();
-    if (step.done === true) return expect.unreachable('the watch ended');
+    if (step.done === true) throw new Error('the watch ended');
     if (fits(step.value)) return step.value;
   }
 }
@@ -83,7 +83,9 @@ describe('create', () => {
 
   test('the same name is free in another namespace', async () => {
     await engine.drover.jobs.create(handlerJob('shared-name', 'work'));
-    const other = await engine.drover.jobs.create(handlerJob('shared-name', 'work'), { namespace: 'other' });
+    const other = await engine.drover.jobs.create(handlerJob('shared-name', 'work'), {
+      namespace: 'other',
+    });
     expect(other.metadata.namespace).toBe('other');
   });
 
@@ -152,7 +154,9 @@ describe('get and list', () => {
     const count = 520;
     const manifest = (index: number) => handlerJob(`job-${index}`, 'work', { suspend: true });
     await Promise.all(
-      Array.from({ length: count }, (_, index) => engine.drover.jobs.create(manifest(index), options)),
+      Array.from({ length: count }, (_, index) =>
+        engine.drover.jobs.create(manifest(index), options),
+      ),
     );
     const jobs = await engine.drover.jobs.list(options);
     expect(new Set(jobs.map(({ metadata }) => metadata.name)).size).toBe(count);
@@ -161,10 +165,14 @@ describe('get and list', () => {
 
 describe('patch', () => {
   test('changes what may change, and the generation with the spec', async () => {
-    await engine.drover.jobs.create(handlerJob('patched', 'work', { completions: 3, parallelism: 1 }));
+    await engine.drover.jobs.create(
+      handlerJob('patched', 'work', { completions: 3, parallelism: 1 }),
+    );
     const scaled = await engine.drover.jobs.patch('patched', { spec: { parallelism: 2 } });
     expect(scaled).toMatchObject({ metadata: { generation: 2 }, spec: { parallelism: 2 } });
-    const labelled = await engine.drover.jobs.patch('patched', { metadata: { labels: { more: 'x' } } });
+    const labelled = await engine.drover.jobs.patch('patched', {
+      metadata: { labels: { more: 'x' } },
+    });
     expect(labelled).toMatchObject({ metadata: { generation: 2, labels: { more: 'x' } } });
   });
 
@@ -188,7 +196,9 @@ describe('patch', () => {
     const job = await engine.drover.jobs.create(handlerJob('stale', 'work'));
     await engine.drover.jobs.patch('stale', { metadata: { labels: { a: '1' } } });
     const { resourceVersion } = job.metadata;
-    const change = engine.drover.jobs.patch('stale', { metadata: { resourceVersion, labels: { a: '2' } } });
+    const change = engine.drover.jobs.patch('stale', {
+      metadata: { resourceVersion, labels: { a: '2' } },
+    });
     await expect(change).rejects.toThrow(ConflictError);
   });
 
@@ -196,7 +206,9 @@ describe('patch', () => {
     await engine.drover.jobs.create(handlerJob('busy', 'work', { suspend: true }));
     const keys = ['a', 'b', 'c', 'd', 'e'];
     await Promise.all(
-      keys.map((key) => engine.drover.jobs.patch('busy', { metadata: { annotations: { [key]: 'x' } } })),
+      keys.map((key) =>
+        engine.drover.jobs.patch('busy', { metadata: { annotations: { [key]: 'x' } } }),
+      ),
     );
     const { metadata } = await engine.drover.jobs.get('busy');
     expect(Object.keys(metadata.annotations ?? {}).toSorted()).toEqual(keys);
@@ -206,8 +218,9 @@ describe('patch', () => {
     await engine.drover.jobs.create(handlerJob('paused', 'work'));
     const watch = engine.drover.jobs.watch({ name: 'paused' });
     const shows = (status: 'True' | 'False') => (event: JobEvent) =>
-      event.job.status.conditions?.some((one) => one.type === 'Suspended' && one.status === status) ===
-      true;
+      event.job.status.conditions?.some(
+        (one) => one.type === 'Suspended' && one.status === status,
+      ) === true;
     await engine.drover.jobs.suspend('paused');
     expect((await until(watch, shows('True'))).job.status.startTime).toBeUndefined();
     await engine.drover.jobs.resume('paused');
@@ -269,7 +282,9 @@ describe('watch', () => {
     const watch = engine.drover.jobs.watch({ labelSelector: 'app=leaving' });
     await until(watch, ({ type }) => type === 'ADDED');
     await engine.drover.jobs.patch('leaving', { metadata: { labels: { app: 'gone' } } });
-    expect((await until(watch, ({ type }) => type === 'DELETED')).job.metadata.name).toBe('leaving');
+    expect((await until(watch, ({ type }) => type === 'DELETED')).job.metadata.name).toBe(
+      'leaving',
+    );
     await watch.return(undefined);
   });
 

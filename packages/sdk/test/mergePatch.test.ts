@@ -22,7 +22,12 @@ describe('applyMergePatch', () => {
       want: { a: { bb: {} } },
     },
     { name: 'replaces what is no object', target: { a: 'foo' }, patch: null, want: null },
-    { name: 'makes an object of a list', target: { a: [1] }, patch: { a: { b: 1 } }, want: { a: { b: 1 } } },
+    {
+      name: 'makes an object of a list',
+      target: { a: [1] },
+      patch: { a: { b: 1 } },
+      want: { a: { b: 1 } },
+    },
   ];
 
   test.each(cases)('$name', ({ target, patch, want }) => {

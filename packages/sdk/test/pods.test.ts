@@ -1,6 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { defineHandler, JobOutcomeError, NotFoundError, type Pod, type PodEvent } from '../src/index.ts';
+import {
+  defineHandler,
+  JobOutcomeError,
+  NotFoundError,
+  type Pod,
+  type PodEvent,
+} from '../src/index.ts';
 import { Engine, handlerJob } from './engine.ts';
 
 let engine: Engine;
@@ -13,7 +19,9 @@ const handlers = [
     throw new Error('no luck');
   }),
   defineHandler('held', async ({ signal }) => {
-    const stopped = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    const stopped = new Promise((resolve) =>
+      signal.addEventListener('abort', resolve, { once: true }),
+    );
     await Promise.race([released.promise, stopped]);
   }),
 ];
@@ -76,7 +84,9 @@ test('an Indexed Job runs to completion and its pods are listed with what they r
     spec: { hostname: 'indexed-0', nodeName: 'test-worker' },
     status: {
       phase: 'Succeeded',
-      containerStatuses: [{ name: 'main', state: { terminated: { exitCode: 0, reason: 'Completed' } } }],
+      containerStatuses: [
+        { name: 'main', state: { terminated: { exitCode: 0, reason: 'Completed' } } },
+      ],
     },
   });
   expect(await engine.drover.pods.get(pod?.metadata.name ?? '')).toEqual(pod);
@@ -132,7 +142,9 @@ describe('logs', () => {
       (await collect(engine.drover.pods.logs(pod ?? '', options))).join('');
     expect((await read({})).split('\n').toSorted()).toEqual(['', 'one', 'three', 'two']);
     expect(await read({ tailLines: 1 })).toBe('three\n');
-    expect(await read({ tailLines: 1, timestamps: true })).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z three\n$/);
+    expect(await read({ tailLines: 1, timestamps: true })).toMatch(
+      /^\d{4}-\d\d-\d\dT[\d:.]+Z three\n$/,
+    );
     expect(await read({ follow: true, limitBytes: 4 })).toHaveLength(4);
   });
 
@@ -181,7 +193,9 @@ test('a watch of pods tells their whole life, and their end with the Job', async
   for await (const event of engine.drover.pods.watch({ labelSelector: 'job-name=lived' })) {
     events.push(event);
     const succeeded = new Set(
-      events.filter(({ pod }) => pod.status.phase === 'Succeeded').map(({ pod }) => pod.metadata.uid),
+      events
+        .filter(({ pod }) => pod.status.phase === 'Succeeded')
+        .map(({ pod }) => pod.metadata.uid),
     );
     if (succeeded.size === 2 && !deleted) {
       deleted = true;

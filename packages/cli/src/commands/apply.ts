@@ -51,7 +51,9 @@ async function applyOne(drover: Drover, manifest: Manifest, dryRun: boolean): Pr
   try {
     return await drover.jobs.apply(manifest.object, {
       dryRun,
-      ...(dryRun ? {} : { onWarning: (text: string) => process.stderr.write(`Warning: ${text}\n`) }),
+      ...(dryRun
+        ? {}
+        : { onWarning: (text: string) => process.stderr.write(`Warning: ${text}\n`) }),
     });
   } catch (error) {
     if (!(error instanceof InvalidSpecError)) throw error;

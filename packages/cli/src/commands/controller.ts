@@ -15,9 +15,7 @@ export interface BackoffOptions {
 }
 
 /** Runs a controller until a signal. */
-export async function controllerCommand(
-  options: ServiceOptions & BackoffOptions,
-): Promise<number> {
+export async function controllerCommand(options: ServiceOptions & BackoffOptions): Promise<number> {
   const { url, prefix } = await requireEngine(options);
   await checkRedis(url, prefix);
   const logger = createLogger({ level: options.logLevel, name: 'controller' });

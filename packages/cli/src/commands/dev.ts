@@ -145,7 +145,8 @@ async function untilStopped(
 function announce(redisUrl: string, port: number, dataDir: string, workers: number): void {
   const colours = coloursFor(process.stdout);
   const prefix = `${homedir()}/`;
-  const home = (path: string) => (path.startsWith(prefix) ? `~/${path.slice(prefix.length)}` : path);
+  const home = (path: string) =>
+    path.startsWith(prefix) ? `~/${path.slice(prefix.length)}` : path;
   // The password is for the person at the terminal, not for a log file.
   const url = process.stdout.isTTY ? redisUrl : `see ${home(contextPath())}`;
   const count = `${workers} ${workers === 1 ? 'worker' : 'workers'}`;

@@ -3,22 +3,11 @@ import type { Drover } from '@drover/sdk/client';
 import { withClient } from '../client.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
-import type { ObjectOptions } from '../options.ts';
 import { untilInterrupted } from '../interrupt.ts';
-import { formatDocument, TablePrinter, type PrintOptions, type Printable } from '../print/printer.ts';
+import { formatDocument, TablePrinter, type Printable } from '../print/printer.ts';
 import { parseThings, type Kind, type Thing } from '../things.ts';
+import { printOptions, type GetOptions } from './getOptions.ts';
 import { watchThings } from './watchThings.ts';
-
-/** Options of `drover get`. */
-export interface GetOptions extends ObjectOptions {
-  selector?: string;
-  allNamespaces?: boolean;
-  watch?: boolean;
-  headers: boolean;
-  showLabels?: boolean;
-  limit?: number;
-  output?: PrintOptions['output'];
-}
 
 /** Lists objects, once or with `-w` as they change. */
 export async function getCommand(
@@ -123,14 +112,4 @@ async function print(
     .filter((group) => group.length > 0)
     .map((group) => new TablePrinter(printOptions(options)).lines(group, Date.now()).join('\n'));
   process.stdout.write(`${tables.join(output === 'name' ? '\n' : '\n\n')}\n`);
-}
-
-/** How `get` prints, from its options. */
-export function printOptions(options: GetOptions): PrintOptions {
-  return {
-    ...(options.output === undefined ? {} : { output: options.output }),
-    withNamespace: options.allNamespaces === true,
-    headers: options.headers,
-    showLabels: options.showLabels === true,
-  };
 }

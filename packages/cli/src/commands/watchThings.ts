@@ -3,7 +3,7 @@ import type { Pod } from '@drover/shared';
 
 import { TablePrinter, type Printable } from '../print/printer.ts';
 import type { Kind, Thing } from '../things.ts';
-import { printOptions, type GetOptions } from './get.ts';
+import { printOptions, type GetOptions } from './getOptions.ts';
 
 /** Prints a row for everything that is there, and one for every change, until the signal. */
 export async function watchThings(

@@ -48,7 +48,10 @@ export const NODE_COLUMNS: readonly Column<Node>[] = [
   { header: 'name', cell: (node) => node.metadata.name },
   { header: 'status', cell: nodeStatusWord },
   { header: 'pool', cell: (node) => orNone(node.metadata.labels?.['drover.dev/pool']) },
-  { header: 'runtimes', cell: (node) => orNone(node.metadata.annotations?.['drover.dev/runtimes']) },
+  {
+    header: 'runtimes',
+    cell: (node) => orNone(node.metadata.annotations?.['drover.dev/runtimes']),
+  },
   { header: 'max pods', cell: (node) => orNone(node.status?.capacity?.['pods']) },
   { header: 'age', cell: (node, nowMs) => age(node.metadata.creationTimestamp, nowMs) },
   { header: 'version', cell: (node) => orNone(node.status?.nodeInfo?.kubeletVersion) },
@@ -57,7 +60,11 @@ export const NODE_COLUMNS: readonly Column<Node>[] = [
     cell: (node) => orNone(node.metadata.annotations?.['drover.dev/handlers']),
     wide: true,
   },
-  { header: 'pid', cell: (node) => orNone(node.metadata.annotations?.['drover.dev/pid']), wide: true },
+  {
+    header: 'pid',
+    cell: (node) => orNone(node.metadata.annotations?.['drover.dev/pid']),
+    wide: true,
+  },
 ];
 
 function containersOf(job: Job): Pod['spec']['containers'] {

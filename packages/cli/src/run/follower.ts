@@ -151,7 +151,9 @@ export class RunFollower {
     try {
       const job = await this.#drover.jobs.get(this.#job);
       if (job.status.startTime === undefined && !job.spec.suspend) {
-        this.#view.note('waiting: no controller has looked at the Job; is `drover controller` running?');
+        this.#view.note(
+          'waiting: no controller has looked at the Job; is `drover controller` running?',
+        );
         return;
       }
       const [pod] = await this.#drover.pods.list({ job, phase: 'Pending', limit: 1 });

@@ -47,7 +47,10 @@ export function runManifest(words: readonly string[], shape: RunShape): Record<s
             {
               name: 'main',
               command: words.map(verbatim),
-              env: Object.entries(shape.env).map(([name, value]) => ({ name, value: verbatim(value) })),
+              env: Object.entries(shape.env).map(([name, value]) => ({
+                name,
+                value: verbatim(value),
+              })),
               ...(shape.workingDir === null ? {} : { workingDir: shape.workingDir }),
             },
           ],

@@ -28,7 +28,8 @@ export function composeJob({ stored, counters, done }: JobSource): Job {
       creationTimestamp: formatTime(stored.createdMs),
     },
     spec,
-    status: stored.finished || counters === null ? status : liveStatus(status, counters, spec, done),
+    status:
+      stored.finished || counters === null ? status : liveStatus(status, counters, spec, done),
   };
 }
 
