@@ -62,7 +62,15 @@ export async function* watchShard(
     await assertKept(redis, keys, options.since);
     while (!options.signal.aborted) {
       if (options.pods) await redis.set(keys.podWatchers, '1', 'PX', POD_WATCHER_TTL_MS);
-      const reply = await redis.xread('COUNT', 1000, 'BLOCK', BLOCK_MS, 'STREAMS', keys.watch, since);
+      const reply = await redis.xread(
+        'COUNT',
+        1000,
+        'BLOCK',
+        BLOCK_MS,
+        'STREAMS',
+        keys.watch,
+        since,
+      );
       const entries = streamEntries(reply);
       if (entries.length === 0) {
         yield [];
@@ -94,7 +102,9 @@ async function assertKept(redis: Redis, keys: ShardKeys, since: number): Promise
   // Redis does not say up to where it trimmed: what is older than the oldest entry may have been told.
   const wasTrimmed = Number(info.get('entries-added')) > Number(info.get('length'));
   if (wasTrimmed && since < oldest) {
-    throw new WatchExpiredError(`resourceVersion ${since} is too old: the oldest kept is ${oldest}`);
+    throw new WatchExpiredError(
+      `resourceVersion ${since} is too old: the oldest kept is ${oldest}`,
+    );
   }
 }
 

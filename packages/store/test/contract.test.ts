@@ -1,0 +1,389 @@
+/** Headers of the scripts against what the wrappers really send, and what they make of each reply. */
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+import { describe, expect, test } from 'vitest';
+import type { ReportEntry } from '../src/api.ts';
+import { HOT_FIELDS } from '../src/hot.ts';
+import { ShardKeys } from '../src/keys.ts';
+import { POD_RECORD_BYTES, SLOT_RECORD_BYTES } from '../src/records.ts';
+import {
+  SCRIPT_NAMES,
+  scriptFiles,
+  type ScriptName,
+  type ScriptReply,
+  scriptSource,
+} from '../src/scripts.ts';
+import { Shard } from '../src/shard.ts';
+import { newJob, OPEN_GATE } from './support/bed.ts';
+import { camelCase, type Contract, keyPattern, readContract } from './support/contracts.ts';
+
+const UID = '4be0b0a2-0000-4000-8000-000000000001';
+const OTHER = '4be0b0a2-0000-4000-8000-000000000002';
+const SESSION = '00112233445566aa';
+const OTHER_SESSION = '00112233445566bb';
+const GUARD = { uid: UID, generation: 1, decisionVersion: 2 };
+
+interface Sent {
+  readonly script: string;
+  readonly keys: readonly string[];
+  readonly args: readonly unknown[];
+}
+
+/** A connection that notes what is sent and answers what the test wants. */
+class Recorder {
+  readonly sent: Sent[] = [];
+  readonly shard: Shard;
+  readonly keys = new ShardKeys('t', 0, 1);
+
+  constructor(reply: ScriptReply) {
+    const redis = new Proxy(
+      {},
+      {
+        has: () => true,
+        get: (_target, name: string) => {
+          const script = /^drover_(\w+)Buffer$/.exec(name)?.[1];
+          if (script !== undefined) {
+            return async (keyCount: number, ...rest: unknown[]): Promise<ScriptReply> => {
+              this.sent.push({
+                script,
+                keys: rest.slice(0, keyCount) as string[],
+                args: rest.slice(keyCount),
+              });
+              return reply;
+            };
+          }
+          // Reads beside the scripts: a slot per asked one, and records to be removed.
+          if (name === 'hmgetBuffer') {
+            return async (_key: string, ...slots: string[]) =>
+              slots.map(() => Buffer.alloc(SLOT_RECORD_BYTES));
+          }
+          if (name === 'pipeline') return () => pipeline();
+          return async () => null;
+        },
+      },
+    );
+    this.shard = new Shard({
+      redis: redis as Redis,
+      keys: this.keys,
+      prefix: 't',
+      index: 0,
+      leaseTtlMs: 6000,
+      testClock: null,
+    });
+  }
+}
+
+/** What `readJobs` finds: nothing. */
+function pipeline() {
+  const replies: [null, unknown][] = [];
+  const api = {
+    hgetall: () => (replies.push([null, {}]), api),
+    getBuffer: () => (replies.push([null, null]), api),
+    exec: async () => replies,
+  };
+  return api;
+}
+
+function entry(uid: string, slot: number, podNumber: number): ReportEntry {
+  return {
+    uid,
+    queue: 'default.process',
+    slot,
+    podNumber,
+    attemptsStarted: 1,
+    outcome: 'Succeeded',
+    exitCode: 0,
+    reason: 'Completed',
+    hasLog: false,
+    leave: false,
+    quantumOver: false,
+    overlay: null,
+  };
+}
+
+function answer(code: number): Buffer {
+  const buffer = Buffer.alloc(15);
+  buffer[0] = code;
+  return buffer;
+}
+
+const RUN = [1, '7', '3', '10', '20', 0, '1', []] as unknown as ScriptReply;
+
+interface Case {
+  /** Calls the wrapper; with variable parts, more than one of each. */
+  readonly call: (shard: Shard) => Promise<unknown>;
+  /** A raw reply for a code. Default: the code itself. */
+  readonly reply?: (code: number) => ScriptReply;
+  /** What the wrapper makes of codes where it is not the code's name. */
+  readonly results?: Readonly<Record<number, unknown>>;
+  /** A reply that has no code, and what becomes of it. */
+  readonly plain?: readonly [reply: ScriptReply, result: unknown];
+}
+
+const CASES: Record<ScriptName, Case> = {
+  acquire: {
+    call: (shard) =>
+      shard.acquire({
+        uid: UID,
+        slot: 1,
+        attemptsStarted: 1,
+        session: SESSION,
+        knownGeneration: 1,
+      }),
+    reply: (code) => (code === 1 ? RUN : [code, Buffer.from('30')]),
+  },
+  awaitLanes: { call: (shard) => shard.awaitLanes(UID, 'default/process', 0) },
+  createJob: { call: (shard) => shard.createJob(newJob(UID)) },
+  deleteJob: { call: (shard) => shard.deleteJob(UID) },
+  doneDue: { call: (shard) => shard.done({ member: `job:${UID}`, token: 't', count: 1 }, null) },
+  endLostPods: {
+    call: (shard) => shard.endLostPods(SESSION, UID, [1, 2, 3]),
+    results: { [-1]: 0 },
+    plain: [3, 3],
+  },
+  expireSession: {
+    call: (shard) => shard.expireSession(SESSION),
+    reply: (code) => (code === 1 ? [1, Buffer.from('30')] : [0, Buffer.from(`${UID}:5`)]),
+  },
+  heartbeat: {
+    call: (shard) => shard.heartbeat(SESSION),
+    plain: [
+      [Buffer.from(`${UID}:5`), Buffer.from('9')],
+      { type: 'alive', orders: [{ uid: UID, slot: 5, podNumber: 9 }] },
+    ],
+  },
+  judge: {
+    call: (shard) =>
+      shard.judge({
+        ...GUARD,
+        judgements: [
+          { podNumber: 1, verdict: 'failed', countsToLimit: true },
+          { podNumber: 2, verdict: 'ignored', countsToLimit: false },
+        ],
+        gate: OPEN_GATE,
+        failuresInRow: 0,
+        lastFailureMs: 0,
+      }),
+    plain: [9, { type: 'judged', decisionVersion: 9 }],
+  },
+  observeJob: { call: (shard) => shard.observeJob(UID, 10), plain: [null, null] },
+  openSlots: {
+    call: (shard) => shard.openSlots(GUARD, 2),
+    plain: [[4, 5], { type: 'opened', slots: [4, 5] }],
+  },
+  purgeJob: { call: (shard) => shard.purgeJob(UID) },
+  recordRestart: {
+    call: (shard) =>
+      shard.recordRestart({ uid: UID, slot: 1, podNumber: 1, session: SESSION, restarts: 1 }),
+  },
+  registerSession: {
+    call: (shard) =>
+      shard.registerSession({
+        id: SESSION,
+        node: 'n',
+        lanes: { 'p/process': 1, 'p/handler/a': 2 },
+        leaseTtlMs: 6000,
+      }),
+    results: { 0: undefined, 1: undefined },
+  },
+  removePod: { call: (shard) => shard.removePodRecord(UID, 2000), results: { 0: false, 1: true } },
+  report: {
+    call: async (shard) =>
+      (
+        await shard.report(SESSION, [entry(UID, 1, 1), entry(OTHER, 1, 5000), entry(UID, 2, 1024)])
+      )[0]!,
+    reply: (code) => Buffer.concat([answer(code), answer(code), answer(code)]),
+  },
+  stopPods: {
+    call: (shard) =>
+      shard.stopPods({
+        uid: UID,
+        guard: GUARD,
+        pods: [
+          { slot: 1, podNumber: 1, session: SESSION },
+          { slot: 2, podNumber: 2, session: '' },
+          { slot: 3, podNumber: 3, session: OTHER_SESSION },
+        ],
+        countAs: 'uncounted',
+      }),
+    reply: (code) => [code, 0],
+    plain: [[8, 2], { type: 'stopped', count: 2, decisionVersion: 8 }],
+  },
+  takeDue: {
+    call: async (shard) => {
+      const { nowMs, nextAtMs, taken } = await shard.take(10, 5000);
+      return [nowMs, nextAtMs, taken.map((one) => [one.member, one.count])];
+    },
+    plain: [
+      [Buffer.from('5'), Buffer.from(''), Buffer.from(`job:${UID}`), Buffer.from('3')],
+      [5, null, [[`job:${UID}`, 3]]],
+    ],
+  },
+  trigger: { call: (shard) => shard.trigger(`job:${UID}`, 5), results: { 1: undefined } },
+  updateJob: {
+    call: (shard) =>
+      shard.updateJob({
+        uid: UID,
+        expectedResourceVersion: 1,
+        object: '{}',
+        specChanged: true,
+        completions: null,
+        queue: 'p.process',
+        fittingKey: 'p/process',
+      }),
+  },
+  writeStatus: {
+    call: (shard) => shard.writeStatus({ ...GUARD, status: '{}', finish: null, critical: false }),
+    plain: [9, { type: 'written', decisionVersion: 9 }],
+  },
+};
+
+/** Scripts that add to what is stored are refused when memory is full; all others go on. */
+const CREATING = ['createJob', 'openSlots', 'registerSession', 'updateJob'];
+const READING = ['observeJob'];
+
+test('every file in lua/ is a script, and every script has its file', () => {
+  expect(scriptFiles()).toEqual([...SCRIPT_NAMES].toSorted());
+});
+
+test('the hot state has the same fields in the same order on both sides', () => {
+  const lua = readFileSync(new URL('../lua/include/hot.lua', import.meta.url), 'utf8');
+  const list = /HOT_FIELDS = \{([\s\S]*?)\}/.exec(lua)?.[1] ?? '';
+  expect([...list.matchAll(/'(\w+)'/g)].map((match) => match[1])).toEqual([...HOT_FIELDS]);
+});
+
+test('records have the same size on both sides', () => {
+  const lua = readFileSync(new URL('../lua/include/record.lua', import.meta.url), 'utf8');
+  const sizeOf = (format: string): number =>
+    [...format.matchAll(/I(\d)|c(\d+)|B/g)].reduce(
+      (sum, match) => sum + Number(match[1] ?? match[2] ?? 1),
+      0,
+    );
+  const slot = /SLOT = '>(\S+)' \.\. string\.rep\('x', (\d+)\)/.exec(lua);
+  expect(sizeOf(slot?.[1] ?? '') + Number(slot?.[2])).toBe(SLOT_RECORD_BYTES);
+  expect(sizeOf(/POD = '>(\S+)'/.exec(lua)?.[1] ?? '')).toBe(POD_RECORD_BYTES);
+  expect(lua).toContain(`POD_BYTES, PODS_PER_CHUNK = ${POD_RECORD_BYTES}, 1024`);
+});
+
+test('every shared block is used, and every block that is asked for is there', () => {
+  const blocks = readdirSync(new URL('../lua/include/', import.meta.url)).map((file) =>
+    file.replace('.lua', ''),
+  );
+  const asked = SCRIPT_NAMES.flatMap((name) =>
+    [...readContract(name).body.matchAll(/^-- @include (\w+)$/gm)].map((match) => match[1]!),
+  );
+  expect([...new Set(asked)].toSorted()).toEqual(blocks.toSorted());
+  for (const name of SCRIPT_NAMES) expect(scriptSource(name)).not.toContain('@include');
+});
+
+describe.each(SCRIPT_NAMES)('%s', (name) => {
+  const contract: Contract = readContract(name);
+  const one = CASES[name];
+
+  test('has a header with its name and callers', () => {
+    expect(contract.name).toBe(name);
+    expect(contract.caller).not.toBe('');
+  });
+
+  test('runs when memory is full, unless it creates', () => {
+    const want = READING.includes(name) ? 'no-writes' : CREATING.includes(name) ? '' : 'allow-oom';
+    expect(contract.flags).toBe(want);
+  });
+
+  test('is sent the keys and arguments of its header', async () => {
+    const recorder = new Recorder(firstReply(contract, one));
+    await one.call(recorder.shard);
+    const [sent] = recorder.sent.filter((call) => call.script === name);
+    expect(sent, 'the wrapper called the script').toBeDefined();
+    const { keys, args } = sent!;
+    const fixed = contract.keys.map((key) => key.pattern);
+    for (const [i, pattern] of fixed.entries()) {
+      expect(keys[i], `KEYS[${i + 1}]`).toMatch(keyPattern(pattern, recorder.keys.tag));
+    }
+    expectRepeated(keys.slice(fixed.length), contract, recorder.keys.tag);
+    expect(args.length - contract.argumentCount > 0, 'has variable arguments').toBe(
+      contract.hasMoreArguments,
+    );
+    expect(args.length).toBeGreaterThanOrEqual(contract.argumentCount);
+    // One hash tag: the script runs on a cluster.
+    for (const key of keys) expect(key.startsWith(`${recorder.keys.tag}:`)).toBe(true);
+  });
+
+  test('uses all of its fixed keys and arguments, and no other', () => {
+    for (const [what, count, open] of [
+      ['KEYS', contract.keys.length, contract.repeatedKeys.length > 0],
+      ['ARGV', contract.argumentCount, contract.hasMoreArguments],
+    ] as const) {
+      const used = new Set(
+        [...contract.body.matchAll(new RegExp(`${what}\\[(\\d+)\\]`, 'g'))].map((m) =>
+          Number(m[1]),
+        ),
+      );
+      const all = Array.from({ length: count }, (_, i) => i + 1);
+      expect([...used].filter((n) => n > count && !open)).toEqual([]);
+      // What no line names by its number may be named in a loop.
+      const unused = all.filter((n) => !used.has(n));
+      expect(unused, `${what} that are not used`).toEqual([]);
+    }
+  });
+
+  test.each([...contract.codes])('its code %i means %s to the wrapper', async (code, meaning) => {
+    const recorder = new Recorder(one.reply?.(code) ?? code);
+    const result = await one.call(recorder.shard);
+    const isNamed = one.results === undefined || !(code in one.results);
+    expect(isNamed ? typeOf(result) : result).toEqual(
+      isNamed ? camelCase(meaning) : one.results[code],
+    );
+  });
+
+  test('answers in no other way than the header says', async () => {
+    const [reply, result] = one.plain ?? [firstReply(contract, one), null];
+    const got = await one.call(new Recorder(reply).shard);
+    expect(one.plain === undefined ? null : got).toEqual(result);
+    const returned = [...contract.body.matchAll(/\breturn (?:\{ )?(-\d+)/g)].map((match) =>
+      Number(match[1]),
+    );
+    for (const code of returned) expect([...contract.codes.keys()]).toContain(code);
+  });
+});
+
+/** The `type` of an answer, or the answer itself where it is but a name. */
+function typeOf(result: unknown): unknown {
+  return typeof result === 'object' && result !== null && 'type' in result ? result.type : result;
+}
+
+function firstReply(contract: Contract, one: Case): ScriptReply {
+  if (one.plain !== undefined) return one.plain[0];
+  const code = [...contract.codes.keys()][0]!;
+  return one.reply?.(code) ?? code;
+}
+
+/** The rest of the keys are rounds of the repeated ones; the last of them may come several times. */
+function expectRepeated(rest: readonly string[], contract: Contract, tag: string): void {
+  const patterns = contract.repeatedKeys.map((key) => keyPattern(key.pattern, tag));
+  expect(rest.length > 1, 'has variable keys').toBe(patterns.length > 0);
+  if (patterns.length === 0) return;
+  let at = 0;
+  while (at < rest.length) {
+    for (const [i, pattern] of patterns.entries()) {
+      expect(rest[at], `variable key ${i + 1}`).toMatch(pattern);
+      at++;
+    }
+    while (at < rest.length && patterns.at(-1)!.test(rest[at]!)) at++;
+  }
+}
+
+test('every key of the scripts is described in docs/redis-schema.md with its type', () => {
+  const schema = readFileSync(new URL('../../../docs/redis-schema.md', import.meta.url), 'utf8');
+  const described = new Map(
+    [...schema.matchAll(/^\| `([^`]+)` \| (\w+)/gm)].map(
+      (match) => [match[1]!, match[2]!] as const,
+    ),
+  );
+  for (const name of SCRIPT_NAMES) {
+    const { keys, repeatedKeys } = readContract(name);
+    for (const { pattern, type } of [...keys, ...repeatedKeys]) {
+      expect(described.get(pattern), `${pattern} of ${name}.lua`).toBe(type);
+    }
+  }
+});

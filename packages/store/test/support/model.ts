@@ -1,0 +1,435 @@
+/**
+ * The scripts' meaning in plain data: no counters, everything is counted from the pods. The model
+ * test runs it beside the scripts and compares.
+ */
+import type {
+  AcquireReply,
+  Claim,
+  Gate,
+  Judgement,
+  PodOutcome,
+  PodReason,
+  ReportAnswer,
+  ReportEntry,
+  StopInput,
+} from '../../src/api.ts';
+
+/** A pod in a slot. */
+export interface ModelSlot {
+  pod: number;
+  index: number;
+  previous: number;
+  /** `Ended` only inside one report: its pod is counted, the next one not chosen yet. */
+  phase: 'Pending' | 'Running' | 'Stopping' | 'Ended';
+  session: string;
+  attempts: number;
+  restarts: number;
+  createdMs: number;
+  startMs: number;
+}
+
+/** A session of a worker. */
+export interface ModelSession {
+  leaseEndMs: number;
+  ended: boolean;
+}
+
+const DISRUPTIONS: readonly PodReason[] = ['NodeLost', 'Drained', 'RolledBack'];
+
+/** One Job. */
+export class ModelJob {
+  readonly uid: string;
+  readonly completions: number | null;
+  readonly indexed: boolean;
+  generation = 1;
+  decisionVersion = 1;
+  gate: Gate = { limit: 0, notBeforeMs: 0, deadlineMs: 0, holdOnFailure: true };
+  readonly slots = new Map<number, ModelSlot>();
+  readonly retry = new Set<number>();
+  readonly unjudged = new Map<number, { index: number; reason: PodReason }>();
+  readonly losses = new Map<number, number>();
+  readonly done = new Set<number>();
+  readonly records = new Map<number, PodOutcome>();
+  succeeded = 0;
+  failed = 0;
+  limitFailures = 0;
+  cursor = 0;
+  podCount = 0;
+  nextSlot = 1;
+  failuresInRow = 0;
+  lastFailureMs = 0;
+  lastSuccessMs = 0;
+  foldAtMs = 0;
+  finished = false;
+  deleted = false;
+  purged = false;
+  /** When the Job is due; null = not. */
+  dueAtMs: number | null = null;
+
+  constructor(uid: string, completions: number | null, indexed: boolean, nowMs: number) {
+    this.uid = uid;
+    this.completions = completions;
+    this.indexed = indexed;
+    this.trigger(nowMs);
+  }
+
+  count(phase: ModelSlot['phase']): number {
+    return [...this.slots.values()].filter((slot) => slot.phase === phase).length;
+  }
+
+  get active(): number {
+    return this.count('Pending') + this.count('Running');
+  }
+
+  trigger(atMs: number): void {
+    this.dueAtMs = Math.min(this.dueAtMs ?? Number.POSITIVE_INFINITY, atMs);
+  }
+
+  mayStart(nowMs: number): boolean {
+    const { limit, notBeforeMs, deadlineMs, holdOnFailure } = this.gate;
+    if (limit === 0 || nowMs < notBeforeMs) return false;
+    if (deadlineMs > 0 && nowMs >= deadlineMs) return false;
+    if (holdOnFailure && this.unjudged.size > 0) return false;
+    const room =
+      this.completions === null
+        ? this.succeeded > 0
+          ? 0
+          : limit
+        : Math.min(limit, this.completions - this.succeeded);
+    const indexLeft =
+      this.retry.size > 0 || this.completions === null || this.cursor < this.completions;
+    return this.active < room && indexLeft;
+  }
+
+  takeIndex(): number {
+    if (this.retry.size === 0) return this.cursor++;
+    const lowest = Math.min(...this.retry);
+    this.retry.delete(lowest);
+    return lowest;
+  }
+
+  fail(pod: number, index: number, reason: PodReason): void {
+    this.unjudged.set(pod, { index, reason });
+    this.decisionVersion++;
+    if (DISRUPTIONS.includes(reason)) this.losses.set(index, (this.losses.get(index) ?? 0) + 1);
+    else if (reason !== 'Deleted') this.losses.delete(index);
+  }
+
+  openSlots(guard: ModelGuard, count: number, nowMs: number): number[] | 'moved' | 'gone' {
+    if (this.finished || this.deleted) return 'gone';
+    const refusal = this.refuses(guard);
+    if (refusal !== null) return refusal;
+    const opened: number[] = [];
+    while (opened.length < count && this.mayStart(nowMs)) {
+      const slot = this.nextSlot++;
+      this.slots.set(slot, {
+        pod: ++this.podCount,
+        index: this.takeIndex(),
+        previous: 0,
+        phase: 'Pending',
+        session: '',
+        attempts: 0,
+        restarts: 0,
+        createdMs: nowMs,
+        startMs: 0,
+      });
+      opened.push(slot);
+    }
+    return opened;
+  }
+
+  judge(
+    guard: ModelGuard,
+    judgements: readonly Judgement[],
+    gate: Gate,
+    row: FailureRow,
+  ): 'judged' | 'moved' | 'gone' {
+    const refusal = this.refuses(guard);
+    if (refusal !== null) return refusal;
+    for (const { podNumber, verdict, countsToLimit } of judgements) {
+      const pod = this.unjudged.get(podNumber);
+      if (pod === undefined) continue;
+      this.unjudged.delete(podNumber);
+      if (verdict !== 'ignored') this.failed++;
+      if (countsToLimit) this.limitFailures++;
+      if (verdict !== 'indexFailed') this.retry.add(pod.index);
+    }
+    this.gate = gate;
+    this.failuresInRow = row.failuresInRow;
+    this.lastFailureMs = row.lastFailureMs;
+    this.decisionVersion++;
+    return 'judged';
+  }
+
+  stopPods(input: StopInput, nowMs: number): number | 'moved' | 'gone' {
+    if (this.purged) return 'gone';
+    if (input.guard !== null && this.refuses(input.guard) !== null) return 'moved';
+    let stopped = 0;
+    for (const { slot: number, podNumber, session } of input.pods) {
+      const slot = this.slots.get(number);
+      if (slot === undefined || slot.pod !== podNumber || slot.phase === 'Stopping') continue;
+      if ((slot.phase === 'Pending') !== (session === '')) continue;
+      if (slot.phase === 'Pending') this.slots.delete(number);
+      else slot.phase = 'Stopping';
+      stopped++;
+      if (input.countAs === 'uncounted') this.retry.add(slot.index);
+      else if (input.countAs === 'failed') this.failed++;
+      else this.unjudged.set(podNumber, { index: slot.index, reason: 'Deleted' });
+    }
+    if (stopped > 0) {
+      this.decisionVersion++;
+      if (input.guard === null) this.trigger(nowMs);
+    }
+    return stopped;
+  }
+
+  writeStatus(
+    guard: ModelGuard,
+    finish: 'Complete' | 'Failed' | null,
+    critical: boolean,
+  ): 'written' | 'moved' | 'gone' | 'notSettled' {
+    if (this.deleted) return 'gone';
+    const refusal = this.refuses(guard);
+    if (refusal !== null) return refusal;
+    if (finish !== null) {
+      if (this.slots.size > 0 || this.unjudged.size > 0) return 'notSettled';
+      if (finish === 'Complete' && this.succeeded < (this.completions ?? 1)) return 'notSettled';
+      this.finished = true;
+      this.gate = { ...this.gate, limit: 0 };
+    }
+    if (finish !== null || critical) this.decisionVersion++;
+    return 'written';
+  }
+
+  recordRestart(
+    slotNumber: number,
+    pod: number,
+    session: string,
+    restarts: number,
+    nowMs: number,
+  ): 'recorded' | 'replayed' | 'stale' | 'stopping' {
+    const slot = this.slots.get(slotNumber);
+    if (slot === undefined || slot.pod !== pod || slot.session !== session) return 'stale';
+    if (slot.phase === 'Pending') return 'stale';
+    if (slot.phase === 'Stopping') return 'stopping';
+    if (restarts <= slot.restarts) return 'replayed';
+    slot.restarts = restarts;
+    this.decisionVersion++;
+    this.trigger(nowMs);
+    return 'recorded';
+  }
+
+  refuses(guard: ModelGuard): 'moved' | 'gone' | null {
+    if (this.purged) return 'gone';
+    if (guard.generation !== this.generation || guard.decisionVersion !== this.decisionVersion)
+      return 'moved';
+    return null;
+  }
+}
+
+/** What a decision was made from. */
+export interface ModelGuard {
+  readonly generation: number;
+  readonly decisionVersion: number;
+}
+
+interface FailureRow {
+  readonly failuresInRow: number;
+  readonly lastFailureMs: number;
+}
+
+/** A claim request as `acquire` takes it. */
+export interface AcquireRequest {
+  readonly uid: string;
+  readonly slot: number;
+  readonly attemptsStarted: number;
+  readonly session: string;
+}
+
+/** Jobs and sessions of one shard. */
+export class Model {
+  readonly jobs = new Map<string, ModelJob>();
+  readonly sessions = new Map<string, ModelSession>();
+  /** Until when queues are contended; all Jobs share one. */
+  contendedUntilMs = 0;
+
+  acquire(
+    request: AcquireRequest,
+    leaseTtlMs: number,
+    nowMs: number,
+  ):
+    | AcquireReply['type']
+    | [type: 'run', claim: Claim]
+    | [type: 'held' | 'parked', untilMs: number] {
+    if (this.sessions.get(request.session)?.ended !== false) return 'sessionEnded';
+    const job = this.jobs.get(request.uid)!;
+    const slot = job.slots.get(request.slot);
+    if (slot === undefined) return 'gone';
+    const { attemptsStarted, session } = request;
+    if (slot.phase !== 'Pending') {
+      if (slot.session !== session) {
+        const holder = this.sessions.get(slot.session)!;
+        return ['parked', Math.max(holder.ended ? 0 : holder.leaseEndMs, nowMs + 200)];
+      }
+      if (attemptsStarted < slot.attempts) return 'gone';
+      if (attemptsStarted > slot.attempts) return ['parked', nowMs + leaseTtlMs];
+      return ['run', claimOf(slot)];
+    }
+    if (attemptsStarted <= slot.attempts) return ['held', nowMs + 20];
+    if (job.gate.holdOnFailure && job.unjudged.size > 0) return ['held', nowMs + 20];
+    if (job.gate.deadlineMs > 0 && nowMs >= job.gate.deadlineMs) return ['held', nowMs + 200];
+    Object.assign(slot, { phase: 'Running', session, attempts: attemptsStarted, startMs: nowMs });
+    return ['run', claimOf(slot)];
+  }
+
+  /** Entries of any Jobs; each slot at most once. */
+  report(session: string, entries: readonly ReportEntry[], nowMs: number): ReportAnswer[] {
+    const answers = new Map<ReportEntry, ReportAnswer>();
+    const byJob = Map.groupBy(entries, (entry) => entry.uid);
+    for (const [uid, ofJob] of byJob)
+      this.#reportJob(this.jobs.get(uid)!, session, ofJob, nowMs, answers);
+    return entries.map((entry) => answers.get(entry)!);
+  }
+
+  #reportJob(
+    job: ModelJob,
+    session: string,
+    entries: readonly ReportEntry[],
+    nowMs: number,
+    answers: Map<ReportEntry, ReportAnswer>,
+  ): void {
+    const before = { succeeded: job.succeeded, unjudged: job.unjudged.size };
+    const going: ReportEntry[] = [];
+    const wasPurgedOrEnded = job.purged || this.sessions.get(session)?.ended !== false;
+    const events = { applied: false, closed: false, stopped: false };
+    const close = (entry: ReportEntry): void => {
+      job.slots.delete(entry.slot);
+      events.closed = true;
+      if (!answers.has(entry)) answers.set(entry, { type: 'released' });
+    };
+    for (const entry of entries) {
+      const slot = wasPurgedOrEnded ? undefined : job.slots.get(entry.slot);
+      const verdict = classify(slot, session, entry);
+      if (slot === undefined || (verdict !== 'apply' && verdict !== 'rolledBack')) {
+        answers.set(entry, verdict === 'replay' ? present(slot!) : { type: 'stale' });
+        continue;
+      }
+      events.applied = true;
+      if (verdict === 'rolledBack') answers.set(entry, { type: 'rolledBack' });
+      if (slot.phase === 'Stopping') {
+        events.stopped = true;
+        close(entry);
+      } else if (verdict === 'rolledBack' || entry.outcome === 'Failed') {
+        job.records.set(slot.pod, 'Failed');
+        job.fail(slot.pod, slot.index, verdict === 'rolledBack' ? 'RolledBack' : entry.reason);
+        close(entry);
+      } else {
+        job.records.set(slot.pod, 'Succeeded');
+        if (!job.indexed || !job.done.has(slot.index)) job.succeeded++;
+        if (job.indexed) job.done.add(slot.index);
+        job.lastSuccessMs = nowMs;
+        job.losses.delete(slot.index);
+        slot.phase = 'Ended';
+        going.push(entry);
+      }
+    }
+    if (!events.applied) return;
+    for (const entry of going) {
+      const slot = job.slots.get(entry.slot)!;
+      if (entry.leave || !job.mayStart(nowMs)) {
+        close(entry);
+        continue;
+      }
+      slot.previous = slot.pod;
+      const yields = entry.quantumOver && this.contendedUntilMs > nowMs;
+      Object.assign(slot, {
+        pod: ++job.podCount,
+        index: job.takeIndex(),
+        phase: yields ? 'Pending' : 'Running',
+        restarts: 0,
+        createdMs: nowMs,
+        startMs: yields ? 0 : nowMs,
+      });
+      answers.set(entry, yields ? { type: 'yield' } : present(slot));
+    }
+    const ended =
+      job.succeeded > before.succeeded &&
+      (job.completions === null ? before.succeeded === 0 : job.succeeded >= job.completions);
+    const short =
+      events.closed && (job.active === 0 || job.count('Pending') > 0 || job.mayStart(nowMs));
+    const drained = events.stopped && job.count('Stopping') === 0;
+    if (job.unjudged.size > before.unjudged || ended || short || drained) {
+      job.trigger(nowMs);
+    } else if (job.foldAtMs <= nowMs) {
+      job.foldAtMs = nowMs + 1000;
+      job.trigger(job.foldAtMs);
+    }
+  }
+
+  /** Slots of a Job that a session holds. */
+  heldBy(session: string, job: ModelJob): number[] {
+    return [...job.slots]
+      .filter(([, slot]) => slot.session === session && slot.phase !== 'Pending')
+      .map(([number]) => number);
+  }
+
+  /** `<uid>:<slot>` of all that a session holds, in order. */
+  claimsOf(session: string): string[] {
+    return [...this.jobs.values()]
+      .flatMap((job) => this.heldBy(session, job).map((slot) => `${job.uid}:${slot}`))
+      .toSorted();
+  }
+
+  /** Claims of pods that a session must stop, with their pods. */
+  ordersOf(session: string): [claim: string, pod: number][] {
+    return this.claimsOf(session).flatMap((claim) => {
+      const [uid = '', slot] = claim.split(':');
+      const held = this.jobs.get(uid)!.slots.get(Number(slot))!;
+      return held.phase === 'Stopping' ? [[claim, held.pod] as [string, number]] : [];
+    });
+  }
+
+  endLostPods(session: string, uid: string, slots: readonly number[], nowMs: number): number {
+    const job = this.jobs.get(uid)!;
+    if (this.sessions.get(session)?.ended === false) return 0;
+    let ended = 0;
+    for (const number of slots) {
+      const slot = job.slots.get(number);
+      if (slot === undefined || slot.session !== session || slot.phase === 'Pending') continue;
+      job.slots.delete(number);
+      ended++;
+      if (slot.phase === 'Stopping') continue;
+      job.records.set(slot.pod, 'Failed');
+      job.fail(slot.pod, slot.index, 'NodeLost');
+    }
+    if (ended > 0) job.trigger(nowMs);
+    return ended;
+  }
+}
+
+function classify(
+  slot: ModelSlot | undefined,
+  session: string,
+  entry: ReportEntry,
+): 'apply' | 'rolledBack' | 'replay' | 'stale' {
+  if (slot === undefined || slot.session !== session || slot.attempts !== entry.attemptsStarted)
+    return 'stale';
+  if (slot.phase !== 'Pending' && slot.pod === entry.podNumber) return 'apply';
+  if (slot.phase !== 'Pending' && slot.pod < entry.podNumber) return 'rolledBack';
+  if (slot.previous === entry.podNumber && slot.phase !== 'Stopping') return 'replay';
+  return 'stale';
+}
+
+function present(slot: ModelSlot): ReportAnswer {
+  if (slot.phase === 'Pending') return { type: 'yield' };
+  const { pod, index, startMs } = slot;
+  return {
+    type: 'next',
+    claim: { podNumber: pod, index, createdMs: startMs, startMs, restarts: 0 },
+  };
+}
+
+function claimOf(slot: ModelSlot): Claim {
+  const { pod, index, createdMs, startMs, restarts } = slot;
+  return { podNumber: pod, index, createdMs, startMs, restarts };
+}

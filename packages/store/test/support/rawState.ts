@@ -1,0 +1,152 @@
+/** What lies in Redis, read past the wrappers: tests compare it with what should lie there. */
+import type { Redis } from 'ioredis';
+import type { SlotRecord } from '../../src/api.ts';
+import { HOT_FIELDS } from '../../src/hot.ts';
+import type { ShardKeys } from '../../src/keys.ts';
+import { decodeSlotRecord } from '../../src/records.ts';
+
+/** All numbers of the hot state by name. */
+export type RawHot = Record<(typeof HOT_FIELDS)[number], number>;
+
+/** A slot with the field that only scripts need. */
+export interface RawSlot extends SlotRecord {
+  /** Pod that the slot had before, 0 = none. */
+  readonly previous: number;
+}
+
+/** Everything that is kept of a Job, but for its pod records. */
+export interface RawJob {
+  /** Fields of the Job's hash; empty when there is none. */
+  readonly job: Readonly<Record<string, string>>;
+  readonly hot: RawHot | null;
+  readonly slots: readonly RawSlot[];
+  /** Slot to pod number. */
+  readonly pending: ReadonlyMap<number, number>;
+  readonly retry: readonly number[];
+  /** Pod number to index. */
+  readonly unjudged: ReadonlyMap<number, number>;
+  /** Index to losses in a row. */
+  readonly losses: ReadonlyMap<number, number>;
+  /** Indexes whose bit is set. */
+  readonly done: readonly number[];
+}
+
+/** What is kept of a session. */
+export interface RawSession {
+  readonly isAlive: boolean;
+  /** `<uid>:<slot>`, in order. */
+  readonly claims: readonly string[];
+  /** `<uid>:<slot>` to pod number. */
+  readonly orders: ReadonlyMap<string, number>;
+}
+
+/** A part of a shard as it is at one moment. */
+export interface RawShard {
+  readonly clock: number;
+  readonly jobs: ReadonlyMap<string, RawJob>;
+  readonly sessions: ReadonlyMap<string, RawSession>;
+  /** Member to score. */
+  readonly due: ReadonlyMap<string, number>;
+}
+
+/** Reads Jobs and sessions of a shard in one transaction. */
+export async function readRaw(
+  redis: Redis,
+  keys: ShardKeys,
+  uids: readonly string[],
+  sessions: readonly string[],
+): Promise<RawShard> {
+  const multi = redis.multi();
+  multi.get(keys.clock).zrange(keys.due, '0', '-1', 'WITHSCORES');
+  for (const uid of uids) {
+    const job = keys.job(uid);
+    multi.hgetall(job.job).getBuffer(job.hot).hgetallBuffer(job.slots);
+    multi.zrange(job.pending, '0', '-1', 'WITHSCORES').zrange(job.retry, '0', '-1');
+    multi.hgetallBuffer(job.unjudged).hgetall(job.losses).getBuffer(job.done);
+  }
+  for (const id of sessions) {
+    const session = keys.session(id);
+    multi.zscore(keys.sessions, id).smembers(session.claims).hgetall(session.orders);
+  }
+  const replies = ((await multi.exec()) ?? []).map(([error, value]) => {
+    if (error !== null) throw error;
+    return value;
+  });
+  let at = 0;
+  const next = (): unknown => replies[at++];
+  const clock = Number((next() as string | null) ?? 0);
+  const due = pairs(next() as string[]);
+  return {
+    clock,
+    due,
+    jobs: new Map(uids.map((uid) => [uid, readJob(next)])),
+    sessions: new Map(sessions.map((id) => [id, readSession(next)])),
+  };
+}
+
+function readJob(next: () => unknown): RawJob {
+  const job = next() as Record<string, string>;
+  const hot = next() as Buffer | null;
+  const slots = Object.entries(next() as Record<string, Buffer>).map(([slot, packed]) => ({
+    ...decodeSlotRecord(Number(slot), packed),
+    previous: packed.readUInt32BE(8),
+  }));
+  const pending = numberPairs(pairs(next() as string[]));
+  const retry = (next() as string[]).map(Number);
+  const unjudged = Object.entries(next() as Record<string, Buffer>).map(
+    ([pod, record]) => [Number(pod), record.readUInt32BE(0)] as const,
+  );
+  const losses = Object.entries(next() as Record<string, string>).map(
+    ([index, count]) => [Number(index), Number(count)] as const,
+  );
+  const done = next() as Buffer | null;
+  return {
+    job,
+    hot: hot === null ? null : decodeRawHot(hot),
+    slots: slots.toSorted((a, b) => a.slot - b.slot),
+    pending,
+    retry,
+    unjudged: new Map(unjudged.toSorted((a, b) => a[0] - b[0])),
+    losses: new Map(losses.toSorted((a, b) => a[0] - b[0])),
+    done: done === null ? [] : setBits(done),
+  };
+}
+
+function readSession(next: () => unknown): RawSession {
+  const score = next() as string | null;
+  const claims = next() as string[];
+  const orders = next() as Record<string, string>;
+  return {
+    isAlive: score !== null,
+    claims: claims.toSorted(),
+    orders: new Map(Object.entries(orders).map(([claim, pod]) => [claim, Number(pod)])),
+  };
+}
+
+function decodeRawHot(packed: Buffer): RawHot {
+  return Object.fromEntries(
+    HOT_FIELDS.map((field, i) => [field, packed.readDoubleBE(i * 8)]),
+  ) as RawHot;
+}
+
+/** ZRANGE ... WITHSCORES: a flat list under RESP2, pairs under RESP3. */
+function pairs(
+  reply: readonly (string | readonly [string, string | number])[],
+): Map<string, number> {
+  const flat = reply.flat();
+  const map = new Map<string, number>();
+  for (let i = 0; i < flat.length; i += 2) map.set(String(flat[i]), Number(flat[i + 1]));
+  return map;
+}
+
+function numberPairs(map: ReadonlyMap<string, number>): Map<number, number> {
+  return new Map([...map].map(([key, value]) => [Number(key), value]));
+}
+
+function setBits(bitmap: Buffer): number[] {
+  const bits: number[] = [];
+  for (let i = 0; i < bitmap.length * 8; i++) {
+    if (((bitmap[i >> 3] ?? 0) & (0x80 >> (i & 7))) !== 0) bits.push(i);
+  }
+  return bits;
+}
