@@ -32,6 +32,10 @@ export class ProcessRuntime implements Runtime {
     return [laneKey(pool, this.name, '')];
   }
 
+  async warmUp(): Promise<void> {
+    await this.#options.runner.warmUp();
+  }
+
   unfitness(): string | null {
     return null;
   }

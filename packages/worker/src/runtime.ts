@@ -47,6 +47,8 @@ export interface Runtime {
   readonly name: RuntimeName;
   /** What of it this worker can run, as keys of `SessionInfo.lanes`. */
   fittingKeys(pool: string): readonly string[];
+  /** Gets ready, so that the first pod need not wait. Rejects when no pod could ever be run. */
+  warmUp(): Promise<void>;
   /** Why a Job's pods can not run here; null when they can. */
   unfitness(plan: JobPlan): string | null;
   createLane(plan: JobPlan, slot: SlotRef, sink: PodSink): PodLane;

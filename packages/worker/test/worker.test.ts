@@ -221,3 +221,25 @@ describe('a worker', () => {
     expect(() => createWorker({ connection, handlers: twice })).toThrow('two are named "x"');
   });
 });
+
+describe('a worker that can not begin', () => {
+  test('says that Redis keeps too little, and leaves nothing open', async () => {
+    const own = await Workers.start({ config: { 'maxmemory-policy': 'allkeys-lru' } });
+    try {
+      const worker = createWorker({ connection: own.server.url, runtimes: ['process'] });
+      const run = worker.run();
+      await expect(worker.ready()).rejects.toThrow('maxmemory-policy is allkeys-lru');
+      await expect(run).rejects.toThrow('maxmemory-policy');
+      await worker.close();
+      const client = own.server.connect();
+      await waitFor(
+        async () =>
+          String(await client.client('LIST'))
+            .trim()
+            .split('\n').length === 1,
+      );
+    } finally {
+      await own.stop();
+    }
+  });
+});

@@ -43,6 +43,10 @@ export class HandlerRuntime implements Runtime {
     return [...this.#handlers.keys()].map((name) => laneKey(pool, this.name, name));
   }
 
+  async warmUp(): Promise<void> {
+    // Functions are ready when they are there.
+  }
+
   unfitness(plan: JobPlan): string | null {
     if (this.#handlers.has(plan.image)) return null;
     return `handler "${plan.image}" is not registered with this worker`;

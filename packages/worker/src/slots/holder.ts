@@ -11,6 +11,7 @@ import type { PodEnd, PodLane, PodSink, Runtime, SlotRef } from '../runtime.ts';
 import type { Session, SessionKeeper } from '../session.ts';
 import type { ControlPort } from '../shardPort.ts';
 import type { LockHolder } from './lockRenewer.ts';
+import type { UnfitSlots } from './unfitSlots.ts';
 
 /** A delivered QueueJob: the offer to hold a slot. */
 export interface SlotDelivery {
@@ -46,6 +47,14 @@ export interface HolderShard {
   readonly holders: Map<string, SlotHolder>;
 }
 
+/** What a worker is told while it runs; read by the holders of its slots. */
+export interface WorkerState {
+  /** No new slots; holders leave between pods. */
+  draining: boolean;
+  /** Nothing is waited for any more. */
+  forced: boolean;
+}
+
 /** What all holders of a queue share. */
 export interface HolderHost {
   readonly runtime: Runtime;
@@ -53,12 +62,8 @@ export interface HolderHost {
   readonly logger: Logger;
   /** How long a slot stays with its holder while others wait. */
   readonly quantumMs: number;
-  /** No new slots; holders leave between pods. */
-  readonly draining: boolean;
-  /** Nothing is waited for any more. */
-  readonly forced: boolean;
-  /** How long to leave a slot alone that can't run here; grows with each call for the QueueJob. */
-  unfitDelayMs(queueJobId: string): number;
+  readonly state: WorkerState;
+  readonly unfit: UnfitSlots;
 }
 
 /** Longest grace of a pod whose claim is void: another one may run in its place already. */
@@ -157,7 +162,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   /** Holds the slot; the answer says what to do with the QueueJob. Never rejects for a reason of the pod. */
   async hold(): Promise<SlotEnd> {
     for (;;) {
-      if (this.#host.draining) return this.#back(Date.now());
+      if (this.#host.state.draining) return this.#back(Date.now());
       const end = await this.#holdOnce();
       if (end !== 'askAgain') return end;
       if (this.#lockLost) return LEAVE;
@@ -167,7 +172,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   async #holdOnce(): Promise<SlotEnd | 'askAgain'> {
     const { uid } = this.#delivery;
     const plan = await this.#fittingPlan();
-    if (plan === 'unfit') return this.#back(Date.now() + this.#host.unfitDelayMs(this.queueJobId));
+    if (plan === 'unfit') return this.#back(Date.now() + this.#host.unfit.delayMs(this.queueJobId));
 
     const session = await this.#shard.keeper.current();
     const key = `${uid}:${this.#delivery.slot}`;
@@ -295,7 +300,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     entry.exitCode = handedOver && end.exitCode === 0 ? SIGTERM_EXIT_CODE : end.exitCode;
     entry.hasLog = end.hasLog;
     entry.overlay = end.overlay;
-    entry.leave = this.#lockLost || this.#host.draining;
+    entry.leave = this.#lockLost || this.#host.state.draining;
     entry.quantumOver = performance.now() - this.#heldSinceMs >= this.#host.quantumMs;
     session.reporter.push(entry, this);
   }
@@ -380,7 +385,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
       } catch (error) {
         this.#host.logger.debug({ err: error, ...this.#names() }, 'acquire failed; asking again');
       }
-      if (session.ended || this.#host.forced) return 'sessionEnded';
+      if (session.ended || this.#host.state.forced) return 'sessionEnded';
       await delay(Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** Math.min(failures, 6)));
     }
   }

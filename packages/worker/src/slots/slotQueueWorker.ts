@@ -160,7 +160,7 @@ export class SlotQueueWorker {
       return await holder.hold();
     } catch (error) {
       // Only when the worker is closing or for a fault of ours: the slot is delivered again either way.
-      logger[host.draining ? 'debug' : 'error'](
+      logger[host.state.draining ? 'debug' : 'error'](
         { err: error, jobUid: uid, slot },
         'a slot was dropped',
       );

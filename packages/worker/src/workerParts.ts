@@ -1,0 +1,273 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+
+import { ConnectionError } from '@drover/shared';
+import { NodeStore, Store, Subscriber } from '@drover/store';
+import type { Redis } from 'ioredis';
+
+import { HandlerRuntime, type WriteProgress } from './handler/handlerRuntime.ts';
+import { Link, openConnection } from './link.ts';
+import { PodLogWriter } from './logs/podLogWriter.ts';
+import { NodeHeartbeat } from './nodeHeartbeat.ts';
+import { PlanCache } from './planCache.ts';
+import { StreamPodLog, type OpenPodLog } from './podLog.ts';
+import { baseEnvironment } from './process/environment.ts';
+import { ProcessRunner } from './process/processRunner.ts';
+import { ProcessRuntime } from './processRuntime.ts';
+import { hostAddress, type ResolvedOptions } from './resolveOptions.ts';
+import type { Runtime } from './runtime.ts';
+import type { ControlPort } from './shardPort.ts';
+import { ShardWorker } from './shardWorker.ts';
+import type { HolderHost, SlotHolder, WorkerState } from './slots/holder.ts';
+import { SlotQueueWorker } from './slots/slotQueueWorker.ts';
+import { UnfitSlots } from './slots/unfitSlots.ts';
+import { within } from './within.ts';
+
+/** How long the first answer of Redis may take. */
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Longest wait for Redis at the very end. */
+const GOODBYE_TIMEOUT_MS = 2_000;
+
+/** All that a worker has open, from its first connection to its last. */
+export class WorkerParts {
+  readonly #options: ResolvedOptions;
+  readonly #state: WorkerState;
+  readonly #control: Link;
+  readonly #logs: Link;
+  readonly #shards: ShardWorker[] = [];
+  readonly #runtimes: Runtime[] = [];
+  readonly #queues: SlotQueueWorker[] = [];
+  readonly #queueConnections: Redis[] = [];
+  #subscriber: Subscriber | null = null;
+  #node: NodeHeartbeat | null = null;
+
+  private constructor(options: ResolvedOptions, state: WorkerState) {
+    this.#options = options;
+    this.#state = state;
+    this.#control = new Link(options.connection, 'control', options.logger);
+    this.#logs = new Link(options.connection, 'logs', options.logger);
+  }
+
+  /**
+   * Opens everything; slots are not taken yet.
+   *
+   * @throws ConnectionError when Redis does not answer; UnsuitableRedisError. Nothing stays open then.
+   */
+  static async open(options: ResolvedOptions, state: WorkerState): Promise<WorkerParts> {
+    const parts = new WorkerParts(options, state);
+    try {
+      await parts.#open();
+      return parts;
+    } catch (error) {
+      state.forced = true;
+      await parts.close();
+      throw error;
+    }
+  }
+
+  /** Slots that are held right now. */
+  get holders(): SlotHolder[] {
+    return this.#queues.flatMap((queue) => [...queue.holders]);
+  }
+
+  /** Begins to take slots and shows the node. */
+  async takeSlots(): Promise<void> {
+    await Promise.all(this.#queues.map((queue) => queue.start()));
+    await this.#node?.start();
+  }
+
+  /** Takes no more slots; those held are not touched. */
+  async stopTaking(): Promise<void> {
+    await Promise.all(this.#queues.map((queue) => queue.pause()));
+    if (this.#node !== null)
+      await this.#quietly('node', within(GOODBYE_TIMEOUT_MS, this.#node.drain()));
+  }
+
+  /** Closes everything, by force when the state says so. Never rejects, never hangs. */
+  async close(): Promise<void> {
+    const { forced } = this.#state;
+    for (const holder of this.holders) holder.stop('force');
+    if (forced) await this.#closeRuntimes();
+    // The session before the queue: a slot that BullMQ delivers elsewhere is then free at once.
+    for (const shard of this.#shards) {
+      await this.#quietly('session', within(GOODBYE_TIMEOUT_MS, shard.close(true)));
+    }
+    if (this.#node !== null)
+      await this.#quietly('node', within(GOODBYE_TIMEOUT_MS, this.#node.close(true)));
+    await Promise.all(
+      this.#queues.map((queue) => this.#quietly('slot queue', queue.close(forced))),
+    );
+    if (!forced) await this.#closeRuntimes();
+    this.#subscriber?.close();
+    for (const connection of this.#queueConnections) connection.disconnect();
+    this.#logs.close();
+    this.#control.close();
+  }
+
+  async #open(): Promise<void> {
+    const { connection, prefix, logger } = this.#options;
+    await reachable(this.#control);
+    const store = await Store.open({ redis: this.#control.redis, prefix });
+    const subscriberRedis = openConnection(connection);
+    subscriberRedis.on('error', (error) => logger.debug({ err: error }, 'subscriber connection'));
+    this.#subscriber = new Subscriber(subscriberRedis);
+    this.#openRuntimes(store);
+    await Promise.all(this.#runtimes.map((runtime) => runtime.warmUp()));
+    this.#openShards(store, this.#subscriber);
+    await Promise.all(this.#shards.map((shard) => shard.keeper.start()));
+    this.#openQueues(store);
+    this.#node = new NodeHeartbeat(
+      () => new NodeStore(this.#control.redis, prefix),
+      nodeDetails(this.#options),
+      logger,
+    );
+  }
+
+  #openRuntimes(store: Store): void {
+    const { handlers, logger, crashLoop, workingDir } = this.#options;
+    const openLog = this.#logOpener(store);
+    const port = (index: number): ControlPort => this.#shards[index]!.port;
+    const writeProgress: WriteProgress = ({ shard, uid }, { podNumber }, text) => {
+      // A figure for those who look: not worth a retry.
+      this.#shards[shard]!.port.shard.setPodProgress(uid, podNumber, text).catch((error: unknown) =>
+        logger.debug({ err: error }, 'progress not written'),
+      );
+    };
+    for (const name of this.#options.runtimes) {
+      switch (name) {
+        case 'handler':
+          this.#runtimes.push(
+            new HandlerRuntime({ handlers, openLog, writeProgress, crashLoop, port, logger }),
+          );
+          break;
+        case 'process': {
+          const runner = new ProcessRunner({ logger, workingDir });
+          this.#runtimes.push(new ProcessRuntime({ runner, openLog, crashLoop, port, logger }));
+          break;
+        }
+      }
+    }
+  }
+
+  #logOpener(store: Store): OpenPodLog {
+    const { logger, logTailBytes: tailBytes } = this.#options;
+    const shard = store.shard(0);
+    return (plan, claim) =>
+      new StreamPodLog(
+        plan.containerName,
+        () =>
+          new PodLogWriter({
+            redis: this.#logs.redis,
+            key: shard.podLogKey(plan.uid, claim.podNumber),
+            logger,
+            tailBytes,
+          }),
+      );
+  }
+
+  #openShards(store: Store, subscriber: Subscriber): void {
+    const { connection, logger, name: node, pool, lanes } = this.#options;
+    const { leaseTtlMs, heartbeatMs } = store.settings;
+    const keys = this.#runtimes.flatMap((runtime) =>
+      runtime.fittingKeys(pool).map((key) => [key, lanes[runtime.name]] as const),
+    );
+    const common = {
+      connection,
+      control: this.#control,
+      subscriber,
+      node,
+      lanes: Object.fromEntries(keys),
+      leaseTtlMs,
+      heartbeatMs,
+      logger,
+    };
+    for (const shard of store.shards) this.#shards.push(new ShardWorker({ ...common, shard }));
+    subscriber.onReady(() => {
+      for (const { keeper } of this.#shards) keeper.wake();
+    });
+  }
+
+  #openQueues(store: Store): void {
+    const { connection, prefix, pool, lanes, name, logger } = this.#options;
+    const plans = new PlanCache({
+      surroundings: {
+        nodeName: name,
+        hostIP: hostAddress(),
+        baseEnv: baseEnvironment(process.env),
+      },
+      read: async (shard, uid) => (await this.#shards[shard]?.port.shard.getJobByUid(uid)) ?? null,
+    });
+    for (const runtime of this.#runtimes) {
+      const redis = openConnection(connection);
+      redis.on('error', (error) => logger.debug({ err: error }, 'slot queue connection'));
+      this.#queueConnections.push(redis);
+      this.#queues.push(
+        new SlotQueueWorker({
+          redis,
+          prefix,
+          pool,
+          host: this.#createHost(runtime, plans),
+          lanes: lanes[runtime.name],
+          settings: store.settings,
+          shard: (index) => this.#shards[index] ?? null,
+          name,
+          logger,
+        }),
+      );
+    }
+  }
+
+  #createHost(runtime: Runtime, plans: PlanCache): HolderHost {
+    const { logger, quantumMs } = this.#options;
+    return { runtime, plans, logger, quantumMs, state: this.#state, unfit: new UnfitSlots() };
+  }
+
+  async #closeRuntimes(): Promise<void> {
+    const closing = this.#runtimes.map((runtime) => runtime.close());
+    await this.#quietly('runtimes', Promise.all(closing));
+  }
+
+  async #quietly(what: string, closing: Promise<unknown>): Promise<void> {
+    try {
+      await closing;
+    } catch (error) {
+      this.#options.logger.warn({ err: error, what }, 'not closed properly');
+    }
+  }
+}
+
+/** Waits for the first answer of Redis; a worker that can't begin says so instead of waiting for ever. */
+async function reachable(link: Link): Promise<void> {
+  let lastError: unknown;
+  const note = (error: unknown): void => {
+    lastError = error;
+  };
+  link.redis.on('error', note);
+  try {
+    if (await within(CONNECT_TIMEOUT_MS, link.redis.ping())) return;
+  } finally {
+    link.redis.off('error', note);
+  }
+  const why = lastError instanceof Error ? `: ${lastError.message}` : '';
+  throw new ConnectionError(`Redis does not answer${why}`, { cause: lastError });
+}
+
+function nodeDetails(options: ResolvedOptions): ConstructorParameters<typeof NodeHeartbeat>[1] {
+  const { name, pool, runtimes, handlers, lanes } = options;
+  return {
+    name,
+    pool,
+    runtimes,
+    handlers: handlers.map((handler) => handler.name),
+    lanes: Object.fromEntries(runtimes.map((runtime) => [runtime, lanes[runtime]])),
+    version: packageVersion(),
+    pid: process.pid,
+    hostname: hostname(),
+    startedAt: new Date().toISOString(),
+  };
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
