@@ -54,6 +54,7 @@ async function playRound(): Promise<Round> {
     const podsP1 = await podsPerSecond(bed, { completions: few, parallelism: 1 });
     const oneWorker = await podsPerSecond(bed, { completions: many, parallelism: 200 });
     const second = await bed.startWorker(200);
+    await podsPerSecond(bed, { completions: 5_000, parallelism: 200 });
     const twoWorkers = await podsPerSecond(bed, { completions: many, parallelism: 200 });
     for (const child of [worker, second, controller]) await bed.stop(child);
     const bullmqP1 = await bullmqJobsPerSecond(bed, few, 1);

@@ -23,7 +23,7 @@ export interface ControllerOptions {
   readonly concurrency?: number;
   /** Settings of a new installation; ignored where one exists. */
   readonly settings?: Partial<InstallationSettings>;
-  /** Default: pino at level `info` to stdout. */
+  /** Default: none. */
   readonly logger?: Logger;
   /** Tests only: the time that scripts use instead of Redis' own. */
   readonly testClock?: () => number;
@@ -68,7 +68,7 @@ export function createController(options: ControllerOptions): Controller {
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     throw new RangeError('concurrency must be an integer of at least 1');
   }
-  const logger = options.logger ?? pino({ name: 'controller' });
+  const logger = options.logger ?? pino({ level: 'silent' });
   return new RunningController({ ...options, backoff, concurrency, logger });
 }
 
