@@ -43,6 +43,18 @@ describe('metadata of a new Job', () => {
     expect(job.metadata).not.toHaveProperty('deletionTimestamp');
   });
 
+  test('labels, annotations, owners and what kubectl adds are kept', async () => {
+    const metadata = {
+      labels: { app: 'a' },
+      annotations: { 'example.com/Note': 'any text\n' },
+      ownerReferences: [{ apiVersion: 'v1', kind: 'Thing', name: 'x', uid: '1', controller: true }],
+      managedFields: [{ manager: 'kubectl', operation: 'Update' }],
+      selfLink: '/old',
+    };
+    const job = await drover.jobs.create(manifest('kept', metadata));
+    expect(job.metadata).toMatchObject(metadata);
+  });
+
   test('a uid given with the call makes a create that can be sent again', async () => {
     const uid = randomUUID();
     const first = await drover.jobs.create(manifest('twice'), { uid });

@@ -380,7 +380,7 @@ export class JobsClient {
         // With live figures: whether a template may change depends on what runs.
         const stored = composeJob({ stored: view, counters: view.counters, done: null });
         const patch = patchFor(stored);
-        const next = nextObject(stored, patch, view);
+        const next = nextObject(stored, patch);
         const specChanged = !isSemanticallyEqual(next.spec, stored.spec);
         if (!specChanged && isSemanticallyEqual(ownMetadata(next), ownMetadata(stored))) {
           return { job: (await composeAll(shard, [view]))[0] ?? stored, changed: false };
@@ -434,21 +434,14 @@ function ownMetadata({ metadata }: Job): unknown {
 }
 
 /** The object after a patch: parsed, defaulted and checked against the old one. */
-function nextObject(stored: Job, patch: MergePatch, view: JobView): Job {
+function nextObject(stored: Job, patch: MergePatch): Job {
   const { status: _status, ...before } = stored;
   const merged = applyMergePatch(before, patch) as typeof before;
   const version = merged.metadata?.resourceVersion;
   if (version !== undefined && version !== stored.metadata.resourceVersion) {
     throw new ConflictError(reference(stored.metadata));
   }
-  const { job } = parseJobUpdate(stored, merged);
-  if (placementOf(job).fittingKey !== view.fittingKey) {
-    const detail = 'the pool, runtime and handler of a Job can not be changed';
-    throw new InvalidSpecError('Job.batch', stored.metadata.name, [
-      { path: 'spec.template', kind: 'Invalid', detail },
-    ]);
-  }
-  return job;
+  return parseJobUpdate(stored, merged).job;
 }
 
 function namesVersion(patch: MergePatch): boolean {
