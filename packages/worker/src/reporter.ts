@@ -12,6 +12,8 @@ const ANSWER_TIMEOUT_MS = 2_000;
 /** First wait after Redis refused a batch; doubles up to the cap. */
 const RETRY_BASE_MS = 50;
 const RETRY_CAP_MS = 2_000;
+/** Of the failures in a row, one of so many is a warning. */
+const WARN_EVERY = 30;
 /** Upper bound of what one entry takes beside its texts. */
 const ENTRY_BYTES = 96;
 
@@ -196,8 +198,8 @@ export class Reporter {
     this.#attempt += 1;
     this.#failures += 1;
     const delayMs = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** Math.min(this.#failures - 1, 10));
-    // The first time it may be a cut connection, which ends by itself; a second time is worth a line.
-    const level = this.#failures === 2 ? 'warn' : 'debug';
+    // The first time it may be a cut connection, which ends by itself; later a line now and then is enough.
+    const level = this.#failures % WARN_EVERY === 2 ? 'warn' : 'debug';
     this.#logger[level](
       { err: error, entries: this.#sentEntries.length, delayMs },
       'a report was refused; it is sent again',

@@ -39,6 +39,10 @@ class NodeWorker implements DroverWorker {
   async run(): Promise<void> {
     if (this.#started) throw new Error('this worker was started before: make another one');
     this.#started = true;
+    if (this.#state.draining) {
+      this.#ready.reject(new Error('the worker was closed before it was started'));
+      return;
+    }
     const { logger, pool } = this.#options;
     try {
       this.#parts = await WorkerParts.open(this.#options, this.#state);

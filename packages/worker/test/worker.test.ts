@@ -212,6 +212,13 @@ describe('a worker', () => {
     await expect(worker.run()).rejects.toThrow('started before');
   });
 
+  test('that is closed before it was started does not start', async () => {
+    const worker = createWorker({ connection: workers.server.url, runtimes: ['process'] });
+    await worker.close();
+    await worker.run();
+    await expect(worker.ready()).rejects.toThrow('closed before it was started');
+  });
+
   test('refuses wrong options, all of them at once', () => {
     const connection = workers.server.url;
     expect(() =>
