@@ -24,6 +24,8 @@ import { PodRecords } from './records.ts';
 
 const CONTROLLER = fileURLToPath(new URL('../fixtures/controllerProcess.ts', import.meta.url));
 const WORKER = fileURLToPath(new URL('../fixtures/workerProcess.ts', import.meta.url));
+/** Compiled code is kept: most of these tests' time would go into starting processes. */
+const COMPILE_CACHE = fileURLToPath(new URL('../../../node_modules/.cache/node', import.meta.url));
 /** Starting a process takes most of a second; on a busy machine a few. */
 const START_TIMEOUT_MS = 30_000;
 /** Lines of each process that are shown when a test fails. */
@@ -174,7 +176,8 @@ export class Engine {
   }
 
   #spawn(name: string, script: string, config: object): NodeProcess {
-    const process = spawnNode(script, [JSON.stringify(config)]);
+    const env = { NODE_COMPILE_CACHE: COMPILE_CACHE };
+    const process = spawnNode(script, [JSON.stringify(config)], { env });
     this.#processes.push({ name, process });
     return process;
   }
