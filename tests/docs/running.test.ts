@@ -77,6 +77,24 @@ test('an index that is to be tried again goes before those that were not tried y
   expect(job.status).toMatchObject({ succeeded: 3, failed: 1, completedIndexes: '0-2' });
 });
 
+test('a pod that has not ended shows the finalizer of its Job', async () => {
+  const finalizers = ['batch.kubernetes.io/job-tracking'];
+  await drover.jobs.create(manifest('tracked', {}));
+  const [pending] = await waitFor(async () => {
+    const pods = await drover.pods.list({ job: 'tracked' });
+    return pods.length === 1 && pods;
+  });
+  expect(pending?.metadata.finalizers).toEqual(finalizers);
+  await startWorker(
+    'node-1',
+    'default',
+    defineHandler('work', () => {}),
+  );
+  await drover.jobs.wait('tracked', { for: 'complete' });
+  const [ended] = await drover.pods.list({ job: 'tracked' });
+  expect(ended?.metadata).not.toHaveProperty('finalizers');
+});
+
 test('a Job runs in the pool that it names, and nowhere else', async () => {
   const handler = defineHandler('work', () => {});
   await startWorker('plain', 'default', handler);
