@@ -1,5 +1,7 @@
 import { Drover } from '@drover/sdk/client';
 
+import { parseSelector } from '@drover/shared';
+
 import { requireEngine } from './engine/address.ts';
 import type { ObjectOptions } from './options.ts';
 
@@ -15,4 +17,9 @@ export async function withClient<T>(
     ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
   });
   return await command(drover);
+}
+
+/** Refuses a wrong selector before Redis is asked for. */
+export function checkSelector(selector: string | undefined): void {
+  if (selector !== undefined) parseSelector(selector);
 }

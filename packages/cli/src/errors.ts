@@ -28,12 +28,20 @@ export interface ErrorReport {
 
 const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   INVALID_SPEC: EXIT.badInput,
+  INVALID_SELECTOR: EXIT.badInput,
   ALREADY_EXISTS: EXIT.badInput,
   NOT_FOUND: EXIT.failed,
   CONFLICT: EXIT.failed,
   CONNECTION: EXIT.noConnection,
   TIMEOUT: EXIT.timedOut,
+  RESOURCE_EXHAUSTED: EXIT.failed,
+  TERMINAL: EXIT.failed,
 };
+
+/** Of an UnsuitableRedisError: this Redis can't be used. */
+function isUnsuitableRedis(error: Error): boolean {
+  return 'problem' in error && error.problem !== 'INVALID_PREFIX';
+}
 
 /**
  * Turns whatever was thrown into lines for people. Errors of Drover are recognised by their stable
@@ -45,7 +53,8 @@ export function reportError(error: unknown): ErrorReport {
   }
   if (error instanceof Error) {
     const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-    const exitCode = EXIT_BY_CODE[code];
+    let exitCode = EXIT_BY_CODE[code];
+    if ('problem' in error) exitCode = isUnsuitableRedis(error) ? EXIT.noConnection : EXIT.badInput;
     if (exitCode !== undefined) return { exitCode, lines: error.message.split('\n') };
     return {
       exitCode: EXIT.failed,

@@ -67,6 +67,9 @@ export function checkAll(manifests: readonly Manifest[], namespace: string | und
   const problems: string[] = [];
   const places = new Map<string, string>();
   for (const manifest of manifests) {
+    const kindProblems = checkKind(manifest);
+    problems.push(...kindProblems);
+    if (kindProblems.length > 0) continue;
     try {
       const { job } = parseJob(manifest.object, { namespace: namespace ?? 'default' });
       const { name, namespace: where } = job.metadata;
@@ -86,6 +89,19 @@ export function checkAll(manifests: readonly Manifest[], namespace: string | und
     }
   }
   if (problems.length > 0) throw badInput(problems[0] ?? '', problems.slice(1));
+}
+
+/** Of another kind nothing else is worth telling. */
+function checkKind({ object, locate }: Manifest): string[] {
+  return Object.entries({ apiVersion: 'batch/v1', kind: 'Job' }).flatMap(([field, wanted]) => {
+    const value = object[field];
+    if (value === wanted) return [];
+    const what =
+      value === undefined
+        ? 'Required value'
+        : `Unsupported value: ${JSON.stringify(value)}: supported values: "${wanted}"`;
+    return [`${locate(field)}: ${field}: ${what}`];
+  });
 }
 
 /** The issues of a manifest, each with its place in the file. */

@@ -1,7 +1,7 @@
 import type { Drover } from '@drover/sdk/client';
 import { NotFoundError } from '@drover/shared';
 
-import { withClient } from '../client.ts';
+import { checkSelector, withClient } from '../client.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import { readManifests } from '../manifests.ts';
@@ -30,6 +30,7 @@ export async function deleteCommand(
   const { kinds, things } = parseThings(words, null);
   const fromFiles = options.filename === undefined ? [] : await manifestTargets(options);
   checkCombination(kinds, things, options);
+  checkSelector(options.selector);
   return await withClient(options, async (drover) => {
     const targets: Target[] = [...fromFiles, ...things];
     for (const kind of kinds) targets.push(...(await listTargets(drover, kind, options)));

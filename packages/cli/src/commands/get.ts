@@ -1,6 +1,6 @@
 import type { Drover } from '@drover/sdk/client';
 
-import { withClient } from '../client.ts';
+import { checkSelector, withClient } from '../client.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import { untilInterrupted } from '../interrupt.ts';
@@ -17,6 +17,7 @@ export async function getCommand(
 ): Promise<number> {
   const { kinds, things } = parseThings([what, ...names], null);
   checkCombination(kinds, things, options);
+  checkSelector(options.selector);
   return await withClient(options, async (drover) => {
     if (options.watch === true) {
       await untilInterrupted((signal) =>

@@ -2,7 +2,7 @@ import type { Drover, WaitCondition } from '@drover/sdk/client';
 import { JobOutcomeError } from '@drover/sdk/client';
 import { NotFoundError, TimeoutError } from '@drover/shared';
 
-import { withClient } from '../client.ts';
+import { checkSelector, withClient } from '../client.ts';
 import { badInput, reportError } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import type { ObjectOptions } from '../options.ts';
@@ -25,6 +25,7 @@ export async function waitCommand(
 ): Promise<number> {
   const wanted = parseCondition(options.for);
   const { kinds, things } = parseThings(words, 'job');
+  checkSelector(options.selector);
   if (things.some(({ kind }) => kind !== 'job') || kinds.some((kind) => kind !== 'job')) {
     throw badInput('wait is for jobs: drover wait job/NAME --for complete');
   }

@@ -174,14 +174,13 @@ export class RunFollower {
   }
 
   async #hold(): Promise<void> {
-    const running = this.#job.status.active ?? 0;
-    this.#view.note(
-      `Ctrl-C: no further pods start, ${running} running ${running === 1 ? 'one goes' : 'ones go'} on; again: delete the Job`,
-    );
     try {
       const job = await this.#drover.jobs.patch(this.#job, {
         metadata: { annotations: { [HOLD_ANNOTATION]: 'true' } },
       });
+      const { active = 0 } = job.status;
+      const running = `${active} running ${active === 1 ? 'one goes' : 'ones go'} on`;
+      this.#view.note(`Ctrl-C: no further pods start, ${running}; again: delete the Job`);
       this.#update(job);
     } catch (error) {
       if (!(error instanceof NotFoundError)) this.#outcome.resolve({ type: 'error', error });

@@ -26,6 +26,7 @@ const DEFAULT_RETRIES = 6;
  */
 export function runManifest(words: readonly string[], shape: RunShape): Record<string, unknown> {
   const [program = ''] = words;
+  const env = Object.entries(shape.env).map(([name, value]) => ({ name, value: verbatim(value) }));
   const retries = shape.retries ?? (shape.completions > 1 ? DEFAULT_RETRIES : 0);
   return {
     apiVersion: 'batch/v1',
@@ -47,10 +48,7 @@ export function runManifest(words: readonly string[], shape: RunShape): Record<s
             {
               name: 'main',
               command: words.map(verbatim),
-              env: Object.entries(shape.env).map(([name, value]) => ({
-                name,
-                value: verbatim(value),
-              })),
+              ...(env.length === 0 ? {} : { env }),
               ...(shape.workingDir === null ? {} : { workingDir: shape.workingDir }),
             },
           ],

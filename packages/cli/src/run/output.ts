@@ -1,5 +1,5 @@
 import type { Drover } from '@drover/sdk/client';
-import type { Pod } from '@drover/shared';
+import { NotFoundError, type Pod } from '@drover/shared';
 
 import type { RunView } from './view.ts';
 
@@ -57,7 +57,11 @@ export class OutputPrinter {
   }
 
   async #wrote(pod: Pod): Promise<boolean> {
-    for await (const _ of this.#drover.pods.logLines(pod, { tailLines: 1 })) return true;
+    try {
+      for await (const _ of this.#drover.pods.logLines(pod, { tailLines: 1 })) return true;
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error;
+    }
     return false;
   }
 
@@ -75,8 +79,8 @@ export class OutputPrinter {
         } else this.#view.output(line.stream, line.text);
       }
     } catch (error) {
-      // Deleted meanwhile, together with its log.
-      if (!(error instanceof Error && 'code' in error && error.code === 'NOT_FOUND')) throw error;
+      // A pod that is stopped for good goes together with its log.
+      if (!(error instanceof NotFoundError)) throw error;
     }
   }
 }

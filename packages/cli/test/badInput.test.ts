@@ -1,0 +1,223 @@
+import { startRedis, type TestRedis } from '@drover/testkit';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { Home, manifest } from './drover.ts';
+
+let home: Home;
+let redis: TestRedis;
+
+beforeAll(async () => {
+  home = await Home.make();
+  redis = await startRedis({ config: { requirepass: 'right' } });
+});
+
+afterAll(async () => {
+  await redis.stop();
+  await home.remove();
+});
+
+/** Every mistake of a user is told in lines that begin with what is wrong, without a stack trace. */
+function expectTold(
+  ended: { code: number | null; stderr: string },
+  code: number,
+  text: RegExp,
+): void {
+  expect(ended.stderr).toMatch(text);
+  expect(ended.stderr).not.toMatch(/^\s+at /m);
+  expect(ended.code).toBe(code);
+}
+
+describe('manifests', () => {
+  const template = `
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+        - name: main
+          command: ['true']
+`;
+  const job = (spec: string) =>
+    `apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: x\nspec:\n${spec}`;
+  const cases: { name: string; text: string; want: RegExp }[] = [
+    { name: 'broken YAML', text: 'a: [1, 2\nb: 3\n', want: /^error: stdin:2:1: Flow sequence/ },
+    {
+      name: 'an unknown field',
+      text: job(`  parallelizm: 2${template}`),
+      want: /^error: stdin:6:3: spec\.parallelizm: Unknown field/,
+    },
+    {
+      name: 'a wrong type',
+      text: job(`  completions: many${template}`),
+      want: /^error: stdin:6:3: spec\.completions: Invalid value: "many"/,
+    },
+    {
+      name: 'no template',
+      text: job('  completions: 1\n'),
+      want: /^error: stdin:5:1: spec\.template\.spec\.restartPolicy: Required/,
+    },
+    {
+      name: 'restartPolicy missing',
+      text: job(template.replace('      restartPolicy: Never\n', '')),
+      want: /spec\.template\.spec\.restartPolicy: Required value/,
+    },
+    {
+      name: 'restartPolicy Always',
+      text: job(template.replace('Never', 'Always')),
+      want: /^error: stdin:9:7: spec\.template\.spec\.restartPolicy: Required value/,
+    },
+    {
+      name: 'no command',
+      text: job(template.replace("          command: ['true']\n", '')),
+      want: /spec\.template\.spec\.containers\[0\]\.command: Required value/,
+    },
+    {
+      name: 'negative parallelism',
+      text: job(`  parallelism: -1${template}`),
+      want: /^error: stdin:6:3: spec\.parallelism: Invalid value: -1: must be greater than or equal to 0/,
+    },
+    {
+      name: 'Indexed with parallelism and no completions',
+      text: job(`  parallelism: 2\n  completionMode: Indexed${template}`),
+      want: /spec\.completions: Required value/,
+    },
+    {
+      name: 'another kind',
+      text: 'apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n',
+      want: /^error: .*\nstdin:2:1: kind: Unsupported value: "Pod": supported values: "Job"\n$/,
+    },
+    {
+      name: 'no kind',
+      text: 'metadata: {name: x}\n',
+      want: /^error: .*\nstdin:1:1: kind: Required value\n$/,
+    },
+    { name: 'nothing at all', text: '', want: /^error: no objects in -/ },
+  ];
+
+  test.each(cases)('$name', async ({ text, want }) => {
+    // Told before Redis is asked for: there is none here.
+    const ended = await home.drover(['apply', '-f', '-', '--redis', 'redis://127.0.0.1:1'], {
+      input: text,
+    });
+    expectTold(ended, 2, want);
+  });
+
+  test('problems of all documents are told at once', async () => {
+    const input = `${job(`  parallelism: -1${template}`)}\n---\n${job('  completions: 1\n')}`;
+    const ended = await home.drover(['apply', '-f', '-'], { input });
+    expectTold(
+      ended,
+      2,
+      /stdin:6:3: spec\.parallelism: [\s\S]*stdin:\d+:1: spec\.template\.spec\.containers: Required/,
+    );
+  });
+
+  test('a name that occurs twice', async () => {
+    const input = `${manifest('same', ['true'])}\n---\n${manifest('same', ['true'])}`;
+    const ended = await home.drover(['apply', '-f', '-'], { input });
+    expectTold(ended, 2, /^error: stdin:3:\d+: "same" is also defined at stdin:1:/);
+  });
+
+  test('a file that does not exist', async () => {
+    expectTold(
+      await home.drover(['apply', '-f', 'nowhere.yaml']),
+      2,
+      /^error: nowhere\.yaml: no such file/,
+    );
+  });
+});
+
+describe('arguments', () => {
+  const cases: { args: string[]; want: RegExp }[] = [
+    { args: ['frobnicate'], want: /unknown command 'frobnicate'/ },
+    { args: ['gte'], want: /Did you mean get\?/ },
+    { args: ['get', 'jobs', '--frob'], want: /unknown option '--frob'/ },
+    { args: ['get', 'cronjobs'], want: /^error: there are no "cronjobs": jobs, pods or nodes/ },
+    { args: ['get', 'jobs', '-l', 'a in b', '--redis', 'URL'], want: /^error: .*selector/ },
+    { args: ['get', 'jobs', '-o', 'xml'], want: /argument 'xml' is invalid/ },
+    { args: ['run'], want: /missing required argument 'program'/ },
+    {
+      args: ['run', '--parallelism', '-1', '--', 'true'],
+      want: /--parallelism -1: a whole number of 1 or more/,
+    },
+    {
+      args: ['run', '--timeout', 'soon', '--', 'true'],
+      want: /--timeout soon: a duration such as 30s/,
+    },
+    {
+      args: ['run', '--env', 'NOVALUE', '--', 'true'],
+      want: /--env NOVALUE: NAME=VALUE is expected/,
+    },
+    {
+      args: ['run', '--name', 'Not Valid', '--', 'true'],
+      want: /metadata\.name: Invalid value: "Not Valid"/,
+    },
+    {
+      args: ['wait', 'job/x', '--for', 'rain'],
+      want: /--for rain: complete, failed, finished or delete/,
+    },
+    { args: ['delete', 'jobs'], want: /which ones\? write job\/NAME, -l SELECTOR or --all/ },
+    { args: ['worker', '--handlers', 'nowhere.ts'], want: /^error: --handlers nowhere\.ts: / },
+    {
+      args: ['worker', '--runtime', 'docker'],
+      want: /--runtime docker: process or handler is expected/,
+    },
+    { args: ['dev', '--port', '99999'], want: /--port 99999: a whole number of 1 to 65535/ },
+  ];
+  test.each(cases)('$args', async ({ args, want }) => {
+    expectTold(await home.drover(args), 2, want);
+  });
+
+  test('all wrong values are told at once', async () => {
+    const ended = await home.drover(['run', '-c', 'x', '-p', 'y', '--', 'true']);
+    expectTold(ended, 2, /--completions x: [\s\S]*--parallelism y: /);
+  });
+});
+
+describe('Redis', () => {
+  test('none is named: says how to get one', async () => {
+    expectTold(await home.drover(['get', 'jobs']), 3, /^error: no engine found\n.*`drover dev`/);
+  });
+
+  const cases: { name: string; url: () => string; want: RegExp }[] = [
+    {
+      name: 'not reachable',
+      url: () => 'redis://127.0.0.1:1',
+      want: /^error: Redis at 127\.0\.0\.1:1 is not reachable/,
+    },
+    {
+      name: 'a wrong password',
+      url: () => `redis://:wrong@127.0.0.1:${redis.port}`,
+      want: /refused the login/,
+    },
+    { name: 'no password', url: () => `redis://127.0.0.1:${redis.port}`, want: /wants a password/ },
+    { name: 'no URL', url: () => 'nonsense', want: /"nonsense" is no address of a Redis/ },
+  ];
+  for (const command of [['get', 'jobs'], ['run', '--', 'true'], ['controller'], ['worker']]) {
+    test.each(cases)(`${command[0]}: $name`, async ({ url, want }) => {
+      const ended = await home.drover(command, { env: { DROVER_REDIS_URL: url() } });
+      expectTold(ended, 3, want);
+      expect(ended.stderr).not.toContain('wrong@');
+    });
+  }
+
+  test('an eviction policy that loses data', async () => {
+    const admin = new Redis({ port: redis.port, password: 'right' });
+    await admin.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    admin.disconnect();
+    const url = await home.write('url', `redis://:right@127.0.0.1:${redis.port}\n`);
+    const ended = await home.drover(['get', 'jobs', '--redis-file', url]);
+    expectTold(ended, 3, /maxmemory-policy is allkeys-lru.*set it to noeviction/);
+  });
+});
+
+test('--help shows examples, --version the version', async () => {
+  const help = await home.drover(['run', '--help']);
+  expect(help.code).toBe(0);
+  expect(help.stdout).toContain('drover run --completions 100 --parallelism 8 --indexed -- ');
+  const version = await home.drover(['--version']);
+  expect(version).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string,
+  });
+});

@@ -1,0 +1,232 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { waitFor, type NodeProcess } from '@drover/testkit';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { Home, manifest } from './drover.ts';
+
+let home: Home;
+let dev: NodeProcess;
+
+beforeAll(async () => {
+  home = await Home.make();
+  dev = await home.dev(['--max-pods', '4']);
+});
+
+afterAll(async () => {
+  await dev.kill('SIGTERM');
+  await home.remove();
+});
+
+const script = (text: string) => ['sh', '-c', text];
+
+test('apply, wait, logs, get, delete: the life of a Job', async () => {
+  const file = await home.write('pi.yaml', manifest('pi', ['echo', '3.14']));
+  expect(await home.drover(['apply', '-f', file])).toMatchObject({
+    code: 0,
+    stdout: 'job.batch/pi created\n',
+  });
+  const wait = await home.drover(['wait', 'job/pi', '--for', 'complete', '--timeout', '20s']);
+  expect(wait).toEqual({ code: 0, stdout: 'job.batch/pi condition met\n', stderr: '' });
+  expect(await home.drover(['logs', 'job/pi'])).toEqual({ code: 0, stdout: '3.14\n', stderr: '' });
+
+  const { stdout } = await home.drover(['get', 'jobs']);
+  expect(stdout.split('\n')[0]).toBe('NAME   STATUS     COMPLETIONS   DURATION   AGE');
+  expect(stdout).toMatch(/^pi +Complete +1\/1 +\d+s +\d+s$/m);
+
+  expect((await home.drover(['apply', '-f', file])).stdout).toBe('job.batch/pi unchanged\n');
+  expect((await home.drover(['delete', '-f', file])).stdout).toBe('job.batch "pi" deleted\n');
+  const gone = await home.drover(['get', 'job/pi']);
+  expect(gone.code).toBe(1);
+  expect(gone.stderr).toBe('error: jobs.batch "pi" in namespace "default" not found\n');
+});
+
+test('several documents from standard input; a change is configured', async () => {
+  const documents = ['a', 'b'].map((name) => manifest(name, ['true'], { suspend: true }));
+  const input = documents.join('\n---\n');
+  const applied = await home.drover(['apply', '-f', '-'], { input });
+  expect(applied.stdout).toBe('job.batch/a created\njob.batch/b created\n');
+  const changed = [documents[0], manifest('b', ['true'], { suspend: true, parallelism: 3 })];
+  const again = await home.drover(['apply', '-f', '-'], { input: changed.join('\n---\n') });
+  expect(again.stdout).toBe('job.batch/a unchanged\njob.batch/b configured\n');
+  const deleted = await home.drover(['delete', 'job', 'a', 'b']);
+  expect(deleted.stdout).toBe('job.batch "a" deleted\njob.batch "b" deleted\n');
+});
+
+test('when one change is not allowed none is made', async () => {
+  const first = (spec: object) => manifest('first', ['true'], { suspend: true, ...spec });
+  const second = (spec: object) =>
+    manifest('second', ['true'], { completions: 1, suspend: true, ...spec });
+  await home.drover(['apply', '-f', '-'], { input: `${first({})}\n---\n${second({})}` });
+  const input = `${first({ parallelism: 2 })}\n---\n${second({ completions: 2 })}`;
+  const refused = await home.drover(['apply', '-f', '-'], { input });
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toMatch(/^error: stdin:\d+:\d+: spec\.completions: .*field is immutable/m);
+  const { stdout } = await home.drover(['get', 'job/first', '-o', 'json']);
+  expect(JSON.parse(stdout)).toMatchObject({ spec: { parallelism: 1 } });
+  await home.drover(['delete', 'jobs', '--all']);
+});
+
+describe('get', () => {
+  beforeAll(async () => {
+    const labels = { metadata: { name: 'labelled', labels: { app: 'x' } } };
+    const job = {
+      ...(JSON.parse(manifest('labelled', ['true'], { suspend: true })) as object),
+      ...labels,
+    };
+    await home.drover(['apply', '-f', '-', '-n', 'shelf'], { input: JSON.stringify(job) });
+  });
+
+  test('prints one object as itself and several as a List', async () => {
+    const one = await home.drover(['get', 'job/labelled', '-n', 'shelf', '-o', 'yaml']);
+    expect(one.stdout).toMatch(/^apiVersion: batch\/v1\nkind: Job\nmetadata:\n/);
+    const all = await home.drover(['get', 'jobs', '-n', 'shelf', '-o', 'json']);
+    expect(JSON.parse(all.stdout)).toMatchObject({ kind: 'List', items: [{ kind: 'Job' }] });
+  });
+
+  test('prints names, labels, namespaces and wide columns', async () => {
+    const get = async (...args: string[]) => (await home.drover(['get', 'jobs', ...args])).stdout;
+    expect(await get('-n', 'shelf', '-o', 'name')).toBe('job.batch/labelled\n');
+    expect(await get('-n', 'shelf', '--show-labels', '--no-headers')).toMatch(/ app=x\n$/);
+    expect(await get('-A', '-l', 'app=x')).toMatch(
+      /^NAMESPACE +NAME .*\nshelf +labelled +Suspended /,
+    );
+    expect(await get('-n', 'shelf', '-o', 'wide')).toMatch(
+      /CONTAINERS +IMAGES +SELECTOR\n.* main +/,
+    );
+  });
+
+  test('says when there is nothing', async () => {
+    expect(await home.drover(['get', 'pods', '-n', 'empty'])).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: 'No resources found in empty namespace.\n',
+    });
+  });
+
+  test('lists the workers', async () => {
+    const { stdout } = await home.drover(['get', 'nodes']);
+    expect(stdout).toMatch(/^NAME +STATUS +POOL +RUNTIMES .*\ndev-1 +Ready +default +process +4 /);
+  });
+
+  test('-w prints every change until it is interrupted', async () => {
+    const watch = home.start(['get', 'jobs', '-n', 'watched', '-w']);
+    const input = manifest('seen', script('sleep 0.5'));
+    await home.drover(['apply', '-f', '-', '-n', 'watched'], { input });
+    await watch.waitForLine(/^seen +Running +0\/1/);
+    await watch.waitForLine(/^seen +Complete +1\/1/);
+    expect(await watch.kill('SIGINT')).toEqual({ code: 0, signal: null });
+  });
+});
+
+describe('logs', () => {
+  test('-f goes on until the pod ends', async () => {
+    const input = manifest('writer', script('echo one; sleep 1; echo two'));
+    await home.drover(['apply', '-f', '-'], { input });
+    const logs = await home.drover(['logs', '-f', 'job/writer']);
+    expect(logs).toEqual({ code: 0, stdout: 'one\ntwo\n', stderr: '' });
+    expect((await home.drover(['logs', 'job/writer', '--tail', '1'])).stdout).toBe('two\n');
+  });
+
+  test('of all pods have the pod before each line', async () => {
+    const spec = { completions: 2, completionMode: 'Indexed' };
+    const input = manifest('several', script('echo "part $JOB_COMPLETION_INDEX"'), spec);
+    await home.drover(['apply', '-f', '-'], { input });
+    await home.drover(['wait', 'several', '--timeout', '20s']);
+    const { stdout } = await home.drover(['logs', 'job/several', '--all-pods']);
+    expect(stdout).toMatch(/^\[pod\/several-0-\w{5}\] part 0$/m);
+    expect(stdout).toMatch(/^\[pod\/several-1-\w{5}\] part 1$/m);
+    const one = await home.drover(['logs', 'job/several']);
+    expect(one.stderr).toMatch(/^Found 2 pods, using pod\/several-1-/);
+  });
+
+  test('of a pod that does not exist', async () => {
+    const { code, stderr } = await home.drover(['logs', 'nobody-x7k2p']);
+    expect([code, stderr]).toEqual([
+      1,
+      'error: pods "nobody-x7k2p" in namespace "default" not found\n',
+    ]);
+  });
+});
+
+describe('wait', () => {
+  test('for complete ends with 1 when the Job failed', async () => {
+    await home.drover(['apply', '-f', '-'], { input: manifest('fails', script('exit 3')) });
+    const wait = await home.drover([
+      'wait',
+      'job/fails',
+      '--for=condition=complete',
+      '--timeout',
+      '20s',
+    ]);
+    expect(wait.code).toBe(1);
+    expect(wait.stderr).toMatch(/^error: Job "fails" is Failed \(BackoffLimitExceeded: /);
+    expect((await home.drover(['wait', 'job/fails', '--for', 'failed'])).code).toBe(0);
+  });
+
+  test('ends with 124 after its timeout', async () => {
+    await home.drover(['apply', '-f', '-'], {
+      input: manifest('idle', ['true'], { suspend: true }),
+    });
+    expect(await home.drover(['wait', 'job/idle', '--timeout', '200ms'])).toEqual({
+      code: 124,
+      stdout: '',
+      stderr: 'error: timed out waiting for the condition on job.batch/idle\n',
+    });
+  });
+});
+
+test('suspend stops the pods of a Job, resume lets it go on', async () => {
+  await home.drover(['apply', '-f', '-'], {
+    input: manifest('paused', ['true'], { suspend: true }),
+  });
+  expect((await home.drover(['resume', 'job/paused'])).stdout).toBe('job.batch/paused resumed\n');
+  expect(
+    (await home.drover(['wait', 'paused', '--for', 'complete', '--timeout', '20s'])).code,
+  ).toBe(0);
+  const late = await home.drover(['suspend', 'job/paused']);
+  expect(late.stdout).toBe('job.batch/paused suspended\n');
+});
+
+test('delete by selector, and what is not there', async () => {
+  const none = await home.drover(['delete', 'jobs', '-l', 'app=nothing']);
+  expect(none).toMatchObject({ code: 0, stderr: 'No resources found.\n' });
+  expect((await home.drover(['delete', 'job/nobody'])).code).toBe(1);
+  expect((await home.drover(['delete', 'job/nobody', '--ignore-not-found'])).code).toBe(0);
+});
+
+test('a deleted pod is replaced', async () => {
+  await home.drover(['apply', '-f', '-'], {
+    input: manifest('stubborn', script('sleep 100'), { backoffLimit: 3 }),
+  });
+  const podName = async (): Promise<string> => {
+    const { stdout } = await home.drover([
+      'get',
+      'pods',
+      '-l',
+      'job-name=stubborn',
+      '--no-headers',
+    ]);
+    return /^(stubborn-\w+) .*Running/m.exec(stdout)?.[1] ?? '';
+  };
+  const first = await waitFor(podName);
+  expect((await home.drover(['delete', `pod/${first}`])).stdout).toBe(`pod "${first}" deleted\n`);
+  await waitFor(async () => {
+    const second = await podName();
+    return second !== '' && second !== first;
+  });
+  await home.drover(['delete', 'job/stubborn']);
+});
+
+test('a second drover dev is refused, and says where the first one is', async () => {
+  const second = await home.drover(['dev']);
+  expect(second.code).toBe(2);
+  expect(second.stderr).toMatch(/^error: `drover dev` runs already \(pid \d+, data in /);
+});
+
+test('a reader that leaves early is no error', async () => {
+  const get = home.start(['get', 'jobs', '-A', '-o', 'json']);
+  get.child.stdout?.destroy();
+  await delay(0);
+  expect((await get.exited).code).toBe(0);
+});

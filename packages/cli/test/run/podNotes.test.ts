@@ -1,0 +1,40 @@
+import type { Pod } from '@drover/shared';
+import { describe, expect, test } from 'vitest';
+
+import { failureNote } from '../../src/run/podNotes.ts';
+
+function pod(status: object, labels: Record<string, string> = {}): Pod {
+  return {
+    metadata: { name: 'work-x7k2p', labels },
+    status: { phase: 'Failed', ...status },
+  } as Pod;
+}
+
+const ended = (terminated: object) => ({ containerStatuses: [{ state: { terminated } }] });
+
+describe('failureNote', () => {
+  test.each([
+    ['an exit code', ended({ exitCode: 3, reason: 'Error' }), 'failed: exit code 3'],
+    [
+      'a message',
+      ended({ exitCode: 1, reason: 'Error', message: 'no luck\nat x' }),
+      'failed: no luck',
+    ],
+    ['a reason', ended({ exitCode: 137, reason: 'OOMKilled' }), 'failed: OOMKilled'],
+    [
+      'a lost worker',
+      { message: 'the worker is gone', reason: 'NodeLost' },
+      'failed: the worker is gone',
+    ],
+    ['nothing known', {}, 'failed: for an unknown reason'],
+  ])('%s', (_name, status, want) => {
+    expect(failureNote(pod(status))).toBe(`pod work-x7k2p ${want}`);
+  });
+
+  test('says which index it was', () => {
+    const labels = { 'batch.kubernetes.io/job-completion-index': '3' };
+    expect(failureNote(pod(ended({ exitCode: 1 }), labels))).toBe(
+      'pod work-x7k2p (index 3) failed: exit code 1',
+    );
+  });
+});
