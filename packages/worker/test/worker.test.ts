@@ -98,6 +98,22 @@ describe('a worker', () => {
     await waitFor(async () => (await engine.job(uid)).counters.succeeded === 1);
   });
 
+  test('that can run a slot gets it, though three that came before it can not', async () => {
+    const engine = await workers.engine();
+    for (const name of ['a', 'b', 'c']) {
+      await workers.worker(engine, { name, handlers: [defineHandler('other', () => {})] });
+    }
+    await workers.worker(engine, { name: 'd', handlers: [defineHandler('wanted', () => {})] });
+    for (let job = 1; job <= 20; job += 1) {
+      const uid = await engine.createJob({ run: 'wanted' });
+      await engine.offer(uid, 1);
+      // Far below what three rests would take.
+      await waitFor(async () => (await engine.job(uid)).counters.succeeded === 1, {
+        timeoutMs: 2_000,
+      });
+    }
+  });
+
   test('gives a slot to a waiting Job after its quantum, between pods', async () => {
     const engine = await workers.engine();
     const order: string[] = [];
