@@ -132,7 +132,7 @@ export class History {
       case 'expire':
         return this.expire(session, one.c % 3 === 0, one.twice);
       case 'endLost':
-        return this.endLost(session, one.twice);
+        return this.endLost(session, one.c, one.twice);
       case 'heartbeat':
         return this.heartbeat(session);
       case 'register':
@@ -425,9 +425,12 @@ export class History {
     );
   }
 
-  async endLost(session: string, twice: boolean): Promise<void> {
+  async endLost(session: string, pick: number, twice: boolean): Promise<void> {
     for (const job of this.model.jobs.values()) {
-      const slots = this.model.heldBy(session, job);
+      // Also slots of others: their claims are not its business.
+      const held = this.model.heldBy(session, job);
+      const others = [...job.slots.keys()].filter((slot) => !held.includes(slot));
+      const slots = [...held, ...others.slice(0, pick % 3)];
       if (slots.length === 0) continue;
       await this.make(
         {

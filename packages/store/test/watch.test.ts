@@ -1,0 +1,146 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  announcePodWatcher,
+  type WatchEntry,
+  WatchExpiredError,
+  watchShard,
+} from '../src/watch.ts';
+import { LANE, QUEUE, StoreBed } from './support/bed.ts';
+
+let server: StoreBed;
+let bed: StoreBed;
+beforeAll(async () => {
+  server = await StoreBed.open();
+});
+afterAll(() => server.server.stop());
+beforeEach(async () => {
+  bed = await server.fresh();
+});
+
+/** Reads entries until there are so many. */
+async function watch(since: number, count: number, pods = false): Promise<WatchEntry[]> {
+  const abort = new AbortController();
+  const entries: WatchEntry[] = [];
+  const options = { since, pods, signal: abort.signal };
+  for await (const batch of watchShard(bed.server.connect(), bed.shard.keys, options)) {
+    entries.push(...batch);
+    if (entries.length >= count) abort.abort();
+  }
+  return entries;
+}
+
+function told(entries: readonly WatchEntry[]): string[] {
+  return entries.map((entry) =>
+    entry.kind === 'Job'
+      ? `${entry.type} ${entry.namespace}/${entry.name}`
+      : `pods ${entry.uid} ${entry.from}..${entry.to}`,
+  );
+}
+
+async function touch(uid: string): Promise<void> {
+  await bed.shard.writeStatus({
+    ...(await bed.guard(uid)),
+    status: '{}',
+    finish: null,
+    critical: false,
+  });
+}
+
+describe('a watch of Jobs', () => {
+  test('tells what happens to them, with rising versions, as a get then shows it', async () => {
+    await bed.createJob({ uid: 'u1', name: 'a' });
+    await touch('u1');
+    const update = { uid: 'u1', object: '{}', completions: 1, queue: QUEUE, fittingKey: LANE };
+    await bed.shard.updateJob({ ...update, expectedResourceVersion: null, specChanged: true });
+    const version = (await bed.shard.getJobByUid('u1'))!.resourceVersion;
+    await bed.shard.deleteJob('u1');
+    const entries = await watch(0, 4);
+    expect(told(entries)).toEqual([
+      'ADDED default/a',
+      'MODIFIED default/a',
+      'MODIFIED default/a',
+      'DELETED default/a',
+    ]);
+    const versions = entries.map((entry) => entry.resourceVersion);
+    expect(versions).toEqual(versions.toSorted((a, b) => a - b));
+    expect(new Set(versions).size).toBe(4);
+    expect(versions[2]).toBe(version);
+  });
+
+  test('goes on after the version that it is given', async () => {
+    await bed.createJob({ uid: 'u1', name: 'a' });
+    const { resourceVersion } = await bed.shard.listJobs({ namespace: null, limit: 10 });
+    await bed.createJob({ uid: 'u2', name: 'b' });
+    expect(told(await watch(resourceVersion, 1))).toEqual(['ADDED default/b']);
+  });
+
+  test('waits for what comes, and ends with its signal', async () => {
+    await bed.createJob({ uid: 'u1', name: 'a' });
+    const waiting = watch(await bed.shard.resourceVersion(), 1);
+    await bed.createJob({ uid: 'u2', name: 'b' });
+    expect(told(await waiting)).toEqual(['ADDED default/b']);
+  });
+
+  test('can begin before the first Job, though workers moved the clock', async () => {
+    await bed.registerSession();
+    const session = await bed.registerSession();
+    await bed.shard.heartbeat(session);
+    const since = await bed.shard.resourceVersion();
+    expect(since).toBeGreaterThan(0);
+    const waiting = watch(since, 1);
+    await bed.createJob({ uid: 'u1', name: 'a' });
+    expect(told(await waiting)).toEqual(['ADDED default/a']);
+  });
+
+  test('from a version that Redis does not know (any more) has expired', async () => {
+    await bed.createJob({ uid: 'u1' });
+    const future = (await bed.shard.resourceVersion()) + 1;
+    await expect(watch(future, 1)).rejects.toBeInstanceOf(WatchExpiredError);
+    await bed.redis.flushall();
+    await expect(watch(future - 1, 1)).rejects.toMatchObject({ code: 'WATCH_EXPIRED' });
+  });
+
+  test('that fell behind what is kept has expired', async () => {
+    await bed.createJob({ uid: 'u1', name: 'a' });
+    const since = await bed.shard.resourceVersion();
+    for (let i = 0; i < 5; i++) await touch('u1');
+    const kept = await bed.shard.resourceVersion();
+    await touch('u1');
+    await bed.redis.xtrim(bed.shard.keys.watch, 'MAXLEN', '=', 2);
+    await expect(watch(since, 1)).rejects.toBeInstanceOf(WatchExpiredError);
+    expect(told(await watch(kept, 1))).toEqual(['MODIFIED default/a']);
+  });
+});
+
+describe('a watch of pods', () => {
+  test('tells which may have changed; nothing is written while nobody watches', async () => {
+    const session = await bed.registerSession();
+    const [quiet] = await bed.runningJob(
+      session,
+      1,
+      { uid: 'u1', name: 'a', completions: 3 },
+      { limit: 1 },
+    );
+    await bed.report([quiet!]);
+    const since = await bed.shard.resourceVersion();
+    expect(await bed.redis.xlen(bed.shard.keys.watch)).toBe(1);
+
+    await announcePodWatcher(bed.redis, bed.shard.keys);
+    const pod = await bed.acquire('u1', quiet!.slot, session);
+    const [answer] = await bed.report([pod]);
+    await bed.shard.stopPods({
+      uid: 'u1',
+      guard: null,
+      pods: [{ slot: pod.slot, podNumber: 3, session }],
+      countAs: 'unjudged',
+    });
+    expect(answer).toMatchObject({ type: 'next', claim: { podNumber: 3 } });
+    await bed.shard.removePodRecord('u1', 1);
+    expect(told(await watch(since, 3, true))).toEqual([
+      'pods u1 2..3',
+      'pods u1 3..3',
+      'pods u1 1..1',
+    ]);
+    expect(await bed.redis.pttl(bed.shard.keys.podWatchers)).toBeGreaterThan(0);
+  });
+});
