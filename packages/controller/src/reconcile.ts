@@ -359,6 +359,7 @@ export class JobReconciler {
     const times = [...wakes];
     if (written.type === 'unwritten' && written.foldAtMs !== null) times.push(written.foldAtMs);
     if (next.type === 'at') times.push(next.atMs);
+    if (next.type !== 'never' && look.foldAtMs > look.nowMs) times.push(look.foldAtMs);
     if (next.type !== 'never') times.push(look.nowMs + this.#resyncMs);
     return { type: 'settled', nextAtMs: times.length === 0 ? null : Math.min(...times) };
   }

@@ -192,6 +192,24 @@ describe('a Job that runs', () => {
     await bed.pass(30_000, controller);
     expect((await bed.shard.getJobByUid(uid))!.resourceVersion).toBe(version);
   });
+
+  test('a look before a planned fold does not take its place', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({ parallelism: 2, completions: 100 });
+    await bed.settle(controller);
+    const [first, second] = await worker.acquireAll(uid);
+    await bed.pass(5000, controller);
+    await worker.succeed(first!);
+    await bed.pass(200, controller);
+    await bed.shard.trigger(`job:${uid}`);
+    await bed.settle(controller);
+    expect((await bed.status(uid)).succeeded).toBe(1);
+    await bed.pass(300, controller);
+    // The fold that the first success planned is still to come: no other one is planned.
+    await worker.succeed(second!);
+    await bed.pass(1000, controller);
+    expect((await bed.status(uid)).succeeded).toBe(2);
+  });
 });
 
 describe('failed pods', () => {

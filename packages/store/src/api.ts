@@ -164,6 +164,11 @@ export interface ObservedJob {
   readonly fittingLanes: number;
   /** Unfinished Jobs with slots on the same queue, this one included. */
   readonly jobsOnQueue: number;
+  /**
+   * When reports want their figures folded into the status, ms since the epoch. As long as it is to
+   * come they make the Job due for nothing less urgent, so a look that comes earlier must plan it anew.
+   */
+  readonly foldAtMs: number;
 }
 
 /** Guard of every apply script: nothing is written when either has moved. */

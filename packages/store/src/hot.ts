@@ -36,6 +36,7 @@ export interface HotState {
   readonly decisionVersion: number;
   readonly gate: Gate;
   readonly counters: HotCounters;
+  readonly foldAtMs: number;
 }
 
 /** Unpacks a Job's hot state. */
@@ -65,5 +66,6 @@ export function decodeHot(packed: Buffer): HotState {
       lastFailureMs: value('lastFailureMs'),
       lastSuccessMs: value('lastSuccessMs'),
     },
+    foldAtMs: value('foldAtMs'),
   };
 }

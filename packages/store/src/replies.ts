@@ -74,5 +74,6 @@ export function observedJob(uid: string, reply: ScriptReply): ObservedJob | null
     pendingCount: integer(pendingCount),
     fittingLanes: integer(lanes),
     jobsOnQueue: integer(jobsOnQueue),
+    foldAtMs: hot.foldAtMs,
   };
 }
