@@ -11,7 +11,7 @@ import {
   writeDevContext,
 } from '../engine/context.ts';
 import { lockDataDir, readPassword } from '../engine/dataDir.ts';
-import { freePort, startRedisServer } from '../engine/redisServer.ts';
+import { freePort, startRedisServer, type RedisServer } from '../engine/redisServer.ts';
 import { WorkerProcess, type WorkerProcessOptions } from '../engine/workerProcess.ts';
 import { CliError, badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
@@ -33,6 +33,7 @@ export interface DevOptions extends BackoffOptions, WorkerShape {
 /** Tried first, so that the URL of an installation stays the same. */
 const PREFERRED_PORT = 6390;
 const PREFIX = 'drover';
+const MAX_PORT_ATTEMPTS = 3;
 
 /** Runs an engine on this machine until a signal: Redis, controller, workers. */
 export async function devCommand(options: DevOptions): Promise<number> {
@@ -58,20 +59,12 @@ async function refuseSecond(): Promise<void> {
 
 async function serve(dataDir: string, options: DevOptions): Promise<number> {
   const logger = createLogger({ level: options.logLevel, name: 'dev' });
-  const port = options.port ?? (await freePort(PREFERRED_PORT));
   const password = await readPassword(dataDir);
-  const redisUrl = `redis://:${password}@127.0.0.1:${port}`;
-  const redisStart = startRedisServer({
-    dataDir,
-    persistent: true,
-    port,
-    socketPath: null,
-    password,
-  });
   // All three start side by side: loading code takes longer than anything else.
-  const start = redisStart.then(() => ({ redisUrl, prefix: PREFIX }));
+  const redisStart = startRedis(dataDir, password, options.port);
+  const start = redisStart.then(({ redisUrl }) => ({ redisUrl, prefix: PREFIX }));
   const workers = startWorkers(start, options, logger);
-  const [{ createController }, redis] = await Promise.all([
+  const [{ createController }, { redis, redisUrl, port }] = await Promise.all([
     import('@drover/controller'),
     redisStart.catch(async (error: unknown) => {
       for (const worker of workers) worker.kill();
@@ -96,6 +89,25 @@ async function serve(dataDir: string, options: DevOptions): Promise<number> {
     await controller.close();
     await redis.stop();
     logger.info('stopped');
+  }
+}
+
+/** Starts Redis on the port that is wanted; if none is, on the usual one or another that is free. */
+async function startRedis(
+  dataDir: string,
+  password: string,
+  wanted: number | undefined,
+): Promise<{ redis: RedisServer; redisUrl: string; port: number }> {
+  for (let attempt = 1; ; attempt++) {
+    const port = wanted ?? (await freePort(attempt === 1 ? PREFERRED_PORT : 0));
+    const options = { dataDir, persistent: true, port, socketPath: null, password };
+    try {
+      const redis = await startRedisServer(options);
+      return { redis, redisUrl: `redis://:${password}@127.0.0.1:${port}`, port };
+    } catch (error) {
+      // Somebody else may have taken the port since it was found free.
+      if (wanted !== undefined || attempt === MAX_PORT_ATTEMPTS) throw error;
+    }
   }
 }
 

@@ -26,6 +26,9 @@ export interface WorkerCommandOptions extends ServiceOptions, WorkerShape {
   supervised?: boolean;
 }
 
+/** How long a worker of a `drover dev` that is gone has to end its pods. */
+const ORPHAN_EXIT_MS = 500;
+
 /** Runs a worker until a signal. */
 export async function workerCommand(options: WorkerCommandOptions): Promise<number> {
   const logger = createLogger({ level: options.logLevel, name: 'worker' });
@@ -79,6 +82,8 @@ function supervise(worker: DroverWorker, logger: Logger): void {
   process.once('disconnect', () => {
     logger.warn('drover dev is gone: stopping');
     void worker.close({ force: true });
+    // Its Redis is gone with it: there is nobody to say goodbye to.
+    setTimeout(() => process.exit(), ORPHAN_EXIT_MS);
   });
   // A failed start is told by run().
   worker.ready().then(sendReady, () => undefined);

@@ -135,7 +135,10 @@ describe('Ctrl-C', () => {
 
   test('once: the pods that run end, no others start, the Job waits suspended', async () => {
     const go = join(home.dir, 'go');
-    const command = await start('held', `until [ -e ${go} ]; do sleep 0.05; done; sleep 1; echo done`);
+    const command = await start(
+      'held',
+      `until [ -e ${go} ]; do sleep 0.05; done; sleep 1; echo done`,
+    );
     command.signal('SIGINT');
     await command.waitForLine(
       /^Ctrl-C: no further pods start, 2 running ones go on; again: delete/,

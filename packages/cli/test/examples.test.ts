@@ -1,0 +1,73 @@
+import { cp, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import type { NodeProcess } from '@drover/testkit';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { Home } from './drover.ts';
+
+const examples = fileURLToPath(new URL('../../../examples', import.meta.url));
+let home: Home;
+let dev: NodeProcess;
+
+beforeAll(async () => {
+  home = await Home.make();
+  dev = await home.dev(['--handlers', join(examples, 'handlers.ts'), '--max-pods', '4']);
+}, 40_000);
+
+afterAll(async () => {
+  await dev.kill('SIGTERM');
+  await home.remove();
+});
+
+async function complete(name: string): Promise<void> {
+  const wait = await home.drover(['wait', `job/${name}`, '--for', 'complete', '--timeout', '30s']);
+  expect(wait).toMatchObject({ code: 0, stderr: '' });
+}
+
+test('indexed.yaml draws its picture', async () => {
+  await home.drover(['apply', '-f', join(examples, 'indexed.yaml')]);
+  await complete('mandelbrot');
+  const { stdout } = await home.drover(['logs', 'job/mandelbrot', '--all-pods']);
+  const rows = stdout.trimEnd().split('\n');
+  expect(rows).toHaveLength(20);
+  for (const row of rows) expect(row).toMatch(/^\[pod\/mandelbrot-\d-\w{5}\] .{72}$/);
+}, 40_000);
+
+test('handler.yaml counts primes with the handlers of handlers.ts', async () => {
+  await home.drover(['apply', '-f', join(examples, 'handler.yaml')]);
+  await complete('primes');
+  const { stdout } = await home.drover(['get', 'pods', '-l', 'job-name=primes', '-o', 'json']);
+  const { items } = JSON.parse(stdout) as {
+    items: { metadata: { annotations: Record<string, string> } }[];
+  };
+  const counts = items.map(({ metadata }) => {
+    return (JSON.parse(metadata.annotations['drover.dev/result'] ?? '{}') as { count: number })
+      .count;
+  });
+  expect(counts.reduce((sum, count) => sum + count, 0)).toBe(78_498);
+}, 40_000);
+
+test('work-queue.yaml takes every file once', async () => {
+  const queue = join(home.dir, 'queue');
+  await cp(examples, queue, { recursive: true });
+  const text = await readFile(join(examples, 'work-queue.yaml'), 'utf8');
+  const input = text.replaceAll('/tmp/drover-queue', queue);
+  await home.drover(['apply', '-f', '-'], { input });
+  await complete('work-queue');
+  const { stdout } = await home.drover(['logs', 'job/work-queue', '--all-pods']);
+  const taken = [...stdout.matchAll(/done: (\S+)/g)].map(([, name]) => name);
+  expect(taken.toSorted()).toEqual([
+    'handler.yaml',
+    'handlers.ts',
+    'indexed.yaml',
+    'pi.yaml',
+    'work-queue.yaml',
+  ]);
+}, 40_000);
+
+test('pi.yaml is a valid Job', async () => {
+  const applied = await home.drover(['apply', '--dry-run', '-f', join(examples, 'pi.yaml')]);
+  expect(applied).toMatchObject({ code: 0, stdout: 'job.batch/pi created (dry run)\n' });
+});
