@@ -39,7 +39,14 @@ if redis.call('HEXISTS', KEYS[10], 'runId') == 0 then
 end
 local number = redis.call('HGET', KEYS[9], ARGV[5])
 if not number then
+  -- A record has two bytes for it: after 65,535 names the oldest number is given again.
   number = redis.call('HINCRBY', KEYS[9], '#', 1)
+  if number > 65535 then
+    number = 1
+    redis.call('HSET', KEYS[9], '#', number)
+  end
+  local former = redis.call('HGET', KEYS[9], '#' .. number)
+  if former then redis.call('HDEL', KEYS[9], former) end
   redis.call('HSET', KEYS[9], ARGV[5], number, '#' .. number, ARGV[5])
 end
 redis.call('HSET', KEYS[6], 'node', ARGV[5], 'nodeNumber', number)
