@@ -363,8 +363,9 @@ export class Shard {
 
   async #readChunk(uid: string, chunk: number): Promise<StoredPod[]> {
     const packed = await this.#redis.getBuffer(this.keys.podChunk(uid, chunk));
+    if (packed === null) return [];
     const records: PodRecord[] = [];
-    for (let at = 0; packed !== null && at < packed.length; at += POD_RECORD_BYTES) {
+    for (let at = 0; at < packed.length; at += POD_RECORD_BYTES) {
       const record = packed.subarray(at, at + POD_RECORD_BYTES);
       if (!isPodRecord(record)) continue;
       records.push(decodePodRecord(chunk * RECORDS_PER_CHUNK + at / POD_RECORD_BYTES, record));
