@@ -1,7 +1,7 @@
 import { ResourceExhaustedError } from '@drover/sdk';
 import { expect, test } from 'vitest';
 
-import { Engine } from './support/engine.ts';
+import { Engine, QUICK } from './support/engine.ts';
 import { handlerJob } from './support/manifests.ts';
 import { runsByIndex } from './support/records.ts';
 
@@ -61,5 +61,28 @@ test('a worker dies while Redis is full: its Jobs go on once there is memory aga
     const job = await engine.finished(name);
     expect(job.status).toMatchObject({ succeeded: 200, completedIndexes: '0-199' });
     expect(runsByIndex(records.read(name)).size).toBe(200);
+  }
+}, 60_000);
+
+test('pods that could not be handed to a worker while Redis was full run soon after', async () => {
+  await using engine = await Engine.forTest({ redis: { config: { maxmemory: '0' } } });
+  const { drover, store } = engine;
+  await Promise.all([engine.controller(), engine.worker({ maxPods: 4, quantumMs: 50 })]);
+  // More slots than lanes, and two Jobs that take turns: slots wait, and go back to the queue.
+  const shape = { completions: 100, parallelism: 8, indexed: true };
+  for (const name of ['one', 'other']) {
+    await drover.jobs.create(handlerJob('work', { name, ...shape }, { ms: 20 }));
+  }
+  await engine.until('other', ({ succeeded = 0 }) => succeeded > 5);
+  await store.redis.config('SET', 'maxmemory', '500kb');
+  for (const name of ['one', 'other']) {
+    await engine.until(name, ({ ready, active = 0 }) => ready === 0 && active > 0);
+  }
+  await store.redis.config('SET', 'maxmemory', '0');
+  // One resync, and some more for a busy machine.
+  for (const name of ['one', 'other']) {
+    const job = await engine.finished(name, (QUICK.resyncMs ?? 0) + 5_000);
+    expect(job.status).toMatchObject({ succeeded: 100, completedIndexes: '0-99' });
+    expect(job.status?.failed ?? 0).toBe(0);
   }
 }, 60_000);

@@ -148,6 +148,7 @@ class RunningController implements Controller {
       shard,
       subscriber,
       concurrency,
+      retryCapMs: resyncMs,
       logger,
       handle: (member, reconcileId) => {
         const [kind, id] = splitMember(member);

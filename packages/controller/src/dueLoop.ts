@@ -14,8 +14,8 @@ const BATCH = 32;
 /** Pause after an error of Redis: doubles from the first to the second. */
 const ERROR_PAUSE_MS = { base: 100, cap: 5_000 };
 
-/** Pause before a member that failed is tried again: doubles from the first to the second. */
-const RETRY_MS = { base: 1_000, cap: 60_000 };
+/** Pause before a member that failed is tried again: doubles with each failure, up to one resync. */
+const RETRY_BASE_MS = 1_000;
 
 /** Options of a {@link DueLoop}. */
 export interface DueLoopOptions {
@@ -28,6 +28,11 @@ export interface DueLoopOptions {
   readonly handle: (member: string, reconcileId: string) => Promise<number | null>;
   /** Members in hand at once at most, >= 1. */
   readonly concurrency: number;
+  /**
+   * Longest pause before a member that failed is tried again, ms. What keeps a Job from going on
+   * may end at any time, and then it has to go on within one resync. Default 30,000.
+   */
+  readonly retryCapMs?: number;
   readonly logger: Logger;
 }
 
@@ -179,7 +184,7 @@ export class DueLoop {
 
   /** Never rejects: an error becomes a later look. */
   async #look(member: string, reconcileId: string): Promise<number | null> {
-    const { handle, logger } = this.#options;
+    const { handle, logger, retryCapMs = 30_000 } = this.#options;
     try {
       const nextAtMs = await handle(member, reconcileId);
       this.#failures.delete(member);
@@ -192,7 +197,7 @@ export class DueLoop {
       }
       const failures = (this.#failures.get(member) ?? 0) + 1;
       this.#failures.set(member, failures);
-      const retryMs = Math.min(RETRY_MS.cap, RETRY_MS.base * 2 ** (failures - 1));
+      const retryMs = Math.min(retryCapMs, RETRY_BASE_MS * 2 ** (failures - 1));
       const fields = { err: error, member, reconcileId, retryMs };
       logger.warn(fields, 'reconcile failed, will be tried again');
       return performance.now() + (this.#clockOffsetMs ?? 0) + retryMs;

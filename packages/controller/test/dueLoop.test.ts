@@ -134,6 +134,27 @@ describe('DueLoop', () => {
     expect(times[1]! - times[0]!).toBeGreaterThan(950);
   });
 
+  test('never pauses for longer than one resync, however often it failed', async () => {
+    const seen: number[] = [];
+    await shard.trigger('job:a');
+    const loop = new DueLoop({
+      shard,
+      subscriber,
+      handle: async () => {
+        seen.push(performance.now());
+        if (seen.length < 12) throw new Error('not yet');
+        return null;
+      },
+      concurrency: 1,
+      retryCapMs: 20,
+      logger: silent,
+    });
+    loops.push(loop);
+    await loop.start();
+    // Without the limit this takes half an hour.
+    await waitFor(() => seen.length === 12, { timeoutMs: 5000 });
+  });
+
   test('gives up what no retry would help', async () => {
     let count = 0;
     await shard.trigger('job:a');
