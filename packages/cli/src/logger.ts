@@ -37,13 +37,16 @@ export function withoutCredentials(text: string): string {
   return text.replace(/(rediss?:\/\/)[^@/\s]*@/g, '$1***@');
 }
 
+/** ioredis hangs the whole command on its errors: a script, and whatever data went with it. */
 function withoutSecrets(serialize: (error: Error) => object) {
   return (error: Error) =>
     Object.fromEntries(
-      Object.entries(serialize(error)).map(([key, value]) => [
-        key,
-        typeof value === 'string' ? withoutCredentials(value) : value,
-      ]),
+      Object.entries(serialize(error))
+        .filter(([key]) => key !== 'command')
+        .map(([key, value]) => [
+          key,
+          typeof value === 'string' ? withoutCredentials(value) : (value as unknown),
+        ]),
     );
 }
 

@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest';
+
+import { composeNode } from '../../src/compose/node.ts';
+import { T0 } from './builders.ts';
+
+const details = {
+  pool: 'gpu',
+  runtimes: ['process', 'handler'],
+  handlers: ['a', 'b'],
+  lanes: { process: 4, handler: 50 },
+  version: '1.2.3',
+  pid: 42,
+  hostname: 'host',
+  startedAt: '2026-01-15T12:00:00.123Z',
+  conditions: [{ type: 'Ready', status: 'True', reason: 'WorkerReady', message: 'takes pods' }],
+};
+
+const at = (object: object, leaseEndMs: number) => ({
+  name: 'node-a',
+  object: JSON.stringify(object),
+  leaseEndMs,
+});
+
+test('a worker is a Node', () => {
+  expect(composeNode(at(details, T0), T0)).toMatchObject({
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: {
+      name: 'node-a',
+      creationTimestamp: '2026-01-15T12:00:00Z',
+      labels: { 'drover.dev/pool': 'gpu', 'kubernetes.io/hostname': 'host' },
+      annotations: {
+        'drover.dev/runtimes': 'process,handler',
+        'drover.dev/handlers': 'a,b',
+        'drover.dev/pid': '42',
+      },
+    },
+    spec: {},
+    status: {
+      capacity: { pods: '54' },
+      conditions: [{ type: 'Ready', status: 'True' }],
+      nodeInfo: { kubeletVersion: '1.2.3' },
+    },
+  });
+});
+
+test('one that was not heard of in time is not known to be ready', () => {
+  expect(composeNode(at(details, T0 - 1), T0).status.conditions).toMatchObject([
+    { type: 'Ready', status: 'Unknown', reason: 'NodeStatusUnknown' },
+  ]);
+});
+
+test('one that drains takes no pods', () => {
+  const conditions = [{ type: 'Ready', status: 'False', reason: 'WorkerDraining', message: '' }];
+  expect(composeNode(at({ ...details, conditions }, T0), T0).spec.unschedulable).toBe(true);
+});
+
+test('a record of another version may lack fields', () => {
+  expect(composeNode(at({}, T0), T0)).toMatchObject({
+    metadata: { name: 'node-a', labels: { 'drover.dev/pool': 'default' } },
+    status: { capacity: { pods: '0' } },
+  });
+});

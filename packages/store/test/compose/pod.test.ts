@@ -1,0 +1,205 @@
+import { constants } from 'node:os';
+
+import { podName, podStatusWord, podSuffix, podUid } from '@drover/shared';
+import { describe, expect, test } from 'vitest';
+
+import type { PodOverlay, PodRecord } from '../../src/api.ts';
+import { composePod, type PodSource } from '../../src/compose/pod.ts';
+import { job, record, slot, T0, UID } from './builders.ts';
+
+const source = (over: Partial<PodSource> = {}): PodSource => ({
+  job: job(),
+  pod: slot(),
+  overlay: null,
+  nodeName: 'node-a',
+  ...over,
+});
+
+const indexed = job({ completions: 10, parallelism: 2, completionMode: 'Indexed' });
+
+describe('metadata', () => {
+  test('is that of the Job controller', () => {
+    const { metadata } = composePod(source());
+    const labels = {
+      app: 'x',
+      'controller-uid': UID,
+      'job-name': 'work',
+      'batch.kubernetes.io/controller-uid': UID,
+      'batch.kubernetes.io/job-name': 'work',
+    };
+    expect(metadata).toEqual({
+      name: podName('work', null, podSuffix(UID, 1)),
+      generateName: 'work-',
+      namespace: 'default',
+      uid: podUid(UID, 1),
+      resourceVersion: String((T0 + 1_000) * 4096),
+      creationTimestamp: '2026-01-15T12:00:00Z',
+      labels,
+      annotations: { note: 'y' },
+      finalizers: ['batch.kubernetes.io/job-tracking'],
+      ownerReferences: [
+        {
+          apiVersion: 'batch/v1',
+          kind: 'Job',
+          name: 'work',
+          uid: UID,
+          controller: true,
+          blockOwnerDeletion: true,
+        },
+      ],
+    });
+  });
+
+  test('of an Indexed Job has the index in name, label, annotation, hostname and environment', () => {
+    const { metadata, spec } = composePod(source({ job: indexed, pod: slot({ index: 7 }) }));
+    expect(metadata.name).toBe(podName('work', 7, podSuffix(UID, 1)));
+    expect(metadata.generateName).toBe('work-7-');
+    expect(metadata.labels?.['batch.kubernetes.io/job-completion-index']).toBe('7');
+    expect(metadata.annotations?.['batch.kubernetes.io/job-completion-index']).toBe('7');
+    expect(spec.hostname).toBe('work-7');
+    expect(spec.containers[0]?.env).toMatchObject([{ name: 'JOB_COMPLETION_INDEX' }]);
+  });
+
+  test('of a pod that was told to stop has its deletion', () => {
+    const { metadata } = composePod(source({ pod: slot({ phase: 'Stopping' }) }));
+    // Told a second after T0, as the resourceVersion says, with 30 s of grace.
+    expect(metadata).toMatchObject({
+      deletionTimestamp: '2026-01-15T12:00:31Z',
+      deletionGracePeriodSeconds: 30,
+    });
+  });
+
+  test('of a pod that ended has no finalizer, and its result', () => {
+    const { metadata } = composePod(source({ pod: record(), overlay: { result: '{"a":1}' } }));
+    expect(metadata.finalizers).toBeUndefined();
+    expect(metadata.annotations).toEqual({ note: 'y', 'drover.dev/result': '{"a":1}' });
+  });
+});
+
+describe('status of a pod that is active', () => {
+  test('Pending says why it waits', () => {
+    const pod = slot({ phase: 'Pending', nodeNumber: 0, startMs: 0 });
+    const waiting = composePod(source({ pod, nodeName: '' }));
+    expect(waiting.spec.nodeName).toBeUndefined();
+    expect(waiting.status).toEqual({
+      phase: 'Pending',
+      conditions: [
+        {
+          type: 'PodScheduled',
+          status: 'False',
+          reason: 'Unschedulable',
+          message: 'all lanes of the workers that fit are taken',
+          lastTransitionTime: '2026-01-15T12:00:00Z',
+        },
+      ],
+    });
+    const nobody = composePod(source({ pod, nodeName: '', pendingMessage: 'no worker fits' }));
+    expect(nobody.status.conditions?.[0]?.message).toBe('no worker fits');
+  });
+
+  test('Running is ready on its node', () => {
+    const { spec, status } = composePod(source({ pod: slot({ restarts: 2 }) }));
+    expect(spec.nodeName).toBe('node-a');
+    expect(status).toMatchObject({
+      phase: 'Running',
+      startTime: '2026-01-15T12:00:01Z',
+      containerStatuses: [
+        {
+          name: 'main',
+          image: 'perl',
+          imageID: '',
+          ready: true,
+          restartCount: 2,
+          state: { running: { startedAt: '2026-01-15T12:00:01Z' } },
+        },
+      ],
+    });
+  });
+
+  test('Stopping is Running, not ready, and shown as Terminating', () => {
+    const pod = composePod(source({ pod: slot({ phase: 'Stopping' }) }));
+    expect(pod.status.phase).toBe('Running');
+    expect(pod.status.conditions?.find(({ type }) => type === 'Ready')?.status).toBe('False');
+    expect(podStatusWord(pod)).toBe('Terminating');
+  });
+});
+
+describe('status of a pod that ended', () => {
+  const failed = (over: Partial<PodRecord>) =>
+    record({ outcome: 'Failed', reason: 'Error', exitCode: 1, ...over });
+  const cases: {
+    name: string;
+    pod: PodRecord;
+    overlay?: PodOverlay;
+    word: string;
+    terminated: object;
+    reason?: string;
+  }[] = [
+    {
+      name: 'success',
+      pod: record(),
+      word: 'Completed',
+      terminated: { exitCode: 0, reason: 'Completed' },
+    },
+    {
+      name: 'an exit code',
+      pod: failed({ exitCode: 3 }),
+      word: 'Error',
+      terminated: { exitCode: 3, reason: 'Error' },
+    },
+    {
+      name: 'a signal and a message',
+      pod: failed({ exitCode: 137 }),
+      overlay: { signal: 'SIGKILL', message: 'killed' },
+      word: 'Error',
+      terminated: { exitCode: 137, signal: constants.signals.SIGKILL, message: 'killed' },
+    },
+    {
+      name: 'a program that does not exist',
+      pod: failed({ reason: 'StartError', exitCode: 127 }),
+      overlay: { message: 'no such program' },
+      word: 'StartError',
+      terminated: { exitCode: 127, reason: 'StartError', message: 'no such program' },
+    },
+    {
+      name: 'a lost worker',
+      pod: failed({ reason: 'NodeLost', exitCode: 137 }),
+      word: 'NodeLost',
+      terminated: { reason: 'NodeLost' },
+      reason: 'NodeLost',
+    },
+    {
+      name: 'a deletion',
+      pod: failed({ reason: 'Deleted', exitCode: 143 }),
+      word: 'Error',
+      terminated: { reason: 'Error' },
+      reason: 'Deleted',
+    },
+  ];
+
+  test.each(cases)('$name', ({ pod, overlay = null, word, terminated, reason }) => {
+    const composed = composePod(source({ pod, overlay }));
+    expect(podStatusWord(composed)).toBe(word);
+    expect(composed.status.phase).toBe(pod.outcome);
+    expect(composed.status.reason).toBe(reason);
+    expect(composed.status.containerStatuses?.[0]?.state?.terminated).toMatchObject({
+      startedAt: '2026-01-15T12:00:00Z',
+      finishedAt: '2026-01-15T12:00:02Z',
+      ...terminated,
+    });
+  });
+
+  test.each(['NodeLost', 'Drained', 'RolledBack'] as const)('%s is a disruption', (reason) => {
+    const { status } = composePod(source({ pod: failed({ reason }) }));
+    expect(status.conditions?.find(({ type }) => type === 'DisruptionTarget')).toMatchObject({
+      status: 'True',
+      reason,
+    });
+    expect(status.message).toBeTruthy();
+  });
+
+  test('restarts are those of the overlay', () => {
+    const { status } = composePod(source({ pod: record(), overlay: { restarts: 4 } }));
+    expect(status.containerStatuses?.[0]?.restartCount).toBe(4);
+  });
+});
