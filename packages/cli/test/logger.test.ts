@@ -1,3 +1,7 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import { spawnNode } from '@drover/testkit';
 import { expect, test } from 'vitest';
 
@@ -10,11 +14,12 @@ async function logged(lines: string, level = 'info'): Promise<Record<string, unk
     const logger = createLogger({ level: ${JSON.stringify(level)}, name: 'test' });
     ${lines}
   `;
-  const url = `data:text/javascript,${encodeURIComponent(script)}`;
-  const process = spawnNode('-', [], {
-    execArgv: ['--input-type=module', '--eval', `await import(${JSON.stringify(url)})`],
-  });
+  const folder = await mkdtemp(join(tmpdir(), 'drover-log-'));
+  const file = join(folder, 'logs.mjs');
+  await writeFile(file, script);
+  const process = spawnNode(file);
   await process.exited;
+  await rm(folder, { recursive: true });
   return process
     .output('stderr')
     .split('\n')
