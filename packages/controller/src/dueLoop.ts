@@ -8,6 +8,12 @@ export const TAKE_MS = 5_000;
 /** A look without a wake-up, in case one was lost: the only work of an idle loop. */
 export const SAFETY_WAKE_MS = 10_000;
 
+/**
+ * How far the shard's clock may be ahead of what is known of it: the way of an answer, and the part
+ * of a millisecond that was cut off. Who is told of what is due now should not wait for that.
+ */
+const CLOCK_ERROR_MS = 2;
+
 /** Members taken per call. */
 const BATCH = 32;
 
@@ -56,6 +62,8 @@ export class DueLoop {
   #timer: NodeJS.Timeout | null = null;
   /** When the timer fires, ms by `performance.now()`. */
   #timerAtMs = Number.POSITIVE_INFINITY;
+  /** Earliest time told by a wake-up that came while a taking was under way, shard's clock. */
+  #toldAtMs = Number.POSITIVE_INFINITY;
   /** The shard's clock minus `performance.now()`, as of the last taking. */
   #clockOffsetMs: number | null = null;
   #errorPauseMs = 0;
@@ -113,8 +121,10 @@ export class DueLoop {
 
   /** @param atMs - By the shard's clock. */
   #wakeAt(atMs: number): void {
+    // The script may have run before what this is about: its answer must not undo the timer.
+    if (this.#isTaking) this.#toldAtMs = Math.min(this.#toldAtMs, atMs);
     const waitMs = atMs - (performance.now() + (this.#clockOffsetMs ?? 0));
-    if (waitMs <= 0) this.wake();
+    if (waitMs <= CLOCK_ERROR_MS) this.wake();
     else if (performance.now() + waitMs < this.#timerAtMs) this.#setTimer(waitMs);
   }
 
@@ -136,13 +146,15 @@ export class DueLoop {
     const { shard, logger } = this.#options;
     this.#isTaking = true;
     this.#isWoken = false;
+    this.#toldAtMs = Number.POSITIVE_INFINITY;
     try {
       const { nowMs, nextAtMs, taken } = await shard.take(Math.min(BATCH, this.#room()), TAKE_MS);
       this.#errorPauseMs = 0;
       this.#clockOffsetMs = nowMs - performance.now();
       for (const one of taken) this.#begin(one);
-      if (nextAtMs !== null && nextAtMs <= nowMs) this.#isWoken = true;
-      this.#setTimer(nextAtMs === null ? SAFETY_WAKE_MS : nextAtMs - nowMs);
+      const nextKnownMs = Math.min(nextAtMs ?? Number.POSITIVE_INFINITY, this.#toldAtMs);
+      if (nextKnownMs <= nowMs) this.#isWoken = true;
+      this.#setTimer(nextKnownMs - nowMs);
     } catch (error) {
       this.#errorPauseMs = grow(this.#errorPauseMs, ERROR_PAUSE_MS);
       if (this.#state === 'running') {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TerminalError } from '@drover/shared';
 import { type Shard, Store, type Subscriber } from '@drover/store';
 import { startRedis, type TestRedis, uniquePrefix, waitFor } from '@drover/testkit';
@@ -198,6 +199,42 @@ describe('DueLoop', () => {
     await closed;
     expect(isOver).toBe(true);
     expect(await connection.zcard(shard.keys.due)).toBe(0);
+  });
+
+  test('a wake-up that overtakes the answer of a taking is not lost', async () => {
+    const answer = Promise.withResolvers<void>();
+    let takings = 0;
+    let tell: (message: string) => void = () => {};
+    const loop = new DueLoop({
+      shard: {
+        keys: shard.keys,
+        done: async () => 'done',
+        take: async () => {
+          takings += 1;
+          // The second taking ran before the member became due, and is answered after it was told.
+          if (takings === 2) await answer.promise;
+          return { nowMs: 1_000_000, nextAtMs: null, taken: [] };
+        },
+      },
+      subscriber: {
+        subscribe: async (_channel, listener) => {
+          tell = listener;
+          return () => {};
+        },
+        onReady: () => {},
+      },
+      handle: async () => null,
+      concurrency: 1,
+      logger: silent,
+    });
+    loops.push(loop);
+    await loop.start();
+    await waitFor(() => takings === 1);
+    await nextTurn();
+    loop.wake();
+    tell('1000050');
+    answer.resolve();
+    await waitFor(() => takings === 3, { timeoutMs: 2000 });
   });
 
   test('looks again when its wake-ups come back after a break', async () => {
