@@ -51,10 +51,9 @@ redis.call('HSET', KEYS[6], path, uid)
 redis.call('HSET', KEYS[7], 'namespace', namespace, 'name', name, 'object', ARGV[6], 'status', ARGV[7],
   'rv', string.format('%.0f', rv), 'generation', 1, 'finished', 0, 'deleted', 0, 'createdMs', now,
   'queue', ARGV[9], 'fittingKey', ARGV[10])
-local hot = {}
-for _, field in ipairs(HOT_FIELDS) do
-  hot[field] = 0
-end
+-- All numbers begin at 0.
+redis.call('SET', KEYS[8], string.rep('\0', struct.size(HOT)))
+local hot = readHot(KEYS[8])
 hot.generation, hot.decisionVersion, hot.hold, hot.nextSlot = 1, 1, 1, 1
 hot.completions, hot.indexed = tonumber(ARGV[8]), tonumber(ARGV[11])
 writeHot(KEYS[8], hot)

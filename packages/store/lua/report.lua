@@ -52,6 +52,7 @@
 -- @include watch
 local NEXT, RELEASED, YIELD, STALE, ROLLED_BACK = 1, 2, 3, 4, 5
 local ANSWER = '>BI4I4I6'
+local NONE = {}
 local FAILED, HAS_LOG, LEAVE, QUANTUM_OVER = 1, 2, 4, 8
 local pack, unpackStruct, band = struct.pack, struct.unpack, bit.band
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
@@ -77,14 +78,15 @@ local function readBatch(text)
   return {
     size = i, slot = slot, pod = pod, attempts = attempts, flags = flags, exitCode = exitCode,
     reason = reason, overlay = overlay,
-    -- By the slots: what is to be applied (phase of the pod), and what the answer is.
-    phase = {}, index = {}, node = {}, startMs = {}, restarts = {}, rolledBack = {}, repeated = {},
-    answer = {}, nextPod = {}, nextIndex = {}, nextStart = {},
+    -- By the slots: what is to be applied (phase of the pod), and the packed answers.
+    phase = {}, index = {}, node = {}, startMs = {}, restarts = {}, repeated = NONE,
+    rolledBack = NONE, answer = {},
   }
 end
 
 -- Redis lost newer claims of the slot; what it believes to run there is not known to run.
 local function rollBack(b, i, pod)
+  if b.rolledBack == NONE then b.rolledBack = {} end
   b.rolledBack[i] = true
   b.pod[i], b.flags[i], b.exitCode[i], b.reason[i] = pod, FAILED + LEAVE, 137, REASON.RolledBack
   b.overlay[i] = nil
@@ -93,9 +95,8 @@ end
 -- Reads what each entry's slot holds: phase[i] is set where the entry is to be applied.
 local function classify(b, slotsKey)
   local held = redis.call('HMGET', slotsKey, unpack(b.slot))
-  local phases, answers, indexes, nodes, starts, restarted = b.phase, b.answer, b.index, b.node, b.startMs, b.restarts
+  local phases, indexes, nodes, starts, restarted = b.phase, b.index, b.node, b.startMs, b.restarts
   for i = 1, b.size do
-    answers[i] = STALE
     local packed = held[i]
     if packed then
       local pod, index, previous, phase, restarts, attempts, node, holder, _, startMs = unpackStruct(SLOT, packed)
@@ -105,8 +106,7 @@ local function classify(b, slotsKey)
           if pod < named then rollBack(b, i, pod) end
           phases[i], indexes[i], nodes[i], starts[i], restarted[i] = phase, index, node, startMs, restarts
         elseif previous == named and phase ~= STOPPING then
-          answers[i] = phase == RUNNING and NEXT or YIELD
-          b.nextPod[i], b.nextIndex[i], b.nextStart[i] = pod, index, startMs
+          b.answer[i] = pack(ANSWER, phase == RUNNING and NEXT or YIELD, pod, index, startMs)
         end
       end
     end
@@ -126,7 +126,10 @@ local function markDone(b, doneKey)
   if n == 0 then return end
   local before = redis.call('BITFIELD', doneKey, unpack(operations))
   for position, i in ipairs(marked) do
-    if before[position] == 1 then b.repeated[i] = true end
+    if before[position] == 1 then
+      if b.repeated == NONE then b.repeated = {} end
+      b.repeated[i] = true
+    end
   end
 end
 
@@ -164,7 +167,7 @@ local function flush(keyBase, writes, chunkKeys)
 end
 
 local function close(b, i, uid, writes)
-  b.answer[i] = RELEASED
+  b.answer[i] = pack(ANSWER, b.rolledBack[i] and ROLLED_BACK or RELEASED, 0, 0, 0)
   writes.closed[#writes.closed + 1] = b.slot[i]
   writes.claims[#writes.claims + 1] = uid .. ':' .. b.slot[i]
 end
@@ -213,19 +216,17 @@ local function continue(b, i, hot, cap, keyBase, uid, writes, contended)
   end
   local index = takeIndex(hot, KEYS[keyBase + 4])
   local pod = hot.podCount + 1
-  local phase, startMs = RUNNING, now
+  local answer, phase, startMs = NEXT, RUNNING, now
   if contended and band(b.flags[i], QUANTUM_OVER) ~= 0 then
-    phase, startMs = PENDING, 0
-    b.answer[i] = YIELD
+    answer, phase, startMs = YIELD, PENDING, 0
     redis.call('ZADD', KEYS[keyBase + 8], pod, b.slot[i])
     writes.claims[#writes.claims + 1] = uid .. ':' .. b.slot[i]
   else
-    b.answer[i] = NEXT
     hot.running = hot.running + 1
   end
   hot.podCount = pod
   hot.active = hot.active + 1
-  b.nextPod[i], b.nextIndex[i], b.nextStart[i] = pod, index, startMs
+  b.answer[i] = pack(ANSWER, answer, pod, index, startMs)
   local n = #writes.slots
   writes.slots[n + 1] = b.slot[i]
   writes.slots[n + 2] =
@@ -257,22 +258,16 @@ local function isContended(b, jobsQueue)
 end
 
 local function answersOf(b)
-  local answers = {}
   for i = 1, b.size do
-    answers[i] = pack(ANSWER, b.rolledBack[i] and ROLLED_BACK or b.answer[i], b.nextPod[i] or 0,
-      b.nextIndex[i] or 0, b.nextStart[i] or 0)
+    if not b.answer[i] then b.answer[i] = pack(ANSWER, STALE, 0, 0, 0) end
   end
-  return table.concat(answers)
+  return table.concat(b.answer, '', 1, b.size)
 end
 
 local function reportJob(keyBase, uid, queue, text, chunkKeys)
   local b = readBatch(text)
   local hot = isAlive and readHot(KEYS[keyBase + 1])
-  if hot then
-    classify(b, KEYS[keyBase + 2])
-  else
-    for i = 1, b.size do b.answer[i] = STALE end
-  end
+  if hot then classify(b, KEYS[keyBase + 2]) end
   if not next(b.phase) then return answersOf(b) end
 
   rv = rv or nextResourceVersion(KEYS[1], now)
@@ -298,7 +293,7 @@ local function reportJob(keyBase, uid, queue, text, chunkKeys)
   local contended = isContended(b, queue)
   local cap = gateOpen(hot, now) and activeCap(hot) or 0
   for i = 1, b.size do
-    if b.phase[i] and b.answer[i] == STALE then continue(b, i, hot, cap, keyBase, uid, writes, contended) end
+    if b.phase[i] and not b.answer[i] then continue(b, i, hot, cap, keyBase, uid, writes, contended) end
   end
   flush(keyBase, writes, chunkKeys)
   triggerAfter(hot, uid, before, #writes.closed > 0, stoppedAny)

@@ -64,6 +64,9 @@ export function slotQueuePrefix(prefix: string, queue: string): string {
   return `{${prefix}:q:${queue}}`;
 }
 
+/** Jobs whose keys are remembered, about: a bound on memory. */
+const REMEMBERED_JOBS = 1_000;
+
 /** Keys of one Job within its shard. */
 export interface JobKeys {
   readonly job: string;
@@ -108,6 +111,7 @@ export class ShardKeys {
   readonly contended: string;
   /** Pub/sub channel that wakes controllers; the message is a time in ms. */
   readonly wakeChannel: string;
+  readonly #jobs = new Map<string, JobKeys>();
 
   constructor(prefix: string, shard: number, shardCount: number) {
     const tag = `{${shardTag(prefix, shard, shardCount)}}`;
@@ -130,8 +134,18 @@ export class ShardKeys {
     this.wakeChannel = `${tag}:wake`;
   }
 
-  /** Keys of a Job. */
+  /** Keys of a Job. Remembered, since every report asks for them. */
   job(uid: string): JobKeys {
+    let keys = this.#jobs.get(uid);
+    if (keys === undefined) {
+      if (this.#jobs.size >= REMEMBERED_JOBS) this.#jobs.clear();
+      keys = this.#jobKeys(uid);
+      this.#jobs.set(uid, keys);
+    }
+    return keys;
+  }
+
+  #jobKeys(uid: string): JobKeys {
     const job = `${this.tag}:job:${uid}`;
     return {
       job,

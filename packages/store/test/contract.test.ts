@@ -248,8 +248,10 @@ test('every file in lua/ is a script, and every script has its file', () => {
 
 test('the hot state has the same fields in the same order on both sides', () => {
   const lua = readFileSync(new URL('../lua/include/hot.lua', import.meta.url), 'utf8');
-  const list = /HOT_FIELDS = \{([\s\S]*?)\}/.exec(lua)?.[1] ?? '';
-  expect([...list.matchAll(/'(\w+)'/g)].map((match) => match[1])).toEqual([...HOT_FIELDS]);
+  const read = /local\n([\w,\s]*?)= struct.unpack\(HOT/.exec(lua)?.[1] ?? '';
+  expect([...read.matchAll(/\w+/g)].map(([name]) => name)).toEqual([...HOT_FIELDS]);
+  const written = /struct.pack\(HOT,([\s\S]*?)\)\)/.exec(lua)?.[1] ?? '';
+  expect([...written.matchAll(/hot\.(\w+)/g)].map((match) => match[1])).toEqual([...HOT_FIELDS]);
 });
 
 test('records have the same size on both sides', () => {

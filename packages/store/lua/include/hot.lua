@@ -1,30 +1,33 @@
 -- The numbers of a Job that claims and reports work on: one packed string, read once and written
 -- once per script. packages/store/src/hot.ts is the other side.
-local HOT_FIELDS = {
-  'generation', 'decisionVersion', 'limit', 'notBeforeMs', 'deadlineMs', 'hold', 'completions',
-  'active', 'running', 'terminating', 'succeeded', 'failed', 'limitFailures', 'unjudged', 'restarts',
-  'podCount', 'nextSlot', 'cursor', 'retryCount', 'lossCount', 'foldAtMs', 'lastSuccessMs',
-  'failuresInRow', 'lastFailureMs', 'onQueue', 'indexed',
-}
-local HOT = '>' .. string.rep('d', #HOT_FIELDS)
+local HOT = '>dddddddddddddddddddddddddd'
 
+-- Named one by one, not in a loop: this is part of every report.
 local function readHot(hotKey)
   local packed = redis.call('GET', hotKey)
   if not packed then return nil end
-  local values = { struct.unpack(HOT, packed) }
-  local hot = {}
-  for i, field in ipairs(HOT_FIELDS) do
-    hot[field] = values[i]
-  end
-  return hot
+  local
+    generation, decisionVersion, limit, notBeforeMs, deadlineMs, hold, completions, active, running,
+    terminating, succeeded, failed, limitFailures, unjudged, restarts, podCount, nextSlot, cursor,
+    retryCount, lossCount, foldAtMs, lastSuccessMs, failuresInRow, lastFailureMs, onQueue, indexed
+    = struct.unpack(HOT, packed)
+  return {
+    generation = generation, decisionVersion = decisionVersion, limit = limit, notBeforeMs = notBeforeMs,
+    deadlineMs = deadlineMs, hold = hold, completions = completions, active = active, running = running,
+    terminating = terminating, succeeded = succeeded, failed = failed, limitFailures = limitFailures,
+    unjudged = unjudged, restarts = restarts, podCount = podCount, nextSlot = nextSlot, cursor = cursor,
+    retryCount = retryCount, lossCount = lossCount, foldAtMs = foldAtMs, lastSuccessMs = lastSuccessMs,
+    failuresInRow = failuresInRow, lastFailureMs = lastFailureMs, onQueue = onQueue, indexed = indexed,
+  }
 end
 
 local function writeHot(hotKey, hot)
-  local values = {}
-  for i, field in ipairs(HOT_FIELDS) do
-    values[i] = hot[field]
-  end
-  redis.call('SET', hotKey, struct.pack(HOT, unpack(values)))
+  redis.call('SET', hotKey, struct.pack(HOT,
+    hot.generation, hot.decisionVersion, hot.limit, hot.notBeforeMs, hot.deadlineMs, hot.hold,
+    hot.completions, hot.active, hot.running, hot.terminating, hot.succeeded, hot.failed,
+    hot.limitFailures, hot.unjudged, hot.restarts, hot.podCount, hot.nextSlot, hot.cursor, hot.retryCount,
+    hot.lossCount, hot.foldAtMs, hot.lastSuccessMs, hot.failuresInRow, hot.lastFailureMs, hot.onQueue,
+    hot.indexed))
 end
 
 -- Active pods that the Job may have at most, by its gate and what is left to do.
