@@ -1,6 +1,6 @@
 /**
- * One shard: a typed method per script, and plain reads. It is one file although long, because it
- * is the list of all that can be done to the state.
+ * One shard: a typed method per script. It is one file although long, because it is the list of
+ * all that can be done to the state; what only reads is in `shardReader.ts`.
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -9,38 +9,25 @@ import type { Redis } from 'ioredis';
 import type {
   AcquireReply,
   DecisionGuard,
-  HotCounters,
   JobUpdate,
-  JobView,
   JudgeInput,
   NewJob,
   ObservedJob,
-  PodOverlay,
-  PodRecord,
   Refused,
   ReportAnswer,
   ReportEntry,
   SessionInfo,
-  SlotRecord,
   StopInput,
   StopOrder,
-  StoredPod,
   Taken,
   WriteStatusInput,
 } from './api.ts';
-import { podLogKey, RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
-import { decodeHot } from './hot.ts';
-import {
-  decodeAnswers,
-  decodePodRecord,
-  decodeSlotRecord,
-  encodeEntries,
-  isPodRecord,
-  POD_RECORD_BYTES,
-} from './records.ts';
+import { RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
+import { decodeAnswers, decodeSlotRecord, encodeEntries, POD_RECORD_BYTES } from './records.ts';
 import { integer, observedJob, storedJob, textMap } from './replies.ts';
 import { defineScripts, runScript, type ScriptName, type ScriptReply } from './scripts.ts';
 import { sessionBytes } from './session.ts';
+import { ShardReader } from './shardReader.ts';
 
 /** Most pods per call of `stopPods`, `endLostPods`, `judge`, `openSlots`: bounds a script's time. */
 export const MAX_PODS_PER_CALL = 500;
@@ -59,30 +46,22 @@ export interface ShardOptions {
 }
 
 /** All namespaces of one hash tag. Methods are as idempotent as the contracts in `lua/` say. */
-export class Shard {
+export class Shard extends ShardReader {
   readonly index: number;
-  readonly keys: ShardKeys;
   readonly #options: ShardOptions;
-  readonly #redis: Redis;
   /** How far the purge of a Job came; another process begins again, at the cost of some reads. */
   readonly #purgedChunks = new Map<string, number>();
 
   constructor(options: ShardOptions) {
+    super(options);
     this.#options = options;
-    this.#redis = options.redis;
     this.index = options.index;
-    this.keys = options.keys;
     defineScripts(options.redis);
   }
 
   /** The same shard over another connection, so that its calls queue behind no others. */
   on(redis: Redis): Shard {
     return new Shard({ ...this.#options, redis });
-  }
-
-  /** Key of a pod's log stream. */
-  podLogKey(uid: string, podNumber: number): string {
-    return podLogKey(this.#options.prefix, uid, podNumber);
   }
 
   // Jobs
@@ -142,139 +121,7 @@ export class Shard {
     return choose(reply, { '1': 'deleted', '-1': 'notFound' });
   }
 
-  /** uid of the Job of a name, or null. */
-  async findJob(namespace: string, name: string): Promise<string | null> {
-    return await this.#redis.hget(this.keys.uids, `${namespace}/${name}`);
-  }
-
-  /** A Job that was not deleted, by name. */
-  async getJob(namespace: string, name: string): Promise<JobView | null> {
-    const uid = await this.findJob(namespace, name);
-    if (uid === null) return null;
-    const job = await this.getJobByUid(uid);
-    return job === null || job.deleted ? null : job;
-  }
-
-  /** A Job by uid; deleted ones too while their pods end. */
-  async getJobByUid(uid: string): Promise<JobView | null> {
-    return (await this.#readJobs([uid]))[0] ?? null;
-  }
-
-  /**
-   * A page of Jobs in order of namespace and name.
-   *
-   * @param options.after - Continue after this `<namespace>/<name>`.
-   */
-  async listJobs(options: {
-    readonly namespace: string | null;
-    readonly after?: string;
-    readonly limit: number;
-  }): Promise<{ jobs: JobView[]; next: string | null; resourceVersion: number }> {
-    const { namespace, after, limit } = options;
-    const resourceVersion = await this.resourceVersion();
-    // '0' is the character after '/', so this bounds exactly one namespace.
-    const to = namespace === null ? '+' : `(${namespace}0`;
-    let from = namespace === null ? '-' : `[${namespace}/`;
-    if (after !== undefined) from = `(${after}`;
-    const paths = await this.#redis.zrangebylex(this.keys.names, from, to, 'LIMIT', 0, limit);
-    if (paths.length === 0) return { jobs: [], next: null, resourceVersion };
-    const uids = await this.#redis.hmget(this.keys.uids, ...paths);
-    const jobs = await this.#readJobs(uids.filter((uid) => uid !== null));
-    const next = paths.length < limit ? null : paths.at(-1)!;
-    return {
-      jobs: jobs.filter((job): job is JobView => job !== null && !job.deleted),
-      next,
-      resourceVersion,
-    };
-  }
-
-  /** Names `<namespace>/<name>` that begin so, for finding a Job by a pod's name. At most 1000. */
-  async jobPathsWithPrefix(path: string): Promise<string[]> {
-    return await this.#redis.zrangebylex(
-      this.keys.names,
-      `[${path}`,
-      `(${path}\u{10FFFF}`,
-      'LIMIT',
-      0,
-      1000,
-    );
-  }
-
-  /** The newest resourceVersion of the shard. */
-  async resourceVersion(): Promise<number> {
-    return Number((await this.#redis.get(this.keys.clock)) ?? 0);
-  }
-
-  /** Bits of the indexes that succeeded, most significant bit first; empty when none did. */
-  async doneBitmap(uid: string): Promise<Buffer> {
-    return (await this.#redis.getBuffer(this.keys.job(uid).done)) ?? Buffer.alloc(0);
-  }
-
-  async #readJobs(uids: readonly string[]): Promise<(JobView | null)[]> {
-    const pipeline = this.#redis.pipeline();
-    for (const uid of uids) {
-      const keys = this.keys.job(uid);
-      pipeline.hgetall(keys.job);
-      pipeline.getBuffer(keys.hot);
-    }
-    const replies = (await pipeline.exec()) ?? [];
-    return uids.map((uid, i) => {
-      const job = pipelineMap(replies[2 * i]);
-      const hot = pipelineValue(replies[2 * i + 1]);
-      if (job.size === 0 || hot === null) return null;
-      return { ...storedJob(uid, job), counters: decodeHot(hot as Buffer).counters };
-    });
-  }
-
-  async #counters(uid: string): Promise<HotCounters | null> {
-    const packed = await this.#redis.getBuffer(this.keys.job(uid).hot);
-    return packed === null ? null : decodeHot(packed).counters;
-  }
-
   // Pods
-
-  /**
-   * A page of a Job's pods, in order of their numbers.
-   *
-   * @param options.after - Continue after this pod number.
-   */
-  async listPods(
-    uid: string,
-    options: { readonly after?: number; readonly limit: number },
-  ): Promise<{ pods: StoredPod[]; next: number | null }> {
-    const after = options.after ?? 0;
-    const podCount = (await this.#counters(uid))?.podCount ?? 0;
-    const byNumber = new Map<number, StoredPod>();
-    // Slots before records: a pod that ends in between is then seen twice, never not at all.
-    for (const slot of await this.allSlots(uid)) {
-      if (slot.podNumber > after) byNumber.set(slot.podNumber, { kind: 'slot', ...slot });
-    }
-    let chunk = Math.floor((after + 1) / RECORDS_PER_CHUNK);
-    const lastChunk = Math.floor(podCount / RECORDS_PER_CHUNK);
-    let found = 0;
-    for (; chunk <= lastChunk && found <= options.limit; chunk++) {
-      for (const pod of await this.#readChunk(uid, chunk)) {
-        if (pod.podNumber <= after) continue;
-        byNumber.set(pod.podNumber, pod);
-        found++;
-      }
-    }
-    // What lies beyond the chunks that were read belongs to a later page.
-    const readUpTo = chunk > lastChunk ? Number.POSITIVE_INFINITY : chunk * RECORDS_PER_CHUNK - 1;
-    const all = [...byNumber.values()].toSorted((a, b) => a.podNumber - b.podNumber);
-    const pods = all.filter((pod) => pod.podNumber <= readUpTo).slice(0, options.limit);
-    const complete = pods.length === all.length && chunk > lastChunk;
-    return { pods, next: complete ? null : (pods.at(-1)?.podNumber ?? readUpTo) };
-  }
-
-  /** One pod, or null when there is none of this number (any more). */
-  async getPod(uid: string, podNumber: number): Promise<StoredPod | null> {
-    const record = await this.#readRecord(uid, podNumber);
-    if (record !== null) return record;
-    const slot = (await this.allSlots(uid)).find((held) => held.podNumber === podNumber);
-    if (slot !== undefined) return { kind: 'slot', ...slot };
-    return await this.#readRecord(uid, podNumber);
-  }
 
   /** Removes what is kept of a finished pod: its record, overlay and log. */
   async removePodRecord(uid: string, podNumber: number): Promise<boolean> {
@@ -289,7 +136,7 @@ export class Shard {
       ],
       [this.#now(), uid, podNumber],
     );
-    await this.#redis.unlink(this.podLogKey(uid, podNumber));
+    await this.redis.unlink(this.podLogKey(uid, podNumber));
     return choose(reply, { '1': true, '0': false });
   }
 
@@ -299,91 +146,8 @@ export class Shard {
    */
   async setPodProgress(uid: string, podNumber: number, text: string | null): Promise<void> {
     const key = this.keys.podProgress(uid, podNumber);
-    if (text === null) await this.#redis.unlink(key);
-    else await this.#redis.set(key, text, 'PX', PROGRESS_TTL_MS);
-  }
-
-  /** How far pods have come, of those that said so, by number. */
-  async podProgress(uid: string, podNumbers: readonly number[]): Promise<Map<number, string>> {
-    const byNumber = new Map<number, string>();
-    if (podNumbers.length === 0) return byNumber;
-    const keys = podNumbers.map((podNumber) => this.keys.podProgress(uid, podNumber));
-    const texts = await this.#redis.mget(...keys);
-    for (const [i, text] of texts.entries()) {
-      if (text !== null) byNumber.set(podNumbers[i]!, text);
-    }
-    return byNumber;
-  }
-
-  /** What the slots of a Job hold; a page of a few hundred. Begin with cursor '0', end at '0'. */
-  async listSlots(uid: string, cursor: string): Promise<{ slots: SlotRecord[]; cursor: string }> {
-    const [next, flat] = await this.#redis.hscanBuffer(
-      this.keys.job(uid).slots,
-      cursor,
-      'COUNT',
-      MAX_PODS_PER_CALL,
-    );
-    const slots: SlotRecord[] = [];
-    for (let i = 0; i < flat.length; i += 2) {
-      slots.push(decodeSlotRecord(Number(String(flat[i])), flat[i + 1]!));
-    }
-    return { slots, cursor: String(next) };
-  }
-
-  /** All slots of a Job, each once, by pages: O(active pods). */
-  async allSlots(uid: string): Promise<SlotRecord[]> {
-    const bySlot = new Map<number, SlotRecord>();
-    let cursor = '0';
-    do {
-      const page = await this.listSlots(uid, cursor);
-      for (const slot of page.slots) bySlot.set(slot.slot, slot);
-      cursor = page.cursor;
-    } while (cursor !== '0');
-    return [...bySlot.values()];
-  }
-
-  /** Names of the shard's nodes by their numbers in records. */
-  async nodeNames(): Promise<Map<number, string>> {
-    const names = new Map<number, string>();
-    for (const [field, value] of Object.entries(await this.#redis.hgetall(this.keys.nodes))) {
-      if (field.startsWith('#') && field !== '#') names.set(Number(field.slice(1)), value);
-    }
-    return names;
-  }
-
-  async #readRecord(uid: string, podNumber: number): Promise<StoredPod | null> {
-    const key = this.keys.podChunk(uid, Math.floor(podNumber / RECORDS_PER_CHUNK));
-    const offset = (podNumber % RECORDS_PER_CHUNK) * POD_RECORD_BYTES;
-    const packed = await this.#redis.getrangeBuffer(key, offset, offset + POD_RECORD_BYTES - 1);
-    if (!isPodRecord(packed)) return null;
-    const record = decodePodRecord(podNumber, packed);
-    const overlays = record.hasOverlay ? await this.#readOverlays(uid, [podNumber]) : [];
-    return { kind: 'record', ...record, overlay: overlays[0] ?? null };
-  }
-
-  async #readChunk(uid: string, chunk: number): Promise<StoredPod[]> {
-    const packed = await this.#redis.getBuffer(this.keys.podChunk(uid, chunk));
-    if (packed === null) return [];
-    const records: PodRecord[] = [];
-    for (let at = 0; at < packed.length; at += POD_RECORD_BYTES) {
-      const record = packed.subarray(at, at + POD_RECORD_BYTES);
-      if (!isPodRecord(record)) continue;
-      records.push(decodePodRecord(chunk * RECORDS_PER_CHUNK + at / POD_RECORD_BYTES, record));
-    }
-    const withOverlay = records.filter((record) => record.hasOverlay);
-    const numbers = withOverlay.map((record) => record.podNumber);
-    const overlays = numbers.length === 0 ? [] : await this.#readOverlays(uid, numbers);
-    const byNumber = new Map(numbers.map((podNumber, i) => [podNumber, overlays[i] ?? null]));
-    return records.map((record) => ({
-      kind: 'record',
-      ...record,
-      overlay: byNumber.get(record.podNumber) ?? null,
-    }));
-  }
-
-  async #readOverlays(uid: string, podNumbers: number[]): Promise<(PodOverlay | null)[]> {
-    const texts = await this.#redis.hmget(this.keys.job(uid).overlay, ...podNumbers.map(String));
-    return texts.map((text) => (text === null ? null : (JSON.parse(text) as PodOverlay)));
+    if (text === null) await this.redis.unlink(key);
+    else await this.redis.set(key, text, 'PX', PROGRESS_TTL_MS);
   }
 
   // Due set
@@ -595,14 +359,9 @@ export class Shard {
     return choose(reply, { '1': 'waiting', '0': 'changed' });
   }
 
-  /** Lanes of live workers for a fitting key. */
-  async fittingLanes(fittingKey: string): Promise<number> {
-    return Number((await this.#redis.hget(this.keys.lanes, fittingKey)) ?? 0);
-  }
-
   /** Says until when several Jobs compete for a queue, so that slots yield after their quantum. */
   async markContended(queue: string, untilMs: number): Promise<void> {
-    await this.#redis.hset(this.keys.contended, queue, untilMs);
+    await this.redis.hset(this.keys.contended, queue, untilMs);
   }
 
   /**
@@ -648,18 +407,21 @@ export class Shard {
     const to = Math.min(Math.floor(podCount / RECORDS_PER_CHUNK) + 1, from + CHUNKS_PER_STEP);
     for (let chunk = from; chunk < to; chunk++) {
       const withoutLog = new Set<number>();
-      for (const pod of await this.#readChunk(uid, chunk)) {
+      for (const pod of await this.readChunk(uid, chunk)) {
         if (pod.kind === 'record' && !pod.hasLog) withoutLog.add(pod.podNumber);
       }
-      const pipeline = this.#redis.pipeline();
+      // Each log lies under a tag of its own, so they can't share a pipeline on a cluster.
+      const removals: Promise<number>[] = [];
       const first = Math.max(1, chunk * RECORDS_PER_CHUNK);
       const last = Math.min(podCount, (chunk + 1) * RECORDS_PER_CHUNK - 1);
       for (let podNumber = first; podNumber <= last; podNumber++) {
         // A pod that was stopped has no record, but it may have a log.
-        if (!withoutLog.has(podNumber)) pipeline.unlink(this.podLogKey(uid, podNumber));
+        if (!withoutLog.has(podNumber)) {
+          removals.push(this.redis.unlink(this.podLogKey(uid, podNumber)));
+        }
       }
-      pipeline.unlink(this.keys.podChunk(uid, chunk));
-      await pipeline.exec();
+      await Promise.all(removals);
+      await this.redis.unlink(this.keys.podChunk(uid, chunk));
     }
     return to;
   }
@@ -745,7 +507,7 @@ export class Shard {
     assert(slots.length <= MAX_PODS_PER_CALL);
     const sessionKeys = this.keys.session(session);
     const jobKeys = this.keys.job(uid);
-    const held = await this.#redis.hmgetBuffer(jobKeys.slots, ...slots.map(String));
+    const held = await this.redis.hmgetBuffer(jobKeys.slots, ...slots.map(String));
     const podNumbers = held.map((packed, i) =>
       packed === null ? 0 : decodeSlotRecord(slots[i]!, packed).podNumber,
     );
@@ -950,7 +712,7 @@ export class Shard {
     args: readonly (string | number | Buffer)[],
   ): Promise<ScriptReply> {
     try {
-      return await runScript(this.#redis, name, keys, args);
+      return await runScript(this.redis, name, keys, args);
     } catch (error) {
       if (error instanceof Error && error.message.startsWith('OOM ')) {
         throw new ResourceExhaustedError(
@@ -986,15 +748,4 @@ function list(reply: ScriptReply): ScriptReply[] {
 function parseClaim(text: string): { uid: string; slot: number } {
   const colon = text.lastIndexOf(':');
   return { uid: text.slice(0, colon), slot: Number(text.slice(colon + 1)) };
-}
-
-function pipelineValue(reply: [Error | null, unknown] | undefined): unknown {
-  assert(reply !== undefined);
-  const [error, value] = reply;
-  if (error !== null) throw error;
-  return value;
-}
-
-function pipelineMap(reply: [Error | null, unknown] | undefined): Map<string, string> {
-  return new Map(Object.entries(pipelineValue(reply) as Record<string, string>));
 }

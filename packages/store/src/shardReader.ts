@@ -1,0 +1,265 @@
+import assert from 'node:assert/strict';
+import type { Redis } from 'ioredis';
+import type { HotCounters, JobView, PodOverlay, PodRecord, SlotRecord, StoredPod } from './api.ts';
+import { decodeHot } from './hot.ts';
+import { podLogKey, RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
+import { decodePodRecord, decodeSlotRecord, isPodRecord, POD_RECORD_BYTES } from './records.ts';
+import { storedJob } from './replies.ts';
+
+/** Slots per page of `listSlots`, about. */
+const SLOTS_PER_PAGE = 500;
+
+/** What is plainly read of a shard: Jobs, pods, slots, nodes. Nothing here writes. */
+export class ShardReader {
+  readonly keys: ShardKeys;
+  protected readonly redis: Redis;
+  protected readonly prefix: string;
+
+  constructor(options: {
+    readonly redis: Redis;
+    readonly keys: ShardKeys;
+    readonly prefix: string;
+  }) {
+    this.redis = options.redis;
+    this.keys = options.keys;
+    this.prefix = options.prefix;
+  }
+
+  /** Key of a pod's log stream. */
+  podLogKey(uid: string, podNumber: number): string {
+    return podLogKey(this.prefix, uid, podNumber);
+  }
+
+  /** uid of the Job of a name, or null. */
+  async findJob(namespace: string, name: string): Promise<string | null> {
+    return await this.redis.hget(this.keys.uids, `${namespace}/${name}`);
+  }
+
+  /** A Job that was not deleted, by name. */
+  async getJob(namespace: string, name: string): Promise<JobView | null> {
+    const uid = await this.findJob(namespace, name);
+    if (uid === null) return null;
+    const job = await this.getJobByUid(uid);
+    return job === null || job.deleted ? null : job;
+  }
+
+  /** A Job by uid; deleted ones too while their pods end. */
+  async getJobByUid(uid: string): Promise<JobView | null> {
+    return (await this.#readJobs([uid]))[0] ?? null;
+  }
+
+  /**
+   * A page of Jobs in order of namespace and name.
+   *
+   * @param options.after - Continue after this `<namespace>/<name>`.
+   */
+  async listJobs(options: {
+    readonly namespace: string | null;
+    readonly after?: string;
+    readonly limit: number;
+  }): Promise<{ jobs: JobView[]; next: string | null; resourceVersion: number }> {
+    const { namespace, after, limit } = options;
+    const resourceVersion = await this.resourceVersion();
+    // '0' is the character after '/', so this bounds exactly one namespace.
+    const to = namespace === null ? '+' : `(${namespace}0`;
+    let from = namespace === null ? '-' : `[${namespace}/`;
+    if (after !== undefined) from = `(${after}`;
+    const paths = await this.redis.zrangebylex(this.keys.names, from, to, 'LIMIT', 0, limit);
+    if (paths.length === 0) return { jobs: [], next: null, resourceVersion };
+    const uids = await this.redis.hmget(this.keys.uids, ...paths);
+    const jobs = await this.#readJobs(uids.filter((uid) => uid !== null));
+    const next = paths.length < limit ? null : paths.at(-1)!;
+    return {
+      jobs: jobs.filter((job): job is JobView => job !== null && !job.deleted),
+      next,
+      resourceVersion,
+    };
+  }
+
+  /** Names `<namespace>/<name>` that begin so, for finding a Job by a pod's name. At most 1000. */
+  async jobPathsWithPrefix(path: string): Promise<string[]> {
+    return await this.redis.zrangebylex(
+      this.keys.names,
+      `[${path}`,
+      `(${path}\u{10FFFF}`,
+      'LIMIT',
+      0,
+      1000,
+    );
+  }
+
+  /** The newest resourceVersion of the shard. */
+  async resourceVersion(): Promise<number> {
+    return Number((await this.redis.get(this.keys.clock)) ?? 0);
+  }
+
+  /** Bits of the indexes that succeeded, most significant bit first; empty when none did. */
+  async doneBitmap(uid: string): Promise<Buffer> {
+    return (await this.redis.getBuffer(this.keys.job(uid).done)) ?? Buffer.alloc(0);
+  }
+
+  async #readJobs(uids: readonly string[]): Promise<(JobView | null)[]> {
+    const pipeline = this.redis.pipeline();
+    for (const uid of uids) {
+      const keys = this.keys.job(uid);
+      pipeline.hgetall(keys.job);
+      pipeline.getBuffer(keys.hot);
+    }
+    const replies = (await pipeline.exec()) ?? [];
+    return uids.map((uid, i) => {
+      const job = pipelineMap(replies[2 * i]);
+      const hot = pipelineValue(replies[2 * i + 1]);
+      if (job.size === 0 || hot === null) return null;
+      return { ...storedJob(uid, job), counters: decodeHot(hot as Buffer).counters };
+    });
+  }
+
+  async #counters(uid: string): Promise<HotCounters | null> {
+    const packed = await this.redis.getBuffer(this.keys.job(uid).hot);
+    return packed === null ? null : decodeHot(packed).counters;
+  }
+
+  /**
+   * A page of a Job's pods, in order of their numbers.
+   *
+   * @param options.after - Continue after this pod number.
+   */
+  async listPods(
+    uid: string,
+    options: { readonly after?: number; readonly limit: number },
+  ): Promise<{ pods: StoredPod[]; next: number | null }> {
+    const after = options.after ?? 0;
+    const podCount = (await this.#counters(uid))?.podCount ?? 0;
+    const byNumber = new Map<number, StoredPod>();
+    // Slots before records: a pod that ends in between is then seen twice, never not at all.
+    for (const slot of await this.allSlots(uid)) {
+      if (slot.podNumber > after) byNumber.set(slot.podNumber, { kind: 'slot', ...slot });
+    }
+    let chunk = Math.floor((after + 1) / RECORDS_PER_CHUNK);
+    const lastChunk = Math.floor(podCount / RECORDS_PER_CHUNK);
+    let found = 0;
+    for (; chunk <= lastChunk && found <= options.limit; chunk++) {
+      for (const pod of await this.readChunk(uid, chunk)) {
+        if (pod.podNumber <= after) continue;
+        byNumber.set(pod.podNumber, pod);
+        found++;
+      }
+    }
+    // What lies beyond the chunks that were read belongs to a later page.
+    const readUpTo = chunk > lastChunk ? Number.POSITIVE_INFINITY : chunk * RECORDS_PER_CHUNK - 1;
+    const all = [...byNumber.values()].toSorted((a, b) => a.podNumber - b.podNumber);
+    const pods = all.filter((pod) => pod.podNumber <= readUpTo).slice(0, options.limit);
+    const complete = pods.length === all.length && chunk > lastChunk;
+    return { pods, next: complete ? null : (pods.at(-1)?.podNumber ?? readUpTo) };
+  }
+
+  /** One pod, or null when there is none of this number (any more). */
+  async getPod(uid: string, podNumber: number): Promise<StoredPod | null> {
+    const record = await this.readRecord(uid, podNumber);
+    if (record !== null) return record;
+    const slot = (await this.allSlots(uid)).find((held) => held.podNumber === podNumber);
+    if (slot !== undefined) return { kind: 'slot', ...slot };
+    return await this.readRecord(uid, podNumber);
+  }
+
+  /** How far pods have come, of those that said so, by number. */
+  async podProgress(uid: string, podNumbers: readonly number[]): Promise<Map<number, string>> {
+    const byNumber = new Map<number, string>();
+    if (podNumbers.length === 0) return byNumber;
+    const keys = podNumbers.map((podNumber) => this.keys.podProgress(uid, podNumber));
+    const texts = await this.redis.mget(...keys);
+    for (const [i, text] of texts.entries()) {
+      if (text !== null) byNumber.set(podNumbers[i]!, text);
+    }
+    return byNumber;
+  }
+
+  /** What the slots of a Job hold; a page of a few hundred. Begin with cursor '0', end at '0'. */
+  async listSlots(uid: string, cursor: string): Promise<{ slots: SlotRecord[]; cursor: string }> {
+    const [next, flat] = await this.redis.hscanBuffer(
+      this.keys.job(uid).slots,
+      cursor,
+      'COUNT',
+      SLOTS_PER_PAGE,
+    );
+    const slots: SlotRecord[] = [];
+    for (let i = 0; i < flat.length; i += 2) {
+      slots.push(decodeSlotRecord(Number(String(flat[i])), flat[i + 1]!));
+    }
+    return { slots, cursor: String(next) };
+  }
+
+  /** All slots of a Job, each once, by pages: O(active pods). */
+  async allSlots(uid: string): Promise<SlotRecord[]> {
+    const bySlot = new Map<number, SlotRecord>();
+    let cursor = '0';
+    do {
+      const page = await this.listSlots(uid, cursor);
+      for (const slot of page.slots) bySlot.set(slot.slot, slot);
+      cursor = page.cursor;
+    } while (cursor !== '0');
+    return [...bySlot.values()];
+  }
+
+  /** Names of the shard's nodes by their numbers in records. */
+  async nodeNames(): Promise<Map<number, string>> {
+    const names = new Map<number, string>();
+    for (const [field, value] of Object.entries(await this.redis.hgetall(this.keys.nodes))) {
+      if (field.startsWith('#') && field !== '#') names.set(Number(field.slice(1)), value);
+    }
+    return names;
+  }
+
+  /** The record of a finished pod, or null. */
+  protected async readRecord(uid: string, podNumber: number): Promise<StoredPod | null> {
+    const key = this.keys.podChunk(uid, Math.floor(podNumber / RECORDS_PER_CHUNK));
+    const offset = (podNumber % RECORDS_PER_CHUNK) * POD_RECORD_BYTES;
+    const packed = await this.redis.getrangeBuffer(key, offset, offset + POD_RECORD_BYTES - 1);
+    if (!isPodRecord(packed)) return null;
+    const record = decodePodRecord(podNumber, packed);
+    const overlays = record.hasOverlay ? await this.#readOverlays(uid, [podNumber]) : [];
+    return { kind: 'record', ...record, overlay: overlays[0] ?? null };
+  }
+
+  /** The records of a chunk. */
+  protected async readChunk(uid: string, chunk: number): Promise<StoredPod[]> {
+    const packed = await this.redis.getBuffer(this.keys.podChunk(uid, chunk));
+    if (packed === null) return [];
+    const records: PodRecord[] = [];
+    for (let at = 0; at < packed.length; at += POD_RECORD_BYTES) {
+      const record = packed.subarray(at, at + POD_RECORD_BYTES);
+      if (!isPodRecord(record)) continue;
+      records.push(decodePodRecord(chunk * RECORDS_PER_CHUNK + at / POD_RECORD_BYTES, record));
+    }
+    const withOverlay = records.filter((record) => record.hasOverlay);
+    const numbers = withOverlay.map((record) => record.podNumber);
+    const overlays = numbers.length === 0 ? [] : await this.#readOverlays(uid, numbers);
+    const byNumber = new Map(numbers.map((podNumber, i) => [podNumber, overlays[i] ?? null]));
+    return records.map((record) => ({
+      kind: 'record',
+      ...record,
+      overlay: byNumber.get(record.podNumber) ?? null,
+    }));
+  }
+
+  async #readOverlays(uid: string, podNumbers: number[]): Promise<(PodOverlay | null)[]> {
+    const texts = await this.redis.hmget(this.keys.job(uid).overlay, ...podNumbers.map(String));
+    return texts.map((text) => (text === null ? null : (JSON.parse(text) as PodOverlay)));
+  }
+
+  /** Lanes of live workers for a fitting key. */
+  async fittingLanes(fittingKey: string): Promise<number> {
+    return Number((await this.redis.hget(this.keys.lanes, fittingKey)) ?? 0);
+  }
+}
+
+function pipelineValue(reply: [Error | null, unknown] | undefined): unknown {
+  assert(reply !== undefined);
+  const [error, value] = reply;
+  if (error !== null) throw error;
+  return value;
+}
+
+function pipelineMap(reply: [Error | null, unknown] | undefined): Map<string, string> {
+  return new Map(Object.entries(pipelineValue(reply) as Record<string, string>));
+}
