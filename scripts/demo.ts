@@ -108,6 +108,8 @@ async function runJobs(
       if (killed !== '' || board.done < 1 || running === 0) continue;
       killed = node;
       const pid = await killWorker(drover, node);
+      // The watch may be behind: what the worker still reported before it died is not lost.
+      for (const pod of await drover.pods.list({ job: INDEXED })) board.onPod(pod);
       const lost = board.onKilled(node);
       lines.print(
         bad(
