@@ -28,6 +28,9 @@ export async function deleteCommand(
   options: DeleteOptions,
 ): Promise<number> {
   const { kinds, things } = parseThings(words, null);
+  // -l alone is about Jobs: their pods go with them.
+  const isSelection = options.selector !== undefined || options.all === true;
+  if (words.length === 0 && isSelection) kinds.push('job');
   const fromFiles = options.filename === undefined ? [] : await manifestTargets(options);
   checkCombination(kinds, things, options);
   checkSelector(options.selector);
@@ -65,7 +68,7 @@ function checkCombination(
     throw badInput(`which ones? write ${kinds[0] ?? 'job'}/NAME, -l SELECTOR or --all`);
   }
   if (kinds.length === 0 && (selector !== undefined || all === true)) {
-    throw badInput('-l and --all want a kind: drover delete jobs -l app=web');
+    throw badInput('names exclude -l and --all');
   }
   if (kinds.length === 0 && things.length === 0 && filename === undefined) {
     throw badInput('nothing to delete: name job/NAME or pod/NAME, or give -f FILE');

@@ -41,6 +41,8 @@ const REFRESH_MS = 250;
 const HINT_AFTER_MS = 3_000;
 /** The controller ends a Job at its deadline; when there is none, we do. */
 const TIMEOUT_SLACK_MS = 5_000;
+/** Jobs with more pods are followed by their figures alone. */
+const MAX_WATCHED_PODS = 100_000;
 /** Lines of a failed pod's output that are shown with its failure. */
 const TAIL_LINES = 5;
 
@@ -69,7 +71,10 @@ export class RunFollower {
   async follow(): Promise<RunEnd> {
     const release = onInterrupt(() => this.#interrupt());
     const timers = this.#startTimers();
-    const watches = [this.#watchJob(), this.#watchPods()].map((watch) =>
+    const watching = [this.#watchJob()];
+    // Of more pods than that the figures tell enough.
+    if ((this.#job.spec.completions ?? 1) <= MAX_WATCHED_PODS) watching.push(this.#watchPods());
+    const watches = watching.map((watch) =>
       watch.catch((error: unknown) => this.#outcome.resolve({ type: 'error', error })),
     );
     try {
@@ -228,6 +233,7 @@ export class RunFollower {
     }
     await this.#printer.close();
     this.#view.progress(figuresOf(this.#job));
+    this.#view.close();
   }
 
   #settledCode(): ExitCode {

@@ -20,7 +20,7 @@ export interface RunView {
   note(line: string): void;
   /** Something that a pod wrote. */
   output(stream: 'stdout' | 'stderr', text: string): void;
-  /** Ends the display; the last figures stay. */
+  /** Ends the display of progress; the last figures stay, notes may follow. */
   close(): void;
 }
 
@@ -108,25 +108,30 @@ class PlainView implements RunView {
 }
 
 class BarView implements RunView {
+  readonly #title: string;
+  readonly #colours = coloursFor(process.stderr);
   readonly #bars: MultiBar;
   readonly #bar: SingleBar;
   readonly #meter = new RateMeter();
   #figures: Figures = { total: 0, done: 0, running: 0, failed: 0 };
+  #isOpen = true;
 
   constructor(title: string) {
-    const colours = coloursFor(process.stderr);
-    const format = (): string => {
-      const { total, done } = this.#figures;
-      const filled = total === 0 ? 0 : Math.floor((done / total) * BAR_CELLS);
-      const bar = colours.green('█'.repeat(filled)) + colours.dim('░'.repeat(BAR_CELLS - filled));
-      return `${title} ${bar} ${describe(this.#figures, this.#meter)}`;
-    };
-    // Ctrl-C is ours to handle, and the cursor must come back whatever happens.
-    this.#bars = new MultiBar({ format, gracefulExit: false, hideCursor: false, fps: 5 });
+    this.#title = title;
+    this.#bars = new MultiBar({
+      format: () => this.#line(),
+      fps: 5,
+      // Ctrl-C is ours to handle, and the cursor must come back whatever happens.
+      gracefulExit: false,
+      hideCursor: false,
+      // Its last line would be cut by the length of its colours: we write that one.
+      clearOnComplete: true,
+    });
     this.#bar = this.#bars.create(1, 0);
   }
 
   progress(figures: Figures): void {
+    if (!this.#isOpen) return;
     this.#figures = figures;
     this.#meter.add(Date.now(), figures.done);
     this.#bar.setTotal(Math.max(1, figures.total));
@@ -134,17 +139,31 @@ class BarView implements RunView {
   }
 
   note(line: string): void {
-    this.#bars.log(`${line}\n`);
+    if (this.#isOpen) this.#bars.log(`${line}\n`);
+    else process.stderr.write(`${line}\n`);
   }
 
   output(stream: 'stdout' | 'stderr', text: string): void {
     // On one terminal with the bar it goes above it; a file gets just the output.
     const isShared = stream === 'stderr' || process.stdout.isTTY;
-    if (isShared) this.#bars.log(text.endsWith('\n') ? text : `${text}\n`);
-    else process.stdout.write(text);
+    if (isShared && this.#isOpen) this.#bars.log(text.endsWith('\n') ? text : `${text}\n`);
+    else write(stream, text);
   }
 
   close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    // What was logged last is printed with the next drawing only.
+    this.#bars.update();
     this.#bars.stop();
+    process.stderr.write(`${this.#line()}\n`);
+  }
+
+  #line(): string {
+    const { total, done } = this.#figures;
+    const filled = total === 0 ? 0 : Math.floor((done / total) * BAR_CELLS);
+    const full = this.#colours.green('█'.repeat(filled));
+    const empty = this.#colours.dim('░'.repeat(BAR_CELLS - filled));
+    return `${this.#title} ${full}${empty} ${describe(this.#figures, this.#meter)}`;
   }
 }
