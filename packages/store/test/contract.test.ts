@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { describe, expect, test } from 'vitest';
 import type { ReportEntry } from '../src/api.ts';
 import { HOT_FIELDS } from '../src/hot.ts';
-import { ShardKeys } from '../src/keys.ts';
+import { installationKey, nodeKeys, podLogKey, ShardKeys } from '../src/keys.ts';
 import { POD_RECORD_BYTES, SLOT_RECORD_BYTES } from '../src/records.ts';
 import {
   SCRIPT_NAMES,
@@ -375,17 +375,42 @@ function expectRepeated(rest: readonly string[], contract: Contract, tag: string
   }
 }
 
-test('every key of the scripts is described in docs/redis-schema.md with its type', () => {
+/** Keys of docs/redis-schema.md with their types. */
+function describedKeys(): ReadonlyMap<string, string> {
   const schema = readFileSync(new URL('../../../docs/redis-schema.md', import.meta.url), 'utf8');
-  const described = new Map(
-    [...schema.matchAll(/^\| `([^`]+)` \| (\w+)/gm)].map(
-      (match) => [match[1]!, match[2]!] as const,
-    ),
+  return new Map(
+    [...schema.matchAll(/^\| `([^`]+)` \| (string|hash|set|zset|stream) \|/gm)].map((match) => [
+      match[1]!,
+      match[2]!,
+    ]),
   );
+}
+
+test('every key of the scripts is described in docs/redis-schema.md with its type', () => {
+  const described = describedKeys();
   for (const name of SCRIPT_NAMES) {
     const { keys, repeatedKeys } = readContract(name);
     for (const { pattern, type } of [...keys, ...repeatedKeys]) {
       expect(described.get(pattern), `${pattern} of ${name}.lua`).toBe(type);
     }
   }
+});
+
+test('every key that is made is described there, and every key that is described is made', () => {
+  const keys = new ShardKeys('P', 0, 1);
+  const fields: Record<string, unknown> = { ...keys };
+  const ofSession = keys.session('<id>');
+  const made = [
+    ...Object.values(fields).filter((value): value is string => typeof value === 'string'),
+    ...Object.values(keys.job('<uid>')),
+    ...[ofSession.session, ofSession.claims, ofSession.orders],
+    keys.podChunk('<uid>', '<chunk>' as unknown as number),
+    keys.podProgress('<uid>', '<pod>' as unknown as number),
+  ]
+    .filter((key) => key !== keys.tag && key !== keys.wakeChannel)
+    .map((key) => key.replace(keys.tag, '<tag>'));
+  const nodes = nodeKeys('P');
+  made.push(installationKey('P'), nodes.objects, nodes.leases);
+  made.push(podLogKey('P', '<uid>', '<pod>' as unknown as number));
+  expect([...describedKeys().keys()].toSorted()).toEqual(made.toSorted());
 });
