@@ -30,6 +30,13 @@ export function backoffDelayMs(failures: number, policy: BackoffPolicy): number 
   return Math.min(policy.capMs, policy.baseMs * 2 ** (failures - 1));
 }
 
+/**
+ * Kubernetes knows by the second when pods end, so that the failures among pods that end together do
+ * not come after the successes among them. Milliseconds would put them in an order by chance: of fifty
+ * pods of which ten fail, ten failures in a row, and ten minutes without a pod.
+ */
+const TOGETHER_MS = 1000;
+
 /** Failures since the last success, and when the last of them ended. */
 export interface FailureRow {
   readonly failuresInRow: number;
@@ -42,7 +49,8 @@ export interface FailureRow {
  *
  * A success that is not older than the last failure that was judged ends the row: then only
  * failures that ended strictly after that success count. Otherwise all new ones are added, as
- * Kubernetes does within one sync.
+ * Kubernetes does within one sync. A pod that ran beside the last success, and ended together with
+ * it, is not a failure after it, whichever was reported first.
  */
 export function extendFailureRow(
   counters: Pick<Counters, 'failuresInRow' | 'lastFailureMs' | 'lastSuccessMs'>,
@@ -51,14 +59,21 @@ export function extendFailureRow(
   const failures = unjudged.filter(delaysNextPod);
   const { lastSuccessMs } = counters;
   const isReset = lastSuccessMs > 0 && lastSuccessMs >= counters.lastFailureMs;
-  const failuresInRow = isReset
-    ? failures.filter((pod) => pod.endMs > lastSuccessMs).length
-    : counters.failuresInRow + failures.length;
+  const inRow = failures.filter(
+    (pod) => !endedTogether(pod, lastSuccessMs) && (!isReset || pod.endMs > lastSuccessMs),
+  );
+  const failuresInRow = (isReset ? 0 : counters.failuresInRow) + inRow.length;
   const lastFailureMs = failures.reduce(
     (latest, pod) => Math.max(latest, pod.endMs),
     counters.lastFailureMs,
   );
   return { failuresInRow, lastFailureMs };
+}
+
+/** Whether a pod ran when the last success ended, and ended no later than {@link TOGETHER_MS} after it. */
+function endedTogether(pod: UnjudgedPod, lastSuccessMs: number): boolean {
+  const afterMs = pod.endMs - lastSuccessMs;
+  return pod.startMs < lastSuccessMs && afterMs >= 0 && afterMs < TOGETHER_MS;
 }
 
 /**

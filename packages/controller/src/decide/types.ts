@@ -60,6 +60,8 @@ export interface UnjudgedPod {
   readonly podNumber: number;
   /** Why it ended: `Deleted`, one of {@link DISRUPTION_REASONS}, or an ordinary failure. */
   readonly reason: string;
+  /** When it started, ms since the epoch, <= endMs. */
+  readonly startMs: number;
   /** When it ended, ms since the epoch. */
   readonly endMs: number;
   /** How often in a row its index was lost, this time included; 0 = not lost. */

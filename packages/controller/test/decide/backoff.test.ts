@@ -70,6 +70,23 @@ describe('extendFailureRow', () => {
       want: { failuresInRow: 0, lastFailureMs: 60 },
     },
     {
+      name: 'what ran beside the last success and ended together with it is not after it',
+      row: { failuresInRow: 0, lastFailureMs: 0, lastSuccessMs: 1000 },
+      pods: [
+        { ...failedPod(1, 1001), startMs: 900 },
+        { ...failedPod(2, 1999), startMs: 999 },
+        { ...failedPod(3, 2000), startMs: 999 },
+        { ...failedPod(4, 1001), startMs: 1000 },
+      ],
+      want: { failuresInRow: 2, lastFailureMs: 2000 },
+    },
+    {
+      name: 'nor is it when the looks come one after the other',
+      row: { failuresInRow: 0, lastFailureMs: 1005, lastSuccessMs: 1000 },
+      pods: [{ ...failedPod(5, 1010), startMs: 900 }],
+      want: { failuresInRow: 0, lastFailureMs: 1010 },
+    },
+    {
       name: 'a success without new failures resets to none',
       row: { failuresInRow: 5, lastFailureMs: 50, lastSuccessMs: 51 },
       pods: [],

@@ -74,10 +74,10 @@ export function observed(given: Given = {}): Observed {
 
 /** A pod that failed with an error of its own. */
 export function failedPod(podNumber: number, endMs = T0, reason = 'Error'): UnjudgedPod {
-  return { podNumber, reason, endMs, losses: 0 };
+  return { podNumber, reason, startMs: endMs, endMs, losses: 0 };
 }
 
 /** A pod whose worker was lost, for the `losses`th time in a row of its index. */
 export function lostPod(podNumber: number, losses: number, endMs = T0): UnjudgedPod {
-  return { podNumber, reason: 'NodeLost', endMs, losses };
+  return { podNumber, reason: 'NodeLost', startMs: endMs, endMs, losses };
 }

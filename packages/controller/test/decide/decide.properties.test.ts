@@ -60,6 +60,7 @@ const looks: fc.Arbitrary<Observed> = fc
       fc.record({
         podNumber: fc.integer({ min: 1, max: 99 }),
         reason: fc.constantFrom('Error', 'NodeLost', 'Drained', 'Deleted'),
+        startMs: time,
         endMs: time,
         losses: fc.nat(4),
       }),

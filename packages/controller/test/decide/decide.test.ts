@@ -308,14 +308,14 @@ describe('lost pods', () => {
   });
 
   test.each(['NodeLost', 'Drained', 'RolledBack'])('%s counts as a loss', (reason) => {
-    const unjudged = [{ podNumber: 1, reason, endMs: T0, losses: 1 }];
+    const unjudged = [{ podNumber: 1, reason, startMs: T0, endMs: T0, losses: 1 }];
     expect(verdicts({ unjudged })?.[0]?.countsToLimit).toBe(false);
   });
 
   test.each(['Error', 'StartError', 'DeadlineExceeded', 'OOMKilled', 'Deleted'])(
     '%s counts to the limit at once',
     (reason) => {
-      const unjudged = [{ podNumber: 1, reason, endMs: T0, losses: 0 }];
+      const unjudged = [{ podNumber: 1, reason, startMs: T0, endMs: T0, losses: 0 }];
       expect(verdicts({ unjudged })?.[0]?.countsToLimit).toBe(true);
     },
   );
