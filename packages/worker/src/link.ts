@@ -24,6 +24,8 @@ export class Link {
   #redis: Redis;
   #generation = 0;
   #lastError = '';
+  /** How to fail the calls that wait for an answer. */
+  readonly #waiting = new Set<(error: Error) => void>();
 
   constructor(connection: Connection, purpose: string, logger: Logger) {
     this.#open = () => openConnection(connection);
@@ -42,12 +44,25 @@ export class Link {
     return this.#generation;
   }
 
+  /** Waits for the answer to a call over the present connection; fails when that one is replaced. */
+  run<T>(call: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.add(reject);
+      call()
+        .then(resolve, reject)
+        .finally(() => this.#waiting.delete(reject));
+    });
+  }
+
   /** Gives the connection up and opens another; what waits for an answer on the old one fails. */
   replace(): void {
     const old = this.#redis;
     this.#generation += 1;
     this.#redis = this.#connect();
     old.disconnect();
+    // Between two tries to connect ioredis has no socket whose end would fail them: it forgets them.
+    for (const fail of this.#waiting) fail(new Error('the connection to Redis was given up'));
+    this.#waiting.clear();
   }
 
   /** Closes the connection. */

@@ -36,7 +36,12 @@ export class ShardPort implements ControlPort {
     this.#link = link;
   }
 
-  /** The shard itself, for plain reads. */
+  /** Asks the shard; fails when the connection is replaced before there is an answer. */
+  run<T>(ask: (shard: Shard) => Promise<T>): Promise<T> {
+    return this.#link.run(() => ask(this.shard));
+  }
+
+  /** The shard itself, for what nobody waits for, or who waits has a time limit of his own. */
   get shard(): Shard {
     if (this.#linked === null || this.#generation !== this.#link.generation) {
       this.#generation = this.#link.generation;
@@ -46,11 +51,11 @@ export class ShardPort implements ControlPort {
   }
 
   registerSession(info: SessionInfo): Promise<void> {
-    return this.shard.registerSession(info);
+    return this.run((shard) => shard.registerSession(info));
   }
 
   heartbeat(session: string): Promise<HeartbeatReply> {
-    return this.shard.heartbeat(session);
+    return this.run((shard) => shard.heartbeat(session));
   }
 
   async endSession(session: string): Promise<void> {
@@ -61,13 +66,13 @@ export class ShardPort implements ControlPort {
   }
 
   acquire(request: Parameters<Shard['acquire']>[0]): Promise<AcquireReply> {
-    return this.shard.acquire(request);
+    return this.run((shard) => shard.acquire(request));
   }
 
   recordRestart(
     request: Parameters<Shard['recordRestart']>[0],
   ): ReturnType<Shard['recordRestart']> {
-    return this.shard.recordRestart(request);
+    return this.run((shard) => shard.recordRestart(request));
   }
 
   report(session: string, entries: readonly ReportEntry[]): Promise<ReportAnswer[]> {

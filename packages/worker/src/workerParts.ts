@@ -195,7 +195,8 @@ export class WorkerParts {
         hostIP: hostAddress(),
         baseEnv: baseEnvironment(process.env),
       },
-      read: async (shard, uid) => (await this.#shards[shard]?.port.shard.getJobByUid(uid)) ?? null,
+      read: async (shard, uid) =>
+        (await this.#shards[shard]?.port.run((there) => there.getJobByUid(uid))) ?? null,
     });
     for (const runtime of this.#runtimes) {
       const redis = openConnection(connection);

@@ -1,0 +1,40 @@
+import { startRedis, waitFor, type TestRedis } from '@drover/testkit';
+import { pino } from 'pino';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { Link } from '../src/link.ts';
+
+let server: TestRedis;
+const logger = pino({ level: 'silent' });
+
+beforeAll(async () => {
+  server = await startRedis({ appendOnly: true });
+});
+
+afterAll(async () => {
+  await server.stop();
+});
+
+test('a call that waits while there is no connection fails when the link is replaced', async () => {
+  const link = new Link(server.url, 'test', logger);
+  expect(await link.run(() => link.redis.ping())).toBe('PONG');
+  await server.kill();
+  await waitFor(() => link.redis.status === 'reconnecting');
+  const call = link.run(() => link.redis.ping());
+  link.replace();
+  await expect(call).rejects.toThrow(/given up/);
+
+  await server.restart();
+  expect(await link.run(() => link.redis.ping())).toBe('PONG');
+  link.close();
+});
+
+test('a call fails with the error of Redis, and whether it succeeds is not changed later', async () => {
+  const link = new Link(server.url, 'test', logger);
+  await expect(link.run(() => link.redis.call('NO-SUCH-COMMAND'))).rejects.toThrow(/unknown/);
+  const answer = link.run(() => link.redis.ping());
+  expect(await answer).toBe('PONG');
+  link.replace();
+  expect(await answer).toBe('PONG');
+  link.close();
+});
