@@ -32,17 +32,27 @@ const PUT_INTERVAL_MS = 5_000;
 /** A record without a write for this long counts as gone. */
 const PUT_TTL_MS = 20_000;
 
+/** Makes a call on the node registry. It must end, if by an error: the next write waits for it. */
+export type CallNodes = (call: (nodes: NodeStore) => Promise<void>) => Promise<void>;
+
 /** Keeps the worker's record in the node registry. */
 export class NodeHeartbeat {
-  readonly #nodes: () => NodeStore;
+  readonly #call: CallNodes;
   readonly #logger: Logger;
+  readonly #intervalMs: number;
   #details: NodeDetails;
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
 
-  constructor(nodes: () => NodeStore, details: Omit<NodeDetails, 'conditions'>, logger: Logger) {
-    this.#nodes = nodes;
+  constructor(
+    call: CallNodes,
+    details: Omit<NodeDetails, 'conditions'>,
+    logger: Logger,
+    intervalMs = PUT_INTERVAL_MS,
+  ) {
+    this.#call = call;
     this.#logger = logger;
+    this.#intervalMs = intervalMs;
     this.#details = { ...details, conditions: [ready('True', 'WorkerReady', 'takes pods')] };
   }
 
@@ -65,7 +75,7 @@ export class NodeHeartbeat {
   async close(remove: boolean): Promise<void> {
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    if (remove) await this.#nodes().remove(this.#details.name);
+    if (remove) await this.#call((nodes) => nodes.remove(this.#details.name));
   }
 
   #plan(): void {
@@ -74,16 +84,14 @@ export class NodeHeartbeat {
       this.#put()
         .catch((error: unknown) => this.#logger.debug({ err: error }, 'node record not written'))
         .finally(() => this.#plan());
-    }, PUT_INTERVAL_MS);
+    }, this.#intervalMs);
   }
 
   async #put(): Promise<void> {
     if (this.#closed) return;
-    await this.#nodes().put(
-      this.#details.name,
-      JSON.stringify(this.#details),
-      Date.now() + PUT_TTL_MS,
-    );
+    const { name } = this.#details;
+    const details = JSON.stringify(this.#details);
+    await this.#call((nodes) => nodes.put(name, details, Date.now() + PUT_TTL_MS));
   }
 }
 

@@ -117,7 +117,7 @@ export class WorkerParts {
     await Promise.all(this.#shards.map((shard) => shard.keeper.start()));
     this.#openQueues(store);
     this.#node = new NodeHeartbeat(
-      () => new NodeStore(this.#control.redis, prefix),
+      (call) => this.#control.run(() => call(new NodeStore(this.#control.redis, prefix))),
       nodeDetails(this.#options),
       logger,
     );
