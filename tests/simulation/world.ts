@@ -10,6 +10,7 @@ import type { TestClock } from '@drover/testkit';
 import type { Shard } from '@drover/store';
 import type { Redis } from 'ioredis';
 import type { Random } from './random.ts';
+import { describeArguments, describeReply } from './trace.ts';
 
 /** Thrown into a process in place of an answer. */
 export class SimulatedFault extends Error {
@@ -144,7 +145,11 @@ export class World {
         return (...args: unknown[]) =>
           this.send(actor, name, async () => {
             const reply: unknown = await Reflect.apply(value, target, args);
-            return steady(name, reply, (script) => this.#witness(script, args, reply));
+            return steady(name, reply, (script) => {
+              this.#witness(script, args, reply);
+              const text = describeArguments(script, args);
+              this.note(`  ${script} ${text} -> ${describeReply(script, reply)}`);
+            });
           });
       },
     });

@@ -47,7 +47,7 @@ while #opened < tonumber(ARGV[5]) and mayStart(hot, now) do
   hot.podCount = hot.podCount + 1
   hot.active = hot.active + 1
   redis.call('HSET', KEYS[3], slot, struct.pack(SLOT, hot.podCount, takeIndex(hot, KEYS[5]), 0,
-    PENDING, 0, 0, 0, NO_SESSION, now, 0, rv))
+    PENDING, 0, 0, 0, NO_SESSION, now, 0, rv, 0))
   redis.call('ZADD', KEYS[4], hot.podCount, slot)
   opened[#opened + 1] = slot
 end

@@ -33,7 +33,7 @@
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local packed = redis.call('HGET', KEYS[6], ARGV[4])
 if not packed then return -1 end
-local pod, index, previous, phase, restarts, attempts, node, holder, createdMs, startMs =
+local pod, index, previous, phase, restarts, attempts, node, holder, createdMs, startMs, _, asked =
   struct.unpack(SLOT, packed)
 if pod ~= tonumber(ARGV[5]) or holder ~= ARGV[6] or phase == PENDING then return -1 end
 if phase == STOPPING then return -2 end
@@ -43,7 +43,7 @@ if count <= restarts then return 0 end
 local now = readClock(KEYS[1], ARGV[1])
 local rv = nextResourceVersion(KEYS[1], now)
 redis.call('HSET', KEYS[6], ARGV[4], struct.pack(SLOT, pod, index, previous, phase, count, attempts, node,
-  holder, createdMs, startMs, rv))
+  holder, createdMs, startMs, rv, asked))
 local hot = readHot(KEYS[5])
 hot.restarts = hot.restarts + count - restarts
 hot.decisionVersion = hot.decisionVersion + 1

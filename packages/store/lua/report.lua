@@ -79,7 +79,7 @@ local function readBatch(text)
     size = i, slot = slot, pod = pod, attempts = attempts, flags = flags, exitCode = exitCode,
     reason = reason, overlay = overlay,
     -- By the slots: what is to be applied (phase of the pod), and the packed answers.
-    phase = {}, index = {}, node = {}, startMs = {}, restarts = {}, repeated = NONE,
+    phase = {}, index = {}, node = {}, startMs = {}, restarts = {}, asked = {}, repeated = NONE,
     rolledBack = NONE, answer = {},
   }
 end
@@ -99,12 +99,14 @@ local function classify(b, slotsKey)
   for i = 1, b.size do
     local packed = held[i]
     if packed then
-      local pod, index, previous, phase, restarts, attempts, node, holder, _, startMs = unpackStruct(SLOT, packed)
+      local pod, index, previous, phase, restarts, attempts, node, holder, _, startMs, _, asked =
+        unpackStruct(SLOT, packed)
       if holder == session and attempts == b.attempts[i] then
         local named = b.pod[i]
         if phase ~= PENDING and pod <= named then
           if pod < named then rollBack(b, i, pod) end
           phases[i], indexes[i], nodes[i], starts[i], restarted[i] = phase, index, node, startMs, restarts
+          b.asked[i] = asked
         elseif previous == named and phase ~= STOPPING then
           b.answer[i] = pack(ANSWER, phase == RUNNING and NEXT or YIELD, pod, index, startMs)
         end
@@ -230,7 +232,7 @@ local function continue(b, i, hot, cap, keyBase, uid, writes, contended)
   local n = #writes.slots
   writes.slots[n + 1] = b.slot[i]
   writes.slots[n + 2] =
-    pack(SLOT, pod, index, b.pod[i], phase, 0, b.attempts[i], b.node[i], session, now, startMs, rv)
+    pack(SLOT, pod, index, b.pod[i], phase, 0, b.attempts[i], b.node[i], session, now, startMs, rv, b.asked[i])
 end
 
 -- Does the controller have to look, and when?

@@ -70,7 +70,7 @@ for i = 8 + 2 * sessionCount, #ARGV, 3 do
   local slot, podNumber, position = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
   local packed = redis.call('HGET', KEYS[6], slot)
   if packed then
-    local pod, index, previous, phase, restarts, attempts, node, holder, createdMs, startMs =
+    local pod, index, previous, phase, restarts, attempts, node, holder, createdMs, startMs, _, asked =
       struct.unpack(SLOT, packed)
     local isPending = phase == PENDING
     if pod == podNumber and phase ~= STOPPING and isPending == (position == 0) then
@@ -80,7 +80,7 @@ for i = 8 + 2 * sessionCount, #ARGV, 3 do
         redis.call('ZREM', KEYS[7], slot)
       else
         redis.call('HSET', KEYS[6], slot, struct.pack(SLOT, pod, index, previous, STOPPING, restarts,
-          attempts, node, holder, createdMs, startMs, rv))
+          attempts, node, holder, createdMs, startMs, rv, asked))
         redis.call('HSET', KEYS[11 + position], uid .. ':' .. slot, podNumber)
         told[position] = true
         hot.running = hot.running - 1

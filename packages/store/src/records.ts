@@ -10,7 +10,7 @@ import {
 
 /** Bytes of a pod's packed record; the layout is in lua/include/record.lua. */
 export const POD_RECORD_BYTES = 27;
-/** Bytes of a slot's packed record: 48 used, padded above Redis' listpack limit of 64. */
+/** Bytes of a slot's packed record: 52 used, padded above Redis' listpack limit of 64. */
 export const SLOT_RECORD_BYTES = 68;
 
 const FLAG_FAILED = 1;

@@ -83,7 +83,9 @@ describe('a Pending slot', () => {
     await bed.report([pod], FAILED);
     expect(await ask(second!)).toEqual({ type: 'held', untilMs: T0 + 20 });
     await bed.setGate('u1', { holdOnFailure: false });
-    expect(await ask(second!)).toMatchObject({ type: 'run' });
+    // That very question, sent again and late: its QueueJob was put back, nobody would run the pod.
+    expect(await ask(second!)).toEqual({ type: 'held', untilMs: T0 + 20 });
+    expect(await ask(second!, { attemptsStarted: 2 })).toMatchObject({ type: 'run' });
   });
 
   test.each([
@@ -116,6 +118,21 @@ describe('a Pending slot', () => {
 });
 
 describe('a slot that is held', () => {
+  test('is not given later to a delivery that was parked before', async () => {
+    await bed.shard.markContended(QUEUE, T0 + 60_000);
+    const slot = await openOne();
+    const pod = await bed.acquire('u1', slot, session);
+    expect(await ask(slot, { session: other, attemptsStarted: 2 })).toMatchObject({
+      type: 'parked',
+    });
+    await bed.shard.recordRestart({ uid: 'u1', slot, podNumber: 1, session, restarts: 1 });
+    const [next] = await bed.report([pod]);
+    if (next?.type === 'next') pod.claim = next.claim;
+    expect(await bed.report([pod], { quantumOver: true })).toEqual([{ type: 'yield' }]);
+    expect(await ask(slot, { session: other, attemptsStarted: 2 })).toMatchObject({ type: 'held' });
+    expect(await ask(slot, { session: other, attemptsStarted: 3 })).toMatchObject({ type: 'run' });
+  });
+
   test('gives the same delivery the same claim again', async () => {
     const slot = await openOne();
     const first = await ask(slot);

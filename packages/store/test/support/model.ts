@@ -23,6 +23,8 @@ export interface ModelSlot {
   phase: 'Pending' | 'Running' | 'Stopping' | 'Ended';
   session: string;
   attempts: number;
+  /** The newest delivery that asked. */
+  asked: number;
   restarts: number;
   createdMs: number;
   startMs: number;
@@ -129,6 +131,7 @@ export class ModelJob {
         phase: 'Pending',
         session: '',
         attempts: 0,
+        asked: 0,
         restarts: 0,
         createdMs: nowMs,
         startMs: 0,
@@ -266,6 +269,8 @@ export class Model {
     const slot = job.slots.get(request.slot);
     if (slot === undefined) return 'gone';
     const { attemptsStarted, session } = request;
+    const isNew = attemptsStarted > slot.asked;
+    slot.asked = Math.max(slot.asked, attemptsStarted);
     if (slot.phase !== 'Pending') {
       if (slot.session !== session) {
         const holder = this.sessions.get(slot.session)!;
@@ -275,7 +280,7 @@ export class Model {
       if (attemptsStarted > slot.attempts) return ['parked', nowMs + leaseTtlMs];
       return ['run', claimOf(slot)];
     }
-    if (attemptsStarted <= slot.attempts) return ['held', nowMs + 20];
+    if (!isNew) return ['held', nowMs + 20];
     if (job.gate.holdOnFailure && job.unjudged.size > 0) return ['held', nowMs + 20];
     if (job.gate.deadlineMs > 0 && nowMs >= job.gate.deadlineMs) return ['held', nowMs + 200];
     Object.assign(slot, { phase: 'Running', session, attempts: attemptsStarted, startMs: nowMs });

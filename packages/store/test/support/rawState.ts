@@ -12,6 +12,8 @@ export type RawHot = Record<(typeof HOT_FIELDS)[number], number>;
 export interface RawSlot extends SlotRecord {
   /** Pod that the slot had before, 0 = none. */
   readonly previous: number;
+  /** The newest delivery that asked for it. */
+  readonly asked: number;
 }
 
 /** Everything that is kept of a Job, but for its pod records. */
@@ -90,6 +92,7 @@ function readJob(next: () => unknown): RawJob {
   const slots = Object.entries(next() as Record<string, Buffer>).map(([slot, packed]) => ({
     ...decodeSlotRecord(Number(slot), packed),
     previous: packed.readUInt32BE(8),
+    asked: packed.readUInt32BE(48),
   }));
   const pending = numberPairs(pairs(next() as string[]));
   const retry = (next() as string[]).map(Number);
