@@ -141,7 +141,7 @@ export async function processLatency(bed: Bed, count: number): Promise<Latency> 
       },
     });
     await bed.drover.jobs.wait(job, { for: 'complete', timeoutMs: 30_000 });
-    const [pod] = await bed.drover.pods.list({ job: job.metadata.name! });
+    const [pod] = await bed.drover.pods.list({ job: job.metadata.name });
     let text = '';
     for await (const line of bed.drover.pods.logs(pod!)) text += line;
     latencies.push(Number(text) / 1e6 - submittedMs);

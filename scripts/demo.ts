@@ -109,7 +109,7 @@ async function runJobs(
       killed = node;
       const pid = await killWorker(drover, node);
       // The watch may be behind: what the worker still reported before it died is not lost.
-      for (const pod of await drover.pods.list({ job: INDEXED })) board.onPod(pod);
+      for (const now of await drover.pods.list({ job: INDEXED })) board.onPod(now);
       const lost = board.onKilled(node);
       lines.print(
         bad(

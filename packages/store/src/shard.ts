@@ -23,7 +23,7 @@ import type {
   WriteStatusInput,
 } from './api.ts';
 import { RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
-import { decodeAnswers, decodeSlotRecord, encodeEntries, POD_RECORD_BYTES } from './records.ts';
+import { decodeAnswers, decodeSlotRecord, encodeEntries } from './records.ts';
 import { integer, observedJob, storedJob, textMap } from './replies.ts';
 import { defineScripts, runScript, type ScriptName, type ScriptReply } from './scripts.ts';
 import { sessionBytes } from './session.ts';
