@@ -160,13 +160,13 @@ function announce(redisUrl: string, port: number, dataDir: string, workers: numb
   const home = (path: string) =>
     path.startsWith(prefix) ? `~/${path.slice(prefix.length)}` : path;
   // The password is for the person at the terminal, not for a log file.
-  const url = process.stdout.isTTY ? redisUrl : `see ${home(contextPath())}`;
+  const url = process.stdout.isTTY ? `=${redisUrl}` : ` as in ${home(contextPath())}`;
   const count = `${workers} ${workers === 1 ? 'worker' : 'workers'}`;
   process.stdout.write(
     [
       `${colours.green('drover dev is ready')}: Redis on 127.0.0.1:${port}, a controller, ${count}; data in ${home(dataDir)}`,
       `  in another terminal: ${colours.bold('drover run -- echo hello')}   or   drover get jobs`,
-      `  in programs:         DROVER_REDIS_URL, ${url}`,
+      `  in programs:         DROVER_REDIS_URL${url}`,
       '  Ctrl-C ends it; its Jobs stay and go on with the next start',
       '',
     ].join('\n'),

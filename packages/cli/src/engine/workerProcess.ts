@@ -80,7 +80,7 @@ export class WorkerProcess {
       if (!isReadyNote(message)) return;
       this.#wasReady = true;
       this.#ready.resolve();
-      this.#options.logger.info({ worker: name, workerPid: child.pid }, 'worker takes pods');
+      this.#options.logger.info({ worker: name, workerPid: child.pid }, 'worker process started');
     });
     const ended = new Promise<void>((resolve) => {
       child.once('exit', (code, signal) => {
