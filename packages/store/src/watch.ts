@@ -27,8 +27,13 @@ export class WatchExpiredError extends Error {
   readonly code = 'WATCH_EXPIRED';
 }
 
-/** How long one blocking read lasts; the connection is found dead no later than this. */
+/**
+ * How long one blocking read lasts; the connection is found dead, and lost data noticed, no later
+ * than about this.
+ */
 const BLOCK_MS = 5_000;
+/** Entries per read. Far fewer than are kept: who missed some that were trimmed gets a full batch. */
+const BATCH = 1000;
 /** How long a pod watcher is believed to be there after its last sign. */
 const POD_WATCHER_TTL_MS = 15_000;
 
@@ -47,7 +52,9 @@ export interface WatchOptions {
  * connection of its own.
  *
  * @param redis - A connection that nobody else uses; closed when the watch ends.
- * @throws WatchExpiredError when `since` is older than what is kept, or Redis was restarted without its data.
+ * @throws WatchExpiredError when `since` is older than what is kept, at the start or because the
+ *   reader fell behind; when the connection was lost, as Redis may have come back without what it
+ *   acknowledged last; and when its data are gone.
  */
 export async function* watchShard(
   redis: Redis,
@@ -55,34 +62,44 @@ export async function* watchShard(
   options: WatchOptions,
 ): AsyncGenerator<WatchEntry[]> {
   const stop = (): void => redis.disconnect();
+  let wasCut = false;
+  const onClose = (): void => {
+    wasCut = true;
+  };
+  redis.on('close', onClose);
   options.signal.addEventListener('abort', stop, { once: true });
-  let since = `${options.since}-18446744073709551615`;
+  let position = `${options.since}-18446744073709551615`;
   try {
     if (options.signal.aborted) return;
-    await assertKept(redis, keys, options.since);
+    let added = await assertKept(redis, keys, options.since, 0);
+    let checkedMs = performance.now();
     while (!options.signal.aborted) {
       if (options.pods) await redis.set(keys.podWatchers, '1', 'PX', POD_WATCHER_TTL_MS);
       const reply = await redis.xread(
         'COUNT',
-        1000,
+        BATCH,
         'BLOCK',
         BLOCK_MS,
         'STREAMS',
         keys.watch,
-        since,
+        position,
       );
+      if (wasCut) throw new WatchExpiredError('the connection was lost: changes may be missing');
       const entries = streamEntries(reply);
-      if (entries.length === 0) {
-        yield [];
-        continue;
+      added += entries.length;
+      // Of the position before this batch, so that a gap before its first entry is seen too.
+      if (entries.length === BATCH || performance.now() - checkedMs >= BLOCK_MS) {
+        added = await assertKept(redis, keys, versionOf(position), added);
+        checkedMs = performance.now();
       }
-      since = entries.at(-1)![0];
+      position = entries.at(-1)?.[0] ?? position;
       yield entries.map(([id, fields]) => parseEntry(id, fields));
     }
   } catch (error) {
     if (!options.signal.aborted) throw error;
   } finally {
     options.signal.removeEventListener('abort', stop);
+    redis.off('close', onClose);
     redis.disconnect();
   }
 }
@@ -92,20 +109,37 @@ export async function announcePodWatcher(redis: Redis, keys: ShardKeys): Promise
   await redis.set(keys.podWatchers, '1', 'PX', POD_WATCHER_TTL_MS);
 }
 
-async function assertKept(redis: Redis, keys: ShardKeys, since: number): Promise<void> {
+/**
+ * Makes sure that all entries after `since` are there, and that it is still the stream that had
+ * at least `knownAdded` entries in its life. Answers how many it had by now.
+ */
+async function assertKept(
+  redis: Redis,
+  keys: ShardKeys,
+  since: number,
+  knownAdded: number,
+): Promise<number> {
   const newest = Number((await redis.get(keys.clock)) ?? 0);
   if (since > newest) throw new WatchExpiredError(`resourceVersion ${since} is not known here`);
-  if ((await redis.exists(keys.watch)) === 0) return;
-  const info = infoMap(await redis.xinfo('STREAM', keys.watch));
-  const first = info.get('first-entry') as RawEntry | null;
-  const oldest = Number(first?.[0].split('-')[0] ?? 0);
+  const exists = (await redis.exists(keys.watch)) === 1;
+  const info = exists ? infoMap(await redis.xinfo('STREAM', keys.watch)) : new Map();
+  const added = Number(info.get('entries-added') ?? 0);
+  if (added < knownAdded) throw new WatchExpiredError('the data of Redis were replaced');
+  const first = info.get('first-entry') as RawEntry | null | undefined;
+  const oldest = versionOf(first?.[0] ?? '0');
   // Redis does not say up to where it trimmed: what is older than the oldest entry may have been told.
-  const wasTrimmed = Number(info.get('entries-added')) > Number(info.get('length'));
+  const wasTrimmed = added > Number(info.get('length') ?? 0);
   if (wasTrimmed && since < oldest) {
     throw new WatchExpiredError(
       `resourceVersion ${since} is too old: the oldest kept is ${oldest}`,
     );
   }
+  return added;
+}
+
+/** The resourceVersion in the id of an entry. */
+function versionOf(id: string): number {
+  return Number(id.split('-')[0]);
 }
 
 /** XINFO's answer, a map under RESP3 and a flat list under RESP2. */
@@ -128,7 +162,7 @@ function streamEntries(reply: unknown): RawEntry[] {
 function parseEntry(id: string, flat: readonly string[]): WatchEntry {
   const fields = new Map<string, string>();
   for (let i = 0; i < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!);
-  const resourceVersion = Number(id.split('-')[0]);
+  const resourceVersion = versionOf(id);
   const uid = fields.get('u');
   assert(uid !== undefined, 'watch entry without a uid');
   if (fields.get('k') === 'Pods') {

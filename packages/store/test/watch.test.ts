@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   announcePodWatcher,
@@ -110,6 +111,63 @@ describe('a watch of Jobs', () => {
     await expect(watch(since, 1)).rejects.toBeInstanceOf(WatchExpiredError);
     expect(told(await watch(kept, 1))).toEqual(['MODIFIED default/a']);
   });
+});
+
+describe('a watch that runs has expired', () => {
+  /** Begins a watch; `next` resolves with its next batch that is not empty. */
+  async function begin(since: number) {
+    const redis = bed.server.connect();
+    const clientId = await redis.client('ID');
+    const abort = new AbortController();
+    const batches = watchShard(redis, bed.shard.keys, { since, pods: false, signal: abort.signal });
+    const next = async (): Promise<WatchEntry[]> => {
+      for (;;) {
+        const { value, done } = await batches.next();
+        if (done === true || value.length > 0) return value ?? [];
+      }
+    };
+    return { redis, clientId, next, end: () => abort.abort() };
+  }
+
+  test('when it fell behind what is kept meanwhile', async () => {
+    await bed.createJob({ uid: 'u1', name: 'a' });
+    const { next, end } = await begin(0);
+    expect(await next()).toHaveLength(1);
+    // As many as fill a batch, after some that were trimmed unseen.
+    const { watch: key, clock } = bed.shard.keys;
+    const base = await bed.shard.resourceVersion();
+    await bed.redis.set(clock, String(base + 2000));
+    const fields = ['k', 'Job', 'e', 'MODIFIED', 'u', 'u1', 's', 'default', 'n', 'a'];
+    const adding = bed.redis.multi();
+    for (let i = 1; i <= 1500; i++) adding.xadd(key, `${base + i}-0`, ...fields);
+    await adding.xtrim(key, 'MAXLEN', '=', 1200).exec();
+    await expect(next()).rejects.toBeInstanceOf(WatchExpiredError);
+    end();
+  });
+
+  test('when its connection was lost: Redis may have come back without the last changes', async () => {
+    await bed.createJob({ uid: 'u1', name: 'a' });
+    const { redis, clientId, next, end } = await begin(0);
+    expect(await next()).toHaveLength(1);
+    const ending = next().catch((error: unknown) => error);
+    const closed = once(redis, 'close');
+    await bed.redis.client('KILL', 'ID', clientId);
+    await closed;
+    await bed.createJob({ uid: 'u2', name: 'b' });
+    expect(await ending).toBeInstanceOf(WatchExpiredError);
+    end();
+  });
+
+  test('when the data are gone, though new ones came', async () => {
+    await bed.createJob({ uid: 'u1', name: 'a' });
+    await bed.createJob({ uid: 'u2', name: 'b' });
+    const { next, end } = await begin(0);
+    expect(await next()).toHaveLength(2);
+    const ending = next().catch((error: unknown) => error);
+    await bed.redis.del(bed.shard.keys.watch);
+    expect(await ending).toBeInstanceOf(WatchExpiredError);
+    end();
+  }, 15_000);
 });
 
 describe('a watch of pods', () => {
