@@ -71,6 +71,8 @@ test('SIGINT stops all of it and removes the context', async () => {
   expect(await dev.kill('SIGINT')).toEqual({ code: 0, signal: null });
   expect(pids.filter(isAlive)).toEqual([]);
   expect((await home.drover(['get', 'jobs'])).code).toBe(3);
+  // An end that was asked for is nothing to warn of.
+  expect(dev.output('stderr')).toBe('');
 }, 60_000);
 
 test('handlers that can not be loaded end it with 2 and the reason', async () => {

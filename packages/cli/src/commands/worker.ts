@@ -51,10 +51,11 @@ export async function workerCommand(options: WorkerCommandOptions): Promise<numb
       maxPods: options.maxPods,
     }),
   );
-  if (options.supervised === true) supervise(worker, logger);
+  const release = options.supervised === true ? supervise(worker, logger) : () => undefined;
   try {
     return await runService(worker, logger);
   } finally {
+    release();
     // The channel would keep this process alive.
     if (process.connected) process.disconnect();
   }
@@ -77,16 +78,22 @@ async function findAddress(
   return order === null ? null : { url: order.redisUrl, prefix: order.prefix };
 }
 
-/** A worker of `drover dev` ends with it, however that ended. */
-function supervise(worker: DroverWorker, logger: Logger): void {
-  process.once('disconnect', () => {
+/**
+ * A worker of `drover dev` ends with it, however that ended.
+ *
+ * @returns Ends it: the worker leaves of its own accord.
+ */
+function supervise(worker: DroverWorker, logger: Logger): () => void {
+  const onDisconnect = (): void => {
     logger.warn('drover dev is gone: stopping');
     void worker.close({ force: true });
     // Its Redis is gone with it: there is nobody to say goodbye to.
     setTimeout(() => process.exit(), ORPHAN_EXIT_MS);
-  });
+  };
+  process.once('disconnect', onDisconnect);
   // A failed start is told by run().
   worker.ready().then(sendReady, () => undefined);
+  return () => process.off('disconnect', onDisconnect);
 }
 
 function warnOfPassword(logger: Logger): void {
