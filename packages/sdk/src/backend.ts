@@ -3,6 +3,7 @@ import { Store, UnsuitableRedisError, type Shard } from '@drover/store';
 import type { Redis } from 'ioredis';
 
 import { Connection, type ConnectionOption } from './connection.ts';
+import { SharedWatch } from './sharedWatch.ts';
 
 /** Where Redis is when nothing is said. */
 const DEFAULT_CONNECTION = 'redis://127.0.0.1:6379';
@@ -13,6 +14,7 @@ export class Backend {
   readonly #prefix: string | undefined;
   #opened: Promise<{ connection: Connection; store: Store }> | null = null;
   #closed = false;
+  readonly #watches = new Map<Shard, SharedWatch>();
 
   constructor(options: { connection?: ConnectionOption; prefix?: string }) {
     this.#option = options.connection ?? DEFAULT_CONNECTION;
@@ -42,6 +44,13 @@ export class Backend {
   /** A connection of its own for commands that block; the caller disconnects it. */
   async duplicate(): Promise<Redis> {
     return (await this.#open()).connection.duplicate();
+  }
+
+  /** The watch of a shard's Jobs that all calls of this client share. */
+  sharedWatch(shard: Shard): SharedWatch {
+    const watch = this.#watches.get(shard) ?? new SharedWatch(this, shard);
+    this.#watches.set(shard, watch);
+    return watch;
   }
 
   /** An error of the connection as one of ours. */

@@ -1,7 +1,8 @@
 import type { Job } from '@drover/shared';
-import { WatchExpiredError, watchShard, type Shard, type WatchEntry } from '@drover/store';
+import { WatchExpiredError, type Shard } from '@drover/store';
 
 import type { Backend } from './backend.ts';
+import type { JobEntry } from './sharedWatch.ts';
 
 /** What happened to a Job. */
 export interface JobEvent {
@@ -18,20 +19,20 @@ export interface ListedNote {
 
 /** What a watch reads with; the jobs client provides it. */
 export interface JobReader {
-  /** All Jobs that the watch is about, and the version from which to watch on. */
-  list(shard: Shard): Promise<{ jobs: Job[]; resourceVersion: number }>;
+  /** All Jobs that the watch is about. */
+  list(shard: Shard): Promise<Job[]>;
   /** One Job, or null when it is gone. */
   read(shard: Shard, uid: string): Promise<Job | null>;
   /** Whether the watch is about this Job. */
   accepts(job: Job): boolean;
   /** Cheap test on an entry, before the Job is read. */
-  concerns(entry: WatchEntry & { kind: 'Job' }): boolean;
+  concerns(entry: JobEntry): boolean;
 }
 
 /**
  * Watches the Jobs of one shard: first what is there, then what changes, in order and without
- * gaps. Blocks on the shard's stream; nothing is polled. When the stream no longer reaches back to
- * where the watch is, it lists again and tells the differences.
+ * gaps. Nothing is polled. When changes may have been missed it lists again and tells the
+ * differences.
  */
 export async function* watchJobs(
   backend: Backend,
@@ -41,19 +42,23 @@ export async function* watchJobs(
 ): AsyncGenerator<JobEvent | ListedNote> {
   const known = new Map<string, Job>();
   while (!signal.aborted) {
-    const { jobs, resourceVersion } = await backend.run(() => reader.list(shard));
-    yield* differences(known, jobs);
-    yield { type: 'LISTED' };
+    // Followed before it is listed, so that nothing happens unseen in between.
+    const follower = await backend
+      .sharedWatch(shard)
+      .follow((entry) => reader.concerns(entry), signal);
     try {
-      const redis = await backend.duplicate();
-      const options = { since: resourceVersion, pods: false, signal };
-      for await (const batch of watchShard(redis, shard.keys, options)) {
-        yield* changes(backend, shard, reader, known, batch);
+      yield* differences(known, await backend.run(() => reader.list(shard)));
+      yield { type: 'LISTED' };
+      for (;;) {
+        const uids = await follower.next();
+        if (uids === null) return;
+        yield* changes(backend, shard, reader, known, uids);
       }
-      return;
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof WatchExpiredError)) throw await backend.translate(error);
+    } finally {
+      follower.close();
     }
   }
 }
@@ -80,15 +85,8 @@ async function* changes(
   shard: Shard,
   reader: JobReader,
   known: Map<string, Job>,
-  batch: readonly WatchEntry[],
+  uids: ReadonlySet<string>,
 ): AsyncGenerator<JobEvent> {
-  // Only the last state of a Job matters: one read, however often it changed in the batch.
-  const uids = new Set<string>();
-  for (const entry of batch) {
-    if (entry.kind === 'Job' && (known.has(entry.uid) || reader.concerns(entry))) {
-      uids.add(entry.uid);
-    }
-  }
   for (const uid of uids) {
     const job = await backend.run(() => reader.read(shard, uid));
     const before = known.get(uid);

@@ -183,15 +183,13 @@ export class JobsClient {
     const reader: JobReader = {
       list: async (shard) => {
         if (name !== undefined && namespace !== null) {
-          const resourceVersion = await shard.resourceVersion();
           const view = await shard.getJob(namespace, name);
           const jobs = await composeAll(shard, view === null ? [] : [view]);
-          return { jobs: jobs.filter((job) => reader.accepts(job)), resourceVersion };
+          return jobs.filter((job) => reader.accepts(job));
         }
-        const resourceVersion = await shard.resourceVersion();
         const jobs: Job[] = [];
         for await (const page of this.#pages(shard, namespace)) jobs.push(...page);
-        return { jobs: jobs.filter((job) => reader.accepts(job)), resourceVersion };
+        return jobs.filter((job) => reader.accepts(job));
       },
       read: async (shard, uid) => {
         const view = await shard.getJobByUid(uid);

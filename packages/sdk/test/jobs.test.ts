@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
+import { waitFor } from '@drover/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import {
@@ -322,6 +323,40 @@ describe('wait', () => {
     const wait = engine.drover.jobs.wait(job);
     await engine.drover.jobs.delete(job);
     await expect(wait).rejects.toThrow(NotFoundError);
+  });
+
+  test('any number of waits take one connection, which is closed with the last', async () => {
+    const redis = engine.redis.connect();
+    const connections = async () =>
+      String(await redis.client('LIST'))
+        .trim()
+        .split('\n').length;
+    const names = Array.from({ length: 40 }, (_, i) => `crowd-${i}`);
+    await Promise.all(names.map((name) => engine.drover.jobs.create(handlerJob(name, 'work'))));
+    const before = await connections();
+    const outcomes = names.map((name) =>
+      engine.drover.jobs.wait(name).then(
+        () => 'ended',
+        (error: unknown) => (error instanceof NotFoundError ? 'deleted' : error),
+      ),
+    );
+    await waitFor(async () => String(await redis.client('LIST')).includes('cmd=xread'));
+    expect(await connections()).toBe(before + 1);
+    await Promise.all(names.map((name) => engine.drover.jobs.delete(name)));
+    expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['deleted']));
+    await waitFor(async () => (await connections()) === before);
+    redis.disconnect();
+  });
+
+  test('goes on when its connection was cut', async () => {
+    const redis = engine.redis.connect();
+    const job = await engine.drover.jobs.create(handlerJob('cut', 'work'));
+    const wait = engine.drover.jobs.wait(job).catch((error: unknown) => error);
+    await waitFor(async () => String(await redis.client('LIST')).includes('cmd=xread'));
+    await redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await engine.drover.jobs.delete(job);
+    expect(await wait).toBeInstanceOf(NotFoundError);
+    redis.disconnect();
   });
 
   test('ends with its signal', async () => {

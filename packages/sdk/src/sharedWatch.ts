@@ -1,0 +1,139 @@
+import { watchShard, type Shard, type WatchEntry } from '@drover/store';
+
+import type { Backend } from './backend.ts';
+
+/** An entry about a Job. */
+export type JobEntry = WatchEntry & { kind: 'Job' };
+
+/**
+ * One watch of a shard's Jobs for all who follow them in this client: a service that waits for a
+ * thousand Jobs has one connection for that, and reads each change once.
+ */
+export class SharedWatch {
+  readonly #backend: Backend;
+  readonly #shard: Shard;
+  #watch: Watch | null = null;
+
+  constructor(backend: Backend, shard: Shard) {
+    this.#backend = backend;
+    this.#shard = shard;
+  }
+
+  /**
+   * Follows Jobs from now on: what is read after this resolved has all changes that are not told.
+   *
+   * @param concerns - Which entries to be told of.
+   * @param signal - Ends the wait in {@link Follower.next}.
+   */
+  async follow(concerns: (entry: JobEntry) => boolean, signal: AbortSignal): Promise<Follower> {
+    const watch = (this.#watch ??= this.#begin());
+    const follower = new Follower(concerns, signal, () => this.#leave(watch, follower));
+    watch.followers.add(follower);
+    try {
+      await watch.started.promise;
+    } catch (error) {
+      follower.close();
+      throw error;
+    }
+    return follower;
+  }
+
+  #begin(): Watch {
+    const watch = {
+      followers: new Set<Follower>(),
+      ending: new AbortController(),
+      started: Promise.withResolvers<void>(),
+    };
+    void this.#serve(watch);
+    return watch;
+  }
+
+  async #serve(watch: Watch): Promise<void> {
+    const { followers, ending, started } = watch;
+    try {
+      const since = await this.#backend.run(() => this.#shard.resourceVersion());
+      const redis = await this.#backend.duplicate();
+      started.resolve();
+      const options = { since, pods: false, signal: ending.signal };
+      for await (const batch of watchShard(redis, this.#shard.keys, options)) {
+        for (const entry of batch) {
+          if (entry.kind !== 'Job') continue;
+          for (const follower of followers) follower.tell(entry);
+        }
+      }
+    } catch (error) {
+      // Who comes later begins a new one.
+      if (this.#watch === watch) this.#watch = null;
+      started.reject(error);
+      for (const follower of followers) follower.fail(error);
+    }
+  }
+
+  #leave(watch: Watch, follower: Follower): void {
+    watch.followers.delete(follower);
+    if (watch.followers.size > 0) return;
+    watch.ending.abort();
+    if (this.#watch === watch) this.#watch = null;
+  }
+}
+
+interface Watch {
+  readonly followers: Set<Follower>;
+  /** Aborted when nobody follows any more. */
+  readonly ending: AbortController;
+  /** Resolved when every later change will be told. */
+  readonly started: PromiseWithResolvers<void>;
+}
+
+/** One who follows Jobs. What changed is kept until it is asked for, once per Job. */
+export class Follower {
+  readonly #concerns: (entry: JobEntry) => boolean;
+  readonly #signal: AbortSignal;
+  readonly #leave: () => void;
+  readonly #wake = (): void => this.#waiting?.();
+  #uids = new Set<string>();
+  #failure: { readonly error: unknown } | null = null;
+  #waiting: (() => void) | null = null;
+
+  constructor(concerns: (entry: JobEntry) => boolean, signal: AbortSignal, leave: () => void) {
+    this.#concerns = concerns;
+    this.#signal = signal;
+    this.#leave = leave;
+    signal.addEventListener('abort', this.#wake, { once: true });
+  }
+
+  /** The uids of the Jobs that changed since the last call, as soon as there are some; null = the signal. */
+  async next(): Promise<ReadonlySet<string> | null> {
+    while (!this.#signal.aborted) {
+      if (this.#uids.size > 0) {
+        const uids = this.#uids;
+        this.#uids = new Set();
+        return uids;
+      }
+      if (this.#failure !== null) throw this.#failure.error;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#waiting = resolve;
+      await promise;
+    }
+    return null;
+  }
+
+  /** Keeps an entry that concerns this one. */
+  tell(entry: JobEntry): void {
+    if (!this.#concerns(entry)) return;
+    this.#uids.add(entry.uid);
+    this.#wake();
+  }
+
+  /** Ends with an error, after what was told before it. */
+  fail(error: unknown): void {
+    this.#failure = { error };
+    this.#wake();
+  }
+
+  /** Follows no more. */
+  close(): void {
+    this.#signal.removeEventListener('abort', this.#wake);
+    this.#leave();
+  }
+}
