@@ -138,7 +138,7 @@ test(`whatever is killed, all Jobs complete and all counts are exact (CHAOS_SEED
   let left: string[] = [];
   await waitFor(
     async () => {
-      left = await redis.keys(`{${prefix}:q:*}:*:*-*`);
+      left = await redis.keys(`{${prefix}:q:*}:*:????????-????-*`);
       return left.length === 0;
     },
     { timeoutMs: 30_000, describe: () => left },
