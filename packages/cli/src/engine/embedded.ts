@@ -25,6 +25,9 @@ export interface EmbeddedOptions {
   readonly logger: Logger;
 }
 
+/** A log lives as long as the engine, and its output goes on to a terminal or file: keep more than 256 KiB. */
+const LOG_TAIL_BYTES = 16 * 1024 * 1024;
+
 /** A person waits for the outcome: back off as Kubernetes does, but from 1 s, not 10 s. */
 const BACKOFF = { backoffBaseMs: 1_000, backoffCapMs: 60_000 };
 
@@ -50,6 +53,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedE
     name: 'embedded',
     runtimes: ['process'],
     maxPods: options.maxPods,
+    logTailBytes: LOG_TAIL_BYTES,
     logger,
   });
   const running = [controller.run(), worker.run()];

@@ -27,6 +27,16 @@ describe('with an engine of its own', () => {
     });
   });
 
+  test('loses nothing of half a megabyte that comes at once', async () => {
+    const { code, stdout, stderr } = await run('--', 'seq', '1', '100000');
+    const lines = Array.from({ length: 100_000 }, (_, i) => `${i + 1}\n`);
+    expect({ code, stderr, isWhole: stdout === lines.join('') }).toEqual({
+      code: 0,
+      stderr: '',
+      isWhole: true,
+    });
+  });
+
   test('gives the program its environment and none of ours', async () => {
     const { stdout } = await home.drover(['run', '-e', 'MODE=fast $$', '--', 'env'], {
       env: { MY_SECRET: 'x' },
