@@ -86,6 +86,13 @@ export class Connection {
         { cause: error },
       );
     }
+    if (error.message.startsWith('MISCONF ')) {
+      return new ResourceExhaustedError(
+        `Redis at ${this.address} can not write to its disk and takes no changes: ` +
+          `make room there, or see its log (${error.message.slice('MISCONF '.length)})`,
+        { cause: error },
+      );
+    }
     return isConnectionTrouble(error)
       ? connectionError(this.address, this.#lastError ?? error)
       : error;

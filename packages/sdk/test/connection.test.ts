@@ -1,8 +1,17 @@
-import { startRedis, type TestRedis } from '@drover/testkit';
-import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mkdtemp, rmdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
-import { ConnectionError, Drover, UnsuitableRedisError } from '../src/client.ts';
+import { startRedis, waitFor, type TestRedis } from '@drover/testkit';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+
+import {
+  ConnectionError,
+  Drover,
+  ResourceExhaustedError,
+  UnsuitableRedisError,
+} from '../src/client.ts';
 
 let redis: TestRedis;
 
@@ -52,6 +61,34 @@ describe('a connection that can not be made says what to do', () => {
     expect(error).toBeInstanceOf(ConnectionError);
     expect(error.message).toMatch(want);
     expect(error.message).not.toContain('wrong@');
+  });
+
+  test('a Redis that can not write to its disk is told as such', async () => {
+    const config = { 'enable-protected-configs': 'yes', save: '900 1' };
+    const full = await startRedis({ config });
+    onTestFinished(() => full.stop());
+    const admin = full.connect();
+    await using drover = new Drover({ connection: full.url });
+    await drover.jobs.list();
+    const gone = await mkdtemp(join(tmpdir(), 'drover-test-'));
+    await admin.config('SET', 'dir', gone);
+    await rmdir(gone);
+    await admin.bgsave();
+    await waitFor(async () => (await admin.info('persistence')).includes('bgsave_status:err'));
+    const job = {
+      metadata: { name: 'x' },
+      spec: {
+        template: {
+          spec: {
+            restartPolicy: 'Never' as const,
+            containers: [{ name: 'main', command: ['true'] }],
+          },
+        },
+      },
+    };
+    const error = await failure(drover.jobs.create(job));
+    expect(error).toBeInstanceOf(ResourceExhaustedError);
+    expect(error.message).toMatch(/can not write to its disk and takes no changes: make room/);
   });
 
   test('an eviction policy that loses data is refused', async () => {

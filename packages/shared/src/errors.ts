@@ -123,7 +123,7 @@ export class TimeoutError extends DroverError {
   }
 }
 
-/** Redis has no memory left for new objects. What runs goes on; free memory and try again. */
+/** Redis has no room left, in memory or on its disk, for new objects: make some and try again. */
 export class ResourceExhaustedError extends DroverError {
   constructor(message: string, options: DroverErrorOptions = {}) {
     super('RESOURCE_EXHAUSTED', message, options);
