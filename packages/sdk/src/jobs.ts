@@ -305,7 +305,8 @@ export class JobsClient {
 
   /** A manifest that names a namespace means that one, unless the call names another. */
   #parse(manifest: JobManifest, options: NamespaceOptions) {
-    const { metadata } = manifest;
+    // A caller without types may give anything; parseJob says what is wrong with it.
+    const metadata = isPlainObject(manifest) ? manifest['metadata'] : undefined;
     const own = isPlainObject(metadata) ? metadata['namespace'] : undefined;
     const preset = typeof own === 'string' && own !== '' ? own : this.#namespace;
     return parseJob(manifest, { namespace: options.namespace ?? preset });

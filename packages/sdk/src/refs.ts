@@ -19,8 +19,14 @@ export interface ResolvedRef {
 
 /** Resolves a reference. An object is meant as it is: a later one of its name is another one. */
 export function resolveRef(ref: ObjectRef, namespace: string): ResolvedRef {
-  if (typeof ref === 'string') return { name: ref, namespace, uid: null };
-  const { metadata } = ref;
+  if (typeof ref === 'string' && ref !== '') return { name: ref, namespace, uid: null };
+  // A caller without types may give anything.
+  const metadata = (ref as Exclude<ObjectRef, string> | null | undefined)?.metadata;
+  if (typeof metadata?.name !== 'string' || metadata.name === '') {
+    throw new TypeError(
+      `an object is named by its name or given itself, with metadata.name; got ${JSON.stringify(ref)}`,
+    );
+  }
   return {
     name: metadata.name,
     namespace: metadata.namespace ?? namespace,

@@ -121,6 +121,21 @@ describe('create', () => {
   });
 });
 
+describe('arguments of callers without types', () => {
+  test.each([null, undefined, 3, 'x', []])('a manifest that is %j is invalid', async (manifest) => {
+    await expect(engine.drover.jobs.create(manifest as never)).rejects.toThrow(InvalidSpecError);
+  });
+
+  test.each([null, undefined, '', {}, { metadata: {} }])(
+    'a reference that is %j says what a reference is',
+    async (ref) => {
+      await expect(engine.drover.jobs.get(ref as never)).rejects.toThrow(
+        /^an object is named by its name or given itself, with metadata.name; got /,
+      );
+    },
+  );
+});
+
 describe('get and list', () => {
   test('a Job that does not exist is not found', async () => {
     await expect(engine.drover.jobs.get('nobody')).rejects.toThrow(
