@@ -107,8 +107,9 @@ local function classify(b, slotsKey)
           if pod < named then rollBack(b, i, pod) end
           phases[i], indexes[i], nodes[i], starts[i], restarted[i] = phase, index, node, startMs, restarts
           b.asked[i] = asked
-        elseif previous == named and phase ~= STOPPING then
-          b.answer[i] = pack(ANSWER, phase == RUNNING and NEXT or YIELD, pod, index, startMs)
+        elseif previous == named then
+          -- Also when that was told to stop meanwhile: only its holder can end it.
+          b.answer[i] = pack(ANSWER, phase == PENDING and YIELD or NEXT, pod, index, startMs)
         end
       end
     end

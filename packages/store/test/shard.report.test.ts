@@ -55,6 +55,17 @@ describe('a pod that succeeded', () => {
     expect(await hot()).toMatchObject({ succeeded: 1, podCount: 2 });
   });
 
+  test('sent again gets the next pod also when that was told to stop: only its holder can end it', async () => {
+    const [pod] = await bed.runningJob(session, 1, { uid: 'u1' });
+    const first = await bed.report([pod!]);
+    const stopping = [{ slot: pod!.slot, podNumber: 2, session }];
+    await bed.shard.stopPods({ uid: 'u1', guard: null, pods: stopping, countAs: 'unjudged' });
+    expect(await bed.report([pod!])).toEqual(first);
+    pod!.claim = (first[0] as { claim: HeldPod['claim'] }).claim;
+    expect(await bed.report([pod!])).toEqual([{ type: 'released' }]);
+    expect(await hot()).toMatchObject({ succeeded: 1, terminating: 0, unjudged: 1 });
+  });
+
   test('sent again when its successor ended too is stale', async () => {
     const [pod] = await bed.runningJob(session, 1, { uid: 'u1' });
     const [answer] = await bed.report([pod!]);

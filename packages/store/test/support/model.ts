@@ -421,7 +421,7 @@ function classify(
     return 'stale';
   if (slot.phase !== 'Pending' && slot.pod === entry.podNumber) return 'apply';
   if (slot.phase !== 'Pending' && slot.pod < entry.podNumber) return 'rolledBack';
-  if (slot.previous === entry.podNumber && slot.phase !== 'Stopping') return 'replay';
+  if (slot.previous === entry.podNumber) return 'replay';
   return 'stale';
 }
 
