@@ -5,7 +5,7 @@ import { TAKE_MS } from '../../packages/controller/src/dueLoop.ts';
 import { JobReconciler } from '../../packages/controller/src/reconcile.ts';
 import { reconcileSession } from '../../packages/controller/src/sessions.ts';
 import type { SlotQueue } from './queue.ts';
-import { type Actor, SimulatedFault, type World } from './world.ts';
+import { type Actor, isFault, type World } from './world.ts';
 
 /** Short, so that a history has many retries. */
 export const BACKOFF = { baseMs: 200, capMs: 2_000 };
@@ -80,7 +80,7 @@ export class ControllerActor {
         ? await reconcileSession(this.#shard, id, logger)
         : await this.#jobs.reconcile(id);
     } catch (error) {
-      if (!(error instanceof SimulatedFault)) throw error;
+      if (!isFault(error)) throw error;
       return this.#world.nowMs + 1_000;
     }
   }

@@ -10,7 +10,7 @@ import { Ledger } from './ledger.ts';
 import { SlotQueue } from './queue.ts';
 import { Random } from './random.ts';
 import { type Behaviour, LEASE_MS, WorkerActor } from './workerActor.ts';
-import { type Actor, type Opportunity, SimulatedFault, World } from './world.ts';
+import { type Actor, isFault, type Opportunity, World } from './world.ts';
 
 const CHAOS_STEPS = 1_200;
 /** By then every Job has ended, back-off and deadlines included. */
@@ -39,6 +39,9 @@ export class Simulation {
   readonly #sessions: string[] = [];
   #before: RawShard | null = null;
   #starts = 0;
+  #memoryIsFull = false;
+  /** What users want and have no answer for. */
+  #wishes = 0;
   /** Some Jobs are cured in the calm, so that both ends are reached. */
   readonly #cured = new Set<string>();
 
@@ -151,19 +154,34 @@ export class Simulation {
 
   #asUser(what: string, act: () => Promise<unknown>): void {
     this.world.note(`user ${what}`);
+    this.#wishes++;
     this.world.spawn(
       (async () => {
         for (;;) {
           try {
             await act();
+            this.#wishes--;
             return;
           } catch (error) {
             // Creating is idempotent, and so is the rest: users try again.
-            if (!(error instanceof SimulatedFault)) throw error;
+            if (!isFault(error)) throw error;
+            await this.#later(200);
           }
         }
       })(),
     );
+  }
+
+  async #later(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.world.at(this.#user, this.world.nowMs + ms, resolve);
+    });
+  }
+
+  async #fillMemory(isFull: boolean): Promise<void> {
+    this.world.note(isFull ? 'memory is full' : 'there is memory again');
+    this.#memoryIsFull = isFull;
+    await this.#redis.config('SET', 'maxmemory', isFull ? '1' : '0');
   }
 
   async #disturb(): Promise<void> {
@@ -200,6 +218,8 @@ export class Simulation {
       this.#queue.lose();
     }
     if (random.chance(0.003)) await this.#redis.script('FLUSH');
+    if (random.chance(this.#memoryIsFull ? 0.02 : 0.001))
+      await this.#fillMemory(!this.#memoryIsFull);
   }
 
   #opportunities(): Opportunity[] {
@@ -214,15 +234,19 @@ export class Simulation {
   async #calm(): Promise<void> {
     this.world.note('calm');
     this.world.faulty = false;
+    await this.#fillMemory(false);
     while (this.#controllers.length < 2) this.#startController();
-    while (this.#workers.length < 2) this.#startWorker();
-    for (const job of this.#jobs) if (this.#random.chance(0.5)) this.#cured.add(job.uid);
+    for (const { uid, first } of this.#jobs) {
+      // Hundreds of failures with their back-off would take hours.
+      if (first.backoffLimit > 10 || this.#random.chance(0.5)) this.#cured.add(uid);
+    }
     const stuckAtMs = this.world.nowMs + CALM_MS;
     while (!(await this.#allAtRest())) {
       if (this.world.nowMs > stuckAtMs) {
-        const raw = await this.#raw();
+        const { jobs } = await this.#raw();
+        const open = [...jobs].filter(([, job]) => job.hot !== null && job.job['finished'] !== '1');
         throw new Error(
-          `stuck: ${JSON.stringify([...raw.jobs].map(([uid, job]) => [uid, job.hot, job.slots]))}`,
+          `stuck: ${JSON.stringify(open.map(([uid, { hot, slots }]) => ({ uid, hot, slots })))}`,
         );
       }
       await this.#pass(1_000);
@@ -236,10 +260,16 @@ export class Simulation {
     this.world.at(this.#user, this.world.nowMs + ms, () => {
       clock.isOver = true;
     });
-    while (!clock.isOver) await this.world.step(this.#opportunities(), this.#queue.nextAtMs);
+    while (!clock.isOver) {
+      // One that drains may still leave.
+      while (this.#workers.length < 2) this.#startWorker();
+      await this.world.step(this.#opportunities(), this.#queue.nextAtMs);
+    }
   }
 
   async #allAtRest(): Promise<boolean> {
+    // What users have asked for and did not get yet may change everything.
+    if (this.#wishes > 0) return false;
     for (const { uid, first } of this.#jobs) {
       if (!isAtRest(await this.#shard.getJobByUid(uid), first)) return false;
     }

@@ -1,7 +1,7 @@
 /** A worker process: sessions, slots and gathered reports as packages/worker does them, without real pods. */
 import type { Claim, PodReason, ReportAnswer, ReportEntry, Shard } from '@drover/store';
 import type { Delivery, SlotQueue } from './queue.ts';
-import { type Actor, SimulatedFault, type World } from './world.ts';
+import { type Actor, isFault, type World } from './world.ts';
 
 export const LANE = 'default/process';
 export const QUEUE = 'default.process';
@@ -390,7 +390,7 @@ export class WorkerActor {
       try {
         return await ask();
       } catch (error) {
-        if (!(error instanceof SimulatedFault)) throw error;
+        if (!isFault(error)) throw error;
         await this.#sleep(50);
       }
     }

@@ -17,6 +17,15 @@ export class SimulatedFault extends Error {
   override readonly name = 'SimulatedFault';
 }
 
+/** Whether a process must live with an error: a simulated one, or that Redis' memory is full. */
+export function isFault(error: unknown): boolean {
+  if (error instanceof SimulatedFault) return true;
+  if (!(error instanceof Error)) return false;
+  return (
+    error.message.startsWith('OOM ') || (error as { code?: unknown }).code === 'RESOURCE_EXHAUSTED'
+  );
+}
+
 /** A process as the world sees it. */
 export interface Actor {
   readonly name: string;
@@ -126,7 +135,7 @@ export class World {
 
   /** Something went wrong in a process that has nobody to tell. */
   fail(error: unknown): void {
-    if (error instanceof SimulatedFault) return;
+    if (isFault(error)) return;
     this.failure ??= error instanceof Error ? error : new Error(String(error));
   }
 

@@ -51,26 +51,26 @@ export interface RawShard {
   readonly due: ReadonlyMap<string, number>;
 }
 
-/** Reads Jobs and sessions of a shard in one transaction. */
+/** Reads Jobs and sessions of a shard. Not in a transaction: Redis refuses those when memory is full. */
 export async function readRaw(
   redis: Redis,
   keys: ShardKeys,
   uids: readonly string[],
   sessions: readonly string[],
 ): Promise<RawShard> {
-  const multi = redis.multi();
-  multi.get(keys.clock).zrange(keys.due, '0', '-1', 'WITHSCORES');
+  const pipeline = redis.pipeline();
+  pipeline.get(keys.clock).zrange(keys.due, '0', '-1', 'WITHSCORES');
   for (const uid of uids) {
     const job = keys.job(uid);
-    multi.hgetall(job.job).getBuffer(job.hot).hgetallBuffer(job.slots);
-    multi.zrange(job.pending, '0', '-1', 'WITHSCORES').zrange(job.retry, '0', '-1');
-    multi.hgetallBuffer(job.unjudged).hgetall(job.losses).getBuffer(job.done);
+    pipeline.hgetall(job.job).getBuffer(job.hot).hgetallBuffer(job.slots);
+    pipeline.zrange(job.pending, '0', '-1', 'WITHSCORES').zrange(job.retry, '0', '-1');
+    pipeline.hgetallBuffer(job.unjudged).hgetall(job.losses).getBuffer(job.done);
   }
   for (const id of sessions) {
     const session = keys.session(id);
-    multi.zscore(keys.sessions, id).smembers(session.claims).hgetall(session.orders);
+    pipeline.zscore(keys.sessions, id).smembers(session.claims).hgetall(session.orders);
   }
-  const replies = ((await multi.exec()) ?? []).map(([error, value]) => {
+  const replies = ((await pipeline.exec()) ?? []).map(([error, value]) => {
     if (error !== null) throw error;
     return value;
   });
