@@ -290,8 +290,8 @@ export class WorkerActor {
   /** User code; `void` when its claim turned out to be nobody's. */
   async #runPod(holder: Holder, session: Session, claim: Claim): Promise<PodEnd | 'void'> {
     const { uid } = holder.delivery;
-    const { failRate, longestMs, restarts: restartsContainers } = this.#behaviourOf(uid);
     for (let restarts = claim.restarts + 1; ; restarts++) {
+      const { failRate, longestMs, restarts: restartsContainers } = this.#behaviourOf(uid);
       const stopped = await this.#runContainer(
         holder,
         session,
