@@ -208,6 +208,10 @@ export class FakeWorker {
   /** Set to false to let its lease run out. */
   isAlive = true;
   readonly #shard: Shard;
+  /** Deliveries of each slot so far, as BullMQ counts them. */
+  readonly #deliveries = new Map<string, number>();
+  /** Deliveries of the slots that it holds, or held last. */
+  readonly #held = new Map<string, number>();
 
   constructor(shard: Shard) {
     this.#shard = shard;
@@ -216,14 +220,19 @@ export class FakeWorker {
   /** Takes a slot that was offered; null when there is nothing to run in it. */
   async acquire(uid: string, slot: number): Promise<RunningPod | null> {
     const { session } = this;
+    const key = `${uid}:${slot}`;
+    const attemptsStarted = (this.#deliveries.get(key) ?? 0) + 1;
+    this.#deliveries.set(key, attemptsStarted);
     const reply = await this.#shard.acquire({
       uid,
       slot,
-      attemptsStarted: 1,
+      attemptsStarted,
       session,
       knownGeneration: 1,
     });
-    return reply.type === 'run' ? { uid, slot, claim: reply.claim } : null;
+    if (reply.type !== 'run') return null;
+    this.#held.set(key, attemptsStarted);
+    return { uid, slot, claim: reply.claim };
   }
 
   /** Takes every Pending slot of a Job. */
@@ -274,7 +283,7 @@ export class FakeWorker {
         queue: QUEUE,
         slot,
         podNumber: claim.podNumber,
-        attemptsStarted: 1,
+        attemptsStarted: this.#held.get(`${uid}:${slot}`) ?? 1,
         outcome,
         exitCode,
         reason,
