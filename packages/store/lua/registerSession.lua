@@ -57,8 +57,24 @@ end
 local leaseEnd = now + tonumber(ARGV[4])
 redis.call('ZADD', KEYS[5], leaseEnd, ARGV[3])
 schedule(due.set, due.wake, 'session:' .. ARGV[3], leaseEnd)
+
+-- Like a trigger of each, with few calls for all of them.
 local waiting = redis.call('SPOP', KEYS[8], 500)
-for _, uid in ipairs(waiting) do
-  trigger(due, 'job:' .. uid, now, now)
+if #waiting == 0 then return 1 end
+local members, scores = {}, {}
+for i, uid in ipairs(waiting) do
+  members[i] = 'job:' .. uid
+  redis.call('HINCRBY', due.counts, members[i], 1)
+end
+local taken = redis.call('HMGET', due.taken, unpack(members))
+for i, member in ipairs(members) do
+  if not taken[i] or tonumber(string.match(taken[i], ':(%d+)$')) <= now then
+    scores[#scores + 1] = now
+    scores[#scores + 1] = member
+  end
+end
+if #scores > 0 then
+  redis.call('ZADD', due.set, 'LT', unpack(scores))
+  redis.call('PUBLISH', due.wake, string.format('%.0f', now))
 end
 return 1

@@ -26,7 +26,7 @@
   ARGV[6]  countAs          uncounted, failed or unjudged
   ARGV[7]  sessions         number of sessions
   ARGV[8+] session id (16 hex digits) and its order channel, for each session; then slot, podNumber, session's
-           position (0 = Pending, no session) for each pod, at most 500
+           position (0 = Pending, no session) for each pod, at most 200
 
   Returns  {decisionVersion, stopped} or
            {-1, 0}  MOVED
@@ -48,11 +48,17 @@ if ARGV[4] ~= '' then
   if hot.generation ~= tonumber(ARGV[4]) or hot.decisionVersion ~= tonumber(ARGV[5]) then return { -1, 0 } end
 end
 
+local function append(fields, name, value)
+  fields[#fields + 1] = name
+  fields[#fields + 1] = value
+end
+
 local now = readClock(KEYS[1], ARGV[1])
 local sessionCount = tonumber(ARGV[7])
-local told = {}
 local stopped = 0
 local rv, fromPod, toPod
+-- Each key is written once: 200 pods in single writes would hold Redis up for too long.
+local closed, marked, unjudged, orders = {}, {}, {}, {}
 
 local function settle(podNumber, index, node, startMs)
   if countAs == 'uncounted' then
@@ -61,28 +67,35 @@ local function settle(podNumber, index, node, startMs)
     hot.failed = hot.failed + 1
   else
     hot.unjudged = hot.unjudged + 1
-    redis.call('HSET', KEYS[9], podNumber,
-      podRecord(index, node, startMs, now, 137, FLAG_FAILED, REASON.Deleted, rv))
+    append(unjudged, podNumber, podRecord(index, node, startMs, now, 137, FLAG_FAILED, REASON.Deleted, rv))
   end
 end
 
-for i = 8 + 2 * sessionCount, #ARGV, 3 do
+local firstPod = 8 + 2 * sessionCount
+local held = {}
+if firstPod <= #ARGV then
+  local slots = {}
+  for i = firstPod, #ARGV, 3 do slots[#slots + 1] = ARGV[i] end
+  held = redis.call('HMGET', KEYS[6], unpack(slots))
+end
+local passed = {}
+for i = firstPod, #ARGV, 3 do
   local slot, podNumber, position = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
-  local packed = redis.call('HGET', KEYS[6], slot)
-  if packed then
+  local packed = held[(i - firstPod) / 3 + 1]
+  if packed and not passed[slot] then
     local pod, index, previous, phase, restarts, attempts, node, holder, createdMs, startMs, _, asked =
       struct.unpack(SLOT, packed)
     local isPending = phase == PENDING
     if pod == podNumber and phase ~= STOPPING and isPending == (position == 0) then
       rv = rv or nextResourceVersion(KEYS[1], now)
+      passed[slot] = true
       if isPending then
-        redis.call('HDEL', KEYS[6], slot)
-        redis.call('ZREM', KEYS[7], slot)
+        closed[#closed + 1] = slot
       else
-        redis.call('HSET', KEYS[6], slot, struct.pack(SLOT, pod, index, previous, STOPPING, restarts,
-          attempts, node, holder, createdMs, startMs, rv, asked))
-        redis.call('HSET', KEYS[11 + position], uid .. ':' .. slot, podNumber)
-        told[position] = true
+        append(marked, slot, struct.pack(SLOT, pod, index, previous, STOPPING, restarts, attempts, node, holder,
+          createdMs, startMs, rv, asked))
+        orders[position] = orders[position] or {}
+        append(orders[position], uid .. ':' .. slot, podNumber)
         hot.running = hot.running - 1
         hot.terminating = hot.terminating + 1
         hot.restarts = hot.restarts - restarts
@@ -99,7 +112,14 @@ if stopped == 0 then return { hot.decisionVersion, 0 } end
 
 hot.decisionVersion = hot.decisionVersion + 1
 writeHot(KEYS[5], hot)
-for position in pairs(told) do
+if #closed > 0 then
+  redis.call('HDEL', KEYS[6], unpack(closed))
+  redis.call('ZREM', KEYS[7], unpack(closed))
+end
+if #marked > 0 then redis.call('HSET', KEYS[6], unpack(marked)) end
+if #unjudged > 0 then redis.call('HSET', KEYS[9], unpack(unjudged)) end
+for position, fields in pairs(orders) do
+  redis.call('HSET', KEYS[11 + position], unpack(fields))
   redis.call('PUBLISH', ARGV[9 + 2 * (position - 1)], '1')
 end
 if ARGV[4] == '' then trigger(due, 'job:' .. uid, now, now) end

@@ -31,6 +31,8 @@ import { ShardReader } from './shardReader.ts';
 
 /** Most pods per call of `stopPods`, `endLostPods`, `judge`, `openSlots`: bounds a script's time. */
 export const MAX_PODS_PER_CALL = 500;
+/** Most pods per script that takes pods away: these write more of each. */
+const PODS_PER_STOP = 200;
 /** How long the progress of a pod is kept that says nothing more of it. */
 const PROGRESS_TTL_MS = 3_600_000;
 
@@ -281,6 +283,21 @@ export class Shard extends ShardReader {
     input: StopInput,
   ): Promise<{ type: 'stopped'; count: number; decisionVersion: number } | Refused> {
     assert(input.pods.length <= MAX_PODS_PER_CALL);
+    let reply = await this.#stopSome({ ...input, pods: input.pods.slice(0, PODS_PER_STOP) });
+    for (let from = PODS_PER_STOP; from < input.pods.length; from += PODS_PER_STOP) {
+      if (reply.type !== 'stopped') return reply;
+      const { count, decisionVersion } = reply;
+      const guard = input.guard && { ...input.guard, decisionVersion };
+      const pods = input.pods.slice(from, from + PODS_PER_STOP);
+      reply = await this.#stopSome({ ...input, guard, pods });
+      if (reply.type === 'stopped') reply = { ...reply, count: reply.count + count };
+    }
+    return reply;
+  }
+
+  async #stopSome(
+    input: StopInput,
+  ): Promise<{ type: 'stopped'; count: number; decisionVersion: number } | Refused> {
     const keys = this.keys.job(input.uid);
     const sessions = [...new Set(input.pods.map((pod) => pod.session))].filter((id) => id !== '');
     const position = new Map(sessions.map((id, i) => [id, i + 1]));
@@ -505,6 +522,14 @@ export class Shard extends ShardReader {
   /** Ends the pods that an ended session held of one Job. Answers how many. */
   async endLostPods(session: string, uid: string, slots: readonly number[]): Promise<number> {
     assert(slots.length <= MAX_PODS_PER_CALL);
+    let count = 0;
+    for (let from = 0; from < slots.length; from += PODS_PER_STOP) {
+      count += await this.#endSomeLost(session, uid, slots.slice(from, from + PODS_PER_STOP));
+    }
+    return count;
+  }
+
+  async #endSomeLost(session: string, uid: string, slots: readonly number[]): Promise<number> {
     const sessionKeys = this.keys.session(session);
     const jobKeys = this.keys.job(uid);
     const held = await this.redis.hmgetBuffer(jobKeys.slots, ...slots.map(String));

@@ -107,6 +107,27 @@ describe('stopPods', () => {
     });
   });
 
+  test('of 450 pods takes all of them, under one guard', async () => {
+    await bed.runningJob(session, 450, { uid: 'u1' });
+    const guard = await bed.guard('u1');
+    expect(await stop({ guard })).toEqual({
+      type: 'stopped',
+      count: 450,
+      decisionVersion: guard.decisionVersion + 3,
+    });
+    expect(await hot()).toMatchObject({
+      active: 0,
+      terminating: 450,
+      decisionVersion: guard.decisionVersion + 3,
+    });
+    expect(violations(await bed.raw(['u1'], [session]))).toEqual([]);
+    expect(await stop({ guard })).toEqual({ type: 'moved' });
+    await bed.shard.expireSession(session, { force: true });
+    const slots = (await bed.shard.allSlots('u1')).map((one) => one.slot);
+    expect(await bed.shard.endLostPods(session, 'u1', slots)).toBe(450);
+    expect(violations(await bed.raw(['u1'], [session]))).toEqual([]);
+  });
+
   test('of pods of several sessions tells each its own', async () => {
     const other = await bed.registerSession();
     await bed.createJob({ uid: 'u1' });
