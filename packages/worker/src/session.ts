@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { newSessionId, type StopOrder } from '@drover/store';
 import type { Logger } from 'pino';
@@ -251,10 +252,4 @@ class AnswerTimeoutError extends Error {
 
 function retryDelayMs(failures: number): number {
   return Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** Math.min(failures, 6));
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

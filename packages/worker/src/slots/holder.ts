@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Claim, ReportAnswer, ReportEntry } from '@drover/store';
 import type { Logger } from 'pino';
@@ -412,10 +413,4 @@ function startError(error: unknown): PodEnd {
     hasLog: false,
     overlay: { message: message.slice(0, 4096) },
   };
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }
