@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { FIELD_RULES, Job, type FieldRule } from '@drover/shared';
 import { describe, expect, test } from 'vitest';
 
+import { isBelow, schemaPaths } from '../../packages/shared/test/support/schemaPaths.ts';
+
 const ROOT = join(import.meta.dirname, '../..');
 const LATER = 'not supported by this version of Drover yet: ';
 
@@ -12,15 +14,6 @@ interface Row {
   readonly path: string;
   readonly support: string;
   readonly text: string;
-}
-
-/** What of a schema is needed to walk it. */
-interface Definition {
-  readonly type: string;
-  readonly innerType?: unknown;
-  readonly in?: unknown;
-  readonly element?: unknown;
-  readonly shape?: Readonly<Record<string, unknown>>;
 }
 
 const lines = readFileSync(join(ROOT, 'docs/semantics.md'), 'utf8').split('\n');
@@ -51,10 +44,6 @@ const citations = lines.flatMap((line) => {
   });
 });
 
-function isBelow(path: string, above: string): boolean {
-  return path.startsWith(`${above}.`) || path.startsWith(`${above}[`);
-}
-
 /** Whether a row of the page speaks for a field: its own, or that of an object that it belongs to. */
 function isCovered(path: string): boolean {
   return (
@@ -71,28 +60,6 @@ function sharesRow({ path, support }: Row): boolean {
   return support !== 'honoured' || kept.includes(path);
 }
 
-/** Every field of a schema. */
-function pathsOf(schema: unknown, path: string): string[] {
-  const { def } = schema as { readonly def: Definition };
-  switch (def.type) {
-    case 'optional':
-    case 'default':
-    case 'prefault':
-      return pathsOf(def.innerType, path);
-    case 'pipe':
-      return pathsOf(def.in, path);
-    case 'array':
-      return pathsOf(def.element, `${path}[*]`);
-    case 'object':
-      return Object.entries(def.shape ?? {}).flatMap(([name, field]) => {
-        const here = path === '' ? name : `${path}.${name}`;
-        return [here, ...pathsOf(field, here)];
-      });
-    default:
-      return [];
-  }
-}
-
 /** Everything that the page has to say about a field that is not just honoured. */
 function wantedTexts({ support, why, handler }: FieldRule): string[] {
   const texts = support === 'honoured' ? [] : [why];
@@ -107,12 +74,12 @@ describe('docs/semantics.md', () => {
   });
 
   test('has a row for every field of the schemas, status included', () => {
-    const missing = pathsOf(Job, '').filter((path) => !isCovered(path) && !isCovered(`${path}[*]`));
+    const missing = schemaPaths(Job).filter((path) => !isCovered(path) && !isCovered(`${path}[*]`));
     expect(missing).toEqual([]);
   });
 
   test('has each row once, and none for what there is not', () => {
-    const known = new Set(pathsOf(Job, '').flatMap((path) => [path, `${path}[*]`]));
+    const known = new Set(schemaPaths(Job).flatMap((path) => [path, `${path}[*]`]));
     expect(paths.filter((path) => !known.has(path))).toEqual([]);
     expect(paths.filter((path, at) => paths.indexOf(path) < at)).toEqual([]);
   });

@@ -1,41 +1,15 @@
-import type * as z from 'zod';
 import { describe, expect, test } from 'vitest';
 
 import { FIELD_RULES, Job } from '../src/index.ts';
-
-/** Every field of a schema: its path in the table, with `[*]` for items of lists. */
-function pathsOf(schema: z.core.$ZodType, path: string): string[] {
-  const { def } = schema as unknown as { readonly def: z.core.$ZodTypes['_zod']['def'] };
-  switch (def.type) {
-    case 'optional':
-    case 'default':
-    case 'prefault':
-      return pathsOf(def.innerType, path);
-    case 'pipe':
-      return pathsOf(def.in, path);
-    case 'array':
-      return pathsOf(def.element, `${path}[*]`);
-    case 'object':
-      return Object.entries(def.shape).flatMap(([name, field]) => {
-        const here = path === '' ? name : `${path}.${name}`;
-        return [here, ...pathsOf(field, here)];
-      });
-    default:
-      return [];
-  }
-}
+import { isBelow, schemaPaths } from './support/schemaPaths.ts';
 
 const rulePaths = FIELD_RULES.map(({ path }) => path);
-const fieldPaths = pathsOf(Job, '');
+const fieldPaths = schemaPaths(Job);
 
 /** Rows below which nothing has an effect, so that no field below needs one. */
 const closedPaths = FIELD_RULES.filter(({ support }) => support !== 'honoured').map(
   ({ path }) => path,
 );
-
-function isBelow(path: string, above: string): boolean {
-  return path.startsWith(`${above}.`) || path.startsWith(`${above}[`);
-}
 
 describe('the table of fields', () => {
   test('has a row for every field of the schemas', () => {
