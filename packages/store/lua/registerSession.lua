@@ -61,11 +61,16 @@ schedule(due.set, due.wake, 'session:' .. ARGV[3], leaseEnd)
 -- Like a trigger of each, with few calls for all of them.
 local waiting = redis.call('SPOP', KEYS[8], 500)
 if #waiting == 0 then return 1 end
-local members, scores = {}, {}
+local members, counted, scores = {}, {}, {}
 for i, uid in ipairs(waiting) do
   members[i] = 'job:' .. uid
-  redis.call('HINCRBY', due.counts, members[i], 1)
 end
+local counts = redis.call('HMGET', due.counts, unpack(members))
+for i, member in ipairs(members) do
+  counted[2 * i - 1] = member
+  counted[2 * i] = tonumber(counts[i] or 0) + 1
+end
+redis.call('HSET', due.counts, unpack(counted))
 local taken = redis.call('HMGET', due.taken, unpack(members))
 for i, member in ipairs(members) do
   if not taken[i] or tonumber(string.match(taken[i], ':(%d+)$')) <= now then
