@@ -1,0 +1,178 @@
+import { Option } from 'commander';
+
+import {
+  durationOption,
+  integerOption,
+  listOption,
+  withEngine,
+  withNamespace,
+} from '../options.ts';
+import { withHelp, type Definition } from './definition.ts';
+
+/** Defines the commands that read and write Jobs, pods and nodes. */
+export function defineObjects(definition: Definition): void {
+  defineApply(definition);
+  defineGet(definition);
+  defineLogs(definition);
+  defineWait(definition);
+  defineSuspendResume(definition);
+  defineDelete(definition);
+}
+
+function outputOption(choices: readonly string[]): Option {
+  return new Option('-o, --output <format>', 'how to print').choices(choices);
+}
+
+function defineApply({ program, finish }: Definition): void {
+  const command = program
+    .command('apply')
+    .description('Create the Jobs of a manifest, or bring existing ones in line with it.')
+    .addOption(
+      listOption(
+        '-f, --filename <path>',
+        'YAML or JSON file, directory or -; may repeat',
+      ).makeOptionMandatory(),
+    )
+    .option('--dry-run', 'check everything and change nothing')
+    .addOption(outputOption(['name', 'json', 'yaml']));
+  withHelp(withNamespace(withEngine(command)), {
+    notes: [
+      'Prints `created`, `configured` or `unchanged`. All documents are checked before any is written, against what is stored too; problems come with file, line and column. As with `kubectl apply`, what the last manifest said and this one does not is removed, and what others set stays.',
+    ],
+    examples: ['drover apply -f pi.yaml', 'cat *.yaml | drover apply -f -'],
+  }).action(async (options) => {
+    const { applyCommand } = await import('../commands/apply.ts');
+    finish(await applyCommand(options));
+  });
+}
+
+function defineGet({ program, problems, finish }: Definition): void {
+  const command = program
+    .command('get')
+    .description('List jobs, pods or nodes.')
+    .argument('<what>', 'jobs, pods, nodes, several with commas, or job/NAME')
+    .argument('[names...]', 'only these')
+    .option('-l, --selector <selector>', 'only those with these labels')
+    .option('-A, --all-namespaces', 'of all namespaces')
+    .option('-w, --watch', 'go on and print what changes')
+    .option('--no-headers', 'no header line')
+    .option('--show-labels', 'print the labels too')
+    .addOption(integerOption(problems, '--limit <count>', 'at most so many', { min: 1 }))
+    .addOption(outputOption(['json', 'yaml', 'wide', 'name']));
+  withHelp(withNamespace(withEngine(command)), {
+    notes: ["Prints kubectl's columns."],
+    examples: [
+      'drover get jobs',
+      'drover get pods -l job-name=pi -o wide',
+      'drover get job/pi -o yaml',
+      'drover get jobs -w',
+    ],
+  }).action(async (what: string, names: string[], options) => {
+    const { getCommand } = await import('../commands/get.ts');
+    finish(await getCommand(what, names, options));
+  });
+}
+
+function defineLogs({ program, problems, finish }: Definition): void {
+  const command = program
+    .command('logs')
+    .description('Print what a pod wrote.')
+    .argument('<what>', 'a pod, pod/NAME or job/NAME')
+    .option('-f, --follow', 'go on until the pod ends')
+    .addOption(integerOption(problems, '--tail <lines>', 'only the last lines', { min: 0 }))
+    .addOption(durationOption(problems, '--since <duration>', 'only what is younger'))
+    .option('--timestamps', 'a time before each line')
+    .option('--all-pods', 'of all pods of the Job, each line with its pod');
+  withHelp(withNamespace(withEngine(command)), {
+    notes: [
+      "Of a Job it is the pod that runs, or the last one. Works from any host that reaches Redis, also when the pod's worker is gone.",
+    ],
+    examples: [
+      'drover logs job/pi',
+      'drover logs -f --tail 20 pi-x7k2p',
+      'drover logs job/indexed --all-pods',
+    ],
+  }).action(async (what: string, options) => {
+    const { logsCommand } = await import('../commands/logs.ts');
+    finish(await logsCommand(what, options));
+  });
+}
+
+function defineWait({ program, problems, finish }: Definition): void {
+  const command = program
+    .command('wait')
+    .description('Wait until Jobs are complete, failed or finished.')
+    .argument('[jobs...]', 'job/NAME or NAME')
+    .addOption(
+      new Option(
+        '--for <condition>',
+        'complete, failed, finished (one of the two) or delete; condition=complete as kubectl',
+      ).default('finished'),
+    )
+    .option('-l, --selector <selector>', 'those with these labels')
+    .addOption(durationOption(problems, '--timeout <duration>', 'give up after this time'));
+  withHelp(withNamespace(withEngine(command)), {
+    notes: [
+      'Polls nothing. Exits with 0 when the condition holds, 1 when it can not hold any more, 124 after the timeout.',
+    ],
+    examples: [
+      'drover wait job/pi --for complete --timeout 60s',
+      'drover wait -l app=resize --for finished',
+    ],
+  }).action(async (names: string[], options) => {
+    const { waitCommand } = await import('../commands/wait.ts');
+    finish(await waitCommand(names, options));
+  });
+}
+
+const SUSPEND_RESUME = {
+  suspend: {
+    description: 'Stop the pods of Jobs and start no new ones until they are resumed.',
+    note: 'What succeeded stays. Pods that run get SIGTERM, are not counted as failed, and run anew later.',
+  },
+  resume: {
+    description: 'Let suspended Jobs go on.',
+    note: 'activeDeadlineSeconds begin anew.',
+  },
+} as const;
+
+function defineSuspendResume({ program, finish }: Definition): void {
+  for (const verb of ['suspend', 'resume'] as const) {
+    const { description, note } = SUSPEND_RESUME[verb];
+    const command = program
+      .command(verb)
+      .description(description)
+      .argument('<jobs...>', 'job/NAME or NAME');
+    withHelp(withNamespace(withEngine(command)), {
+      notes: [note],
+      examples: [`drover ${verb} job/pi`],
+    }).action(async (names: string[], options) => {
+      const { suspendCommand } = await import('../commands/suspend.ts');
+      finish(await suspendCommand(verb, names, options));
+    });
+  }
+}
+
+function defineDelete({ program, finish }: Definition): void {
+  const command = program
+    .command('delete')
+    .description('Delete Jobs with their pods, or single pods.')
+    .argument('[things...]', 'job/NAME, pod/NAME, or `job NAME...`')
+    .addOption(listOption('-f, --filename <path>', 'the Jobs of a manifest; may repeat'))
+    .option('-l, --selector <selector>', 'those with these labels')
+    .option('--all', 'all of the namespace')
+    .option('--ignore-not-found', 'no error when there is none');
+  withHelp(withNamespace(withEngine(command)), {
+    notes: [
+      'Running pods get SIGTERM, and SIGKILL after their grace period. A single pod that runs is stopped, counted as failed and replaced; of one that ended the record and the log are removed.',
+    ],
+    examples: [
+      'drover delete job/pi',
+      'drover delete -f pi.yaml',
+      'drover delete jobs -l app=resize',
+    ],
+  }).action(async (things: string[], options) => {
+    const { deleteCommand } = await import('../commands/delete.ts');
+    finish(await deleteCommand(things, options));
+  });
+}

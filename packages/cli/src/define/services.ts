@@ -1,0 +1,117 @@
+import { Option, type Command } from 'commander';
+
+import {
+  durationOption,
+  integerOption,
+  listOption,
+  withEngine,
+  withLogLevel,
+  type Problems,
+} from '../options.ts';
+import { withHelp, type Definition } from './definition.ts';
+
+/** Defines the commands that run until they are stopped. */
+export function defineServices(definition: Definition): void {
+  defineDev(definition);
+  defineController(definition);
+  defineWorker(definition);
+}
+
+function addBackoff(command: Command, problems: Problems): Command {
+  return command
+    .addOption(
+      durationOption(
+        problems,
+        '--backoff-base <duration>',
+        'wait before the first retry of a failed pod (default: 10s); it doubles each time',
+      ).env('DROVER_BACKOFF_BASE'),
+    )
+    .addOption(
+      durationOption(problems, '--backoff-cap <duration>', 'longest such wait (default: 10m)').env(
+        'DROVER_BACKOFF_CAP',
+      ),
+    );
+}
+
+function defineDev({ program, problems, finish }: Definition): void {
+  const command = program
+    .command('dev')
+    .description('Run an engine on this machine: a private Redis, a controller and workers.')
+    .option('--data-dir <dir>', 'where its data is (default: ~/.local/state/drover/dev)')
+    .addOption(
+      integerOption(problems, '--port <port>', 'TCP port of its Redis (default: 6390 if free)', {
+        min: 1,
+        max: 65_535,
+      }),
+    )
+    .addOption(
+      integerOption(problems, '--workers <count>', 'worker processes', { min: 0, max: 64 }).default(
+        1,
+      ),
+    );
+  addWorkerOptions(addBackoff(command, problems), problems);
+  withHelp(withLogLevel(command), {
+    notes: [
+      'Other commands of the same user find it without any option; programs find its URL in `dev.json` of the state directory. Its Redis has a password and listens on 127.0.0.1. Workers that die are started again.',
+      'Ctrl-C ends it, and everything ends with it, kill -9 included; its Jobs stay in the data directory and go on with the next start.',
+    ],
+    examples: ['drover dev', 'drover dev --handlers handlers.ts --workers 2'],
+  }).action(async (options) => {
+    const { devCommand } = await import('../commands/dev.ts');
+    finish(await devCommand(options));
+  });
+}
+
+function addWorkerOptions(command: Command, problems: Problems): void {
+  command
+    .addOption(
+      listOption('--handlers <file>', 'module with defineHandler(...) exports; may repeat'),
+    )
+    .addOption(
+      integerOption(
+        problems,
+        '--max-pods <count>',
+        'pods at once, per runtime (default: 50 for handlers, one per CPU for processes)',
+        { min: 1, max: 10_000 },
+      ).env('DROVER_MAX_PODS'),
+    )
+    .addOption(
+      listOption(
+        '--runtime <name>',
+        'process, handler (default: process, and handler with --handlers)',
+      ).env('DROVER_RUNTIME'),
+    );
+}
+
+function defineController({ program, problems, finish }: Definition): void {
+  const command = program
+    .command('controller')
+    .description('Run a controller: it starts, counts and ends pods. Any number may run.');
+  withHelp(withLogLevel(withEngine(addBackoff(command, problems))), {
+    notes: [],
+    examples: ['drover controller --redis-file /run/secrets/redis-url'],
+  }).action(async (options) => {
+    const { controllerCommand } = await import('../commands/controller.ts');
+    finish(await controllerCommand(options));
+  });
+}
+
+function defineWorker({ program, problems, finish }: Definition): void {
+  const command = program
+    .command('worker')
+    .description('Run a worker: it runs pods, as processes or as handlers.')
+    .addOption(new Option('--pool <name>', 'its pool').default('default').env('DROVER_POOL'))
+    .option('--name <name>', 'its name among the nodes (default: made from the host name)');
+  addWorkerOptions(command, problems);
+  command.addOption(new Option('--supervised').hideHelp());
+  withHelp(withLogLevel(withEngine(command)), {
+    notes: [
+      "A module of handlers is TypeScript or JavaScript as it is; every export made with defineHandler is offered. One outside of any project finds this command's `@drover/sdk`.",
+      'SIGTERM or Ctrl-C: no new pods; those that end within their grace period are reported, the rest are stopped and run elsewhere. A second one ends it at once.',
+    ],
+    examples: ['drover worker --max-pods 4', 'drover worker --handlers handlers.ts --pool gpu'],
+  }).action(async (options) => {
+    const { workerCommand } = await import('../commands/worker.ts');
+    finish(await workerCommand(options));
+  });
+}
