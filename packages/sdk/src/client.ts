@@ -26,6 +26,7 @@ export type {
 } from './pods.ts';
 export type { PodEvent } from './podWatch.ts';
 export type { ObjectRef } from './refs.ts';
+export type { WaitReason } from './waiting.ts';
 export {
   AlreadyExistsError,
   ConflictError,
@@ -36,6 +37,7 @@ export {
   NotFoundError,
   ResourceExhaustedError,
   TimeoutError,
+  UnsuitableHostError,
   type Job,
   type JobCondition,
   type Node,

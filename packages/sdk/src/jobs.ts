@@ -28,6 +28,7 @@ import { mergeAll } from './merge.ts';
 import { applyMergePatch, isPlainObject, threeWayPatch, type MergePatch } from './mergePatch.ts';
 import { placementOf } from './placement.ts';
 import { resolveRef, type ObjectRef, type ResolvedRef } from './refs.ts';
+import { waitReasons, type WaitReason } from './waiting.ts';
 
 /** A Job as a user writes it; checked when it is created. */
 export type JobManifest = JobInput | Readonly<Record<string, unknown>>;
@@ -227,6 +228,31 @@ export class JobsClient {
   /** Lets a suspended Job go on; its activeDeadlineSeconds begin anew. */
   async resume(ref: ObjectRef, options: NamespaceOptions = {}): Promise<Job> {
     return await this.patch(ref, { spec: { suspend: false } }, options);
+  }
+
+  /**
+   * Changes how many pods of a Job run at once. Fewer: the excess is stopped, not counted, and run
+   * anew later.
+   *
+   * @throws InvalidSpecError when `parallelism` is no whole number of 0 to 100,000.
+   */
+  async scale(ref: ObjectRef, parallelism: number, options: NamespaceOptions = {}): Promise<Job> {
+    return await this.patch(ref, { spec: { parallelism } }, options);
+  }
+
+  /**
+   * Says why a Job does not go on, or not faster: no worker fits, it is suspended, the back-off
+   * after a failure, ... Empty when it is over, or nothing holds it up. @throws NotFoundError
+   */
+  async whyWaiting(ref: ObjectRef, options: NamespaceOptions = {}): Promise<WaitReason[]> {
+    const target = this.#resolve(ref, options);
+    return await this.#backend.onShard(target.namespace, async (shard) => {
+      const view = await findView(shard, target);
+      if (view === null) throw new NotFoundError(reference(target));
+      const lanes = await shard.fittingLanes(view.fittingKey);
+      const job = composeJob({ stored: view, counters: view.counters, done: null });
+      return waitReasons(job, view, lanes, Date.now());
+    });
   }
 
   /**

@@ -31,6 +31,17 @@ export class NodesClient {
       .slice(0, limit);
   }
 
+  /** How many pods each worker runs now, stopping ones included; by its name. O(workers). */
+  async podCounts(): Promise<Map<string, number>> {
+    const counts = new Map<string, number>();
+    for (const shard of (await this.#backend.store()).shards) {
+      for (const { node, podCount } of await this.#backend.run(() => shard.sessions())) {
+        counts.set(node, (counts.get(node) ?? 0) + podCount);
+      }
+    }
+    return counts;
+  }
+
   /** Reads a worker. @throws NotFoundError */
   async get(name: string): Promise<Node> {
     const node = (await this.list()).find(({ metadata }) => metadata.name === name);

@@ -16,6 +16,7 @@ import {
   type JobView,
   type PodLogLine,
   type Shard,
+  type SlotRecord,
   type StoredPod,
 } from '@drover/store';
 
@@ -41,6 +42,10 @@ export interface ListPodsOptions extends PodNamespaceOptions {
   readonly phase?: PodPhase;
   /** Of all namespaces. */
   readonly allNamespaces?: boolean;
+  /** Only pods that this worker runs now; of all namespaces with `allNamespaces`. */
+  readonly node?: string;
+  /** Of each Job only the newest so many; of a Job with a great many pods the rest is not read. */
+  readonly newest?: number;
   /** At most so many, the oldest of each Job first. */
   readonly limit?: number;
 }
@@ -107,8 +112,13 @@ export class PodsClient {
   async *iterate(options: ListPodsOptions = {}): AsyncGenerator<Pod> {
     const selector = readSelector(options.labelSelector);
     let left = options.limit ?? Number.POSITIVE_INFINITY;
+    if (options.node !== undefined) {
+      yield* this.#onNode(options.node, options, selector);
+      return;
+    }
     for await (const { shard, view } of this.#jobs(options, selector)) {
-      for await (const pod of this.#podsOf(shard, view)) {
+      const newest = options.newest ?? Number.POSITIVE_INFINITY;
+      for await (const pod of this.#podsOf(shard, view, view.counters.podCount - newest)) {
         if (left <= 0) return;
         if (options.phase !== undefined && pod.status?.phase !== options.phase) continue;
         if (!matchesSelector(selector, pod.metadata.labels)) continue;
@@ -259,13 +269,54 @@ export class PodsClient {
     return { shard, view };
   }
 
-  async *#podsOf(shard: Shard, view: JobView): AsyncGenerator<Pod> {
+  /** The pods that a worker runs now, from what its sessions have claimed. */
+  async *#onNode(node: string, options: ListPodsOptions, selector: Selector): AsyncGenerator<Pod> {
+    const namespace =
+      options.allNamespaces === true ? null : (options.namespace ?? this.#namespace);
+    const job =
+      options.job === undefined ? null : (await this.#jobOf(options.job, options)).view.uid;
+    const store = await this.#backend.store();
+    let left = options.limit ?? Number.POSITIVE_INFINITY;
+    for (const shard of namespace === null ? store.shards : [store.shardOf(namespace)]) {
+      for (const { view, slots } of await this.#claimed(shard, node)) {
+        if (namespace !== null && view.namespace !== namespace) continue;
+        if (job !== null && view.uid !== job) continue;
+        const compose = await this.#composer(shard, view);
+        for (const slot of slots) {
+          const pod = compose({ kind: 'slot', ...slot });
+          if (options.phase !== undefined && pod.status.phase !== options.phase) continue;
+          if (!matchesSelector(selector, pod.metadata.labels)) continue;
+          if (left <= 0) return;
+          left -= 1;
+          yield pod;
+        }
+      }
+    }
+  }
+
+  async #claimed(shard: Shard, node: string): Promise<{ view: JobView; slots: SlotRecord[] }[]> {
+    return await this.#backend.run(async () => {
+      const claimed: { view: JobView; slots: SlotRecord[] }[] = [];
+      for (const session of await shard.sessions()) {
+        if (session.node !== node || session.podCount === 0) continue;
+        for (const [uid, slots] of await shard.sessionSlots(session.id)) {
+          // Of a deleted Job too: its pods run until they ended.
+          const view = await shard.getJobByUid(uid);
+          if (view !== null) claimed.push({ view, slots });
+        }
+      }
+      return claimed;
+    });
+  }
+
+  /** @param from - Pods up to this number are left out. */
+  async *#podsOf(shard: Shard, view: JobView, from = 0): AsyncGenerator<Pod> {
     const compose = await this.#composer(shard, view);
-    let after: number | null = 0;
+    let after: number | null = Math.max(0, from);
     while (after !== null) {
-      const from: number = after;
+      const start: number = after;
       const page = await this.#backend.run(() =>
-        shard.listPods(view.uid, { after: from, limit: PAGE_SIZE }),
+        shard.listPods(view.uid, { after: start, limit: PAGE_SIZE }),
       );
       const progress = await this.#backend.run(() =>
         shard.podProgress(view.uid, runningNumbers(page.pods)),

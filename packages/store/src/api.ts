@@ -263,6 +263,17 @@ export interface JobUpdate {
 /** A stored Job with its live figures. */
 export interface JobView extends StoredJob {
   readonly counters: HotCounters;
+  readonly gate: Gate;
+}
+
+/** A worker session that is alive in a shard, and how much it runs. */
+export interface SessionLoad {
+  /** 16 hex digits. */
+  readonly id: string;
+  /** Name of its node. */
+  readonly node: string;
+  /** Pods that it runs, stopping ones included. */
+  readonly podCount: number;
 }
 
 /** A pod as stored: what a slot holds, or a record with its overlay. */

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import type { Redis } from 'ioredis';
-import type { HotCounters, JobView, PodOverlay, PodRecord, SlotRecord, StoredPod } from './api.ts';
+import type {
+  HotCounters,
+  JobView,
+  PodOverlay,
+  PodRecord,
+  SessionLoad,
+  SlotRecord,
+  StoredPod,
+} from './api.ts';
 import { decodeHot } from './hot.ts';
 import { podLogKey, RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
 import { decodePodRecord, decodeSlotRecord, isPodRecord, POD_RECORD_BYTES } from './records.ts';
@@ -110,7 +118,8 @@ export class ShardReader {
       const job = pipelineMap(replies[2 * i]);
       const hot = pipelineValue(replies[2 * i + 1]);
       if (job.size === 0 || hot === null) return null;
-      return { ...storedJob(uid, job), counters: decodeHot(hot as Buffer).counters };
+      const { counters, gate } = decodeHot(hot as Buffer);
+      return { ...storedJob(uid, job), counters, gate };
     });
   }
 
@@ -208,6 +217,52 @@ export class ShardReader {
       if (field.startsWith('#') && field !== '#') names.set(Number(field.slice(1)), value);
     }
     return names;
+  }
+
+  /** The worker sessions of the shard with the number of pods that each runs. O(sessions). */
+  async sessions(): Promise<SessionLoad[]> {
+    const ids = await this.redis.zrange(this.keys.sessions, '0', '-1');
+    const pipeline = this.redis.pipeline();
+    for (const id of ids) {
+      const keys = this.keys.session(id);
+      pipeline.hget(keys.session, 'node');
+      pipeline.scard(keys.claims);
+    }
+    const replies = ids.length === 0 ? [] : ((await pipeline.exec()) ?? []);
+    return ids.flatMap((id, i) => {
+      const node = pipelineValue(replies[2 * i]);
+      // Ended between the two reads.
+      if (typeof node !== 'string') return [];
+      return [{ id, node, podCount: Number(pipelineValue(replies[2 * i + 1])) }];
+    });
+  }
+
+  /** What a session runs: slots of Jobs by their uids. O(pods that it runs). */
+  async sessionSlots(id: string): Promise<Map<string, SlotRecord[]>> {
+    const claims = await this.redis.smembers(this.keys.session(id).claims);
+    const slotsOf = new Map<string, string[]>();
+    for (const claim of claims) {
+      const at = claim.lastIndexOf(':');
+      const uid = claim.slice(0, at);
+      const slots = slotsOf.get(uid) ?? [];
+      slotsOf.set(uid, slots);
+      slots.push(claim.slice(at + 1));
+    }
+    const found = new Map<string, SlotRecord[]>();
+    for (const [uid, slots] of slotsOf) {
+      const packed = await this.redis.hmgetBuffer(this.keys.job(uid).slots, ...slots);
+      const records = slots.flatMap((slot, i) => {
+        const record = packed[i];
+        return record === null || record === undefined
+          ? []
+          : [decodeSlotRecord(Number(slot), record)];
+      });
+      found.set(
+        uid,
+        records.filter((record) => record.session === id),
+      );
+    }
+    return found;
   }
 
   /** The record of a finished pod, or null. */
