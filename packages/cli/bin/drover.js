@@ -1,20 +1,24 @@
 #!/usr/bin/env node
-// Starts drover. Plain JavaScript, so that a Node too old for the rest can say so, or hand over to
-// the Node that set-up brought to this checkout.
+// Starts drover. Plain JavaScript without top-level await, so that a Node too old for the rest can
+// say so, or hand over to the Node that set-up brought to this checkout.
+import { nodeProblem, platformProblem } from './host.js';
 
 // Node strips types nowhere below node_modules: an installed package brings JavaScript.
 const isCheckout = !import.meta.url.includes('/node_modules/');
-// Compiled code and stripped types are kept between starts: a command begins in half the time.
-const { enableCompileCache } = await import('node:module');
-enableCompileCache?.();
+const wrongPlatform = platformProblem(process.platform);
+const wrongNode = nodeProblem(process.versions.node);
 
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (wrongPlatform !== null) refuse(wrongPlatform);
+else if (wrongNode === null) void start();
+else if (isCheckout) void handOver(wrongNode);
+else refuse(wrongNode);
 
-if (major > 22 || (major === 22 && minor >= 18)) {
+async function start() {
+  // Compiled code and stripped types are kept between starts: a command begins in half the time.
+  const { enableCompileCache } = await import('node:module');
+  enableCompileCache();
   if (isCheckout) dropTypeStrippingWarning();
   await import(new URL(isCheckout ? '../src/main.ts' : '../dist/main.js', import.meta.url).href);
-} else {
-  process.exitCode = await handOver();
 }
 
 /** Some versions of Node call type stripping experimental; nobody who uses drover can act on it. */
@@ -28,18 +32,22 @@ function dropTypeStrippingWarning() {
   );
 }
 
-/** Runs drover with the Node of set-up; answers the exit code. */
-async function handOver() {
-  if (isCheckout) {
-    const tools = new URL('../../../scripts/lib/', import.meta.url);
-    const { findNode } = await import(new URL('toolchain.js', tools).href);
-    const { runInPlace } = await import(new URL('run.js', tools).href);
-    const node = findNode();
-    if (node !== null) return runInPlace(node, process.argv.slice(1), {});
-  }
-  const advice = isCheckout ? 'run `npm run setup`, or install one' : 'install one';
-  process.stderr.write(
-    `drover needs Node 22.18 or newer and this is ${process.versions.node}: ${advice}\n`,
-  );
-  return 1;
+/**
+ * Runs drover with the Node of set-up.
+ *
+ * @param {string} problem - With this one.
+ */
+async function handOver(problem) {
+  const tools = new URL('../../../scripts/lib/', import.meta.url);
+  const { findNode } = await import(new URL('toolchain.js', tools).href);
+  const { runInPlace } = await import(new URL('run.js', tools).href);
+  const node = findNode();
+  if (node === null) refuse(`${problem}, or run \`npm run setup\``);
+  else process.exitCode = await runInPlace(node, process.argv.slice(1), {});
+}
+
+/** @param {string} problem */
+function refuse(problem) {
+  process.stderr.write(`${problem}\n`);
+  process.exitCode = 1;
 }

@@ -1,6 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConnectionError } from '@drover/shared';
-import { type InstallationSettings, type Shard, Store, type Subscriber } from '@drover/store';
+import {
+  checkHost,
+  type InstallationSettings,
+  type Shard,
+  Store,
+  type Subscriber,
+} from '@drover/store';
 import { Redis, type RedisOptions } from 'ioredis';
 import { type Logger, pino } from 'pino';
 import { DEFAULT_BACKOFF } from './decide/backoff.ts';
@@ -53,9 +59,11 @@ const COMMON_QUEUES = ['default.process', 'default.handler'];
 /**
  * Makes a controller: it drives Jobs to completion and ends the pods of lost workers.
  *
+ * @throws UnsuitableHostError on Windows and where Node is too old.
  * @throws RangeError for options out of range.
  */
 export function createController(options: ControllerOptions): Controller {
+  checkHost();
   const backoff = {
     baseMs: options.backoffBaseMs ?? DEFAULT_BACKOFF.baseMs,
     capMs: options.backoffCapMs ?? Math.max(DEFAULT_BACKOFF.capMs, options.backoffBaseMs ?? 0),

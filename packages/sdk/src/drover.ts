@@ -1,3 +1,5 @@
+import { checkHost } from '@drover/store';
+
 import { Backend } from './backend.ts';
 import type { ConnectionOption } from './connection.ts';
 import { JobsClient } from './jobs.ts';
@@ -36,7 +38,9 @@ export class Drover {
   readonly namespace: string;
   readonly #backend: Backend;
 
+  /** @throws UnsuitableHostError on Windows and where Node is too old. */
   constructor(options: DroverOptions = {}) {
+    checkHost();
     this.namespace = options.namespace ?? 'default';
     this.#backend = new Backend(options);
     this.jobs = new JobsClient(this.#backend, this.namespace);

@@ -16,6 +16,7 @@ export type DroverErrorCode =
   | 'CONNECTION'
   | 'TIMEOUT'
   | 'RESOURCE_EXHAUSTED'
+  | 'UNSUITABLE_HOST'
   | 'TERMINAL';
 
 /** Base of every error that Drover throws on purpose. */
@@ -127,6 +128,13 @@ export class TimeoutError extends DroverError {
 export class ResourceExhaustedError extends DroverError {
   constructor(message: string, options: DroverErrorOptions = {}) {
     super('RESOURCE_EXHAUSTED', message, options);
+  }
+}
+
+/** Drover does not run on this machine: Windows, or a Node that is too old. */
+export class UnsuitableHostError extends DroverError {
+  constructor(message: string, options: DroverErrorOptions = {}) {
+    super('UNSUITABLE_HOST', message, options);
   }
 }
 

@@ -25,6 +25,7 @@ export {
   ResourceExhaustedError,
   TerminalError,
   TimeoutError,
+  UnsuitableHostError,
   type DroverErrorCode,
   type DroverErrorOptions,
   type ObjectReference,
@@ -39,6 +40,7 @@ export {
   INDEX_FAILURE_COUNT_ANNOTATION,
   JOB_NAME_LABEL,
 } from './generated.ts';
+export { hostProblem } from './host.ts';
 export {
   checkIndexIntervals,
   countIndexes,

@@ -2,6 +2,7 @@ export * from './api.ts';
 export { composeJob, type JobSource } from './compose/job.ts';
 export { composeNode } from './compose/node.ts';
 export { composePod, type PodSource } from './compose/pod.ts';
+export { checkHost } from './host.ts';
 export {
   hashSlot,
   podLogKey,

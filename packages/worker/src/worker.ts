@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { checkHost } from '@drover/store';
+
 import type { DroverWorker, WorkerOptions } from './options.ts';
 import { resolveOptions, type ResolvedOptions } from './resolveOptions.ts';
 import type { WorkerState } from './slots/holder.ts';
@@ -13,9 +15,11 @@ const DRAIN_SLACK_MS = 10_000;
 /**
  * Makes a worker: a node that runs the pods of Jobs, until `close`.
  *
+ * @throws UnsuitableHostError on Windows and where Node is too old.
  * @throws TypeError when an option is wrong; all that is wrong is in the message.
  */
 export function createWorker(options: WorkerOptions): DroverWorker {
+  checkHost();
   return new NodeWorker(resolveOptions(options));
 }
 
