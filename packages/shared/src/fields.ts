@@ -61,6 +61,7 @@ const BY_STORE = 'set by Drover; what a new Job brings is replaced';
 const NO_ISOLATION = 'the process runtime runs programs as the user of the worker, not isolated';
 const AS_WORKER_USER = 'the process runtime runs programs as the user of the worker';
 const OWN_NETWORK = 'a program uses the network of its worker as it is';
+const NO_STORAGE = 'workers mount no storage: let the worker have it, and use its path';
 const NO_DNS = 'pods have no names in DNS here';
 
 const TOP: readonly FieldRule[] = [
@@ -155,7 +156,7 @@ const TEMPLATE_METADATA = under('spec.template.metadata', {
 
 const POD = under('spec.template.spec', {
   '': honoured('what each pod runs'),
-  containers: honoured('exactly one in this version'),
+  containers: honoured('all run at once; the pod ends when all have ended'),
   restartPolicy: honoured('Never or OnFailure'),
   terminationGracePeriodSeconds: honoured('from SIGTERM to SIGKILL'),
   nodeSelector: honoured('only the key drover.dev/pool, which names a pool of workers'),
@@ -164,9 +165,31 @@ const POD = under('spec.template.spec', {
   activeDeadlineSeconds: later(
     "a limit of time for each pod; the Job's activeDeadlineSeconds is there",
   ),
-  initContainers: later('containers that run before'),
+  initContainers: {
+    ...honoured('run before the containers, in order; each must succeed'),
+    handler: { support: 'refused', why: 'a handler is the only container of its pod' },
+  },
   ephemeralContainers: refused('ephemeral containers not allowed in pod template'),
-  volumes: later('volumes'),
+  volumes: {
+    ...honoured('directories for the life of the pod (emptyDir)'),
+    handler: { support: 'refused', why: 'a handler shares the files of its worker' },
+  },
+  'volumes[*].name': honoured('its name, also in DROVER_VOLUME_<NAME>'),
+  'volumes[*].emptyDir': honoured('a directory, removed at the end of the pod'),
+  'volumes[*].emptyDir.medium': honoured('on disk, or Memory'),
+  'volumes[*].emptyDir.sizeLimit': honoured('looked at every 10 s; a pod above it is Evicted'),
+  'volumes[*].configMap': later('ConfigMaps'),
+  'volumes[*].secret': later('Secrets'),
+  'volumes[*].projected': later('ConfigMaps and Secrets'),
+  'volumes[*].downwardAPI': later('fields of the pod in files; env has them'),
+  'volumes[*].hostPath': refused('a program sees the files of its worker anyway: use their paths'),
+  'volumes[*].persistentVolumeClaim': refused(NO_STORAGE),
+  'volumes[*].ephemeral': refused(NO_STORAGE),
+  'volumes[*].csi': refused(NO_STORAGE),
+  'volumes[*].image': refused('no image is pulled'),
+  'volumes[*].nfs': refused(NO_STORAGE),
+  'volumes[*].iscsi': refused(NO_STORAGE),
+  'volumes[*].fc': refused(NO_STORAGE),
   nodeName: refused('a worker takes pods, it is not given them; choose a pool with nodeSelector'),
   priorityClassName: later('priorities'),
   priority: refused('the integer value of priority must not be provided in pod spec'),
@@ -230,7 +253,7 @@ const POD = under('spec.template.spec', {
   'securityContext.windowsOptions': inert(NO_ISOLATION),
 });
 
-const CONTAINER = under('spec.template.spec.containers[*]', {
+const CONTAINER: Readonly<Record<string, Row>> = {
   name: honoured('shown, and names the log'),
   image: {
     ...inert('the process runtime runs `command` with what is installed on the worker', ''),
@@ -264,7 +287,17 @@ const CONTAINER = under('spec.template.spec.containers[*]', {
   resizePolicy: inert('requests and limits are not enforced by this version'),
   restartPolicy: later("a container's own restartPolicy; use that of the pod"),
   restartPolicyRules: later('rules for restarts'),
-  volumeMounts: later('volumes'),
+  volumeMounts: {
+    ...honoured('where it finds volumes, also in DROVER_VOLUME_<NAME>'),
+    handler: { support: 'refused', why: 'a handler shares the files of its worker' },
+  },
+  'volumeMounts[*].name': honoured('which volume'),
+  'volumeMounts[*].mountPath': honoured('where, if the worker can mount'),
+  'volumeMounts[*].readOnly': honoured('may not be written to, if the worker can mount'),
+  'volumeMounts[*].subPath': honoured('a directory in the volume'),
+  'volumeMounts[*].subPathExpr': honoured('the same with $(VAR)'),
+  'volumeMounts[*].mountPropagation': refused('mounts are the own of each container', 'None'),
+  'volumeMounts[*].recursiveReadOnly': refused('there are no mounts in volumes', 'Disabled'),
   volumeDevices: refused('there are no block devices'),
   livenessProbe: later('a program that hangs would never be restarted'),
   startupProbe: later('a program that does not start would never be restarted'),
@@ -289,6 +322,15 @@ const CONTAINER = under('spec.template.spec.containers[*]', {
   'securityContext.seccompProfile': inert(NO_ISOLATION),
   'securityContext.appArmorProfile': inert(NO_ISOLATION),
   'securityContext.windowsOptions': inert(NO_ISOLATION),
+};
+
+const CONTAINERS = under('spec.template.spec.containers[*]', CONTAINER);
+const INIT_CONTAINERS = under('spec.template.spec.initContainers[*]', {
+  ...Object.fromEntries(
+    // Under `handler` there are none at all: that is told once.
+    Object.entries(CONTAINER).map(([name, { handler: _, ...row }]) => [name, row]),
+  ),
+  restartPolicy: honoured('Always: a sidecar, that runs on beside the containers'),
 });
 
 /** The table. */
@@ -298,5 +340,6 @@ export const FIELD_RULES: readonly FieldRule[] = [
   ...SPEC,
   ...TEMPLATE_METADATA,
   ...POD,
-  ...CONTAINER,
+  ...CONTAINERS,
+  ...INIT_CONTAINERS,
 ];

@@ -96,6 +96,7 @@ export {
 } from './names.ts';
 export type { Node, NodeCondition } from './node.ts';
 export {
+  isSidecar,
   POD_PHASES,
   podMetadata,
   podNameOf,
@@ -135,6 +136,8 @@ export {
   PodTemplateSpec,
   ResourceRequirements,
 } from './podTemplate.ts';
+export { subPathProblems } from './podVolumeRules.ts';
+export { Volume, VolumeMount } from './podVolumes.ts';
 export {
   compareQuantities,
   formatQuantity,

@@ -94,6 +94,11 @@ export function duplicate(path: string, value: unknown): ValidationIssue {
   return { path, kind: 'Duplicate', value, detail: '' };
 }
 
+/** A name of something that is not there. */
+export function notFound(path: string, value: unknown): ValidationIssue {
+  return { path, kind: 'NotFound', value, detail: '' };
+}
+
 /** A list with too many items. */
 export function tooMany(path: string, count: number, max: number): ValidationIssue {
   return { path, kind: 'TooMany', value: count, detail: `must have at most ${max} items` };

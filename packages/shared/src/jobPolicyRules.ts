@@ -76,8 +76,9 @@ function exitCodesIssues(
   path: string,
 ): ValidationIssue[] {
   const issues: ValidationIssue[] = [];
-  const { containers } = spec.template.spec;
-  if (containerName !== undefined && !containers.some(({ name }) => name === containerName)) {
+  const { containers, initContainers = [] } = spec.template.spec;
+  const all = [...containers, ...initContainers];
+  if (containerName !== undefined && !all.some(({ name }) => name === containerName)) {
     const detail = 'must be one of the container or initContainer names in the pod template';
     issues.push(invalid(`${path}.containerName`, containerName, detail));
   }

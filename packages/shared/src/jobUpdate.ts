@@ -5,7 +5,7 @@ import { isSemanticallyEqual } from './equality.ts';
 import { generatedLabelIssues, generatedLabels, withDefaultLabels } from './generated.ts';
 import { forbidden, invalid, required, type ValidationIssue } from './issues.ts';
 import { checkJob, throwIfInvalid, type Job, type ParsedJob } from './job.ts';
-import type { PodTemplateSpec } from './podTemplate.ts';
+import type { Container, PodTemplateSpec } from './podTemplate.ts';
 import { withoutNulls } from './structure.ts';
 import { notYet, SUPPORTED } from './supported.ts';
 
@@ -133,10 +133,11 @@ function isTemplateMutable({ spec, status }: Job): boolean {
 function withOldScheduling(before: PodTemplateSpec, after: PodTemplateSpec): PodTemplateSpec {
   const { nodeSelector, tolerations, schedulingGates } = before.spec;
   const { nodeAffinity } = before.spec.affinity ?? {};
-  const containers = after.spec.containers.map((container, at) => {
-    const { limits, requests, claims } = before.spec.containers[at]?.resources ?? {};
-    return { ...container, resources: { ...container.resources, limits, requests, claims } };
-  });
+  const containers = withOldResources(before.spec.containers, after.spec.containers);
+  const initContainers = withOldResources(
+    before.spec.initContainers ?? [],
+    after.spec.initContainers ?? [],
+  );
   return {
     ...after,
     metadata: {
@@ -147,12 +148,20 @@ function withOldScheduling(before: PodTemplateSpec, after: PodTemplateSpec): Pod
     spec: {
       ...after.spec,
       containers,
+      initContainers: after.spec.initContainers === undefined ? undefined : initContainers,
       nodeSelector,
       tolerations,
       schedulingGates,
       affinity: { ...after.spec.affinity, nodeAffinity },
     },
   };
+}
+
+function withOldResources(before: readonly Container[], after: readonly Container[]): Container[] {
+  return after.map((container, at) => {
+    const { limits, requests, claims } = before[at]?.resources ?? {};
+    return { ...container, resources: { ...container.resources, limits, requests, claims } };
+  });
 }
 
 /** Paths at which two values differ, the deepest that name a field. */

@@ -7,7 +7,7 @@ import {
 import type { Job } from './job.ts';
 import type { ObjectMeta } from './meta.ts';
 import { podHostname, podName, podSuffix, podUid } from './podNames.ts';
-import type { EnvVar, PodSpec } from './podTemplate.ts';
+import type { Container, EnvVar, PodSpec } from './podTemplate.ts';
 
 /** Where a pod is in its life. The last two are final. */
 export const POD_PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'] as const;
@@ -80,6 +80,8 @@ export interface PodStatus {
   readonly phase: PodPhase;
   /** What else is known of it, by type. */
   readonly conditions?: readonly PodCondition[];
+  /** One for each initContainer. */
+  readonly initContainerStatuses?: readonly ContainerStatus[];
   /** One for each container. */
   readonly containerStatuses?: readonly ContainerStatus[];
   /** When a worker took it. RFC 3339, seconds. */
@@ -172,12 +174,18 @@ function indexAnnotations(job: Job, pod: PodIdentity): Record<string, string> {
 export function podSpec(job: Job, pod: PodIdentity): PodSpec {
   const { spec } = job.spec.template;
   if (pod.index === null) return spec;
-  const containers = spec.containers.map((container) => {
-    const { env = [] } = container;
-    if (env.some(({ name }) => name === COMPLETION_INDEX_ENV.name)) return container;
-    return { ...container, env: [...env, COMPLETION_INDEX_ENV] };
-  });
-  return { ...spec, containers, hostname: podHostname(job.metadata.name, pod.index) };
+  const podsOwn = { ...spec, hostname: podHostname(job.metadata.name, pod.index) };
+  podsOwn.containers = spec.containers.map(withCompletionIndex);
+  if (spec.initContainers !== undefined) {
+    podsOwn.initContainers = spec.initContainers.map(withCompletionIndex);
+  }
+  return podsOwn;
+}
+
+function withCompletionIndex(container: Container): Container {
+  const { env = [] } = container;
+  if (env.some(({ name }) => name === COMPLETION_INDEX_ENV.name)) return container;
+  return { ...container, env: [...env, COMPLETION_INDEX_ENV] };
 }
 
 const COMPLETION_INDEX_ENV: EnvVar = {
@@ -187,20 +195,64 @@ const COMPLETION_INDEX_ENV: EnvVar = {
   },
 };
 
+/** Whether an initContainer is a sidecar: it runs on beside the containers. */
+export function isSidecar({ restartPolicy }: Pick<Container, 'restartPolicy'>): boolean {
+  return restartPolicy === 'Always';
+}
+
 /**
- * The STATUS column of kubectl: the phase, or what says more: why a container waits or ended, or
- * that the pod is being stopped.
+ * The STATUS column of kubectl: the phase, or what says more: how far its initContainers came, why
+ * a container waits or ended, or that the pod is being stopped.
  */
-export function podStatusWord({ metadata, status }: Pick<Pod, 'metadata' | 'status'>): string {
+export function podStatusWord({
+  metadata,
+  spec,
+  status,
+}: Pick<Pod, 'metadata' | 'spec' | 'status'>): string {
   let word: string = status.reason ?? status.phase;
-  for (const { state } of status.containerStatuses ?? []) {
-    const { waiting, terminated } = state ?? {};
-    if (waiting?.reason !== undefined) word = waiting.reason;
-    else if (terminated?.reason !== undefined) word = terminated.reason;
-    else if (terminated?.signal !== undefined) word = `Signal:${terminated.signal}`;
-    else if (terminated !== undefined) word = `ExitCode:${terminated.exitCode}`;
-  }
+  const initializing = initWord(spec.initContainers ?? [], status);
+  if (initializing !== null) word = initializing;
+  else word = containersWord(word, status);
   const isTerminal = status.phase === 'Succeeded' || status.phase === 'Failed';
   if (metadata.deletionTimestamp === undefined || isTerminal) return word;
   return status.reason === 'NodeLost' ? 'Unknown' : 'Terminating';
+}
+
+/** `Init:1/3`, `Init:Error`; null when no initContainer is waited for. */
+function initWord(initContainers: readonly Container[], status: PodStatus): string | null {
+  for (const [at, container] of (status.initContainerStatuses ?? []).entries()) {
+    const { waiting, terminated } = container.state ?? {};
+    const spec = initContainers.find(({ name }) => name === container.name);
+    if (terminated?.exitCode === 0) continue;
+    if (spec !== undefined && isSidecar(spec) && container.started === true) continue;
+    // A sidecar that was stopped at the end says nothing of the pod.
+    if (spec !== undefined && isSidecar(spec) && terminated !== undefined) continue;
+    if (terminated !== undefined) return `Init:${terminatedWord(terminated)}`;
+    const reason = waiting?.reason ?? '';
+    if (reason !== '' && reason !== 'PodInitializing') return `Init:${reason}`;
+    return `Init:${at}/${initContainers.length}`;
+  }
+  return null;
+}
+
+/** The first container that says more than the phase decides. */
+function containersWord(phase: string, status: PodStatus): string {
+  let word = phase;
+  let hasRunning = false;
+  for (const { state, ready } of (status.containerStatuses ?? []).toReversed()) {
+    const { waiting, running, terminated } = state ?? {};
+    if (waiting?.reason !== undefined) word = waiting.reason;
+    else if (terminated !== undefined) word = terminatedWord(terminated);
+    else if (running !== undefined && ready) hasRunning = true;
+  }
+  // One container is done, another one goes on.
+  if (word !== 'Completed' || !hasRunning) return word;
+  return status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True')
+    ? 'Running'
+    : 'NotReady';
+}
+
+function terminatedWord({ reason, signal, exitCode }: ContainerStateTerminated): string {
+  if (reason !== undefined) return reason;
+  return signal === undefined ? `ExitCode:${exitCode}` : `Signal:${signal}`;
 }

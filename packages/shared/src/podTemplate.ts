@@ -1,17 +1,8 @@
 import * as z from 'zod';
 
-import { QUANTITY_PROBLEM, formatQuantity, parseQuantity } from './quantity.ts';
+import { Volume, VolumeMount } from './podVolumes.ts';
+import { ResourceQuantity } from './resourceQuantity.ts';
 import { COUNTS_AS_MISSING } from './structure.ts';
-
-/** An amount of a resource; stored in canonical form, `1` and `"1000m"` both as `"1"`. */
-const ResourceQuantity = z
-  .union([z.string(), z.number()], { error: QUANTITY_PROBLEM })
-  .transform((value, ctx) => {
-    const quantity = parseQuantity(String(value));
-    if (quantity !== null) return formatQuantity(quantity);
-    ctx.issues.push({ code: 'custom', message: QUANTITY_PROBLEM, input: value });
-    return z.NEVER;
-  });
 
 /** An object that is kept and shown, but not looked into. */
 const Opaque = z.looseObject({});
@@ -151,12 +142,12 @@ export const Container = z
     resources: ResourceRequirements.optional(),
     /** Inert. */
     resizePolicy: z.array(Opaque).optional(),
-    /** Refused. */
-    restartPolicy: z.unknown().optional(),
+    /** Of an initContainer: `Always` makes it a sidecar. Of a container refused. */
+    restartPolicy: z.string().optional(),
     /** Refused. */
     restartPolicyRules: z.unknown().optional(),
-    /** Refused. */
-    volumeMounts: z.unknown().optional(),
+    /** Volumes it finds, and where. */
+    volumeMounts: z.array(VolumeMount).optional(),
     /** Refused. */
     volumeDevices: z.unknown().optional(),
     /** Refused. */
@@ -246,7 +237,7 @@ export const PodSecurityContext = z.strictObject({
 
 /** What a pod runs and how. Which fields are honoured, inert or refused: `fields.ts`. */
 export const PodSpec = z.strictObject({
-  /** Exactly one in this version. */
+  /** They run at the same time; the pod ends when all have ended. Under `handler` exactly one. */
   containers: z.array(Container),
   /** What happens when a container fails: a new pod (Never), or a restart in the pod (OnFailure). */
   restartPolicy: z.enum(['OnFailure', 'Never'], {
@@ -263,12 +254,15 @@ export const PodSpec = z.strictObject({
   hostname: z.string().optional(),
   /** Refused. 1..2147483647 seconds. */
   activeDeadlineSeconds: z.int().optional(),
-  /** Refused. */
-  initContainers: z.unknown().optional(),
+  /**
+   * They run before the containers, one after the other, and each must succeed. One with
+   * `restartPolicy: Always` is a sidecar: it runs on beside the others. Refused under `handler`.
+   */
+  initContainers: z.array(Container).optional(),
   /** Refused. */
   ephemeralContainers: z.unknown().optional(),
-  /** Refused. */
-  volumes: z.unknown().optional(),
+  /** Directories of the pod. Refused under `handler`. */
+  volumes: z.array(Volume).optional(),
   /** Refused. */
   nodeName: z.string().optional(),
   /** Refused. */

@@ -28,6 +28,7 @@ import {
   type PodTemplateSpec,
   type ResourceRequirements,
 } from './podTemplate.ts';
+import { volumeMountsIssues, volumesIssues } from './podVolumeRules.ts';
 import { compareQuantities, parseQuantity, type Quantity } from './quantity.ts';
 import { POOL_LABEL, RUNTIMES, runtimeOf, type Runtime } from './runtime.ts';
 import { notYet } from './supported.ts';
@@ -72,9 +73,8 @@ function podSpecIssues(spec: PodSpec, path: string, isSound: IsSound): Validatio
   if (runtime === null) {
     issues.push(...runtimeIssues(spec.runtimeClassName ?? '', `${path}.runtimeClassName`));
   }
-  issues.push(
-    ...containersIssues(spec.containers, `${path}.containers`, isRuntimeSound ? runtime : null),
-  );
+  issues.push(...volumesIssues(spec.volumes ?? [], `${path}.volumes`));
+  issues.push(...allContainersIssues(spec, path, isRuntimeSound ? runtime : null));
   return issues;
 }
 
@@ -105,28 +105,46 @@ function nodeSelectorIssues(
   return issues;
 }
 
-/** `runtime` is null when it is not known; then nothing that hangs on it is checked. */
-function containersIssues(
-  containers: readonly Container[],
+/** What the containers of a pod are checked against. */
+interface ContainerRules {
+  /** null when it is not known; then nothing that hangs on it is checked. */
+  readonly runtime: Runtime | null;
+  readonly volumeNames: ReadonlySet<string>;
+}
+
+/** Containers and initContainers: names are unique among both. */
+function allContainersIssues(
+  { containers, initContainers = [], volumes = [] }: PodSpec,
   path: string,
   runtime: Runtime | null,
 ): ValidationIssue[] {
   const issues: ValidationIssue[] = [];
-  if (containers.length === 0) issues.push(required(path));
-  if (containers.length > 1) {
-    issues.push(forbidden(`${path}[1]`, notYet('more than one container in a pod')));
+  if (containers.length === 0) issues.push(required(`${path}.containers`));
+  if (runtime === 'handler' && containers.length > 1) {
+    issues.push(forbidden(`${path}.containers[1]`, 'a handler is the only container of its pod'));
   }
+  const rules = { runtime, volumeNames: new Set(volumes.map(({ name }) => name)) };
   const names = new Set<string>();
-  for (const [at, container] of containers.entries()) {
-    const here = `${path}[${at}]`;
-    if (container.name === '') issues.push(required(`${here}.name`));
-    else
-      issues.push(...invalidEach(`${here}.name`, container.name, dnsLabelProblems(container.name)));
-    if (container.name !== '' && names.has(container.name)) {
-      issues.push(duplicate(`${here}.name`, container.name));
-    }
-    names.add(container.name);
-    issues.push(...containerIssues(container, here, runtime));
+  const all = [
+    ...initContainers.map((container, at) => ({
+      container,
+      here: `${path}.initContainers[${at}]`,
+    })),
+    ...containers.map((container, at) => ({ container, here: `${path}.containers[${at}]` })),
+  ];
+  for (const { container, here } of all) {
+    const { name } = container;
+    if (name === '') issues.push(required(`${here}.name`));
+    else issues.push(...invalidEach(`${here}.name`, name, dnsLabelProblems(name)));
+    if (name !== '' && names.has(name)) issues.push(duplicate(`${here}.name`, name));
+    names.add(name);
+    issues.push(...containerIssues(container, here, rules));
+  }
+  for (const [at, { restartPolicy = '' }] of initContainers.entries()) {
+    if (restartPolicy === '' || restartPolicy === 'Always') continue;
+    issues.push(
+      notSupported(`${path}.initContainers[${at}].restartPolicy`, restartPolicy, ['Always']),
+    );
   }
   return issues;
 }
@@ -134,9 +152,10 @@ function containersIssues(
 function containerIssues(
   container: Container,
   path: string,
-  runtime: Runtime | null,
+  { runtime, volumeNames }: ContainerRules,
 ): ValidationIssue[] {
   const { image = '', command = [], args = [], env = [], ports = [], resources } = container;
+  const { volumeMounts = [] } = container;
   const issues: ValidationIssue[] = [];
   if (image.trim() !== image) {
     issues.push(invalid(`${path}.image`, image, 'must not have leading or trailing whitespace'));
@@ -161,6 +180,7 @@ function containerIssues(
     }
   }
   issues.push(...resourcesIssues(resources, `${path}.resources`));
+  issues.push(...volumeMountsIssues(volumeMounts, `${path}.volumeMounts`, volumeNames));
   return issues;
 }
 

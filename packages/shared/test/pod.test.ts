@@ -8,6 +8,7 @@ import {
   podSpec,
   podStatusWord,
   podUid,
+  type ContainerState,
   type ContainerStatus,
   type Job,
   type PodStatus,
@@ -103,6 +104,17 @@ describe('podSpec', () => {
     const spec = podSpec(job(indexedSpec, { env }), { podNumber: 1, index: 4 });
     expect(spec.containers[0]?.env).toEqual(env);
   });
+
+  test('every container has JOB_COMPLETION_INDEX, initContainers too', () => {
+    const given = job(indexedSpec);
+    const { spec: template } = given.spec.template;
+    template.initContainers = [...template.containers];
+    const spec = podSpec(given, { podNumber: 1, index: 4 });
+    const names = [...spec.containers, ...(spec.initContainers ?? [])].map(
+      ({ env }) => env?.[0]?.name,
+    );
+    expect(names).toEqual(['JOB_COMPLETION_INDEX', 'JOB_COMPLETION_INDEX']);
+  });
 });
 
 describe('podStatusWord', () => {
@@ -147,7 +159,102 @@ describe('podStatusWord', () => {
     ['how it ended, even when deleted', { phase: 'Succeeded' }, 'Succeeded', stopped],
   ];
 
+  const plain = job().spec.template.spec;
+
   test.each(cases)('says %s', (_, status, want, meta) => {
-    expect(podStatusWord({ metadata: meta, status })).toBe(want);
+    expect(podStatusWord({ metadata: meta, spec: plain, status })).toBe(want);
+  });
+
+  const main = { name: 'main', command: ['true'] };
+  const { spec } = jobOf({
+    pod: {
+      initContainers: [
+        { ...main, name: 'first' },
+        { ...main, name: 'proxy', restartPolicy: 'Always' },
+        { ...main, name: 'second' },
+      ],
+      containers: [main, { ...main, name: 'other' }],
+    },
+  }).spec.template;
+  const status = (name: string, state: ContainerState, started = state.running !== undefined) => ({
+    ...container(state),
+    name,
+    started,
+    ready: started,
+  });
+  const done = { terminated: { exitCode: 0, reason: 'Completed' } };
+  const failed = { terminated: { exitCode: 1, reason: 'Error' } };
+  const waiting = { waiting: { reason: 'PodInitializing' } };
+  const ready = [{ type: 'Ready', status: 'True' as const }];
+
+  const several: [string, PodStatus, string][] = [
+    [
+      'how many initContainers are done',
+      {
+        phase: 'Pending',
+        initContainerStatuses: [
+          status('first', done),
+          status('proxy', { running: {} }),
+          status('second', { running: {} }),
+        ],
+        containerStatuses: [status('main', waiting), status('other', waiting)],
+      },
+      'Init:2/3',
+    ],
+    [
+      'why an initContainer failed',
+      { phase: 'Failed', initContainerStatuses: [status('first', failed)] },
+      'Init:Error',
+    ],
+    [
+      'why an initContainer waits',
+      {
+        phase: 'Pending',
+        initContainerStatuses: [status('first', { waiting: { reason: 'CrashLoopBackOff' } })],
+      },
+      'Init:CrashLoopBackOff',
+    ],
+    [
+      'how the containers ended, not how the sidecar did',
+      {
+        phase: 'Succeeded',
+        initContainerStatuses: [
+          status('first', done),
+          status('proxy', { terminated: { exitCode: 143, reason: 'Error' } }),
+          status('second', done),
+        ],
+        containerStatuses: [status('main', done), status('other', done)],
+      },
+      'Completed',
+    ],
+    [
+      'what the first container says',
+      {
+        phase: 'Failed',
+        containerStatuses: [status('main', failed), status('other', done)],
+      },
+      'Error',
+    ],
+    [
+      'that one is done while another goes on',
+      {
+        phase: 'Running',
+        containerStatuses: [status('main', done), status('other', { running: {} })],
+      },
+      'NotReady',
+    ],
+    [
+      'that one is done while the pod is ready',
+      {
+        phase: 'Running',
+        conditions: ready,
+        containerStatuses: [status('main', done), status('other', { running: {} })],
+      },
+      'Running',
+    ],
+  ];
+
+  test.each(several)('of several containers says %s', (_, podStatus, want) => {
+    expect(podStatusWord({ metadata, spec, status: podStatus })).toBe(want);
   });
 });

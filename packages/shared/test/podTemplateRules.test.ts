@@ -49,10 +49,7 @@ const podCases: Case[] = [
         ],
       },
     },
-    want: [
-      `containers[1] ${notYet}more than one container in a pod`,
-      'containers[1].name Duplicate',
-    ],
+    want: ['containers[1].name Duplicate'],
   },
   {
     name: 'a container without a name',
@@ -125,6 +122,159 @@ const podCases: Case[] = [
     name: 'a runtime in capitals',
     given: { pod: { runtimeClassName: 'Process' } },
     want: ['runtimeClassName Invalid a lowercase RFC 1123 subdomain'],
+  },
+];
+
+const main = { name: 'main', command: ['x'] };
+const emptyDir = { name: 'data', emptyDir: {} };
+const mounts = (...volumeMounts: unknown[]) => ({
+  pod: { volumes: [emptyDir, { name: 'more' }], containers: [{ ...main, volumeMounts }] },
+});
+
+const severalCases: Case[] = [
+  {
+    name: 'initContainers, a sidecar and two containers',
+    given: {
+      pod: {
+        initContainers: [
+          { ...main, name: 'a' },
+          { ...main, name: 'b', restartPolicy: 'Always' },
+        ],
+        containers: [main, { ...main, name: 'c' }],
+      },
+    },
+    want: [],
+  },
+  {
+    name: 'an initContainer with the name of a container',
+    given: { pod: { initContainers: [main], containers: [main] } },
+    want: ['containers[0].name Duplicate'],
+  },
+  {
+    name: 'an initContainer without a command',
+    given: { pod: { initContainers: [{ name: 'a' }] } },
+    want: ['initContainers[0].command Required'],
+  },
+  {
+    name: 'an initContainer that restarts sometimes',
+    given: { pod: { initContainers: [{ ...main, name: 'a', restartPolicy: 'OnFailure' }] } },
+    want: ['initContainers[0].restartPolicy NotSupported supported values: "Always"'],
+  },
+  {
+    name: 'a container with a restartPolicy of its own',
+    given: { container: { restartPolicy: 'Always' } },
+    want: [`containers[0].restartPolicy ${notYet}`],
+  },
+  {
+    name: 'a sidecar with a probe',
+    given: {
+      pod: { initContainers: [{ ...main, name: 'a', startupProbe: { exec: { command: ['x'] } } }] },
+    },
+    want: [`initContainers[0].startupProbe ${notYet}`],
+  },
+];
+
+const volumeCases: Case[] = [
+  {
+    name: 'a volume mounted twice',
+    given: mounts(
+      { name: 'data', mountPath: '/a', subPath: 'x' },
+      { name: 'data', mountPath: '/b', readOnly: true },
+      { name: 'more', mountPath: '/c', subPathExpr: '$(A)' },
+    ),
+    want: [],
+  },
+  {
+    name: 'a mount of a volume that there is not',
+    given: mounts({ name: 'nothing', mountPath: '/a' }),
+    want: ['containers[0].volumeMounts[0].name NotFound'],
+  },
+  {
+    name: 'a mount of a sidecar of a volume that there is not',
+    given: {
+      pod: {
+        initContainers: [{ ...main, name: 'a', volumeMounts: [{ name: 'data', mountPath: '/a' }] }],
+      },
+    },
+    want: ['initContainers[0].volumeMounts[0].name NotFound'],
+  },
+  {
+    name: 'two mounts at one path, however it is written',
+    given: mounts({ name: 'data', mountPath: '/a' }, { name: 'more', mountPath: '//a/' }),
+    want: ['containers[0].volumeMounts[1].mountPath Invalid must be unique'],
+  },
+  {
+    name: 'mounts at paths that can be no place for them',
+    given: mounts(
+      { name: 'data', mountPath: '' },
+      { name: 'data', mountPath: 'a' },
+      { name: 'data', mountPath: '/' },
+      { name: 'data', mountPath: '/a/../b' },
+      { name: 'data', mountPath: '/a:b' },
+    ),
+    want: [
+      'containers[0].volumeMounts[0].mountPath Required',
+      'containers[0].volumeMounts[1].mountPath Invalid must be an absolute path',
+      'containers[0].volumeMounts[2].mountPath Invalid must not be the root directory',
+      "containers[0].volumeMounts[3].mountPath Invalid must not contain '..'",
+      "containers[0].volumeMounts[4].mountPath Invalid must not contain ':'",
+    ],
+  },
+  {
+    name: 'parts of a volume that lie outside of it',
+    given: mounts(
+      { name: 'data', mountPath: '/a', subPath: '/etc' },
+      { name: 'data', mountPath: '/b', subPathExpr: 'x/../..' },
+      { name: 'data', mountPath: '/c', subPath: 'x', subPathExpr: 'y' },
+    ),
+    want: [
+      'containers[0].volumeMounts[0].subPath Invalid must be a relative path',
+      "containers[0].volumeMounts[1].subPathExpr Invalid must not contain '..'",
+      'containers[0].volumeMounts[2].subPathExpr Invalid subPathExpr and subPath are mutually',
+    ],
+  },
+  {
+    name: 'two volumes of one name, one without, one in capitals',
+    given: { pod: { volumes: [emptyDir, emptyDir, { name: '' }, { name: 'Data' }] } },
+    want: [
+      'volumes[1].name Duplicate',
+      'volumes[2].name Required',
+      'volumes[3].name Invalid a lowercase RFC 1123 label',
+    ],
+  },
+  {
+    name: 'an emptyDir on something else, and one of less than nothing',
+    given: {
+      pod: {
+        volumes: [
+          { name: 'a', emptyDir: { medium: 'HugePages' } },
+          { name: 'b', emptyDir: { medium: 'Memory', sizeLimit: '1Gi' } },
+          { name: 'c', emptyDir: { sizeLimit: '-1' } },
+        ],
+      },
+    },
+    want: [
+      'volumes[0].emptyDir.medium NotSupported supported values: "", "Memory"',
+      'volumes[2].emptyDir.sizeLimit Invalid must be greater than or equal to 0',
+    ],
+  },
+  {
+    name: 'a volume of two kinds',
+    given: { pod: { volumes: [{ name: 'a', emptyDir: {}, hostPath: { path: '/' } }] } },
+    want: [
+      'volumes[0].hostPath Forbidden a program sees the files of its worker anyway',
+      'volumes[0] Forbidden may not specify more than 1 volume type',
+    ],
+  },
+  {
+    name: 'a volume of a kind that comes later',
+    given: { pod: { volumes: [{ name: 'a', configMap: { name: 'x' } }] } },
+    want: [`volumes[0].configMap ${notYet}ConfigMaps`],
+  },
+  {
+    name: 'a volume of no kind is an emptyDir',
+    given: { pod: { volumes: [{ name: 'a' }] } },
+    want: [],
   },
 ];
 
@@ -299,6 +449,25 @@ const handlerCases: Case[] = [
     given: { container: { workingDir: '/tmp' } },
     want: ['containers[0].workingDir Forbidden handlers share the working directory'],
   },
+  {
+    name: 'a handler beside others, with a volume',
+    given: {
+      pod: {
+        initContainers: [{ name: 'a', image: 'x' }],
+        containers: [
+          { name: 'b', image: 'x', volumeMounts: [{ name: 'v', mountPath: '/v' }] },
+          { name: 'c', image: 'x' },
+        ],
+        volumes: [{ name: 'v' }],
+      },
+    },
+    want: [
+      'containers[0].volumeMounts Forbidden a handler shares the files of its worker',
+      'initContainers Forbidden a handler is the only container of its pod',
+      'volumes Forbidden a handler shares the files of its worker',
+      'containers[1] Forbidden a handler is the only container of its pod',
+    ],
+  },
 ];
 
 /** The problems, each cut to what is wanted of it. */
@@ -311,6 +480,8 @@ function check(input: unknown, want: readonly string[], prefix: string): void {
 
 describe.each([
   ['a pod', podCases, manifest],
+  ['several containers', severalCases, manifest],
+  ['volumes', volumeCases, manifest],
   ['a container', containerCases, manifest],
   ['a handler', handlerCases, handlerManifest],
 ])('rules for %s', (_, cases, build) => {
