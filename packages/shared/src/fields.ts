@@ -328,7 +328,10 @@ const CONTAINERS = under('spec.template.spec.containers[*]', CONTAINER);
 const INIT_CONTAINERS = under('spec.template.spec.initContainers[*]', {
   ...Object.fromEntries(
     // Under `handler` there are none at all: that is told once.
-    Object.entries(CONTAINER).map(([name, { handler: _, ...row }]) => [name, row]),
+    Object.entries(CONTAINER).map(([name, { support, why, unset }]) => [
+      name,
+      { support, why, unset },
+    ]),
   ),
   restartPolicy: honoured('Always: a sidecar, that runs on beside the containers'),
 });

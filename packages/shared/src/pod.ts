@@ -208,7 +208,9 @@ export function podStatusWord({
   metadata,
   spec,
   status,
-}: Pick<Pod, 'metadata' | 'spec' | 'status'>): string {
+}: Pick<Pod, 'metadata' | 'status'> & {
+  readonly spec: Pick<PodSpec, 'initContainers'>;
+}): string {
   let word: string = status.reason ?? status.phase;
   const initializing = initWord(spec.initContainers ?? [], status);
   if (initializing !== null) word = initializing;
