@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 // Starts drover. Plain JavaScript without top-level await, so that a Node too old for the rest can
 // say so, or hand over to the Node that set-up brought to this checkout.
+import { existsSync } from 'node:fs';
 import { nodeProblem, platformProblem } from './host.js';
 
-// Node strips types nowhere below node_modules: an installed package brings JavaScript.
-const isCheckout = !import.meta.url.includes('/node_modules/');
+// A checkout runs TypeScript as it is. An installed package brings JavaScript, wherever it lies:
+// Node strips no types below node_modules.
+const isCheckout = existsSync(new URL('../../../scripts/launch.js', import.meta.url));
 const wrongPlatform = platformProblem(process.platform);
 const wrongNode = nodeProblem(process.versions.node);
 
