@@ -1,3 +1,11 @@
+export {
+  ARGUMENT_LIST_ANNOTATION,
+  ArgumentListSettings,
+  HALT_EVENTS,
+  readArgumentList,
+  type ArgumentListReading,
+  type HaltEvent,
+} from './argumentList.ts';
 export { assert } from './assert.ts';
 export {
   getCondition,

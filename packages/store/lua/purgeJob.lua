@@ -16,6 +16,8 @@
   KEYS[9]   hash    <tag>:job:<uid>:overlay
   KEYS[10]  hash    <tag>:queues              unfinished Jobs with slots, per queue
   KEYS[11]  set     <tag>:waiting
+  KEYS[12]  hash    <tag>:job:<uid>:args
+  KEYS[13]  set     <tag>:job:<uid>:ended
 
   ARGV[1]  uid  string
 
@@ -30,7 +32,8 @@ local job = redis.call('HMGET', KEYS[1], 'deleted', 'queue')
 local hot = readHot(KEYS[2])
 if job[1] == '0' then return -1 end
 if hot and (hot.active > 0 or hot.terminating > 0) then return -1 end
-redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9])
+redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9],
+  KEYS[12], KEYS[13])
 if job[1] then
   redis.call('HSET', KEYS[1], 'deleted', 1)
   redis.call('PEXPIRE', KEYS[1], 600000)

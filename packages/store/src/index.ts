@@ -1,4 +1,5 @@
 export * from './api.ts';
+export { type Arguments, ARGUMENTS_PER_CHUNK } from './argumentList.ts';
 export { composeJob, type JobSource } from './compose/job.ts';
 export { composeNode } from './compose/node.ts';
 export { composePod, type PodSource } from './compose/pod.ts';
@@ -13,6 +14,13 @@ export {
   slotQueuePrefix,
 } from './keys.ts';
 export { type NodeRecord, NodeStore } from './nodes.ts';
+export {
+  type EndedPod,
+  type LogPiece,
+  readPodEnds,
+  readWholeLogs,
+  toPiece,
+} from './podEnds.ts';
 export {
   formatLogTime,
   LogField,

@@ -78,6 +78,10 @@ export interface JobKeys {
   readonly unjudged: string;
   readonly losses: string;
   readonly overlay: string;
+  /** Arguments of the indexes, for a Job with an argument list. */
+  readonly args: string;
+  /** Indexes whose ends are counted to halt such a Job. */
+  readonly ended: string;
 }
 
 /** Keys of one worker session within a shard. */
@@ -157,6 +161,8 @@ export class ShardKeys {
       unjudged: `${job}:unjudged`,
       losses: `${job}:losses`,
       overlay: `${job}:overlay`,
+      args: `${job}:args`,
+      ended: `${job}:ended`,
     };
   }
 

@@ -22,6 +22,7 @@ import type {
   Taken,
   WriteStatusInput,
 } from './api.ts';
+import { writeArguments, type Arguments } from './argumentList.ts';
 import { RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
 import { decodeAnswers, decodeSlotRecord, encodeEntries } from './records.ts';
 import { integer, observedJob, storedJob, textMap } from './replies.ts';
@@ -89,6 +90,23 @@ export class Shard extends ShardReader {
       ],
     );
     return choose(reply, { '1': 'created', '0': 'replayed', '-1': 'alreadyExists' });
+  }
+
+  /** Stores the arguments of a Job's indexes, before the Job; {@link keepArguments} once it is created. */
+  async writeArguments(uid: string, list: readonly Arguments[]): Promise<void> {
+    await writeArguments(this.redis, this.keys.job(uid).args, list);
+  }
+
+  /** The Job of an argument list was created: the list stays until the Job is purged. */
+  async keepArguments(uid: string): Promise<void> {
+    await this.redis.persist(this.keys.job(uid).args);
+  }
+
+  /** Notes that an index of a Job with an argument list ended; answers how many did. Idempotent. */
+  async noteEndedIndex(uid: string, index: number): Promise<number> {
+    const key = this.keys.job(uid).ended;
+    await this.redis.sadd(key, index);
+    return await this.redis.scard(key);
   }
 
   /** Replaces a Job's object, compare-and-set. */
@@ -412,6 +430,8 @@ export class Shard extends ShardReader {
         keys.overlay,
         this.keys.queues,
         this.keys.waiting,
+        keys.args,
+        keys.ended,
       ],
       [uid],
     );

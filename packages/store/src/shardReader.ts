@@ -9,6 +9,7 @@ import type {
   SlotRecord,
   StoredPod,
 } from './api.ts';
+import { readArguments, type Arguments } from './argumentList.ts';
 import { decodeHot } from './hot.ts';
 import { podLogKey, RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
 import { decodePodRecord, decodeSlotRecord, isPodRecord, POD_RECORD_BYTES } from './records.ts';
@@ -99,6 +100,16 @@ export class ShardReader {
   /** The newest resourceVersion of the shard. */
   async resourceVersion(): Promise<number> {
     return Number((await this.redis.get(this.keys.clock)) ?? 0);
+  }
+
+  /** A chunk of the arguments of a Job's indexes; null when there is none. */
+  async readArguments(uid: string, chunk: number): Promise<readonly Arguments[] | null> {
+    return await readArguments(this.redis, this.keys.job(uid).args, chunk);
+  }
+
+  /** How many indexes were noted by `noteEndedIndex`. */
+  async endedIndexCount(uid: string): Promise<number> {
+    return await this.redis.scard(this.keys.job(uid).ended);
   }
 
   /** Bits of the indexes that succeeded, most significant bit first; empty when none did. */
