@@ -13,6 +13,7 @@ export type Problems = string[];
 export interface EngineOptions {
   redis?: string;
   redisFile?: string;
+  redisPasswordFile?: string;
   prefix?: string;
 }
 
@@ -26,11 +27,15 @@ export interface ServiceOptions extends EngineOptions {
   logLevel: LogLevel;
 }
 
-/** Adds --redis, --redis-file and --prefix. */
+/** Adds --redis, --redis-file, --redis-password-file and --prefix. */
 export function withEngine(command: Command): Command {
   return command
     .option('--redis <url>', "the engine's Redis (default: $DROVER_REDIS_URL, or `drover dev`)")
     .option('--redis-file <path>', 'read that URL from a file, so that no process list shows it')
+    .option(
+      '--redis-password-file <path>',
+      'read the password for that URL from a file (default: $DROVER_REDIS_PASSWORD_FILE)',
+    )
     .addOption(
       new Option('--prefix <text>', 'key prefix of the installation').env('DROVER_PREFIX'),
     );

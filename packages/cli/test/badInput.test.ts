@@ -1,8 +1,13 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
 import { startRedis, type TestRedis } from '@drover/testkit';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { Home, manifest } from './drover.ts';
+
+const FORCE = { force: true } as const;
 
 let home: Home;
 let redis: TestRedis;
@@ -200,6 +205,43 @@ describe('Redis', () => {
       expect(ended.stderr).not.toContain('wrong@');
     });
   }
+
+  describe('a password file', () => {
+    const cases: { name: string; text: string | null; code: number; want: RegExp }[] = [
+      { name: 'missing', text: null, code: 2, want: /password: no such file\n$/ },
+      { name: 'empty', text: '\n', code: 2, want: /the file is empty, a password is expected\n$/ },
+      { name: 'of two lines', text: 'a\nb\n', code: 2, want: /the file has several lines/ },
+      { name: 'with a wrong password', text: 'no%41:@/\n', code: 3, want: /refused the login/ },
+    ];
+    test.each(cases)('$name', async ({ text, code, want }) => {
+      const path = text === null ? 'password' : await home.write('password', text);
+      await using _gone = { [Symbol.asyncDispose]: () => rm(join(home.dir, 'password'), FORCE) };
+      const env = { DROVER_REDIS_URL: `redis://127.0.0.1:${redis.port}` };
+      const ended = await home.drover(['get', 'jobs', '--redis-password-file', path], { env });
+      expectTold(ended, code, want);
+      if (code === 2) expect(ended.stderr).toContain(`error: --redis-password-file ${path}: `);
+    });
+
+    test('named by the environment, and a directory', async () => {
+      const env = {
+        DROVER_REDIS_URL: `redis://127.0.0.1:${redis.port}`,
+        DROVER_REDIS_PASSWORD_FILE: home.dir,
+      };
+      expectTold(
+        await home.drover(['get', 'jobs'], { env }),
+        2,
+        /^error: DROVER_REDIS_PASSWORD_FILE=\S+: is a directory/,
+      );
+    });
+
+    test('beside a URL that has a password, and beside no URL', async () => {
+      const path = await home.write('right', 'right');
+      const flags = ['get', 'jobs', '--redis-password-file', path];
+      const env = { DROVER_REDIS_URL: `redis://:right@127.0.0.1:${redis.port}` };
+      expectTold(await home.drover(flags, { env }), 2, /has a password already/);
+      expectTold(await home.drover(flags), 2, /says nothing of where Redis is: add --redis URL/);
+    });
+  });
 
   test('an eviction policy that loses data', async () => {
     const admin = new Redis({ port: redis.port, password: 'right' });

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { CliError, badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import { readDevContext } from './context.ts';
+import { addPassword, findPasswordFile } from './passwordFile.ts';
 
 /** Where an engine's Redis is, and how we came to know. */
 export interface EngineAddress {
@@ -20,17 +21,35 @@ export interface AddressOptions {
   readonly redis?: string | undefined;
   /** --redis-file PATH: a file with the URL, so that it shows in no process list. */
   readonly redisFile?: string | undefined;
+  /** --redis-password-file PATH: a file with the password alone, for an address without one. */
+  readonly redisPasswordFile?: string | undefined;
   /** --prefix or DROVER_PREFIX. */
   readonly prefix?: string | undefined;
 }
 
 /**
  * Looks for the engine: `--redis` or `--redis-file`, then DROVER_REDIS_URL, then a running
- * `drover dev`.
+ * `drover dev`. The password may come from a file of its own, by `--redis-password-file` or
+ * DROVER_REDIS_PASSWORD_FILE.
  *
  * @returns null when there is none.
  */
 export async function findEngine(options: AddressOptions): Promise<EngineAddress | null> {
+  const named = await findNamed(options);
+  if (named !== null) {
+    const file = findPasswordFile(options.redisPasswordFile);
+    return file === null ? named : { ...named, url: await addPassword(named.url, file) };
+  }
+  if (options.redisPasswordFile !== undefined) {
+    throw badInput('--redis-password-file says nothing of where Redis is: add --redis URL');
+  }
+  // A `drover dev` has a password of its own, whatever the environment says of others.
+  const { prefix } = options;
+  const dev = await readDevContext();
+  return dev === null ? null : { url: dev.redisUrl, prefix: prefix ?? dev.prefix, source: 'dev' };
+}
+
+async function findNamed(options: AddressOptions): Promise<EngineAddress | null> {
   const { prefix } = options;
   if (options.redis !== undefined && options.redisFile !== undefined) {
     throw badInput('--redis and --redis-file exclude each other');
@@ -41,8 +60,6 @@ export async function findEngine(options: AddressOptions): Promise<EngineAddress
   }
   const fromEnv = process.env['DROVER_REDIS_URL'];
   if (fromEnv !== undefined && fromEnv !== '') return { url: fromEnv, prefix, source: 'env' };
-  const dev = await readDevContext();
-  if (dev !== null) return { url: dev.redisUrl, prefix: prefix ?? dev.prefix, source: 'dev' };
   return null;
 }
 
