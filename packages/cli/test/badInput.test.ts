@@ -202,7 +202,7 @@ describe('Redis', () => {
   }
 
   describe('a password file', () => {
-    const cases: { name: string; text: string | null; code: number; want: RegExp }[] = [
+    const files: { name: string; text: string | null; code: number; want: RegExp }[] = [
       { name: 'missing', text: null, code: 2, want: /-file nowhere: no such file\n$/ },
       {
         name: 'empty',
@@ -213,7 +213,7 @@ describe('Redis', () => {
       { name: 'of two lines', text: 'a\nb\n', code: 2, want: /the file has several lines/ },
       { name: 'with a wrong password', text: 'no%41:@/\n', code: 3, want: /refused the login/ },
     ];
-    test.each(cases)('$name', async ({ text, code, want }) => {
+    test.each(files)('$name', async ({ text, code, want }) => {
       const path = text === null ? 'nowhere' : await home.write('password', text);
       const env = { DROVER_REDIS_URL: `redis://127.0.0.1:${redis.port}` };
       const ended = await home.drover(['get', 'jobs', '--redis-password-file', path], { env });
