@@ -15,6 +15,7 @@ import {
   readPodLog,
   type JobView,
   type PodLogLine,
+  type PodNotes,
   type Shard,
   type SlotRecord,
   type StoredPod,
@@ -318,10 +319,10 @@ export class PodsClient {
       const page = await this.#backend.run(() =>
         shard.listPods(view.uid, { after: start, limit: PAGE_SIZE }),
       );
-      const progress = await this.#backend.run(() =>
-        shard.podProgress(view.uid, runningNumbers(page.pods)),
+      const notes = await this.#backend.run(() =>
+        shard.podNotes(view.uid, runningNumbers(page.pods)),
       );
-      for (const stored of page.pods) yield compose(stored, progress.get(stored.podNumber));
+      for (const stored of page.pods) yield compose(stored, notes.get(stored.podNumber));
       after = page.next;
     }
   }
@@ -330,19 +331,19 @@ export class PodsClient {
   async #composer(
     shard: Shard,
     view: JobView,
-  ): Promise<(stored: StoredPod, progress?: string) => Pod> {
+  ): Promise<(stored: StoredPod, notes?: PodNotes) => Pod> {
     const job: Job = composeJob({ stored: view, counters: null, done: null });
     const [nodeNames, lanes] = await this.#backend.run(() =>
       Promise.all([shard.nodeNames(), shard.fittingLanes(view.fittingKey)]),
     );
     const pending = lanes === 0 ? { pendingMessage: nobodyFits(job) } : {};
-    return (stored, progress) =>
+    return (stored, notes) =>
       composePod({
         job,
         pod: stored,
         overlay: stored.kind === 'record' ? stored.overlay : null,
         nodeName: nodeNames.get(stored.nodeNumber) ?? '',
-        progress,
+        notes,
         ...pending,
       });
   }
@@ -357,10 +358,10 @@ export class PodsClient {
       const stored = await this.#backend.run(() => shard.getPod(view.uid, podNumber));
       if (stored === null) continue;
       const compose = await this.#composer(shard, view);
-      const progress = await this.#backend.run(() =>
-        shard.podProgress(view.uid, runningNumbers([stored])),
+      const notes = await this.#backend.run(() =>
+        shard.podNotes(view.uid, runningNumbers([stored])),
       );
-      const pod = compose(stored, progress.get(podNumber));
+      const pod = compose(stored, notes.get(podNumber));
       // The number may belong to a pod of another index, or of another Job with a similar name.
       if (pod.metadata.name !== name || (uid !== null && pod.metadata.uid !== uid)) continue;
       return { shard, view, stored, pod };

@@ -3,6 +3,8 @@
  * `shard.ts` have the same names as the files in `lua/`.
  */
 
+import type { ContainerStatus } from '@drover/shared';
+
 /** The gate of a Job: the numbers every claim checks. Only the controller sets them. */
 export interface Gate {
   /** Most active pods that a claim may lead to. 0 closes the gate. Range 0..2^31-1. */
@@ -61,6 +63,7 @@ export const POD_REASONS = [
   'RolledBack',
   'OOMKilled',
   'HandlerTimeout',
+  'Evicted',
 ] as const;
 /** One of {@link POD_REASONS}. NodeLost, Drained and RolledBack are disruptions, not faults of the pod. */
 export type PodReason = (typeof POD_REASONS)[number];
@@ -104,6 +107,28 @@ export interface SlotRecord {
   readonly resourceVersion: number;
 }
 
+/** A container of a pod in the form of the API, without what its template says. */
+export type ContainerRecord = Pick<
+  ContainerStatus,
+  'name' | 'state' | 'lastState' | 'ready' | 'restartCount' | 'started'
+>;
+
+/** How a pod is that is more than one container which runs once. */
+export interface PodDetails {
+  /** Of initContainers and containers alike; one that is missing was not started. */
+  readonly containers: readonly ContainerRecord[];
+  /** Why volumes are not mounted where the template wants them; left out when they are. */
+  readonly unmounted?: string;
+}
+
+/** What of a running pod is only for those who look. */
+export interface PodNotes {
+  /** How far it says it has come. */
+  readonly progress?: string;
+  /** How its containers are. */
+  readonly details?: PodDetails;
+}
+
 /** What a finished pod has of its own beyond its record. All optional; bounded by the worker. */
 export interface PodOverlay {
   /** Human text, at most 4 KiB. */
@@ -114,6 +139,8 @@ export interface PodOverlay {
   restarts?: number;
   /** Signal that ended the main process, such as `SIGKILL`. */
   signal?: string;
+  /** How its containers ended, of a pod with several or with restarts. */
+  details?: PodDetails;
 }
 
 /** A Job as stored: object and status apart, versions beside them. */

@@ -176,6 +176,11 @@ export class ShardKeys {
     return `${this.tag}:job:${uid}:progress:${podNumber}`;
   }
 
+  /** How the containers of a running pod are, a string that expires. */
+  podContainers(uid: string, podNumber: number): string {
+    return `${this.tag}:job:${uid}:containers:${podNumber}`;
+  }
+
   /** Keys of a session. */
   session(id: string): SessionKeys {
     const session = `${this.tag}:session:${id}`;

@@ -26,6 +26,7 @@ export const SCRIPT_NAMES = [
   'takeDue',
   'trigger',
   'updateJob',
+  'writeContainers',
   'writeStatus',
 ] as const;
 /** One of {@link SCRIPT_NAMES}. */

@@ -13,6 +13,7 @@ import type {
   JudgeInput,
   NewJob,
   ObservedJob,
+  PodDetails,
   Refused,
   ReportAnswer,
   ReportEntry,
@@ -716,6 +717,39 @@ export class Shard extends ShardReader {
       keys.push(this.keys.podChunk(uid, chunk));
       args.push(chunk);
     }
+  }
+
+  /** Notes how the containers of a running pod are, for those who look. */
+  async writeContainers(note: {
+    readonly uid: string;
+    readonly slot: number;
+    readonly podNumber: number;
+    readonly session: string;
+    readonly details: PodDetails;
+    /** For how long it is kept without another word; a short one says that the pod ends. */
+    readonly ttlMs: number;
+  }): Promise<'written' | 'stale'> {
+    const { uid, podNumber } = note;
+    const reply = await this.#run(
+      'writeContainers',
+      [
+        this.keys.clock,
+        this.keys.job(uid).slots,
+        this.keys.podContainers(uid, podNumber),
+        this.keys.watch,
+        this.keys.podWatchers,
+      ],
+      [
+        this.#now(),
+        uid,
+        note.slot,
+        podNumber,
+        sessionBytes(note.session),
+        JSON.stringify(note.details),
+        note.ttlMs,
+      ],
+    );
+    return choose(reply, { '1': 'written', '-1': 'stale' });
   }
 
   /** Records that a container restarts within its pod. */

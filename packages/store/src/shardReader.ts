@@ -3,6 +3,8 @@ import type { Redis } from 'ioredis';
 import type {
   HotCounters,
   JobView,
+  PodDetails,
+  PodNotes,
   PodOverlay,
   PodRecord,
   SessionLoad,
@@ -182,14 +184,22 @@ export class ShardReader {
     return await this.readRecord(uid, podNumber);
   }
 
-  /** How far pods have come, of those that said so, by number. */
-  async podProgress(uid: string, podNumbers: readonly number[]): Promise<Map<number, string>> {
-    const byNumber = new Map<number, string>();
+  /** What running pods say of themselves, of those that said something, by number. */
+  async podNotes(uid: string, podNumbers: readonly number[]): Promise<Map<number, PodNotes>> {
+    const byNumber = new Map<number, PodNotes>();
     if (podNumbers.length === 0) return byNumber;
-    const keys = podNumbers.map((podNumber) => this.keys.podProgress(uid, podNumber));
+    const keys = podNumbers.flatMap((podNumber) => [
+      this.keys.podProgress(uid, podNumber),
+      this.keys.podContainers(uid, podNumber),
+    ]);
     const texts = await this.redis.mget(...keys);
-    for (const [i, text] of texts.entries()) {
-      if (text !== null) byNumber.set(podNumbers[i]!, text);
+    for (const [i, podNumber] of podNumbers.entries()) {
+      const [progress, details] = [texts[2 * i] ?? null, texts[2 * i + 1] ?? null];
+      if (progress === null && details === null) continue;
+      byNumber.set(podNumber, {
+        ...(progress === null ? {} : { progress }),
+        ...(details === null ? {} : { details: JSON.parse(details) as PodDetails }),
+      });
     }
     return byNumber;
   }

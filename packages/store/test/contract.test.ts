@@ -172,6 +172,17 @@ const CASES: Record<ScriptName, Case> = {
     plain: [[4, 5], { type: 'opened', slots: [4, 5] }],
   },
   purgeJob: { call: (shard) => shard.purgeJob(UID) },
+  writeContainers: {
+    call: (shard) =>
+      shard.writeContainers({
+        uid: UID,
+        slot: 1,
+        podNumber: 1,
+        session: SESSION,
+        details: { containers: [] },
+        ttlMs: 1000,
+      }),
+  },
   recordRestart: {
     call: (shard) =>
       shard.recordRestart({ uid: UID, slot: 1, podNumber: 1, session: SESSION, restarts: 1 }),
@@ -239,7 +250,7 @@ const CASES: Record<ScriptName, Case> = {
 };
 
 /** Scripts that add to what is stored are refused when memory is full; all others go on. */
-const CREATING = ['createJob', 'openSlots', 'registerSession', 'updateJob'];
+const CREATING = ['writeContainers', 'createJob', 'openSlots', 'registerSession', 'updateJob'];
 const READING = ['observeJob'];
 
 test('every file in lua/ is a script, and every script has its file', () => {
@@ -407,6 +418,7 @@ test('every key that is made is described there, and every key that is described
     ofSession.orders,
     keys.podChunk('<uid>', '<chunk>' as unknown as number),
     keys.podProgress('<uid>', '<pod>' as unknown as number),
+    keys.podContainers('<uid>', '<pod>' as unknown as number),
   ]
     .filter((key) => key !== keys.tag && key !== keys.wakeChannel)
     .map((key) => key.replace(keys.tag, '<tag>'));

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { StopInput } from '../src/api.ts';
+import type { PodDetails, StopInput } from '../src/api.ts';
 import { FAILED, type HeldPod, OPEN_GATE, StoreBed, T0 } from './support/bed.ts';
 import { violations } from './support/invariants.ts';
 
@@ -309,6 +309,50 @@ describe('recordRestart', () => {
     await stop();
     expect(await bed.shard.recordRestart(restart)).toBe('stopping');
     expect(await hot()).toMatchObject({ restarts: 0 });
+  });
+});
+
+describe('writeContainers', () => {
+  const details = (word: string): PodDetails => ({
+    containers: [
+      { name: 'a', ready: false, restartCount: 0, state: { waiting: { reason: word } } },
+    ],
+  });
+  const notes = async () => (await bed.shard.podNotes('u1', [1, 2])).get(1)?.details;
+
+  test('shows how containers are, as a change of the pod', async () => {
+    const [pod] = await bed.runningJob(session, 1, { uid: 'u1' });
+    const before = (await bed.shard.allSlots('u1'))[0]!;
+    const write = { uid: 'u1', slot: pod!.slot, podNumber: 1, session, ttlMs: 60_000 };
+    expect(await notes()).toBeUndefined();
+    expect(await bed.shard.writeContainers({ ...write, details: details('A') })).toBe('written');
+    expect(await bed.shard.writeContainers({ ...write, details: details('B') })).toBe('written');
+    expect(await notes()).toEqual(details('B'));
+    const { resourceVersion, ...after } = (await bed.shard.allSlots('u1'))[0]!;
+    expect(resourceVersion).toBeGreaterThan(before.resourceVersion);
+    expect({ ...after, resourceVersion: before.resourceVersion }).toEqual(before);
+  });
+
+  test('of a claim that is not valid is stale, of a stopping pod changes no time', async () => {
+    const [pod] = await bed.runningJob(session, 1, { uid: 'u1' });
+    const write = {
+      uid: 'u1',
+      slot: pod!.slot,
+      podNumber: 1,
+      session,
+      ttlMs: 60_000,
+      details: details('A'),
+    };
+    const other = await bed.registerSession();
+    for (const over of [{ podNumber: 2 }, { slot: 99 }, { session: other }, { uid: 'none' }]) {
+      expect(await bed.shard.writeContainers({ ...write, ...over })).toBe('stale');
+    }
+    expect(await notes()).toBeUndefined();
+    await stop();
+    const before = await bed.shard.allSlots('u1');
+    expect(await bed.shard.writeContainers(write)).toBe('written');
+    expect(await bed.shard.allSlots('u1')).toEqual(before);
+    expect(await notes()).toEqual(details('A'));
   });
 });
 

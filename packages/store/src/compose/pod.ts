@@ -1,7 +1,6 @@
 import { constants } from 'node:os';
 import {
   type ContainerStateTerminated,
-  type ContainerStatus,
   formatTime,
   gracePeriodMs,
   type Job,
@@ -11,7 +10,8 @@ import {
   podSpec,
   type PodStatus,
 } from '@drover/shared';
-import type { PodOverlay, PodReason, PodRecord, SlotRecord } from '../api.ts';
+import type { PodNotes, PodOverlay, PodReason, PodRecord, SlotRecord } from '../api.ts';
+import { defaultStatuses, podConditions, unmountedCondition, withDetails } from './containers.ts';
 import { formatVersion } from './job.ts';
 
 /** What a pod is composed from: the Job's template and what is known of the pod itself. */
@@ -26,8 +26,8 @@ export interface PodSource {
   readonly nodeName: string;
   /** For a Pending pod: why no worker takes it, in words. */
   readonly pendingMessage?: string;
-  /** For a running pod: how far it has come, as it said. */
-  readonly progress?: string | undefined;
+  /** For a running pod: what its worker says of it. */
+  readonly notes?: PodNotes | undefined;
 }
 
 /** resourceVersions are ms * 4096 or more, so the time of the last change can be told from them. */
@@ -51,6 +51,7 @@ const POD_LEVEL_REASONS: ReadonlySet<PodReason> = new Set([
   'RolledBack',
   'Deleted',
   'DeadlineExceeded',
+  'Evicted',
 ]);
 
 /**
@@ -86,8 +87,9 @@ function composeMetadata(source: PodSource, generated: Pod['metadata']): Pod['me
     metadata.annotations = { ...metadata.annotations, [RESULT_ANNOTATION]: overlay.result };
   }
   if (isEnded(pod)) return metadata;
-  if (source.progress !== undefined) {
-    metadata.annotations = { ...metadata.annotations, [PROGRESS_ANNOTATION]: source.progress };
+  const progress = source.notes?.progress;
+  if (progress !== undefined) {
+    metadata.annotations = { ...metadata.annotations, [PROGRESS_ANNOTATION]: progress };
   }
   // Kubernetes keeps a pod until it is counted; here the script that ends a pod counts it.
   metadata.finalizers = ['batch.kubernetes.io/job-tracking'];
@@ -103,22 +105,30 @@ function composeMetadata(source: PodSource, generated: Pod['metadata']): Pod['me
 function activeStatus(source: PodSource, pod: SlotRecord): PodStatus {
   if (pod.phase === 'Pending') return pendingStatus(source, pod);
   const startedAt = formatTime(pod.startMs);
-  const ready = pod.phase === 'Running';
+  const { spec } = source.job.spec.template;
+  const details = source.notes?.details;
+  const isInitializing = details === undefined && (spec.initContainers ?? []).length > 0;
+  const running = {
+    ready: pod.phase === 'Running',
+    started: true,
+    restartCount: pod.restarts,
+    state: { running: { startedAt } },
+  };
+  const statuses = withDetails(
+    spec,
+    defaultStatuses(spec, isInitializing ? null : running),
+    details,
+  );
+  const conditions = podConditions(spec, statuses, startedAt, pod.phase === 'Running');
+  const initialized = conditions.some(
+    ({ type, status }) => type === 'Initialized' && status === 'True',
+  );
   return {
-    phase: 'Running',
-    conditions: [
-      condition('PodScheduled', 'True', startedAt),
-      condition('Initialized', 'True', startedAt),
-      condition('ContainersReady', ready ? 'True' : 'False', startedAt),
-      condition('Ready', ready ? 'True' : 'False', startedAt),
-    ],
+    // As in Kubernetes: a pod is Pending until its initContainers have succeeded.
+    phase: initialized ? 'Running' : 'Pending',
+    conditions: [...conditions, ...unmountedCondition(details, startedAt)],
     startTime: startedAt,
-    containerStatuses: containers(source, {
-      ready,
-      started: true,
-      restartCount: pod.restarts,
-      state: { running: { startedAt } },
-    }),
+    ...statuses,
   };
 }
 
@@ -135,12 +145,23 @@ function endedStatus(source: PodSource, pod: PodRecord): PodStatus {
   const startedAt = formatTime(pod.startMs);
   const finishedAt = formatTime(pod.endMs);
   const disruption = DISRUPTIONS[pod.reason];
+  const { spec } = source.job.spec.template;
+  const details = source.overlay?.details;
+  const ended = {
+    ready: false,
+    started: false,
+    restartCount: source.overlay?.restarts ?? 0,
+    state: { terminated: terminatedState(source, pod, startedAt, finishedAt) },
+  };
+  const statuses = withDetails(spec, defaultStatuses(spec, ended), details);
   const notReady = { reason: pod.outcome === 'Succeeded' ? 'PodCompleted' : 'PodFailed' };
+  const [, initialized] = podConditions(spec, statuses, startedAt, false);
   const conditions: PodCondition[] = [
     condition('PodScheduled', pod.nodeNumber === 0 ? 'False' : 'True', startedAt),
-    condition('Initialized', 'True', startedAt),
+    initialized ?? condition('Initialized', 'True', startedAt),
     { ...condition('ContainersReady', 'False', finishedAt), ...notReady },
     { ...condition('Ready', 'False', finishedAt), ...notReady },
+    ...unmountedCondition(details, startedAt),
   ];
   if (disruption !== undefined) {
     const target = condition('DisruptionTarget', 'True', finishedAt);
@@ -151,12 +172,7 @@ function endedStatus(source: PodSource, pod: PodRecord): PodStatus {
     phase: pod.outcome,
     conditions,
     startTime: startedAt,
-    containerStatuses: containers(source, {
-      ready: false,
-      started: false,
-      restartCount: source.overlay?.restarts ?? 0,
-      state: { terminated: terminatedState(source, pod, startedAt, finishedAt) },
-    }),
+    ...statuses,
     ...(POD_LEVEL_REASONS.has(pod.reason) ? { reason: pod.reason } : {}),
     ...(POD_LEVEL_REASONS.has(pod.reason) && message !== undefined ? { message } : {}),
   };
@@ -189,20 +205,6 @@ function containerReason(pod: PodRecord): string {
   if (DISRUPTIONS[pod.reason] !== undefined) return pod.reason;
   if (!POD_LEVEL_REASONS.has(pod.reason)) return pod.reason;
   return pod.exitCode === 0 ? 'Completed' : 'Error';
-}
-
-function containers(
-  { job }: PodSource,
-  status: Pick<ContainerStatus, 'ready' | 'started' | 'restartCount' | 'state'>,
-): ContainerStatus[] {
-  return job.spec.template.spec.containers.map(({ name, image }) => ({
-    name,
-    // Clients of other languages insist on both.
-    image: image ?? '',
-    imageID: '',
-    ...status,
-    lastState: {},
-  }));
 }
 
 function condition(type: string, status: 'True' | 'False', time: string): PodCondition {

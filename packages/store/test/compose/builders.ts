@@ -7,7 +7,7 @@ export const T0 = Date.UTC(2026, 0, 15, 12, 0, 0);
 export const UID = '11111111-2222-4333-8444-555555555555';
 
 /** A Job as a user gave it, completed as on creation. */
-export function job(spec: object = {}, metadata: object = {}): Job {
+export function job(spec: object = {}, metadata: object = {}, pod: object = {}): Job {
   const { job: parsed } = parseJob({
     metadata: { name: 'work', ...metadata },
     spec: {
@@ -17,6 +17,7 @@ export function job(spec: object = {}, metadata: object = {}): Job {
         spec: {
           restartPolicy: 'Never',
           containers: [{ name: 'main', image: 'perl', command: ['true'] }],
+          ...pod,
         },
       },
     },

@@ -1,9 +1,9 @@
 import { constants } from 'node:os';
 
-import { podName, podStatusWord, podSuffix, podUid } from '@drover/shared';
+import { podName, podStatusWord, podSuffix, podUid, type Pod } from '@drover/shared';
 import { describe, expect, test } from 'vitest';
 
-import type { PodOverlay, PodRecord } from '../../src/api.ts';
+import type { ContainerRecord, PodDetails, PodOverlay, PodRecord } from '../../src/api.ts';
 import { composePod, type PodSource } from '../../src/compose/pod.ts';
 import { job, record, slot, T0, UID } from './builders.ts';
 
@@ -201,5 +201,136 @@ describe('status of a pod that ended', () => {
   test('restarts are those of the overlay', () => {
     const { status } = composePod(source({ pod: record(), overlay: { restarts: 4 } }));
     expect(status.containerStatuses?.[0]?.restartCount).toBe(4);
+  });
+});
+
+describe('status of several containers', () => {
+  const container = (name: string, more: object = {}) => ({ name, command: ['true'], ...more });
+  const several = job(
+    {},
+    {},
+    {
+      initContainers: [container('first'), container('proxy', { restartPolicy: 'Always' })],
+      containers: [container('main'), container('other')],
+    },
+  );
+  const done: ContainerRecord['state'] = { terminated: { exitCode: 0, reason: 'Completed' } };
+  const failed: ContainerRecord['state'] = { terminated: { exitCode: 1, reason: 'Error' } };
+  const known = (name: string, state: ContainerRecord['state'], restartCount = 0) => ({
+    name,
+    state: state!,
+    ready: state?.running !== undefined,
+    started: state?.running !== undefined,
+    restartCount,
+  });
+  const running = { running: { startedAt: '2026-01-15T12:00:01Z' } };
+  const pod = (details: PodDetails | null, ended: PodRecord | null = null) =>
+    composePod(
+      source({
+        job: several,
+        pod: ended ?? slot(),
+        ...(details === null ? {} : { notes: { details } }),
+        overlay: details === null || ended === null ? null : { details },
+      }),
+    );
+  const conditionOf = ({ status }: Pod, type: string) =>
+    status.conditions?.find((condition) => condition.type === type);
+
+  test('before anything is known: the pod is Pending, initializing', () => {
+    const composed = pod(null);
+    expect(podStatusWord(composed)).toBe('Init:0/2');
+    expect(composed.status.phase).toBe('Pending');
+    expect(composed.status.containerStatuses?.map(({ state }) => state)).toEqual([
+      { waiting: { reason: 'PodInitializing' } },
+      { waiting: { reason: 'PodInitializing' } },
+    ]);
+    expect(conditionOf(composed, 'Initialized')).toMatchObject({
+      status: 'False',
+      reason: 'ContainersNotInitialized',
+      message: 'containers with incomplete status: [first proxy]',
+    });
+  });
+
+  test('while a sidecar is to start', () => {
+    const composed = pod({ containers: [known('first', done)] });
+    expect(podStatusWord(composed)).toBe('Init:1/2');
+    expect(composed.status.phase).toBe('Pending');
+  });
+
+  test('while all run, the pod is ready', () => {
+    const composed = pod({
+      containers: [
+        known('first', done),
+        known('proxy', running, 3),
+        known('main', running),
+        known('other', running),
+      ],
+    });
+    expect(podStatusWord(composed)).toBe('Running');
+    expect(composed.status.phase).toBe('Running');
+    expect(conditionOf(composed, 'Ready')?.status).toBe('True');
+    expect(composed.status.initContainerStatuses?.[1]).toMatchObject({
+      name: 'proxy',
+      imageID: '',
+      restartCount: 3,
+      ready: true,
+    });
+  });
+
+  test('while one waits for its restart, the pod is not ready and says which', () => {
+    const composed = pod({
+      containers: [
+        known('first', done),
+        known('proxy', running),
+        {
+          ...known('main', { waiting: { reason: 'CrashLoopBackOff' } }, 1),
+          lastState: failed,
+        },
+        known('other', running),
+      ],
+    });
+    expect(podStatusWord(composed)).toBe('CrashLoopBackOff');
+    expect(composed.status.containerStatuses?.[0]?.lastState).toEqual(failed);
+    expect(conditionOf(composed, 'Ready')).toMatchObject({
+      status: 'False',
+      message: 'containers with unready status: [main]',
+    });
+  });
+
+  test('when an initContainer failed, what never began is shown so', () => {
+    const ended = record({ outcome: 'Failed', reason: 'Error', exitCode: 1, hasOverlay: true });
+    const composed = pod({ containers: [known('first', failed)] }, ended);
+    expect(podStatusWord(composed)).toBe('Init:Error');
+    expect(composed.status.phase).toBe('Failed');
+    expect(composed.status.containerStatuses?.[0]?.state).toEqual({
+      waiting: { reason: 'PodInitializing' },
+    });
+    expect(conditionOf(composed, 'Initialized')?.status).toBe('False');
+  });
+
+  test('of a pod that was lost nothing is known but that', () => {
+    const lost = record({ outcome: 'Failed', reason: 'NodeLost', exitCode: 137 });
+    const { status } = pod(null, lost);
+    const states = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+    expect(states.map(({ state }) => state?.terminated?.reason)).toEqual(
+      Array.from({ length: 4 }, () => 'NodeLost'),
+    );
+  });
+
+  test('of an evicted pod, the pod says why', () => {
+    const ended = record({ outcome: 'Failed', reason: 'Evicted', exitCode: 137 });
+    const composed = composePod(source({ pod: ended, overlay: { message: 'too much in "data"' } }));
+    expect(composed.status).toMatchObject({ reason: 'Evicted', message: 'too much in "data"' });
+    expect(composed.status.containerStatuses?.[0]?.state?.terminated?.reason).toBe('Error');
+  });
+
+  test('volumes that could not be mounted are a condition', () => {
+    const composed = composePod(
+      source({ notes: { details: { containers: [known('main', running)], unmounted: 'why' } } }),
+    );
+    expect(conditionOf(composed, 'drover.dev/VolumesMounted')).toMatchObject({
+      status: 'False',
+      message: 'why',
+    });
   });
 });

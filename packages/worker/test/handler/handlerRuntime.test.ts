@@ -232,7 +232,7 @@ describe('a handler', () => {
     await engine.offer(uid, 1);
     await told.opened;
     const shown = async (): Promise<string | undefined> =>
-      (await engine.shard.podProgress(uid, [1, 2])).get(1);
+      (await engine.shard.podNotes(uid, [1, 2])).get(1)?.progress;
     await waitFor(async () => (await shown()) === '0.1');
     await waitFor(async () => (await shown()) === '1000/4000');
     gate.open();
