@@ -19,7 +19,7 @@ import {
   type JobInput,
   type Selector,
 } from '@drover/shared';
-import { composeJob, type JobView, type Shard } from '@drover/store';
+import { composeJob, type Created, type JobView, type Shard } from '@drover/store';
 
 import type { Backend } from './backend.ts';
 import { isSettled, outcomeFor, type WaitCondition } from './jobOutcome.ts';
@@ -124,7 +124,7 @@ export class JobsClient {
       const completed = complete(job, uid, name);
       if (options.dryRun === true) return completed;
       const outcome = await this.#store(completed);
-      if (outcome !== 'alreadyExists') return await this.#readByUid(completed);
+      if (outcome.type !== 'alreadyExists') return await this.#readByUid(completed);
       if (prefix === null || attempt === MAX_NAME_ATTEMPTS) {
         throw new AlreadyExistsError(reference(completed.metadata));
       }
@@ -363,7 +363,7 @@ export class JobsClient {
     } while (after !== null);
   }
 
-  async #store(job: Job): Promise<'created' | 'replayed' | 'alreadyExists'> {
+  async #store(job: Job): Promise<Created> {
     const { uid, namespace, name } = job.metadata;
     const { queue, fittingKey } = placementOf(job);
     return await this.#backend.onShard(namespace, (shard) =>

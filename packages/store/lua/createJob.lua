@@ -1,8 +1,8 @@
 #!lua
 --[[
-  createJob: store a new Job and make it due, in one step.
+  createJob: store new Jobs and make them due, in one step.
 
-  Caller   sdk, server, CronJob controller
+  Caller   sdk, server, CronJob controller; the Jobs that are created in one tick go together
   Source   docs/redis-schema.md
 
   KEYS[1]  string  <tag>:clock
@@ -11,52 +11,86 @@
   KEYS[4]  hash    <tag>:due:counts
   KEYS[5]  zset    <tag>:jobs:names         members <namespace>/<name>
   KEYS[6]  hash    <tag>:jobs:uids          <namespace>/<name> to uid
-  KEYS[7]  hash    <tag>:job:<uid>
-  KEYS[8]  string  <tag>:job:<uid>:hot   packed numbers
-  KEYS[9]  stream  <tag>:watch
+  KEYS[7]  stream  <tag>:watch
+  then for each Job:
+  KEYS[+1] hash    <tag>:job:<uid>
+  KEYS[+2] string  <tag>:job:<uid>:hot      packed numbers
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  string
-  ARGV[3]  uid          string, chosen by the caller: the idempotency key
-  ARGV[4]  namespace    string
-  ARGV[5]  name         string
-  ARGV[6]  object       JSON of metadata and spec
-  ARGV[7]  status       JSON
-  ARGV[8]  completions  integer, -1 = unset
-  ARGV[9]  queue        string
-  ARGV[10] fittingKey   string, key in <tag>:lanes
-  ARGV[11] indexed      0 or 1
+  then for each Job:
+  ARGV[+1] uid          string, chosen by the caller: the idempotency key
+  ARGV[+2] namespace    string
+  ARGV[+3] name         string
+  ARGV[+4] object       JSON of metadata and spec
+  ARGV[+5] status       JSON
+  ARGV[+6] completions  integer, -1 = unset
+  ARGV[+7] queue        string
+  ARGV[+8] fittingKey   string, key in <tag>:lanes
+  ARGV[+9] indexed      0 or 1
 
-  Returns   1  CREATED
-            0  REPLAYED        the same uid was created before
-           -1  ALREADY_EXISTS  another Job has the name
+  Returns a list, for each Job in order
+           {1, resourceVersion, createdMs}  CREATED
+           { 0}  REPLAYED        the same uid was created before
+           {-1}  ALREADY_EXISTS  another Job has the name
 
-  O(log n). Safe to retry. One hash tag. Refused when memory is full.
+  O(Jobs log n), at most 64 Jobs. Each Job is stored or not for itself. Safe to retry. One hash tag. Refused when
+  memory is full.
 ]]
 -- @include clock
 -- @include due
+-- @include triggerAll
 -- @include hot
 -- @include watch
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
-local uid, namespace, name = ARGV[3], ARGV[4], ARGV[5]
-local path = namespace .. '/' .. name
+local now, rv = readClock(KEYS[1], ARGV[1])
+local replies, created = {}, {}
+-- The paths of the new Jobs, for the two indexes of names.
+local names, uids = {}, {}
+-- A new Job's numbers begin at 0.
+local hot
+local text = string.format('%.0f', now)
 
-if redis.call('EXISTS', KEYS[7]) == 1 then return 0 end
-if redis.call('HEXISTS', KEYS[6], path) == 1 then return -1 end
+local keyBase = 7
+for i = 3, #ARGV, 9 do
+  local uid, namespace, name = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local jobKey, hotKey = KEYS[keyBase + 1], KEYS[keyBase + 2]
+  keyBase = keyBase + 2
+  local path = namespace .. '/' .. name
+  if redis.call('EXISTS', jobKey) == 1 then
+    replies[#replies + 1] = { 0 }
+  elseif uids[path] or redis.call('HEXISTS', KEYS[6], path) == 1 then
+    replies[#replies + 1] = { -1 }
+  else
+    rv = math.max(rv + 1, now * 4096)
+    local version = string.format('%.0f', rv)
+    redis.call('HSET', jobKey, 'namespace', namespace, 'name', name, 'object', ARGV[i + 3], 'status', ARGV[i + 4],
+      'rv', version, 'generation', 1, 'finished', 0, 'deleted', 0, 'createdMs', text,
+      'queue', ARGV[i + 6], 'fittingKey', ARGV[i + 7])
+    if not hot then
+      redis.call('SET', hotKey, string.rep('\0', struct.size(HOT)))
+      hot = readHot(hotKey)
+      hot.generation, hot.decisionVersion, hot.hold, hot.nextSlot = 1, 1, 1, 1
+    end
+    hot.completions, hot.indexed = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 8])
+    writeHot(hotKey, hot)
+    tellJob(KEYS[7], rv, 'ADDED', uid, namespace, name)
+    uids[path] = uid
+    names[#names + 1] = 0
+    names[#names + 1] = path
+    created[#created + 1] = 'job:' .. uid
+    replies[#replies + 1] = { 1, version, text }
+  end
+end
+if #created == 0 then return replies end
 
-local now = readClock(KEYS[1], ARGV[1])
-local rv = nextResourceVersion(KEYS[1], now)
-redis.call('ZADD', KEYS[5], 0, path)
-redis.call('HSET', KEYS[6], path, uid)
-redis.call('HSET', KEYS[7], 'namespace', namespace, 'name', name, 'object', ARGV[6], 'status', ARGV[7],
-  'rv', string.format('%.0f', rv), 'generation', 1, 'finished', 0, 'deleted', 0, 'createdMs', now,
-  'queue', ARGV[9], 'fittingKey', ARGV[10])
--- All numbers begin at 0.
-redis.call('SET', KEYS[8], string.rep('\0', struct.size(HOT)))
-local hot = readHot(KEYS[8])
-hot.generation, hot.decisionVersion, hot.hold, hot.nextSlot = 1, 1, 1, 1
-hot.completions, hot.indexed = tonumber(ARGV[8]), tonumber(ARGV[11])
-writeHot(KEYS[8], hot)
-tellJob(KEYS[9], rv, 'ADDED', uid, namespace, name)
-trigger(due, 'job:' .. uid, now, now)
-return 1
+redis.call('ZADD', KEYS[5], unpack(names))
+local fields = {}
+for path, uid in pairs(uids) do
+  fields[#fields + 1] = path
+  fields[#fields + 1] = uid
+end
+redis.call('HSET', KEYS[6], unpack(fields))
+redis.call('SET', KEYS[1], rv)
+triggerAll(due, created, now)
+return replies

@@ -1,53 +1,48 @@
 #!lua flags=allow-oom
 --[[
   judge: count failed pods by the controller's verdicts, give their indexes back and set the gate,
-  all in one step.
+  all in one step for each Job.
 
-  Caller   controller
+  Caller   controller; the Jobs that are judged in one tick go together
 
-  KEYS[1]  string  <tag>:job:<uid>:hot
-  KEYS[2]  hash  <tag>:job:<uid>:unjudged
-  KEYS[3]  zset  <tag>:job:<uid>:retry
+  For each Job:
+  KEYS[+1] string  <tag>:job:<uid>:hot
+  KEYS[+2] hash    <tag>:job:<uid>:unjudged
+  KEYS[+3] zset    <tag>:job:<uid>:retry
 
-  ARGV[1]   generation       that the decision was made from
-  ARGV[2]   decisionVersion  that the decision was made from
-  ARGV[3]   limit            gate
-  ARGV[4]   notBeforeMs      gate
-  ARGV[5]   deadlineMs       gate
-  ARGV[6]   hold             gate, 0 or 1
-  ARGV[7]   failuresInRow    back-off
-  ARGV[8]   lastFailureMs    back-off
-  ARGV[9+]  podNumber, verdict (failed, ignored, indexFailed), countsToLimit (0 or 1) for each pod, at most 500
+  For each Job:
+  ARGV[+1] generation       that the decision was made from
+  ARGV[+2] decisionVersion  that the decision was made from
+  ARGV[+3] limit            gate
+  ARGV[+4] notBeforeMs      gate
+  ARGV[+5] deadlineMs       gate
+  ARGV[+6] hold             gate, 0 or 1
+  ARGV[+7] failuresInRow    back-off
+  ARGV[+8] lastFailureMs    back-off
+  ARGV[+9] number of pods, then for each podNumber, verdict (failed, ignored, indexFailed), countsToLimit (0 or 1)
 
-  Returns   decisionVersion after this write, an integer > 0
+  Returns a list, for each Job in order its decisionVersion after this write, an integer > 0, or
            -1  MOVED  generation or decisionVersion changed: look again
            -2  GONE   no such Job
 
-  A second run answers MOVED. O(pods). One hash tag.
+  A second run answers MOVED. O(pods), at most 500 of all Jobs. One hash tag.
 ]]
 -- @include hot
-local hot = readHot(KEYS[1])
-if not hot then return -2 end
-if hot.generation ~= tonumber(ARGV[1]) or hot.decisionVersion ~= tonumber(ARGV[2]) then
-  return -1
-end
-
-for i = 9, #ARGV, 3 do
-  local record = redis.call('HGET', KEYS[2], ARGV[i])
-  if record then
-    local verdict = ARGV[i + 1]
-    redis.call('HDEL', KEYS[2], ARGV[i])
-    hot.unjudged = hot.unjudged - 1
-    if verdict ~= 'ignored' then hot.failed = hot.failed + 1 end
-    if ARGV[i + 2] == '1' then hot.limitFailures = hot.limitFailures + 1 end
-    if verdict ~= 'indexFailed' then
-      giveBackIndex(hot, KEYS[3], (struct.unpack('>I4', record)))
-    end
+-- @include verdicts
+local replies = {}
+local keyBase, argument = 0, 1
+while argument <= #ARGV do
+  local hotKey = KEYS[keyBase + 1]
+  local hot = readHot(hotKey)
+  if not hot then
+    replies[#replies + 1] = -2
+  elseif hot.generation ~= tonumber(ARGV[argument]) or hot.decisionVersion ~= tonumber(ARGV[argument + 1]) then
+    replies[#replies + 1] = -1
+  else
+    applyVerdicts(argument + 2, hot, KEYS[keyBase + 2], KEYS[keyBase + 3])
+    writeHot(hotKey, hot)
+    replies[#replies + 1] = hot.decisionVersion
   end
+  keyBase, argument = keyBase + 3, argument + 9 + 3 * ARGV[argument + 8]
 end
-hot.limit, hot.notBeforeMs = tonumber(ARGV[3]), tonumber(ARGV[4])
-hot.deadlineMs, hot.hold = tonumber(ARGV[5]), tonumber(ARGV[6])
-hot.decisionVersion = hot.decisionVersion + 1
-hot.failuresInRow, hot.lastFailureMs = tonumber(ARGV[7]), tonumber(ARGV[8])
-writeHot(KEYS[1], hot)
-return hot.decisionVersion
+return replies

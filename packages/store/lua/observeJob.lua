@@ -1,59 +1,81 @@
 #!lua flags=no-writes
 --[[
-  observeJob: one atomic look at all that a decision needs.
+  observeJob: one atomic look at all that decisions about some Jobs need.
 
-  Caller   controller
+  Caller   controller; the Jobs that are looked at in one tick go together
 
   KEYS[1]  string  <tag>:clock
-  KEYS[2]  hash  <tag>:job:<uid>
-  KEYS[3]  string  <tag>:job:<uid>:hot
-  KEYS[4]  hash  <tag>:job:<uid>:unjudged   pod number to packed record
-  KEYS[5]  hash  <tag>:job:<uid>:losses     index to losses in a row
-  KEYS[6]  zset  <tag>:job:<uid>:pending    slot, scored by pod number
-  KEYS[7]  hash  <tag>:lanes                fitting key to lanes of live workers
-  KEYS[8]  hash  <tag>:queues               queue to unfinished Jobs with slots
+  KEYS[2]  hash    <tag>:lanes              fitting key to lanes of live workers
+  KEYS[3]  hash    <tag>:queues             queue to unfinished Jobs with slots
+  then for each Job:
+  KEYS[+1] hash    <tag>:job:<uid>
+  KEYS[+2] string  <tag>:job:<uid>:hot
+  KEYS[+3] hash    <tag>:job:<uid>:unjudged   pod number to packed record
+  KEYS[+4] hash    <tag>:job:<uid>:losses     index to losses in a row
+  KEYS[+5] zset    <tag>:job:<uid>:pending    slot, scored by pod number
 
   ARGV[1]  nowMs    test clock, or ''
-  ARGV[2]  pending  how many Pending slots to name, 0..1000
+  then for each Job:
+  ARGV[+1] pending  how many Pending slots to name, 0..1000
 
-  Returns  nil when there is no such Job (any more), else
-           {nowMs, job fields, packed hot state, {pod, record, losses, ...}, {slot, ...}, pendingCount, lanes, jobsOnQueue}
+  Returns  {nowMs, look, look, ...}, a look at each Job in order; nil when there is no such Job (any more), else
+           {job fields, packed hot state, {pod, record, losses, ...}, {slot, ...}, pendingCount, lanes, jobsOnQueue}
 
-  At most 500 unjudged pods; O(500 + pending). Writes nothing, so it runs when memory is full too: a Job's
-  deletion, which frees some, begins with it. One hash tag.
+  At most 500 unjudged pods of a Job. When some Jobs had many pods to name, the rest of the Jobs are left out: ask
+  again for them. O(Jobs + 500 + pending). Writes nothing, so it runs when memory is full too: a Job's deletion,
+  which frees some, begins with it. One hash tag.
 ]]
 -- @include clock
 -- @include record
-local job = redis.call('HGETALL', KEYS[2])
-if #job == 0 then return nil end
-local hot = redis.call('GET', KEYS[3])
--- What is left of a purged Job is a mark, see purgeJob.
-if not hot then return nil end
-local fitting = redis.call('HMGET', KEYS[2], 'fittingKey', 'queue')
+-- Pods named before a script leaves the rest of the Jobs out: bounds its time.
+local ENOUGH_PODS = 200
+local lanesOf, jobsOn = {}, {}
 
-local flat
-if redis.call('HLEN', KEYS[4]) <= 500 then
-  flat = redis.call('HGETALL', KEYS[4])
-else
-  flat = redis.call('HSCAN', KEYS[4], '0', 'COUNT', 400)[2]
-end
-local unjudged = {}
-for i = 1, math.min(#flat, 1000), 2 do
-  local index = struct.unpack('>I4', flat[i + 1])
-  unjudged[#unjudged + 1] = flat[i]
-  unjudged[#unjudged + 1] = flat[i + 1]
-  unjudged[#unjudged + 1] = redis.call('HGET', KEYS[5], string.format('%.0f', index)) or '0'
+local function readUnjudged(unjudgedKey, lossesKey)
+  local flat
+  if redis.call('HLEN', unjudgedKey) <= 500 then
+    flat = redis.call('HGETALL', unjudgedKey)
+  else
+    flat = redis.call('HSCAN', unjudgedKey, '0', 'COUNT', 400)[2]
+  end
+  local unjudged = {}
+  for i = 1, math.min(#flat, 1000), 2 do
+    local index = struct.unpack('>I4', flat[i + 1])
+    unjudged[#unjudged + 1] = flat[i]
+    unjudged[#unjudged + 1] = flat[i + 1]
+    unjudged[#unjudged + 1] = redis.call('HGET', lossesKey, string.format('%.0f', index)) or '0'
+  end
+  return unjudged
 end
 
-local pending = {}
-if tonumber(ARGV[2]) > 0 then pending = redis.call('ZRANGE', KEYS[6], 0, tonumber(ARGV[2]) - 1) end
-return {
-  string.format('%.0f', (readClock(KEYS[1], ARGV[1]))),
-  job,
-  hot,
-  unjudged,
-  pending,
-  redis.call('ZCARD', KEYS[6]),
-  redis.call('HGET', KEYS[7], fitting[1]) or '0',
-  redis.call('HGET', KEYS[8], fitting[2]) or '0',
-}
+local function valueOf(fields, name)
+  for i = 1, #fields, 2 do
+    if fields[i] == name then return fields[i + 1] end
+  end
+end
+
+local looks = { string.format('%.0f', (readClock(KEYS[1], ARGV[1]))) }
+local podsNamed = 0
+local keyBase = 3
+for i = 2, #ARGV do
+  local job = redis.call('HGETALL', KEYS[keyBase + 1])
+  -- What is left of a purged Job is a mark, see purgeJob.
+  local hot = #job > 0 and redis.call('GET', KEYS[keyBase + 2])
+  if not hot then
+    looks[i] = false
+  else
+    local key, queue = valueOf(job, 'fittingKey'), valueOf(job, 'queue')
+    lanesOf[key] = lanesOf[key] or redis.call('HGET', KEYS[2], key) or '0'
+    jobsOn[queue] = jobsOn[queue] or redis.call('HGET', KEYS[3], queue) or '0'
+    local unjudged = readUnjudged(KEYS[keyBase + 3], KEYS[keyBase + 4])
+    local pending, pendingCount = {}, redis.call('ZCARD', KEYS[keyBase + 5])
+    if pendingCount > 0 and tonumber(ARGV[i]) > 0 then
+      pending = redis.call('ZRANGE', KEYS[keyBase + 5], 0, ARGV[i] - 1)
+    end
+    looks[i] = { job, hot, unjudged, pending, pendingCount, lanesOf[key], jobsOn[queue] }
+    podsNamed = podsNamed + #unjudged / 3 + #pending
+    if podsNamed >= ENOUGH_PODS then break end
+  end
+  keyBase = keyBase + 5
+end
+return looks

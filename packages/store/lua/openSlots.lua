@@ -1,62 +1,115 @@
 #!lua
 --[[
-  openSlots: open slots, each with its first pod Pending, as far as the gate allows.
+  openSlots: open slots of some Jobs, each with its first pod Pending, as far as the gate allows; before that, as
+  `judge` does, count failed pods and set the gate, and after it write the status that says so.
 
-  Caller   controller
+  Caller   controller; the Jobs that open slots in one tick go together
 
   KEYS[1]  string  <tag>:clock
-  KEYS[2]  string  <tag>:job:<uid>:hot
-  KEYS[3]  hash    <tag>:job:<uid>:slots
-  KEYS[4]  zset    <tag>:job:<uid>:pending
-  KEYS[5]  zset    <tag>:job:<uid>:retry
-  KEYS[6]  hash    <tag>:queues
-  KEYS[7]  stream  <tag>:watch
-  KEYS[8]  string  <tag>:watchers:pods
-  KEYS[9]  hash    <tag>:job:<uid>
+  KEYS[2]  hash    <tag>:queues
+  KEYS[3]  stream  <tag>:watch
+  KEYS[4]  string  <tag>:watchers:pods
+  then for each Job:
+  KEYS[+1] hash    <tag>:job:<uid>
+  KEYS[+2] string  <tag>:job:<uid>:hot
+  KEYS[+3] hash    <tag>:job:<uid>:slots
+  KEYS[+4] zset    <tag>:job:<uid>:pending
+  KEYS[+5] zset    <tag>:job:<uid>:retry
+  KEYS[+6] hash    <tag>:job:<uid>:unjudged
 
   ARGV[1]  nowMs            test clock, or ''
-  ARGV[2]  uid              string
-  ARGV[3]  generation       that the decision was made from
-  ARGV[4]  decisionVersion  that the decision was made from
-  ARGV[5]  count            slots wanted, 1..500
+  then for each Job:
+  ARGV[+1] uid              string
+  ARGV[+2] generation       that the decision was made from
+  ARGV[+3] decisionVersion  that the decision was made from
+  ARGV[+4] count            slots wanted, 1..500
+  ARGV[+5] status           JSON, true when as many were opened; '' = leave it as it is
+  ARGV[+6] critical         as in writeStatus
+  ARGV[+7] judges           0 or 1; only with 1 follow:
+  ARGV[+8] limit            gate
+  ARGV[+9] notBeforeMs      gate
+  ARGV[+10] deadlineMs       gate
+  ARGV[+11] hold             gate, 0 or 1
+  ARGV[+12] failuresInRow    back-off
+  ARGV[+13] lastFailureMs    back-off
+  ARGV[+14] number of pods, then for each podNumber, verdict (failed, ignored, indexFailed), countsToLimit (0 or 1)
 
-  Returns  the numbers of the slots that were opened, or
-           -1  MOVED  generation or decisionVersion changed
-           -2  GONE   no such Job, or it is finished or deleted
+  Returns a list, for each Job in order {decisionVersion, 1 when the status was written, slot, slot, ...}, or
+           {-1}  MOVED  generation or decisionVersion changed
+           {-2}  GONE   no such Job, or it is finished or deleted
 
-  A second run opens only what the gate still allows: active pods are counted here, not by the caller.
-  O(count). One hash tag. Refused when memory is full.
+  A second run opens only what the gate still allows, or answers MOVED: active pods are counted here, not by the
+  caller. O(Jobs + slots + pods), together at most 500 slots and pods. One hash tag. Refused when memory is full.
 ]]
 -- @include clock
 -- @include record
 -- @include hot
+-- @include verdicts
 -- @include watch
-local hot = readHot(KEYS[2])
-local job = redis.call('HMGET', KEYS[9], 'queue', 'finished', 'deleted')
-if not hot or job[2] == '1' or job[3] == '1' then return -2 end
-if hot.generation ~= tonumber(ARGV[3]) or hot.decisionVersion ~= tonumber(ARGV[4]) then return -1 end
+local now, rv = readClock(KEYS[1], ARGV[1])
+local before = rv
+local onQueue = {}
 
-local now = readClock(KEYS[1], ARGV[1])
-local opened = {}
-local firstPod = hot.podCount + 1
-local rv
-while #opened < tonumber(ARGV[5]) and mayStart(hot, now) do
-  rv = rv or nextResourceVersion(KEYS[1], now)
-  local slot = hot.nextSlot
-  hot.nextSlot = slot + 1
-  hot.podCount = hot.podCount + 1
-  hot.active = hot.active + 1
-  redis.call('HSET', KEYS[3], slot, struct.pack(SLOT, hot.podCount, takeIndex(hot, KEYS[5]), 0,
-    PENDING, 0, 0, 0, NO_SESSION, now, 0, rv, 0))
-  redis.call('ZADD', KEYS[4], hot.podCount, slot)
-  opened[#opened + 1] = slot
+local function open(hot, count, slotsKey, pendingKey, retryKey)
+  local opened, slots, pending = {}, {}, {}
+  while #opened < count and mayStart(hot, now) do
+    local slot = hot.nextSlot
+    hot.nextSlot = slot + 1
+    hot.podCount = hot.podCount + 1
+    hot.active = hot.active + 1
+    local n = 2 * #opened
+    slots[n + 1] = slot
+    slots[n + 2] = struct.pack(SLOT, hot.podCount, takeIndex(hot, retryKey), 0, PENDING, 0, 0, 0, NO_SESSION, now, 0,
+      rv, 0)
+    pending[n + 1], pending[n + 2] = hot.podCount, slot
+    opened[#opened + 1] = slot
+  end
+  if #opened > 0 then
+    redis.call('HSET', slotsKey, unpack(slots))
+    redis.call('ZADD', pendingKey, unpack(pending))
+  end
+  return opened
 end
-if #opened == 0 then return opened end
 
-if hot.onQueue == 0 then
-  hot.onQueue = 1
-  redis.call('HINCRBY', KEYS[6], job[1], 1)
+local function openFor(argument, keyBase)
+  local jobKey, hotKey = KEYS[keyBase + 1], KEYS[keyBase + 2]
+  local hot = readHot(hotKey)
+  local job = redis.call('HMGET', jobKey, 'queue', 'finished', 'deleted', 'namespace', 'name')
+  if not hot or job[2] == '1' or job[3] == '1' then return { -2 } end
+  if hot.generation ~= tonumber(ARGV[argument + 1]) or hot.decisionVersion ~= tonumber(ARGV[argument + 2]) then
+    return { -1 }
+  end
+  local uid, count, status = ARGV[argument], tonumber(ARGV[argument + 3]), ARGV[argument + 4]
+  if ARGV[argument + 6] == '1' then
+    applyVerdicts(argument + 7, hot, KEYS[keyBase + 6], KEYS[keyBase + 5])
+  end
+  rv = math.max(rv + 1, now * 4096)
+  local firstPod = hot.podCount + 1
+  local opened = open(hot, count, KEYS[keyBase + 3], KEYS[keyBase + 4], KEYS[keyBase + 5])
+  if #opened > 0 and hot.onQueue == 0 then
+    hot.onQueue = 1
+    onQueue[job[1]] = (onQueue[job[1]] or 0) + 1
+  end
+  local isWritten = status ~= '' and #opened == count
+  if isWritten then
+    redis.call('HSET', jobKey, 'status', status, 'rv', string.format('%.0f', rv))
+    if ARGV[argument + 5] == '1' then hot.decisionVersion = hot.decisionVersion + 1 end
+    tellJob(KEYS[3], rv, 'MODIFIED', uid, job[4], job[5])
+  end
+  writeHot(hotKey, hot)
+  if #opened > 0 then tellPods(KEYS[3], KEYS[4], rv, uid, firstPod, hot.podCount) end
+  return { hot.decisionVersion, isWritten and 1 or 0, unpack(opened) }
 end
-writeHot(KEYS[2], hot)
-tellPods(KEYS[7], KEYS[8], rv, ARGV[2], firstPod, hot.podCount)
-return opened
+
+local replies = {}
+local keyBase, argument = 4, 2
+while argument <= #ARGV do
+  replies[#replies + 1] = openFor(argument, keyBase)
+  keyBase = keyBase + 6
+  argument = argument + (ARGV[argument + 6] == '1' and 14 + 3 * ARGV[argument + 13] or 7)
+end
+for queue, jobs in pairs(onQueue) do
+  redis.call('HINCRBY', KEYS[2], queue, jobs)
+end
+if rv > before then redis.call('SET', KEYS[1], rv) end
+return replies

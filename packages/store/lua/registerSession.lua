@@ -29,6 +29,7 @@
 ]]
 -- @include clock
 -- @include due
+-- @include triggerAll
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local now = readClock(KEYS[1], ARGV[1])
 if redis.call('EXISTS', KEYS[6]) == 1 then return 0 end
@@ -58,28 +59,11 @@ local leaseEnd = now + tonumber(ARGV[4])
 redis.call('ZADD', KEYS[5], leaseEnd, ARGV[3])
 schedule(due.set, due.wake, 'session:' .. ARGV[3], leaseEnd)
 
--- Like a trigger of each, with few calls for all of them.
 local waiting = redis.call('SPOP', KEYS[8], 500)
 if #waiting == 0 then return 1 end
-local members, counted, scores = {}, {}, {}
+local members = {}
 for i, uid in ipairs(waiting) do
   members[i] = 'job:' .. uid
 end
-local counts = redis.call('HMGET', due.counts, unpack(members))
-for i, member in ipairs(members) do
-  counted[2 * i - 1] = member
-  counted[2 * i] = tonumber(counts[i] or 0) + 1
-end
-redis.call('HSET', due.counts, unpack(counted))
-local taken = redis.call('HMGET', due.taken, unpack(members))
-for i, member in ipairs(members) do
-  if not taken[i] or tonumber(string.match(taken[i], ':(%d+)$')) <= now then
-    scores[#scores + 1] = now
-    scores[#scores + 1] = member
-  end
-end
-if #scores > 0 then
-  redis.call('ZADD', due.set, 'LT', unpack(scores))
-  redis.call('PUBLISH', due.wake, string.format('%.0f', now))
-end
+triggerAll(due, members, now)
 return 1

@@ -24,11 +24,18 @@ local now = readClock(KEYS[1], ARGV[1])
 local members = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, tonumber(ARGV[2]))
 local untilMs = string.format('%.0f', now + tonumber(ARGV[3]))
 local reply = { string.format('%.0f', now), '' }
-for _, member in ipairs(members) do
-  redis.call('HSET', KEYS[3], member, ARGV[4] .. ':' .. untilMs)
-  redis.call('ZADD', KEYS[2], untilMs, member)
-  reply[#reply + 1] = member
-  reply[#reply + 1] = redis.call('HGET', KEYS[4], member) or '0'
+if #members > 0 then
+  local takings, scores = {}, {}
+  for i, member in ipairs(members) do
+    takings[2 * i - 1], takings[2 * i] = member, ARGV[4] .. ':' .. untilMs
+    scores[2 * i - 1], scores[2 * i] = untilMs, member
+  end
+  redis.call('HSET', KEYS[3], unpack(takings))
+  redis.call('ZADD', KEYS[2], unpack(scores))
+  local counts = redis.call('HMGET', KEYS[4], unpack(members))
+  for i, member in ipairs(members) do
+    reply[2 * i + 1], reply[2 * i + 2] = member, counts[i] or '0'
+  end
 end
 local head = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 if head[2] then reply[2] = string.format('%.0f', tonumber(head[2])) end

@@ -1,56 +1,83 @@
 #!lua flags=allow-oom
 --[[
-  writeStatus: fold what the controller decided into the Job's status; write a terminal condition
+  writeStatus: fold what the controller decided into the status of Jobs; write a terminal condition
   only when no pod is left.
 
-  Caller   controller
+  Caller   controller; the statuses that are written in one tick go together
 
   KEYS[1]  string  <tag>:clock
-  KEYS[2]  hash    <tag>:job:<uid>
-  KEYS[3]  string  <tag>:job:<uid>:hot
-  KEYS[4]  hash    <tag>:queues
-  KEYS[5]  set     <tag>:waiting
-  KEYS[6]  stream  <tag>:watch
+  KEYS[2]  hash    <tag>:queues
+  KEYS[3]  set     <tag>:waiting
+  KEYS[4]  stream  <tag>:watch
+  then for each Job:
+  KEYS[+1] hash    <tag>:job:<uid>
+  KEYS[+2] string  <tag>:job:<uid>:hot
 
   ARGV[1]  nowMs            test clock, or ''
-  ARGV[2]  uid              string
-  ARGV[3]  generation       that the decision was made from
-  ARGV[4]  decisionVersion  that the decision was made from
-  ARGV[5]  status           JSON
-  ARGV[6]  finish           Complete, Failed or ''
-  ARGV[7]  critical         0 or 1; 1 when conditions change: bumps decisionVersion, as finish does
+  then for each Job:
+  ARGV[+1] uid              string
+  ARGV[+2] generation       that the decision was made from
+  ARGV[+3] decisionVersion  that the decision was made from
+  ARGV[+4] status           JSON
+  ARGV[+5] finish           Complete, Failed or ''
+  ARGV[+6] critical         0 or 1; 1 when conditions change: bumps decisionVersion, as finish does
 
-  Returns   decisionVersion after this write, an integer > 0
+  Returns a list, for each Job in order its decisionVersion after this write, an integer > 0, or
            -1  MOVED        generation or decisionVersion changed
            -2  GONE         no such Job, or deleted
            -3  NOT_SETTLED  a pod is active, terminating or unjudged, or successes are missing
 
-  A second run with finish answers GONE or MOVED. O(1). One hash tag.
+  A second run with finish answers MOVED. O(Jobs), at most 64. One hash tag.
 ]]
 -- @include clock
 -- @include hot
 -- @include watch
-local job = redis.call('HMGET', KEYS[2], 'namespace', 'name', 'deleted', 'queue')
-local hot = readHot(KEYS[3])
-if not job[1] or not hot or job[3] == '1' then return -2 end
-if hot.generation ~= tonumber(ARGV[3]) or hot.decisionVersion ~= tonumber(ARGV[4]) then return -1 end
-if ARGV[6] ~= '' then
-  if hot.active > 0 or hot.terminating > 0 or hot.unjudged > 0 then return -3 end
-  local needed = hot.completions < 0 and 1 or hot.completions
-  if ARGV[6] == 'Complete' and hot.succeeded < needed then return -3 end
+local now, rv = readClock(KEYS[1], ARGV[1])
+local before = rv
+local offQueue, settled = {}, {}
+
+local function write(argument, keyBase)
+  local jobKey, hotKey = KEYS[keyBase + 1], KEYS[keyBase + 2]
+  local uid, status, finish = ARGV[argument], ARGV[argument + 3], ARGV[argument + 4]
+  local job = redis.call('HMGET', jobKey, 'namespace', 'name', 'deleted', 'queue')
+  local hot = readHot(hotKey)
+  if not job[1] or not hot or job[3] == '1' then return -2 end
+  if hot.generation ~= tonumber(ARGV[argument + 1]) or hot.decisionVersion ~= tonumber(ARGV[argument + 2]) then
+    return -1
+  end
+  if finish ~= '' then
+    if hot.active > 0 or hot.terminating > 0 or hot.unjudged > 0 then return -3 end
+    local needed = hot.completions < 0 and 1 or hot.completions
+    if finish == 'Complete' and hot.succeeded < needed then return -3 end
+  end
+
+  rv = math.max(rv + 1, now * 4096)
+  local version = string.format('%.0f', rv)
+  if finish ~= '' then
+    redis.call('HSET', jobKey, 'status', status, 'rv', version, 'finished', 1)
+    settled[#settled + 1] = uid
+    if hot.onQueue == 1 then offQueue[job[4]] = (offQueue[job[4]] or 0) + 1 end
+    hot.limit, hot.onQueue = 0, 0
+  else
+    redis.call('HSET', jobKey, 'status', status, 'rv', version)
+  end
+  if finish ~= '' or ARGV[argument + 5] == '1' then
+    hot.decisionVersion = hot.decisionVersion + 1
+    writeHot(hotKey, hot)
+  end
+  tellJob(KEYS[4], rv, finish == '' and 'MODIFIED' or 'FINISHED', uid, job[1], job[2])
+  return hot.decisionVersion
 end
 
-local now = readClock(KEYS[1], ARGV[1])
-local rv = nextResourceVersion(KEYS[1], now)
-redis.call('HSET', KEYS[2], 'status', ARGV[5], 'rv', string.format('%.0f', rv))
-local critical = ARGV[7] == '1' or ARGV[6] ~= ''
-if critical then hot.decisionVersion = hot.decisionVersion + 1 end
-if ARGV[6] ~= '' then
-  redis.call('HSET', KEYS[2], 'finished', 1)
-  redis.call('SREM', KEYS[5], ARGV[2])
-  if hot.onQueue == 1 then redis.call('HINCRBY', KEYS[4], job[4], -1) end
-  hot.limit, hot.onQueue = 0, 0
+local replies = {}
+local keyBase = 4
+for argument = 2, #ARGV, 6 do
+  replies[#replies + 1] = write(argument, keyBase)
+  keyBase = keyBase + 2
 end
-if critical then writeHot(KEYS[3], hot) end
-tellJob(KEYS[6], rv, 'MODIFIED', ARGV[2], job[1], job[2])
-return hot.decisionVersion
+for queue, jobs in pairs(offQueue) do
+  redis.call('HINCRBY', KEYS[2], queue, -jobs)
+end
+if #settled > 0 then redis.call('SREM', KEYS[3], unpack(settled)) end
+if rv > before then redis.call('SET', KEYS[1], rv) end
+return replies

@@ -214,12 +214,35 @@ export interface Judgement {
   readonly countsToLimit: boolean;
 }
 
-/** Input of `judge`. With no judgements it only sets the gate. */
-export interface JudgeInput extends DecisionGuard {
+/** What is judged: failed pods, with what follows for the gate and the back-off. */
+export interface Verdicts {
+  /** At most 500. With none it only sets the gate. */
   readonly judgements: readonly Judgement[];
   readonly gate: Gate;
   readonly failuresInRow: number;
   readonly lastFailureMs: number;
+}
+
+/** Input of `judge`. */
+export interface JudgeInput extends DecisionGuard, Verdicts {}
+
+/** A status that `openSlots` writes when it opened as many slots as it should. */
+export interface NewStatus {
+  /** JSON of the whole status. */
+  readonly text: string;
+  /** As in {@link WriteStatusInput}. */
+  readonly critical: boolean;
+}
+
+/** Slots that `openSlots` opened. */
+export interface Opened {
+  readonly type: 'opened';
+  /** Numbers of the new slots. */
+  readonly slots: number[];
+  /** As it is now. */
+  readonly decisionVersion: number;
+  /** Whether the status was written too. */
+  readonly isStatusWritten: boolean;
 }
 
 /** Input of `stopPods`. */
@@ -272,6 +295,19 @@ export interface NewJob {
   /** Whether the index is shown. */
   readonly indexed: boolean;
 }
+
+/** What `createJob` answers. */
+export type Created =
+  | {
+      readonly type: 'created';
+      readonly resourceVersion: number;
+      /** Shard's time of creation; ms since the epoch. */
+      readonly createdMs: number;
+    }
+  /** The same uid was created before. */
+  | { readonly type: 'replayed' }
+  /** Another Job has the name. */
+  | { readonly type: 'alreadyExists' };
 
 /** A change of a Job's object. */
 export interface JobUpdate {
@@ -326,6 +362,18 @@ export interface StopOrder {
   readonly uid: string;
   readonly slot: number;
   readonly podNumber: number;
+}
+
+/** The question of a slot's holder for its pod. */
+export interface SlotRequest {
+  readonly uid: string;
+  readonly slot: number;
+  /** Deliveries of the QueueJob so far, this one included. */
+  readonly attemptsStarted: number;
+  /** Session that asks, 16 hex digits. */
+  readonly session: string;
+  /** Generation of the object that the caller has; 0 = none. */
+  readonly knownGeneration: number;
 }
 
 /** What `acquire` answers. */

@@ -45,12 +45,11 @@ export function storedJob(uid: string, map: ReadonlyMap<string, string>): Stored
   };
 }
 
-/** The reply of `observeJob.lua`. */
-export function observedJob(uid: string, reply: ScriptReply): ObservedJob | null {
+/** One look of the reply of `observeJob.lua`. */
+export function observedJob(uid: string, nowMs: number, reply: ScriptReply): ObservedJob | null {
   if (reply === null) return null;
   assert(Array.isArray(reply));
-  const [nowMs, job, hotReply, unjudgedReply, pendingReply, pendingCount, lanes, jobsOnQueue] =
-    reply;
+  const [job, hotReply, unjudgedReply, pendingReply, pendingCount, lanes, jobsOnQueue] = reply;
   assert(Buffer.isBuffer(hotReply));
   const hot = decodeHot(hotReply);
   assert(Array.isArray(unjudgedReply) && Array.isArray(pendingReply));
@@ -64,7 +63,7 @@ export function observedJob(uid: string, reply: ScriptReply): ObservedJob | null
     });
   }
   return {
-    nowMs: integer(nowMs),
+    nowMs,
     job: storedJob(uid, textMap(job)),
     decisionVersion: hot.decisionVersion,
     gate: hot.gate,

@@ -8,22 +8,28 @@ import { ResourceExhaustedError } from '@drover/shared';
 import type { Redis } from 'ioredis';
 import type {
   AcquireReply,
+  Created,
   DecisionGuard,
   JobUpdate,
   JudgeInput,
   NewJob,
+  NewStatus,
   ObservedJob,
+  Opened,
   PodDetails,
   Refused,
   ReportAnswer,
   ReportEntry,
   SessionInfo,
+  SlotRequest,
   StopInput,
   StopOrder,
   Taken,
+  Verdicts,
   WriteStatusInput,
 } from './api.ts';
 import { writeArguments, type Arguments } from './argumentList.ts';
+import { Gather } from './gather.ts';
 import { RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
 import { decodeAnswers, decodeSlotRecord, encodeEntries } from './records.ts';
 import { integer, observedJob, storedJob, textMap } from './replies.ts';
@@ -49,12 +55,75 @@ export interface ShardOptions {
   readonly testClock: (() => number) | null;
 }
 
+type Argument = string | number | Buffer;
+
+/** Most Jobs, members or slots per script of those that take many: bounds its time. */
+const MAX_JOBS_PER_SCRIPT = 64;
+/** Most bytes of new Jobs per script; a single one may be larger. */
+const MAX_CREATE_BYTES = 512 * 1024;
+/** What a Job costs a script beside its pods, as a number of pods. */
+const JOB_WEIGHT = 6;
+
+/** A member that is given back. */
+interface Given extends Taken {
+  readonly nextAtMs: number | null;
+}
+
+interface LookRequest {
+  readonly uid: string;
+  readonly pendingWanted: number;
+}
+
+interface Opening extends DecisionGuard {
+  readonly count: number;
+  readonly judge: Verdicts | null;
+  readonly status: NewStatus | null;
+}
+
 /** All namespaces of one hash tag. Methods are as idempotent as the contracts in `lua/` say. */
 export class Shard extends ShardReader {
   readonly index: number;
   readonly #options: ShardOptions;
   /** How far the purge of a Job came; another process begins again, at the cost of some reads. */
   readonly #purgedChunks = new Map<string, number>();
+  readonly #creates = new Gather(
+    {
+      calls: MAX_JOBS_PER_SCRIPT,
+      weight: MAX_CREATE_BYTES,
+      weightOf: (job: NewJob) => job.object.length,
+    },
+    (jobs) => this.#createJobs(jobs),
+  );
+  readonly #dones = new Gather({ calls: MAX_JOBS_PER_SCRIPT }, (given: readonly Given[]) =>
+    this.#giveBack(given),
+  );
+  readonly #looks = new Gather({ calls: MAX_JOBS_PER_SCRIPT }, (asked: readonly LookRequest[]) =>
+    this.#observeJobs(asked),
+  );
+  readonly #judgings = new Gather(
+    {
+      calls: MAX_JOBS_PER_SCRIPT,
+      weight: MAX_PODS_PER_CALL,
+      weightOf: (input: JudgeInput) => JOB_WEIGHT + input.judgements.length,
+    },
+    (inputs) => this.#judgeJobs(inputs),
+  );
+  readonly #openings = new Gather(
+    {
+      calls: MAX_JOBS_PER_SCRIPT,
+      weight: MAX_PODS_PER_CALL,
+      weightOf: ({ count, judge }: Opening) => JOB_WEIGHT + count + (judge?.judgements.length ?? 0),
+    },
+    (inputs) => this.#openSlotsOf(inputs),
+  );
+  readonly #statuses = new Gather(
+    { calls: MAX_JOBS_PER_SCRIPT },
+    (inputs: readonly WriteStatusInput[]) => this.#writeStatuses(inputs),
+  );
+  readonly #acquires = new Gather(
+    { calls: MAX_JOBS_PER_SCRIPT },
+    (requests: readonly SlotRequest[]) => this.#acquireSlots(requests),
+  );
 
   constructor(options: ShardOptions) {
     super(options);
@@ -70,44 +139,21 @@ export class Shard extends ShardReader {
 
   // Jobs
 
-  /** Stores a Job and makes it due. The same uid answers 'replayed'. */
-  async createJob(job: NewJob): Promise<'created' | 'replayed' | 'alreadyExists'> {
-    const keys = this.keys.job(job.uid);
-    const reply = await this.#run(
-      'createJob',
-      [...this.#dueKeys(), this.keys.names, this.keys.uids, keys.job, keys.hot, this.keys.watch],
-      [
-        this.#now(),
-        this.keys.wakeChannel,
-        job.uid,
-        job.namespace,
-        job.name,
-        job.object,
-        job.status,
-        job.completions ?? -1,
-        job.queue,
-        job.fittingKey,
-        job.indexed ? 1 : 0,
-      ],
-    );
-    return choose(reply, { '1': 'created', '0': 'replayed', '-1': 'alreadyExists' });
+  /** Stores a Job and makes it due. The same uid answers 'replayed'. Jobs of one tick go together. */
+  async createJob(job: NewJob): Promise<Created> {
+    return await this.#creates.call(job);
   }
 
-  /** Stores the arguments of a Job's indexes, before the Job; {@link keepArguments} once it is created. */
-  async writeArguments(uid: string, list: readonly Arguments[]): Promise<void> {
-    await writeArguments(this.redis, this.keys.job(uid).args, list);
-  }
-
-  /** The Job of an argument list was created: the list stays until the Job is purged. */
-  async keepArguments(uid: string): Promise<void> {
-    await this.redis.persist(this.keys.job(uid).args);
-  }
-
-  /** Notes that an index of a Job with an argument list ended; answers how many did. Idempotent. */
-  async noteEndedIndex(uid: string, index: number): Promise<number> {
-    const key = this.keys.job(uid).ended;
-    await this.redis.sadd(key, index);
-    return await this.redis.scard(key);
+  async #createJobs(jobs: readonly NewJob[]): Promise<Created[]> {
+    const keys = [...this.#dueKeys(), this.keys.names, this.keys.uids, this.keys.watch];
+    const args: Argument[] = [this.#now(), this.keys.wakeChannel];
+    for (const job of jobs) {
+      const ofJob = this.keys.job(job.uid);
+      keys.push(ofJob.job, ofJob.hot);
+      args.push(job.uid, job.namespace, job.name, job.object, job.status);
+      args.push(job.completions ?? -1, job.queue, job.fittingKey, job.indexed ? 1 : 0);
+    }
+    return list(await this.#run('createJob', keys, args)).map((reply) => created(list(reply)));
   }
 
   /** Replaces a Job's object, compare-and-set. */
@@ -161,6 +207,30 @@ export class Shard extends ShardReader {
     return choose(reply, { '1': true, '0': false });
   }
 
+  // Argument lists
+
+  /** Stores the arguments of a Job's indexes, before the Job; {@link keepArguments} once it is created. */
+  async writeArguments(uid: string, entries: readonly Arguments[]): Promise<void> {
+    await writeArguments(this.redis, this.keys.job(uid).args, entries);
+  }
+
+  /** The Job of an argument list was created: the list stays until the Job is purged. */
+  async keepArguments(uid: string): Promise<void> {
+    await this.redis.persist(this.keys.job(uid).args);
+  }
+
+  /** Removes what a pod wrote so far; its log may go on. */
+  async removeLog(uid: string, podNumber: number): Promise<void> {
+    await this.redis.unlink(this.podLogKey(uid, podNumber));
+  }
+
+  /** Notes that an index of a Job with an argument list ended; answers how many did. Idempotent. */
+  async noteEndedIndex(uid: string, index: number): Promise<number> {
+    const key = this.keys.job(uid).ended;
+    await this.redis.sadd(key, index);
+    return await this.redis.scard(key);
+  }
+
   /**
    * Notes how far a running pod has come, for those who look; null takes it away. No fence: it
    * decides nothing, and what a worker that died has left behind expires.
@@ -204,97 +274,109 @@ export class Shard extends ShardReader {
     };
   }
 
-  /** Gives a taken member back. 'again': it was triggered meanwhile and is due now. */
+  /**
+   * Gives a taken member back. 'again': it was triggered meanwhile and is due now. Those of one
+   * tick go together.
+   */
   async done(taken: Taken, nextAtMs: number | null): Promise<'done' | 'again' | 'replayed'> {
-    const reply = await this.#run('doneDue', this.#dueKeys(), [
-      this.#now(),
-      this.keys.wakeChannel,
-      taken.member,
-      taken.token,
-      taken.count,
-      nextAtMs ?? '',
-    ]);
-    return choose(reply, { '1': 'done', '2': 'again', '0': 'replayed' });
+    return await this.#dones.call({ ...taken, nextAtMs });
+  }
+
+  async #giveBack(given: readonly Given[]): Promise<('done' | 'again' | 'replayed')[]> {
+    const args: Argument[] = [this.#now(), this.keys.wakeChannel];
+    for (const one of given) args.push(one.member, one.token, one.count, one.nextAtMs ?? '');
+    const replies = list(await this.#run('doneDue', this.#dueKeys(), args));
+    return replies.map((reply) => choose(reply, { '1': 'done', '2': 'again', '0': 'replayed' }));
   }
 
   // Reconcile
 
-  /** One atomic look at a Job; null when nothing is left of it. */
+  /** One atomic look at a Job; null when nothing is left of it. Looks of one tick go together. */
   async observeJob(uid: string, pendingWanted: number): Promise<ObservedJob | null> {
-    const keys = this.keys.job(uid);
-    const reply = await this.#run(
-      'observeJob',
-      [
-        this.keys.clock,
-        keys.job,
-        keys.hot,
-        keys.unjudged,
-        keys.losses,
-        keys.pending,
-        this.keys.lanes,
-        this.keys.queues,
-      ],
-      [this.#now(), pendingWanted],
-    );
-    return observedJob(uid, reply);
+    return await this.#looks.call({ uid, pendingWanted });
+  }
+
+  async #observeJobs(asked: readonly LookRequest[]): Promise<(ObservedJob | null)[]> {
+    const looks: (ObservedJob | null)[] = [];
+    // A script that had many pods to name leaves the rest of the Jobs to the next one.
+    while (looks.length < asked.length) {
+      const rest = asked.slice(looks.length);
+      const keys = [this.keys.clock, this.keys.lanes, this.keys.queues];
+      const args: Argument[] = [this.#now()];
+      for (const { uid, pendingWanted } of rest) {
+        const ofJob = this.keys.job(uid);
+        keys.push(ofJob.job, ofJob.hot, ofJob.unjudged, ofJob.losses, ofJob.pending);
+        args.push(pendingWanted);
+      }
+      const [nowMs, ...replies] = list(await this.#run('observeJob', keys, args));
+      assert(replies.length > 0, 'one look at least');
+      for (const [i, reply] of replies.entries()) {
+        looks.push(observedJob(rest[i]!.uid, integer(nowMs), reply));
+      }
+    }
+    return looks;
   }
 
   /**
-   * Counts failed pods by verdict and sets the gate. The decisionVersion rises by exactly one, so
-   * a caller may send the next guarded script in the same pipeline.
+   * Counts failed pods by verdict and sets the gate. The decisionVersion rises by exactly one.
+   * What is judged in one tick goes together.
    */
   async judge(input: JudgeInput): Promise<{ type: 'judged'; decisionVersion: number } | Refused> {
     assert(input.judgements.length <= MAX_PODS_PER_CALL);
-    const keys = this.keys.job(input.uid);
-    const { gate } = input;
-    const reply = integer(
-      await this.#run(
-        'judge',
-        [keys.hot, keys.unjudged, keys.retry],
-        [
-          input.generation,
-          input.decisionVersion,
-          gate.limit,
-          gate.notBeforeMs,
-          gate.deadlineMs,
-          gate.holdOnFailure ? 1 : 0,
-          input.failuresInRow,
-          input.lastFailureMs,
-          ...input.judgements.flatMap((judgement) => [
-            judgement.podNumber,
-            judgement.verdict,
-            judgement.countsToLimit ? 1 : 0,
-          ]),
-        ],
-      ),
-    );
+    const reply = await this.#judgings.call(input);
     return refused(reply) ?? { type: 'judged', decisionVersion: reply };
   }
 
-  /** Opens up to `count` slots as far as the gate allows; answers their numbers. */
+  async #judgeJobs(inputs: readonly JudgeInput[]): Promise<number[]> {
+    const keys: string[] = [];
+    const args: Argument[] = [];
+    for (const input of inputs) {
+      const ofJob = this.keys.job(input.uid);
+      keys.push(ofJob.hot, ofJob.unjudged, ofJob.retry);
+      args.push(input.generation, input.decisionVersion);
+      addVerdicts(args, input);
+    }
+    return list(await this.#run('judge', keys, args)).map((reply) => integer(reply));
+  }
+
+  /**
+   * Opens up to `count` slots as far as the gate allows; answers their numbers. Before that, in the
+   * same step, it judges; after it, when as many were opened, it writes a status. Slots that are
+   * opened in one tick are opened together.
+   */
   async openSlots(
     guard: DecisionGuard,
     count: number,
-  ): Promise<{ type: 'opened'; slots: number[] } | Refused> {
+    also: { readonly judge?: Verdicts | null; readonly status?: NewStatus | null } = {},
+  ): Promise<Opened | Refused> {
     assert(count > 0 && count <= MAX_PODS_PER_CALL);
-    const keys = this.keys.job(guard.uid);
-    const reply = await this.#run(
-      'openSlots',
-      [
-        this.keys.clock,
-        keys.hot,
-        keys.slots,
-        keys.pending,
-        keys.retry,
-        this.keys.queues,
-        this.keys.watch,
-        this.keys.podWatchers,
-        keys.job,
-      ],
-      [this.#now(), guard.uid, guard.generation, guard.decisionVersion, count],
-    );
-    if (typeof reply === 'number') return refused(reply)!;
-    return { type: 'opened', slots: list(reply).map((slot) => integer(slot)) };
+    const { judge = null, status = null } = also;
+    assert(judge === null || judge.judgements.length <= MAX_PODS_PER_CALL);
+    return await this.#openings.call({ ...guard, count, judge, status });
+  }
+
+  async #openSlotsOf(inputs: readonly Opening[]): Promise<(Opened | Refused)[]> {
+    const keys = [this.keys.clock, this.keys.queues, this.keys.watch, this.keys.podWatchers];
+    const args: Argument[] = [this.#now()];
+    for (const input of inputs) {
+      const ofJob = this.keys.job(input.uid);
+      keys.push(ofJob.job, ofJob.hot, ofJob.slots, ofJob.pending, ofJob.retry, ofJob.unjudged);
+      const { status, judge } = input;
+      args.push(input.uid, input.generation, input.decisionVersion, input.count);
+      args.push(status?.text ?? '', status?.critical === true ? 1 : 0, judge === null ? 0 : 1);
+      if (judge !== null) addVerdicts(args, judge);
+    }
+    return list(await this.#run('openSlots', keys, args)).map((reply) => {
+      const [version, written, ...slots] = list(reply).map((one) => integer(one));
+      return (
+        refused(version!) ?? {
+          type: 'opened',
+          slots,
+          decisionVersion: version!,
+          isStatusWritten: written === 1,
+        }
+      );
+    });
   }
 
   /** Takes pods out of the active ones; running ones are told to stop. */
@@ -357,28 +439,25 @@ export class Shard extends ShardReader {
     );
   }
 
-  /** Writes a status. With `finish` only when no pod is left. */
+  /** Writes a status. With `finish` only when no pod is left. Those of one tick go together. */
   async writeStatus(
     input: WriteStatusInput,
   ): Promise<{ type: 'written'; decisionVersion: number } | { type: 'notSettled' } | Refused> {
-    const keys = this.keys.job(input.uid);
-    const reply = integer(
-      await this.#run(
-        'writeStatus',
-        [this.keys.clock, keys.job, keys.hot, this.keys.queues, this.keys.waiting, this.keys.watch],
-        [
-          this.#now(),
-          input.uid,
-          input.generation,
-          input.decisionVersion,
-          input.status,
-          input.finish ?? '',
-          input.critical ? 1 : 0,
-        ],
-      ),
-    );
+    const reply = await this.#statuses.call(input);
     if (reply === -3) return { type: 'notSettled' };
     return refused(reply) ?? { type: 'written', decisionVersion: reply };
+  }
+
+  async #writeStatuses(inputs: readonly WriteStatusInput[]): Promise<number[]> {
+    const keys = [this.keys.clock, this.keys.queues, this.keys.waiting, this.keys.watch];
+    const args: Argument[] = [this.#now()];
+    for (const input of inputs) {
+      const ofJob = this.keys.job(input.uid);
+      keys.push(ofJob.job, ofJob.hot);
+      args.push(input.uid, input.generation, input.decisionVersion, input.status);
+      args.push(input.finish ?? '', input.critical ? 1 : 0);
+    }
+    return list(await this.#run('writeStatus', keys, args)).map((reply) => integer(reply));
   }
 
   /** Notes that a Job's Pending pods wait for workers. 'changed': look again at once. */
@@ -584,69 +663,40 @@ export class Shard extends ShardReader {
     return Math.max(0, integer(reply));
   }
 
-  /** Asks for the pod of a slot that BullMQ delivered. */
-  async acquire(request: {
-    readonly uid: string;
-    readonly slot: number;
-    readonly attemptsStarted: number;
-    readonly session: string;
-    /** Generation of the object that the caller has; 0 = none. */
-    readonly knownGeneration: number;
-  }): Promise<AcquireReply> {
-    const { uid, session } = request;
-    const jobKeys = this.keys.job(uid);
-    const sessionKeys = this.keys.session(session);
-    const reply = list(
-      await this.#run(
-        'acquire',
-        [
-          ...this.#dueKeys(),
-          this.keys.sessions,
-          sessionKeys.session,
-          sessionKeys.claims,
-          jobKeys.job,
-          jobKeys.hot,
-          jobKeys.slots,
-          jobKeys.pending,
-          this.keys.watch,
-          this.keys.podWatchers,
-        ],
-        [
-          this.#now(),
-          this.keys.wakeChannel,
-          uid,
-          request.slot,
-          request.attemptsStarted,
-          session,
-          sessionBytes(session),
-          request.knownGeneration,
-          this.#options.leaseTtlMs,
-        ],
-      ),
+  /** Asks for the pod of a slot that BullMQ delivered. What is asked in one tick goes together. */
+  async acquire(request: SlotRequest): Promise<AcquireReply> {
+    return await this.#acquires.call(request);
+  }
+
+  /** Requests are of one session, but for the moment when a new one begins. */
+  async #acquireSlots(requests: readonly SlotRequest[]): Promise<AcquireReply[]> {
+    const replies = new Map<SlotRequest, AcquireReply>();
+    const bySession = Map.groupBy(requests, (request) => request.session);
+    await Promise.all(
+      [...bySession].map(async ([session, own]) => {
+        const answers = await this.#acquireSlotsOf(session, own);
+        for (const [i, request] of own.entries()) replies.set(request, answers[i]!);
+      }),
     );
-    switch (integer(reply[0])) {
-      case 1:
-        return {
-          type: 'run',
-          claim: {
-            podNumber: integer(reply[1]),
-            index: integer(reply[2]),
-            createdMs: integer(reply[3]),
-            startMs: integer(reply[4]),
-            restarts: integer(reply[5]),
-          },
-          generation: integer(reply[6]),
-          job: list(reply[7]!).length === 0 ? null : storedJob(uid, textMap(reply[7])),
-        };
-      case 0:
-        return { type: 'gone' };
-      case -1:
-        return { type: 'held', untilMs: integer(reply[1]) };
-      case -2:
-        return { type: 'parked', untilMs: integer(reply[1]) };
-      default:
-        return { type: 'sessionEnded' };
+    return requests.map((request) => replies.get(request)!);
+  }
+
+  async #acquireSlotsOf(
+    session: string,
+    requests: readonly SlotRequest[],
+  ): Promise<AcquireReply[]> {
+    const ofSession = this.keys.session(session);
+    const keys: string[] = [...this.#dueKeys(), this.keys.sessions];
+    keys.push(ofSession.session, ofSession.claims, this.keys.watch, this.keys.podWatchers);
+    const args: Argument[] = [this.#now(), this.keys.wakeChannel, session];
+    args.push(sessionBytes(session), this.#options.leaseTtlMs);
+    for (const request of requests) {
+      const ofJob = this.keys.job(request.uid);
+      keys.push(ofJob.job, ofJob.hot, ofJob.slots, ofJob.pending);
+      args.push(request.uid, request.slot, request.attemptsStarted, request.knownGeneration);
     }
+    const replies = list(await this.#run('acquire', keys, args));
+    return requests.map(({ uid }, i) => acquireReply(uid, list(replies[i]!)));
   }
 
   /**
@@ -788,7 +838,7 @@ export class Shard extends ShardReader {
   async #run(
     name: ScriptName,
     keys: readonly string[],
-    args: readonly (string | number | Buffer)[],
+    args: readonly Argument[],
   ): Promise<ScriptReply> {
     try {
       return await runScript(this.redis, name, keys, args);
@@ -811,6 +861,56 @@ function choose<const T extends Record<string, string | boolean>>(
   const name = names[String(reply)];
   assert(name !== undefined, `unknown reply ${String(reply)}`);
   return name as T[keyof T];
+}
+
+function created(reply: readonly ScriptReply[]): Created {
+  switch (integer(reply[0])) {
+    case 1:
+      return {
+        type: 'created',
+        resourceVersion: integer(reply[1]),
+        createdMs: integer(reply[2]),
+      };
+    case 0:
+      return { type: 'replayed' };
+    default:
+      return { type: 'alreadyExists' };
+  }
+}
+
+function acquireReply(uid: string, reply: readonly ScriptReply[]): AcquireReply {
+  switch (integer(reply[0])) {
+    case 1:
+      return {
+        type: 'run',
+        claim: {
+          podNumber: integer(reply[1]),
+          index: integer(reply[2]),
+          createdMs: integer(reply[3]),
+          startMs: integer(reply[4]),
+          restarts: integer(reply[5]),
+        },
+        generation: integer(reply[6]),
+        job: list(reply[7]!).length === 0 ? null : storedJob(uid, textMap(reply[7])),
+      };
+    case 0:
+      return { type: 'gone' };
+    case -1:
+      return { type: 'held', untilMs: integer(reply[1]) };
+    case -2:
+      return { type: 'parked', untilMs: integer(reply[1]) };
+    default:
+      return { type: 'sessionEnded' };
+  }
+}
+
+/** The arguments that `lua/include/verdicts.lua` reads. */
+function addVerdicts(args: Argument[], { judgements, gate, ...rest }: Verdicts): void {
+  args.push(gate.limit, gate.notBeforeMs, gate.deadlineMs, gate.holdOnFailure ? 1 : 0);
+  args.push(rest.failuresInRow, rest.lastFailureMs, judgements.length);
+  for (const { podNumber, verdict, countsToLimit } of judgements) {
+    args.push(podNumber, verdict, countsToLimit ? 1 : 0);
+  }
 }
 
 function refused(reply: number): Refused | null {

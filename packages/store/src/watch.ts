@@ -6,7 +6,8 @@ import type { ShardKeys } from './keys.ts';
 export type WatchEntry =
   | {
       readonly kind: 'Job';
-      readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+      /** FINISHED: modified, and Complete or Failed is written. */
+      readonly type: 'ADDED' | 'MODIFIED' | 'FINISHED' | 'DELETED';
       readonly uid: string;
       readonly namespace: string;
       readonly name: string;
@@ -176,7 +177,7 @@ function parseEntry(id: string, flat: readonly string[]): WatchEntry {
   }
   return {
     kind: 'Job',
-    type: fields.get('e') as 'ADDED' | 'MODIFIED' | 'DELETED',
+    type: fields.get('e') as 'ADDED' | 'MODIFIED' | 'FINISHED' | 'DELETED',
     uid,
     namespace: fields.get('s')!,
     name: fields.get('n')!,

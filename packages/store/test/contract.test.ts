@@ -130,12 +130,18 @@ const CASES: Record<ScriptName, Case> = {
         session: SESSION,
         knownGeneration: 1,
       }),
-    reply: (code) => (code === 1 ? RUN : [code, Buffer.from('30')]),
+    reply: (code) => [code === 1 ? RUN : [code, Buffer.from('30')]],
   },
   awaitLanes: { call: (shard) => shard.awaitLanes(UID, 'default/process', 0) },
-  createJob: { call: (shard) => shard.createJob(newJob(UID)) },
+  createJob: {
+    call: (shard) => shard.createJob(newJob(UID)),
+    reply: (code) => [code === 1 ? [1, Buffer.from('8'), Buffer.from('2')] : [code]],
+  },
   deleteJob: { call: (shard) => shard.deleteJob(UID) },
-  doneDue: { call: (shard) => shard.done({ member: `job:${UID}`, token: 't', count: 1 }, null) },
+  doneDue: {
+    call: (shard) => shard.done({ member: `job:${UID}`, token: 't', count: 1 }, null),
+    reply: (code) => [code],
+  },
   endLostPods: {
     call: (shard) => shard.endLostPods(SESSION, UID, [1, 2, 3]),
     results: { [-1]: 0 },
@@ -164,12 +170,20 @@ const CASES: Record<ScriptName, Case> = {
         failuresInRow: 0,
         lastFailureMs: 0,
       }),
-    plain: [9, { type: 'judged', decisionVersion: 9 }],
+    reply: (code) => [code],
+    plain: [[9], { type: 'judged', decisionVersion: 9 }],
   },
-  observeJob: { call: (shard) => shard.observeJob(UID, 10), plain: [null, null] },
+  observeJob: {
+    call: (shard) => shard.observeJob(UID, 10),
+    plain: [[Buffer.from('5'), null], null],
+  },
   openSlots: {
     call: (shard) => shard.openSlots(GUARD, 2),
-    plain: [[4, 5], { type: 'opened', slots: [4, 5] }],
+    reply: (code) => [[code]],
+    plain: [
+      [[9, 1, 4, 5]],
+      { type: 'opened', slots: [4, 5], decisionVersion: 9, isStatusWritten: true },
+    ],
   },
   purgeJob: { call: (shard) => shard.purgeJob(UID) },
   writeContainers: {
@@ -245,7 +259,8 @@ const CASES: Record<ScriptName, Case> = {
   },
   writeStatus: {
     call: (shard) => shard.writeStatus({ ...GUARD, status: '{}', finish: null, critical: false }),
-    plain: [9, { type: 'written', decisionVersion: 9 }],
+    reply: (code) => [code],
+    plain: [[9], { type: 'written', decisionVersion: 9 }],
   },
 };
 

@@ -13,10 +13,13 @@ beforeEach(async () => {
 
 describe('createJob', () => {
   test('stores the Job with generation 1 and makes it due at once', async () => {
-    expect(await bed.shard.createJob({ ...newJob('u1'), name: 'a', completions: null })).toBe(
-      'created',
-    );
+    const created = await bed.shard.createJob({ ...newJob('u1'), name: 'a', completions: null });
     const job = await bed.shard.getJob('default', 'a');
+    expect(created).toEqual({
+      type: 'created',
+      resourceVersion: job!.resourceVersion,
+      createdMs: T0,
+    });
     expect(job).toMatchObject({
       uid: 'u1',
       namespace: 'default',
@@ -36,25 +39,29 @@ describe('createJob', () => {
   test('with the same uid again is a replay and changes nothing', async () => {
     await bed.createJob({ uid: 'u1', name: 'a' });
     const before = await bed.shard.getJob('default', 'a');
-    expect(await bed.shard.createJob({ ...newJob('u1'), name: 'a', object: '{"other":1}' })).toBe(
-      'replayed',
-    );
+    expect(
+      await bed.shard.createJob({ ...newJob('u1'), name: 'a', object: '{"other":1}' }),
+    ).toEqual({ type: 'replayed' });
     expect(await bed.shard.getJob('default', 'a')).toEqual(before);
   });
 
   test('of a name that is taken is refused, in this namespace only', async () => {
     await bed.createJob({ uid: 'u1', name: 'a' });
-    expect(await bed.shard.createJob({ ...newJob('u2'), name: 'a' })).toBe('alreadyExists');
-    expect(await bed.shard.createJob({ ...newJob('u3'), name: 'a', namespace: 'other' })).toBe(
-      'created',
-    );
+    expect(await bed.shard.createJob({ ...newJob('u2'), name: 'a' })).toEqual({
+      type: 'alreadyExists',
+    });
+    expect(
+      await bed.shard.createJob({ ...newJob('u3'), name: 'a', namespace: 'other' }),
+    ).toMatchObject({ type: 'created' });
     expect(await bed.shard.getJobByUid('u2')).toBeNull();
   });
 
   test('of a name that was deleted is a new Job', async () => {
     await bed.createJob({ uid: 'u1', name: 'a' });
     await bed.shard.deleteJob('u1');
-    expect(await bed.shard.createJob({ ...newJob('u2'), name: 'a' })).toBe('created');
+    expect(await bed.shard.createJob({ ...newJob('u2'), name: 'a' })).toMatchObject({
+      type: 'created',
+    });
     expect(await bed.shard.findJob('default', 'a')).toBe('u2');
   });
 });
@@ -239,7 +246,7 @@ describe('deleteJob and purgeJob', () => {
     await bed.report([pod!]);
     await bed.shard.deleteJob('u1');
     await purge('u1');
-    expect(await bed.shard.createJob({ ...newJob('u1'), name: 'a' })).toBe('replayed');
+    expect(await bed.shard.createJob({ ...newJob('u1'), name: 'a' })).toEqual({ type: 'replayed' });
     expect(await bed.shard.findJob('default', 'a')).toBeNull();
     expect(await bed.report([pod!])).toEqual([{ type: 'stale' }]);
     expect(await bed.shard.openSlots(guard, 1)).toEqual({ type: 'gone' });

@@ -572,7 +572,7 @@ export class History {
     job.purged = true;
     for (const part of [job.retry, job.unjudged, job.losses, job.done, job.records]) part.clear();
     // A createJob that comes late does not bring it back.
-    same('late createJob', await this.bed.shard.createJob(newJob(job.uid)), 'replayed');
+    same('late createJob', await this.bed.shard.createJob(newJob(job.uid)), { type: 'replayed' });
   }
 
   async check(): Promise<void> {
