@@ -1,9 +1,12 @@
 import {
+  ARGUMENT_LIST_ANNOTATION,
   gracePeriodMs,
   podMetadata,
   podNameOf,
   podSpec,
   podUid,
+  readArgumentList,
+  type ArgumentListSettings,
   type Container,
   type Job,
   type PodIdentity,
@@ -67,6 +70,8 @@ export class JobPlan {
   readonly workingDir: string | undefined;
   /** Annotations of the pod template. */
   readonly annotations: Readonly<Record<string, string>>;
+  /** How pods are run that get their arguments from the Job's list; null: they have the template's. */
+  readonly argumentList: ArgumentListSettings | null;
 
   readonly #surroundings: PlanSurroundings;
   readonly #job: Job;
@@ -75,6 +80,8 @@ export class JobPlan {
   readonly #differs: boolean;
   /** The invocation of every pod, when no pod's differs. */
   #shared: PodInvocation | null = null;
+  /** What pods that run have from the Job's list, by index. */
+  readonly #arguments = new Map<number, readonly string[]>();
 
   constructor(stored: StoredJob, surroundings: PlanSurroundings) {
     const { metadata, spec, fault } = parseObject(stored);
@@ -82,7 +89,6 @@ export class JobPlan {
 
     this.uid = stored.uid;
     this.generation = stored.generation;
-    this.fault = fault;
     this.facts = Object.freeze({
       name: stored.name,
       namespace: stored.namespace,
@@ -96,6 +102,10 @@ export class JobPlan {
     const { terminationGracePeriodSeconds = DEFAULT_GRACE_SECONDS } = template as Partial<PodSpec>;
     this.graceMs = gracePeriodMs({ terminationGracePeriodSeconds });
     this.annotations = Object.freeze({ ...spec.template.metadata.annotations });
+    const list = this.annotations[ARGUMENT_LIST_ANNOTATION];
+    const reading = list === undefined ? null : readArgumentList(list);
+    this.argumentList = reading?.type === 'valid' ? reading.settings : null;
+    this.fault = fault ?? (reading?.type === 'invalid' ? reading.message : null);
 
     this.#surroundings = surroundings;
     // A pod's name and uid are functions of these, so they are never taken from the object's text.
@@ -124,6 +134,12 @@ export class JobPlan {
     return podUid(this.uid, claim.podNumber);
   }
 
+  /** Gives a pod its arguments from the Job's list, as they are, until they are taken back with null. */
+  setArguments(claim: Claim, words: readonly string[] | null): void {
+    if (words === null) this.#arguments.delete(claim.index);
+    else this.#arguments.set(claim.index, words);
+  }
+
   /** What to run. Frozen, and one object for all pods when nothing in it differs between them. */
   invocation(claim: Claim): PodInvocation {
     if (this.#shared !== null) return this.#shared;
@@ -133,7 +149,9 @@ export class JobPlan {
     const expand = (text: string): string => expandVariables(text, declared);
     const invocation = Object.freeze({
       command: Object.freeze((this.#container.command ?? []).map(expand)),
-      args: Object.freeze((this.#container.args ?? []).map(expand)),
+      args:
+        this.#arguments.get(claim.index) ??
+        Object.freeze((this.#container.args ?? []).map(expand)),
       env: Object.freeze(declared),
     });
     if (!this.#differs) this.#shared = invocation;

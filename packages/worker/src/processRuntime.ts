@@ -2,12 +2,13 @@ import { laneKey } from '@drover/shared';
 import type { Logger } from 'pino';
 
 import type { JobPlan } from './jobPlan.ts';
+import { ArgumentList, ListLane } from './listLane.ts';
 import type { OpenPodLog } from './podLog.ts';
 import type { CrashLoopPolicy } from './process/crashLoop.ts';
 import type { ProcessRunner } from './process/processRunner.ts';
 import { ProcessLane } from './processLane.ts';
 import type { PodLane, PodSink, Runtime, SlotRef } from './runtime.ts';
-import type { ControlPort } from './shardPort.ts';
+import type { ControlPort, ListPort } from './shardPort.ts';
 
 /** Options of {@link ProcessRuntime}. */
 export interface ProcessRuntimeOptions {
@@ -15,7 +16,7 @@ export interface ProcessRuntimeOptions {
   readonly openLog: OpenPodLog;
   readonly crashLoop: CrashLoopPolicy;
   /** The shard of a slot. */
-  readonly port: (shard: number) => ControlPort;
+  readonly port: (shard: number) => ControlPort & ListPort;
   readonly logger: Logger;
 }
 
@@ -23,6 +24,7 @@ export interface ProcessRuntimeOptions {
 export class ProcessRuntime implements Runtime {
   readonly name = 'process';
   readonly #options: ProcessRuntimeOptions;
+  readonly #lists = new WeakMap<JobPlan, ArgumentList>();
 
   constructor(options: ProcessRuntimeOptions) {
     this.#options = options;
@@ -41,6 +43,26 @@ export class ProcessRuntime implements Runtime {
   }
 
   createLane(plan: JobPlan, slot: SlotRef, sink: PodSink): PodLane {
+    const settings = plan.argumentList;
+    if (settings === null) return this.#createProcessLane(plan, slot, sink);
+    const port = this.#options.port(slot.shard);
+    let list = this.#lists.get(plan);
+    if (list === undefined) {
+      list = new ArgumentList((chunk) => port.readArguments(plan.uid, chunk));
+      this.#lists.set(plan, list);
+    }
+    return new ListLane({
+      plan,
+      settings,
+      list,
+      port,
+      sink,
+      createLane: (inner) => this.#createProcessLane(plan, slot, inner),
+      logger: this.#options.logger,
+    });
+  }
+
+  #createProcessLane(plan: JobPlan, slot: SlotRef, sink: PodSink): ProcessLane {
     const { runner, openLog, crashLoop, port, logger } = this.#options;
     return new ProcessLane({
       runner,

@@ -1,5 +1,6 @@
 import type {
   AcquireReply,
+  Arguments,
   ReportAnswer,
   ReportEntry,
   SessionInfo,
@@ -24,8 +25,20 @@ export interface ControlPort {
   recordRestart(request: Parameters<Shard['recordRestart']>[0]): ReturnType<Shard['recordRestart']>;
 }
 
+/** What a worker asks about the argument list of a Job. */
+export interface ListPort {
+  /** See `Shard.readArguments`. */
+  readArguments(uid: string, chunk: number): Promise<readonly Arguments[] | null>;
+  /** See `Shard.noteEndedIndex`. */
+  noteEndedIndex(uid: string, index: number): Promise<number>;
+  /** See `Shard.endedIndexCount`. */
+  endedIndexCount(uid: string): Promise<number>;
+  /** Removes what a pod wrote so far. */
+  removeLog(uid: string, podNumber: number): Promise<void>;
+}
+
 /** A shard over a link: always over the connection that the link has now. */
-export class ShardPort implements ControlPort {
+export class ShardPort implements ControlPort, ListPort {
   readonly #shard: Shard;
   readonly #link: Link;
   #linked: Shard | null = null;
@@ -73,6 +86,22 @@ export class ShardPort implements ControlPort {
     request: Parameters<Shard['recordRestart']>[0],
   ): ReturnType<Shard['recordRestart']> {
     return this.run((shard) => shard.recordRestart(request));
+  }
+
+  readArguments(uid: string, chunk: number): Promise<readonly Arguments[] | null> {
+    return this.run((shard) => shard.readArguments(uid, chunk));
+  }
+
+  noteEndedIndex(uid: string, index: number): Promise<number> {
+    return this.run((shard) => shard.noteEndedIndex(uid, index));
+  }
+
+  endedIndexCount(uid: string): Promise<number> {
+    return this.run((shard) => shard.endedIndexCount(uid));
+  }
+
+  removeLog(uid: string, podNumber: number): Promise<void> {
+    return this.run((shard) => shard.removeLog(uid, podNumber));
   }
 
   report(session: string, entries: readonly ReportEntry[]): Promise<ReportAnswer[]> {
