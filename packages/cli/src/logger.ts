@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 import { pino, stdTimeFunctions, type Logger } from 'pino';
 import type PinoPretty from 'pino-pretty';
 
+import { wantsColours } from './text/colours.ts';
+
 /** Levels of `--log-level`, loudest last. */
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 /** One of {@link LOG_LEVELS}. */
@@ -57,7 +59,7 @@ function prettyStream() {
   return pretty({
     destination: 2,
     sync: true,
-    colorize: process.env['NO_COLOR'] === undefined,
+    colorize: wantsColours(process.stderr, process.env),
     translateTime: 'SYS:HH:MM:ss.l',
     ignore: 'pid,hostname,name',
     singleLine: true,

@@ -6,6 +6,7 @@ import type { Definition } from './define/definition.ts';
 import { defineObjects } from './define/objects.ts';
 import { defineRun } from './define/run.ts';
 import { defineServices } from './define/services.ts';
+import { defineTools } from './define/tools.ts';
 import { badInput, reportError, type ErrorReport } from './errors.ts';
 import { EXIT } from './exitCodes.ts';
 import type { Problems } from './options.ts';
@@ -56,6 +57,8 @@ export function buildProgram(finish: Definition['finish']): Command {
     .description('Kubernetes Jobs without Kubernetes, on Redis and BullMQ.')
     .version(readVersion(), '-V, --version')
     .enablePositionalOptions()
+    // Their arguments are told by their own help.
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .exitOverride()
     .showHelpAfterError('(`drover --help` shows how)')
     .hook('preAction', () => {
@@ -66,6 +69,7 @@ export function buildProgram(finish: Definition['finish']): Command {
   const definition: Definition = { program, problems, finish };
   defineRun(definition);
   defineObjects(definition);
+  defineTools(definition);
   defineServices(definition);
   return program;
 }

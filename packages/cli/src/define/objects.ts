@@ -13,8 +13,10 @@ import { withHelp, type Definition } from './definition.ts';
 export function defineObjects(definition: Definition): void {
   defineApply(definition);
   defineGet(definition);
+  defineDescribe(definition);
   defineLogs(definition);
   defineWait(definition);
+  defineScale(definition);
   defineSuspendResume(definition);
   defineDelete(definition);
 }
@@ -73,6 +75,32 @@ function defineGet({ program, problems, finish }: Definition): void {
   });
 }
 
+function defineDescribe({ program, finish }: Definition): void {
+  const command = program
+    .command('describe')
+    .description(
+      'Tell all about Jobs, pods or nodes: how they stand, what happened, why they wait.',
+    )
+    .argument('<what>', 'job/NAME, pod/NAME, node/NAME, or jobs, pods, nodes')
+    .argument('[names...]', 'only these')
+    .option('-l, --selector <selector>', 'only those with these labels')
+    .option('--json', 'as JSON: the object, why it waits, the events');
+  withHelp(withNamespace(withEngine(command)), {
+    notes: [
+      'The layout is that of `kubectl describe`. Events are told from what is stored of the object; failures of one kind become one line with their number. Of a Job with more than 1,000 pods the newest 1,000 are looked at.',
+    ],
+    examples: [
+      'drover describe job/pi',
+      'drover describe pod pi-x7k2p',
+      'drover describe nodes',
+      'drover describe jobs -l app=resize',
+    ],
+  }).action(async (what: string, names: string[], options) => {
+    const { describeCommand } = await import('../commands/describe.ts');
+    finish(await describeCommand([what, ...names], options));
+  });
+}
+
 function defineLogs({ program, problems, finish }: Definition): void {
   const command = program
     .command('logs')
@@ -122,6 +150,25 @@ function defineWait({ program, problems, finish }: Definition): void {
   }).action(async (names: string[], options) => {
     const { waitCommand } = await import('../commands/wait.ts');
     finish(await waitCommand(names, options));
+  });
+}
+
+function defineScale({ program, problems, finish }: Definition): void {
+  const range = { min: 0 };
+  const command = program
+    .command('scale')
+    .description('Change how many pods of Jobs run at once.')
+    .argument('<jobs...>', 'job/NAME or NAME')
+    .addOption(integerOption(problems, '-p, --parallelism <count>', 'so many; 0 stops all', range))
+    .addOption(integerOption(problems, '--replicas <count>', 'the same', range));
+  withHelp(withNamespace(withEngine(command)), {
+    notes: [
+      'Of pods above the new number the youngest are stopped; they are not counted as failed, and their work is done anew later.',
+    ],
+    examples: ['drover scale job/resize --parallelism 20', 'drover scale job a b --replicas 0'],
+  }).action(async (names: string[], options) => {
+    const { scaleCommand } = await import('../commands/scale.ts');
+    finish(await scaleCommand(names, options));
   });
 }
 

@@ -5,6 +5,7 @@ import {
   integerOption,
   listOption,
   withEngine,
+  withHealthFile,
   withLogLevel,
   type Problems,
 } from '../options.ts';
@@ -15,6 +16,7 @@ export function defineServices(definition: Definition): void {
   defineDev(definition);
   defineController(definition);
   defineWorker(definition);
+  defineHealth(definition);
 }
 
 function addBackoff(command: Command, problems: Problems): Command {
@@ -65,7 +67,9 @@ function defineDev({ program, problems, finish }: Definition): void {
 function addWorkerOptions(command: Command, problems: Problems): void {
   command
     .addOption(
-      listOption('--handlers <file>', 'module with defineHandler(...) exports; may repeat'),
+      listOption('--handlers <file>', 'module with defineHandler(...) exports; may repeat').env(
+        'DROVER_HANDLERS',
+      ),
     )
     .addOption(
       integerOption(
@@ -87,7 +91,7 @@ function defineController({ program, problems, finish }: Definition): void {
   const command = program
     .command('controller')
     .description('Run a controller: it starts, counts and ends pods. Any number may run.');
-  withHelp(withLogLevel(withEngine(addBackoff(command, problems))), {
+  withHelp(withHealthFile(withLogLevel(withEngine(addBackoff(command, problems)))), {
     notes: [],
     examples: ['drover controller --redis-file /run/secrets/redis-url'],
   }).action(async (options) => {
@@ -104,7 +108,7 @@ function defineWorker({ program, problems, finish }: Definition): void {
     .option('--name <name>', 'its name among the nodes (default: made from the host name)');
   addWorkerOptions(command, problems);
   command.addOption(new Option('--supervised').hideHelp());
-  withHelp(withLogLevel(withEngine(command)), {
+  withHelp(withHealthFile(withLogLevel(withEngine(command))), {
     notes: [
       "A module of handlers is TypeScript or JavaScript as it is; every export made with defineHandler is offered. One outside of any project finds this command's `@drover/sdk`.",
       'SIGTERM or Ctrl-C: no new pods; those that end within their grace period are reported, the rest are stopped and run elsewhere. A second one ends it at once.',
@@ -113,5 +117,22 @@ function defineWorker({ program, problems, finish }: Definition): void {
   }).action(async (options) => {
     const { workerCommand } = await import('../commands/worker.ts');
     finish(await workerCommand(options));
+  });
+}
+
+function defineHealth({ program, finish }: Definition): void {
+  const command = withHealthFile(
+    program
+      .command('health')
+      .description('Tell whether the controller or worker that writes a health file is well.'),
+  );
+  withHelp(command, {
+    notes: [
+      'Exits with 0 when it is, and with 1 when it is not, does not answer, or is gone: the health check of a container.',
+    ],
+    examples: ['drover health --health-file /tmp/health'],
+  }).action(async (options) => {
+    const { healthCommand } = await import('../commands/health.ts');
+    finish(await healthCommand(options));
   });
 }

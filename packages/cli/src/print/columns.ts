@@ -98,7 +98,8 @@ function restartsOf({ status }: Pod): number {
   return (status?.containerStatuses ?? []).reduce((sum, { restartCount }) => sum + restartCount, 0);
 }
 
-function nodeStatusWord({ status }: Node): string {
+/** The STATUS column of nodes. */
+export function nodeStatusWord({ status }: Node): string {
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
   if (ready?.status === 'True') return 'Ready';
   return ready?.reason === 'WorkerDraining' ? 'NotReady,Draining' : 'NotReady';

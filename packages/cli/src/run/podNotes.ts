@@ -7,7 +7,8 @@ export function failureNote(pod: Pod): string {
   return `pod ${pod.metadata.name}${which} failed: ${failureText(pod)}`;
 }
 
-function failureText({ status }: Pod): string {
+/** Why a pod failed, in a few words: `exit code 2`. */
+export function failureText({ status }: Pick<Pod, 'status'>): string {
   if (status.message !== undefined) return status.message;
   const terminated = status.containerStatuses?.[0]?.state?.terminated;
   if (terminated === undefined) return status.reason ?? 'for an unknown reason';

@@ -39,3 +39,25 @@ const COLOUR_CODE = /\u001b\[[0-9;]*m/g;
 export function displayWidth(text: string): number {
   return text.replace(COLOUR_CODE, '').length;
 }
+
+/** Cuts a text to so many columns; colours that it began are ended. */
+export function truncate(text: string, columns: number): string {
+  if (displayWidth(text) <= columns) return text;
+  let left = Math.max(0, columns);
+  let cut = '';
+  let hasColours = false;
+  for (const [part] of text.matchAll(PART)) {
+    if (part.startsWith(ESCAPE)) {
+      cut += part;
+      hasColours = true;
+    } else if (left > 0) {
+      cut += part;
+      left -= 1;
+    }
+  }
+  return hasColours ? `${cut}${ESCAPE}[0m` : cut;
+}
+
+const ESCAPE = '\u001b';
+// oxlint-disable-next-line no-control-regex -- colour codes begin with the escape character
+const PART = /\u001b\[[0-9;]*m|./gsu;

@@ -1,0 +1,90 @@
+import type { Drover } from '@drover/sdk/client';
+
+import { checkSelector, withClient } from '../client.ts';
+import { jobEvents, podEvents } from '../describe/events.ts';
+import { describeJob } from '../describe/job.ts';
+import { describeNode } from '../describe/node.ts';
+import { describePod } from '../describe/pod.ts';
+import { badInput } from '../errors.ts';
+import { EXIT } from '../exitCodes.ts';
+import type { ObjectOptions } from '../options.ts';
+import { parseThings, type Kind, type Thing } from '../things.ts';
+
+/** Options of `drover describe`. */
+export interface DescribeOptions extends ObjectOptions {
+  selector?: string;
+  json?: boolean;
+}
+
+/** Of a Job with more pods only the newest are looked at. */
+const MAX_PODS_READ = 1000;
+
+/** A description: for people, and the same as data. */
+interface Description {
+  readonly lines: readonly string[];
+  readonly data: object;
+}
+
+/** Describes objects: what is asked for, how it stands, what happened. */
+export async function describeCommand(
+  words: readonly string[],
+  options: DescribeOptions,
+): Promise<number> {
+  const { kinds, things } = parseThings(words, null);
+  if (things.length > 0 && options.selector !== undefined) {
+    throw badInput('names and a selector exclude each other');
+  }
+  checkSelector(options.selector);
+  return await withClient(options, async (drover) => {
+    const wanted = [...things];
+    for (const kind of kinds) wanted.push(...(await listThings(drover, kind, options)));
+    const found: Description[] = [];
+    for (const thing of wanted) found.push(await describe(drover, thing));
+    if (options.json === true) {
+      const data = found.map((description) => description.data);
+      process.stdout.write(`${JSON.stringify(things.length === 1 ? data[0] : data, null, 2)}\n`);
+    } else if (found.length === 0) {
+      process.stderr.write('No resources found.\n');
+    } else {
+      const texts = found.map(({ lines }) => `${lines.join('\n')}\n`);
+      process.stdout.write(texts.join('\n\n'));
+    }
+    return EXIT.ok;
+  });
+}
+
+async function listThings(
+  drover: Drover,
+  kind: Kind,
+  { selector }: DescribeOptions,
+): Promise<Thing[]> {
+  const query = selector === undefined ? {} : { labelSelector: selector };
+  const client = { job: drover.jobs, pod: drover.pods, node: drover.nodes }[kind];
+  const objects = await client.list(query);
+  return objects.map(({ metadata }) => ({ kind, name: metadata.name }));
+}
+
+async function describe(drover: Drover, { kind, name }: Thing): Promise<Description> {
+  const nowMs = Date.now();
+  switch (kind) {
+    case 'job': {
+      const job = await drover.jobs.get(name);
+      const [waiting, pods] = await Promise.all([
+        drover.jobs.whyWaiting(job),
+        drover.pods.list({ job, newest: MAX_PODS_READ }),
+      ]);
+      const events = jobEvents(job, pods);
+      const lines = describeJob({ job, waiting, pods, events }, nowMs);
+      return { lines, data: { job, waiting, events } };
+    }
+    case 'pod': {
+      const pod = await drover.pods.get(name);
+      return { lines: describePod(pod, nowMs), data: { pod, events: podEvents(pod) } };
+    }
+    case 'node': {
+      const node = await drover.nodes.get(name);
+      const pods = await drover.pods.list({ node: name, allNamespaces: true });
+      return { lines: describeNode(node, pods, nowMs), data: { node, pods } };
+    }
+  }
+}

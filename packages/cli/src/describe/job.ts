@@ -1,0 +1,176 @@
+import type { WaitReason } from '@drover/sdk/client';
+import {
+  humanDuration,
+  parseTime,
+  podStatusWord,
+  poolOf,
+  terminalCondition,
+  type Job,
+  type Pod,
+} from '@drover/shared';
+
+import { hasEnded } from '../run/podNotes.ts';
+import { containerEntries } from './containers.ts';
+import { eventLines, type DerivedEvent } from './events.ts';
+import {
+  ageText,
+  annotationLines,
+  formatEntries,
+  formatPart,
+  indexesText,
+  mapLines,
+  timeText,
+  type Entry,
+} from './layout.ts';
+
+/** What is known of a Job, for its description. */
+export interface DescribedJob {
+  readonly job: Job;
+  /** Why it does not go on; empty when nothing holds it up. */
+  readonly waiting: readonly WaitReason[];
+  /** Its newest pods. */
+  readonly pods: readonly Pod[];
+  readonly events: readonly DerivedEvent[];
+}
+
+/** More pods than these are not listed. */
+const MAX_LISTED_PODS = 10;
+
+/** Describes a Job as `kubectl describe` does, and says why it waits. Pure. */
+export function describeJob({ job, waiting, pods, events }: DescribedJob, nowMs: number): string[] {
+  const { metadata, spec } = job;
+  const entries: Entry[] = [
+    ['Name', metadata.name],
+    ['Namespace', metadata.namespace],
+    ['UID', metadata.uid],
+    ['Selector', mapLines(spec.selector?.matchLabels)],
+    ['Labels', mapLines(metadata.labels)],
+    ['Annotations', annotationLines(metadata.annotations)],
+    ...ownerEntries(metadata),
+    ...specEntries(job),
+    ...statusEntries(job, nowMs),
+    ...templateEntries(job),
+    ['Conditions', conditionsValue(job, nowMs)],
+    ['Waiting', waiting.length === 0 ? '<none>' : { part: waiting.map(({ message }) => message) }],
+    ['Pods', podsValue(job, pods, nowMs)],
+    ['Events', events.length === 0 ? '<none>' : { part: eventLines(events, nowMs) }],
+  ];
+  return formatEntries(entries);
+}
+
+/** `Controlled By: Job/pi`. */
+export function ownerEntries({ ownerReferences = [] }: Job['metadata']): Entry[] {
+  const owner = ownerReferences.find(({ controller }) => controller === true);
+  return owner === undefined ? [] : [['Controlled By', `${owner.kind}/${owner.name}`]];
+}
+
+function specEntries({ spec }: Job): Entry[] {
+  const optional = (label: string, value: string | number | undefined): Entry[] =>
+    value === undefined ? [] : [[label, String(value)]];
+  return [
+    ['Parallelism', String(spec.parallelism)],
+    ['Completions', spec.completions === undefined ? '<unset>' : String(spec.completions)],
+    ['Completion Mode', spec.completionMode],
+    ['Suspend', String(spec.suspend)],
+    ['Backoff Limit', String(spec.backoffLimit)],
+    ...optional('Backoff Limit Per Index', spec.backoffLimitPerIndex),
+    ...optional('Max Failed Indexes', spec.maxFailedIndexes),
+    ...(spec.activeDeadlineSeconds === undefined
+      ? []
+      : optional('Active Deadline', `${spec.activeDeadlineSeconds}s`)),
+    ...(spec.ttlSecondsAfterFinished === undefined
+      ? []
+      : optional('TTL', `${spec.ttlSecondsAfterFinished}s`)),
+  ];
+}
+
+function statusEntries(job: Job, nowMs: number): Entry[] {
+  const { metadata, spec, status } = job;
+  const { active = 0, ready = 0, terminating = 0, succeeded = 0, failed = 0 } = status;
+  const stopping = terminating === 0 ? '' : ` / ${terminating} Terminating`;
+  const entries: Entry[] = [
+    [
+      'Created',
+      `${timeText(metadata.creationTimestamp)} (${ageText(metadata.creationTimestamp, nowMs)} ago)`,
+    ],
+    ['Start Time', timeText(status.startTime)],
+  ];
+  if (status.completionTime !== undefined) {
+    entries.push(['Completed At', timeText(status.completionTime)]);
+  }
+  const duration = durationText(job, nowMs);
+  if (duration !== null) entries.push(['Duration', duration]);
+  entries.push([
+    'Pods Statuses',
+    `${active} Active (${ready} Ready)${stopping} / ${succeeded} Succeeded / ${failed} Failed`,
+  ]);
+  if (spec.completionMode === 'Indexed') {
+    entries.push(['Completed Indexes', indexesText(status.completedIndexes)]);
+    if (spec.backoffLimitPerIndex !== undefined) {
+      entries.push(['Failed Indexes', indexesText(status.failedIndexes)]);
+    }
+  }
+  return entries;
+}
+
+/** From start to end, also of a failed Job; null before the start. */
+function durationText({ status }: Job, nowMs: number): string | null {
+  const startMs = parseTime(status.startTime);
+  if (startMs === null) return null;
+  const ended = terminalCondition(status.conditions)?.lastTransitionTime;
+  return humanDuration((parseTime(ended) ?? nowMs) - startMs);
+}
+
+function templateEntries({ spec }: Job): Entry[] {
+  const { metadata, spec: podSpec } = spec.template;
+  const entries: Entry[] = [['Labels', mapLines(metadata.labels)]];
+  if (metadata.annotations !== undefined) {
+    entries.push(['Annotations', annotationLines(metadata.annotations)]);
+  }
+  entries.push(...containerEntries(podSpec, null), ['Pool', poolOf(podSpec)]);
+  return [['Pod Template', { part: formatEntries(entries) }]];
+}
+
+function conditionsValue({ status }: Job, nowMs: number): Entry[1] {
+  const { conditions = [] } = status;
+  if (conditions.length === 0) return '<none>';
+  return {
+    part: formatPart(
+      ['Type', 'Status', 'Since', 'Reason', 'Message'],
+      conditions.map((condition) => [
+        condition.type,
+        condition.status,
+        ageText(condition.lastTransitionTime, nowMs),
+        condition.reason ?? '',
+        condition.message ?? '',
+      ]),
+    ),
+  };
+}
+
+/** Pods that have not ended, then the last that did. */
+function podsValue({ metadata, status }: Job, pods: readonly Pod[], nowMs: number): Entry[1] {
+  const active = pods.filter((pod) => !hasEnded(pod));
+  const ended = pods.filter(hasEnded).toReversed();
+  const listed = [...active, ...ended].slice(0, MAX_LISTED_PODS);
+  if (listed.length === 0) return '<none>';
+  const { active: activeCount = 0, terminating = 0, succeeded = 0, failed = 0 } = status;
+  const all = Math.max(pods.length, activeCount + terminating + succeeded + failed);
+  const rest = all - listed.length;
+  const lines = formatPart(
+    ['Name', 'Status', 'Restarts', 'Age', 'Node'],
+    listed.map((pod) => [
+      pod.metadata.name,
+      podStatusWord(pod),
+      String(restartsOf(pod)),
+      ageText(pod.metadata.creationTimestamp, nowMs),
+      pod.spec.nodeName ?? '<none>',
+    ]),
+  );
+  if (rest > 0) lines.push(`and ${rest} more: drover get pods -l job-name=${metadata.name}`);
+  return { part: lines };
+}
+
+function restartsOf({ status }: Pod): number {
+  return (status.containerStatuses ?? []).reduce((sum, { restartCount }) => sum + restartCount, 0);
+}
