@@ -13,6 +13,8 @@ export const LogField = {
   kind: 's',
   /** When the first byte was read. ms since the epoch. */
   timeMs: 't',
+  /** Which run of the container in its pod, from 1 on after its first restart; left out for the first one. */
+  run: 'r',
   /** The bytes; for `dropped` their number in decimal; empty in the end marker. */
   data: 'd',
 } as const;
@@ -57,6 +59,8 @@ export interface ReadPodLogOptions {
   readonly timestamps?: boolean | undefined;
   /** Only this container. */
   readonly container?: string | undefined;
+  /** Which runs of a container to read: 0 is the first, n that after its n-th restart. Default: all. */
+  readonly runs?: ((container: string, run: number) => boolean) | undefined;
   /** Ends the iteration, without an error. */
   readonly signal?: AbortSignal | undefined;
   /**
@@ -192,8 +196,9 @@ class LogDecoder {
       this.hasEnded = true;
       return [];
     }
-    const { container: wanted, sinceMs } = this.#options;
+    const { container: wanted, runs, sinceMs } = this.#options;
     if (wanted !== undefined && container !== wanted) return [];
+    if (runs !== undefined && !runs(container, Number(text(LogField.run)))) return [];
     if (sinceMs !== undefined && timeMs < sinceMs) return [];
     if (kind === LogKind.dropped) {
       const droppedBytes = Number(text(LogField.data));
@@ -201,16 +206,16 @@ class LogDecoder {
     }
     if (kind !== LogKind.stdout && kind !== LogKind.stderr) return [];
     const stream = kind === LogKind.stdout ? 'stdout' : 'stderr';
-    return this.#split(container, stream, timeMs, values.get(LogField.data) ?? Buffer.alloc(0));
+    const lane = `${stream}/${text(LogField.run)}/${container}`;
+    const data = values.get(LogField.data) ?? Buffer.alloc(0);
+    return this.#split(lane, { container, stream, timeMs }, data);
   }
 
   #split(
-    container: string,
-    stream: 'stdout' | 'stderr',
-    timeMs: number,
+    laneKey: string,
+    { container, stream, timeMs }: Pick<PodLogLine, 'container' | 'stream' | 'timeMs'>,
     data: Buffer,
   ): DecodedLine[] {
-    const laneKey = `${stream}/${container}`;
     const lane = this.#lanes.get(laneKey) ?? {
       // Keeps the bytes of a character that was cut in two.
       decoder: new StringDecoder('utf8'),

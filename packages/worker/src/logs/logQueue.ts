@@ -14,6 +14,8 @@ export interface LogEntry {
   readonly container: string;
   /** One of LogKind. */
   readonly kind: string;
+  /** Run of the container in its pod: 0, and one more with each restart. */
+  readonly run: number;
   /** When its first byte came. ms since the epoch. */
   readonly timeMs: number;
   /** The bytes. */
@@ -29,13 +31,15 @@ export function entryBytes(entry: LogEntry): number {
 class Segment {
   readonly container: string;
   readonly kind: string;
+  readonly run: number;
   readonly timeMs: number;
   size = 0;
   buffer: Buffer;
 
-  constructor(container: string, kind: string, timeMs: number, buffer: Buffer) {
+  constructor({ container, kind, run }: Lane, timeMs: number, buffer: Buffer) {
     this.container = container;
     this.kind = kind;
+    this.run = run;
     this.timeMs = timeMs;
     this.buffer = buffer;
   }
@@ -56,6 +60,8 @@ class Segment {
 interface Lane {
   readonly container: string;
   readonly kind: string;
+  /** As in {@link LogEntry}. */
+  run: number;
   /** A line that is not complete, or null. */
   partial: Segment | null;
   /** The partial line was here at the last take already. */
@@ -73,6 +79,7 @@ export class LogQueue {
   readonly #lanes = new Map<string, Lane>();
   readonly #queuedBytes = new Map<string, number>();
   readonly #droppedBytes = new Map<string, number>();
+  readonly #runs = new Map<string, number>();
   #queue: Segment[] = [];
   #spare: Buffer[] = [];
 
@@ -96,6 +103,16 @@ export class LogQueue {
     const partials = this.#lanes.values().map((lane) => lane.partial?.size ?? 0);
     const queued = this.#queue.values().map((segment) => segment.size);
     return [...partials, ...queued].reduce((sum, size) => sum + size, 0);
+  }
+
+  /** A container is started again: what it writes from now on is of this run. */
+  beginRun(container: string, run: number): void {
+    this.#runs.set(container, run);
+    for (const lane of this.#lanes.values()) {
+      if (lane.container !== container) continue;
+      this.#endPartial(lane);
+      lane.run = run;
+    }
   }
 
   /** Takes output in; the bytes are copied. */
@@ -127,12 +144,14 @@ export class LogQueue {
     const dropped = [...this.#droppedBytes].map(([container, bytes]) => ({
       container,
       kind: LogKind.dropped,
+      run: first?.run ?? 0,
       timeMs: first?.timeMs ?? 0,
       data: Buffer.from(String(bytes)),
     }));
-    const entries = this.#queue.map(({ container, kind, timeMs, buffer, size }) => ({
+    const entries = this.#queue.map(({ container, kind, run, timeMs, buffer, size }) => ({
       container,
       kind,
+      run,
       timeMs,
       data: buffer.subarray(0, size),
     }));
@@ -145,7 +164,10 @@ export class LogQueue {
 
   #lane(container: string, kind: string): Lane {
     const key = `${kind}${container}`;
-    const lane = this.#lanes.get(key) ?? { container, kind, partial: null, isHeld: false };
+    const known = this.#lanes.get(key);
+    if (known !== undefined) return known;
+    const run = this.#runs.get(container) ?? 0;
+    const lane = { container, kind, run, partial: null, isHeld: false };
     this.#lanes.set(key, lane);
     return lane;
   }
@@ -208,6 +230,7 @@ export class LogQueue {
     return (
       segment.container === lane.container &&
       segment.kind === lane.kind &&
+      segment.run === lane.run &&
       segment.size + byBytes <= this.#maxEntryBytes &&
       timeMs - segment.timeMs <= this.#mergeMs
     );
@@ -215,7 +238,7 @@ export class LogQueue {
 
   #segment(lane: Lane, timeMs: number): Segment {
     const buffer = this.#spare.pop() ?? Buffer.alloc(0);
-    return new Segment(lane.container, lane.kind, timeMs, buffer);
+    return new Segment(lane, timeMs, buffer);
   }
 
   #recycle(buffer: Buffer): void {

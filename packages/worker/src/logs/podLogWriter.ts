@@ -74,6 +74,11 @@ export class PodLogWriter {
     return this.#hasOutput;
   }
 
+  /** A container is started again: what it writes from now on is of this run. */
+  beginRun(container: string, run: number): void {
+    this.#queue.beginRun(container, run);
+  }
+
   /** Takes output of a container; the bytes are copied. After close it is ignored. */
   write(container: string, stream: 'stdout' | 'stderr', chunk: Buffer): void {
     if (chunk.length === 0 || this.#isOver || this.#closing !== null) return;
@@ -132,7 +137,8 @@ export class PodLogWriter {
 
   async #finish(): Promise<void> {
     await this.#sending;
-    const end = { container: '', kind: LogKind.end, timeMs: this.#now(), data: Buffer.alloc(0) };
+    const data = Buffer.alloc(0);
+    const end = { container: '', kind: LogKind.end, run: 0, timeMs: this.#now(), data };
     await this.#send([...this.#queue.take(true), end]);
   }
 
@@ -181,10 +187,11 @@ export class PodLogWriter {
     // The stream is this writer's alone. Later writes must not bring a deleted one back to life.
     if (!this.#exists) transaction.del(key);
     const mode = this.#exists ? ['NOMKSTREAM'] : [];
-    for (const { id, container, kind, timeMs, data } of entries) {
+    for (const { id, container, kind, run, timeMs, data } of entries) {
       const fields = [LogField.container, container, LogField.kind, kind];
       const values = [LogField.timeMs, String(timeMs), LogField.data, data];
-      transaction.xadd(key, ...mode, id, ...fields, ...values);
+      const runs = run === 0 ? [] : [LogField.run, String(run)];
+      transaction.xadd(key, ...mode, id, ...fields, ...values, ...runs);
     }
     if (trim.minId !== null) transaction.xtrim(key, 'MINID', '=', trim.minId);
     if (trim.ids.length > 0) transaction.xdel(key, ...trim.ids);

@@ -53,6 +53,27 @@ async function readText(key: string, options: ReadPodLogOptions = {}): Promise<s
   return (await read(key, options)).map((line) => line.text).join('');
 }
 
+describe('runs of a container', () => {
+  test('are told apart, also of one flush, and not written for the first', async () => {
+    const { writer, key } = open();
+    writer.write('c', 'stdout', Buffer.from('first\nhalf'));
+    writer.beginRun('c', 1);
+    writer.write('c', 'stdout', Buffer.from(' second\n'));
+    writer.write('other', 'stdout', Buffer.from('other\n'));
+    writer.beginRun('c', 2);
+    writer.write('c', 'stderr', Buffer.from('third\n'));
+    await writer.close();
+    const ofRun = (wanted: number) =>
+      readText(key, { runs: (container, run) => container === 'c' && run === wanted });
+    expect(await ofRun(0)).toBe('first\nhalf');
+    expect(await ofRun(1)).toBe(' second\n');
+    expect(await ofRun(2)).toBe('third\n');
+    expect(await readText(key)).toBe('first\nhalf second\nother\nthird\n');
+    const [first] = await redis.xrange(key, '-', '+', 'COUNT', 1);
+    expect(first?.[1]).toHaveLength(8);
+  });
+});
+
 describe('writing', () => {
   test('what was written can be read, in order, with its streams', async () => {
     const { writer, key } = open();
