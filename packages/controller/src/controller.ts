@@ -25,7 +25,7 @@ export interface ControllerOptions {
   readonly backoffBaseMs?: number;
   /** Longest such wait, ms >= backoffBaseMs. Default 600,000. */
   readonly backoffCapMs?: number;
-  /** Jobs and sessions in hand at once, >= 1. Default 32. */
+  /** Jobs and sessions in hand at once, >= 1. Default 128. */
   readonly concurrency?: number;
   /** Settings of a new installation; ignored where one exists. */
   readonly settings?: Partial<InstallationSettings>;
@@ -50,6 +50,9 @@ export interface Controller {
 /** A silent connection is broken: what was sent goes again over a new one. */
 const SOCKET_TIMEOUT_MS = 10_000;
 
+/** Some batches of what is due: while one waits for Redis the next is worked on. */
+const DEFAULT_CONCURRENCY = 128;
+
 /** How long `close` waits for what is in hand. */
 const CLOSE_TIMEOUT_MS = 3_000;
 
@@ -68,7 +71,7 @@ export function createController(options: ControllerOptions): Controller {
     baseMs: options.backoffBaseMs ?? DEFAULT_BACKOFF.baseMs,
     capMs: options.backoffCapMs ?? Math.max(DEFAULT_BACKOFF.capMs, options.backoffBaseMs ?? 0),
   };
-  const concurrency = options.concurrency ?? 32;
+  const concurrency = options.concurrency ?? DEFAULT_CONCURRENCY;
   if (!(backoff.baseMs > 0)) throw new RangeError('backoffBaseMs must be greater than 0');
   if (!(backoff.capMs >= backoff.baseMs)) {
     throw new RangeError('backoffCapMs must not be less than backoffBaseMs');

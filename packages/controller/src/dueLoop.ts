@@ -14,8 +14,8 @@ export const SAFETY_WAKE_MS = 10_000;
  */
 const CLOCK_ERROR_MS = 2;
 
-/** Members taken per call. */
-const BATCH = 32;
+/** Members taken per call. What is done for them in one tick goes to Redis together. */
+const BATCH = 64;
 
 /** Pause after an error of Redis: doubles from the first to the second. */
 const ERROR_PAUSE_MS = { base: 100, cap: 5_000 };
@@ -57,6 +57,8 @@ export class DueLoop {
   readonly #failures = new Map<string, number>();
   #state: 'new' | 'running' | 'closed' = 'new';
   #isTaking = false;
+  /** A look whether to take is planned for the end of this tick. */
+  #isPlanned = false;
   /** Woken while it could not take: take again as soon as that is possible. */
   #isWoken = false;
   #timer: NodeJS.Timeout | null = null;
@@ -168,8 +170,14 @@ export class DueLoop {
     this.#takeIfWoken();
   }
 
+  /** At the end of the tick: members that are done together make room together. */
   #takeIfWoken(): void {
-    if (this.#isWoken) this.wake();
+    if (!this.#isWoken || this.#isPlanned) return;
+    this.#isPlanned = true;
+    process.nextTick(() => {
+      this.#isPlanned = false;
+      if (this.#isWoken) this.wake();
+    });
   }
 
   #begin(taken: Taken): void {

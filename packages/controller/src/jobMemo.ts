@@ -17,8 +17,6 @@ export interface JobMemo {
   offeredAtMs: number;
   /** When status was last written by this controller, shard's clock. */
   statusAtMs: number;
-  /** Until when this controller marked the Job's queue contended, shard's clock. */
-  contendedUntilMs: number;
 }
 
 /** The memos of a shard's Jobs; the one that was not looked at for longest goes first. */
@@ -33,7 +31,6 @@ export class JobMemos {
       offered: new Set<number>(),
       offeredAtMs: 0,
       statusAtMs: 0,
-      contendedUntilMs: 0,
     };
     this.#memos.delete(uid);
     this.#memos.set(uid, memo);

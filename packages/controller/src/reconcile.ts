@@ -3,7 +3,14 @@
  * the scripts compare the decision's version, and count again what they rely on.
  */
 import type { JobStatus } from '@drover/shared';
-import type { DecisionGuard, ObservedJob, Shard, SlotRecord, StopInput } from '@drover/store';
+import type {
+  DecisionGuard,
+  NewStatus,
+  ObservedJob,
+  Shard,
+  SlotRecord,
+  StopInput,
+} from '@drover/store';
 import { MAX_PODS_PER_CALL } from '@drover/store';
 import type { Logger } from 'pino';
 import type { BackoffPolicy } from './decide/backoff.ts';
@@ -86,12 +93,31 @@ interface Shown {
   readonly finish: 'Complete' | 'Failed' | null;
 }
 
+/** A status that is worth writing. */
+interface StatusPlan extends NewStatus {
+  readonly type: 'write';
+  readonly shown: Shown;
+}
+
+/** Nothing new to say, or not yet: look again at `foldAtMs`. */
+interface Unwritten {
+  readonly type: 'unwritten';
+  readonly foldAtMs: number | null;
+}
+
 /** The outcome of a status write. */
 type StatusEnd =
   | { readonly type: 'written'; readonly decisionVersion: number }
-  /** Nothing new to say, or not yet: look again at `foldAtMs`. */
-  | { readonly type: 'unwritten'; readonly foldAtMs: number | null }
+  | Unwritten
   | { readonly type: 'refused' };
+
+/** What a controller remembers of a slot queue; it only spares commands. Times by the shard's clock, ms. */
+interface QueueMemo {
+  /** Until when it is marked contended. */
+  contendedUntilMs: number;
+  /** When a Job on it is looked at the next time, to see whether its pods have to wait. */
+  checkAtMs: number;
+}
 
 /** Reconciles the Jobs of one shard. */
 export class JobReconciler {
@@ -101,6 +127,7 @@ export class JobReconciler {
   readonly #resyncMs: number;
   readonly #logger: Logger;
   readonly #memos = new JobMemos();
+  readonly #queues = new Map<string, QueueMemo>();
 
   constructor(options: ReconcilerOptions) {
     this.#shard = options.shard;
@@ -208,13 +235,8 @@ export class JobReconciler {
 
   async #applyConverge(pass: Pass, decision: Converge): Promise<PassEnd> {
     const { judge, pods } = decision;
-    const before = guardOf(pass.look);
-    // Sent together: judging raises the version by one, and is refused if it is not the present one.
-    const after = { ...before, decisionVersion: before.decisionVersion + (judge === null ? 0 : 1) };
-    const [guard, opened] = await Promise.all([
-      this.#judge(before, judge),
-      pods.type === 'open' ? this.#shard.openSlots(after, pods.count) : null,
-    ]);
+    if (pods.type === 'open') return this.#applyOpen(pass, decision, pods.count);
+    const guard = await this.#judge(guardOf(pass.look), judge);
     if (guard === null) return AGAIN;
     if (pods.type === 'stop' || pods.type === 'stopPending') {
       const slots = await this.#shard.allSlots(guard.uid);
@@ -225,13 +247,31 @@ export class JobReconciler {
       await this.#stop(guard, chosen, 'uncounted');
       return AGAIN;
     }
-    if (opened !== null && opened.type !== 'opened') return AGAIN;
-    const slots = opened?.slots ?? [];
+    const wakes = await this.#offer(pass, decision, []);
+    const written = await this.#show(pass, guard, shownBy(decision, 0));
+    return this.#settle(pass, written, decision.next, wakes);
+  }
 
+  /** Verdicts, slots and status in one step: a Job's first look is all that a burst of Jobs costs. */
+  async #applyOpen(pass: Pass, decision: Converge, count: number): Promise<PassEnd> {
+    const { judge } = decision;
+    const guard = guardOf(pass.look);
+    const plan = await this.#planStatus(pass, shownBy(decision, count));
+    const status = plan.type === 'write' ? plan : null;
+    const opened = await this.#shard.openSlots(guard, count, { judge, status });
+    if (opened.type !== 'opened') return AGAIN;
+
+    const { slots, decisionVersion, isStatusWritten } = opened;
     const wakes = await this.#offer(pass, decision, slots);
-    const figures = { ...decision.figures, active: decision.figures.active + slots.length };
-    const shown = { figures, standing: decision.standing, finish: null };
-    const written = await this.#show(pass, guard, shown);
+    let written: StatusEnd;
+    if (isStatusWritten && plan.type === 'write') {
+      this.#noteStatus(pass, plan);
+      written = { type: 'written', decisionVersion };
+    } else if (slots.length === count && plan.type === 'unwritten') written = plan;
+    else {
+      const shown = shownBy(decision, slots.length);
+      written = await this.#show(pass, { ...guard, decisionVersion }, shown);
+    }
     return this.#settle(pass, written, decision.next, wakes);
   }
 
@@ -258,7 +298,7 @@ export class JobReconciler {
         : null,
       // More lanes would help; whoever brings some makes the Job due.
       waiting ? this.#shard.awaitLanes(job.uid, job.fittingKey, look.fittingLanes) : null,
-      decision.contended ? this.#markContended(pass) : null,
+      decision.contended ? this.#markContended(look) : null,
     ]);
 
     if (isResync) {
@@ -270,19 +310,38 @@ export class JobReconciler {
     }
     const wakes: number[] = [];
     if (offering.length < missing.length) wakes.push(nowMs);
-    if (opened.length > 0) {
-      // Nothing tells that the new pods run: one more look puts that into the status.
-      const othersOnQueue = look.jobsOnQueue - (look.counters.podCount > 0 ? 1 : 0);
-      wakes.push(nowMs + (othersOnQueue > 0 ? CONTENTION_CHECK_MS : FOLD_EVERY_MS));
-    }
+    // Nothing tells that the new pods run: one more look puts that into the status.
+    if (opened.length > 0) wakes.push(this.#contentionCheckMs(look) ?? nowMs + FOLD_EVERY_MS);
     return wakes;
   }
 
-  async #markContended({ look, memo }: Pass): Promise<void> {
+  /**
+   * When to see whether new pods have to wait behind those of other Jobs; null = that is known, or
+   * another Job is looked at for it: of many that come at once one now and then is enough.
+   */
+  #contentionCheckMs({ job, nowMs, counters, jobsOnQueue }: ObservedJob): number | null {
+    const othersOnQueue = jobsOnQueue - (counters.podCount > 0 ? 1 : 0);
+    if (othersOnQueue === 0) return null;
+    const memo = this.#queueMemo(job.queue);
+    if (memo.contendedUntilMs - nowMs > this.#resyncMs / 2) return null;
+    const checkAtMs = nowMs + CONTENTION_CHECK_MS;
+    if (checkAtMs - memo.checkAtMs < CONTENTION_CHECK_MS / 5) return null;
+    memo.checkAtMs = checkAtMs;
+    return checkAtMs;
+  }
+
+  async #markContended({ job, nowMs }: ObservedJob): Promise<void> {
+    const memo = this.#queueMemo(job.queue);
     // Marked for longer than until the next resync: while pods wait it is renewed before it ends.
-    if (memo.contendedUntilMs - look.nowMs > this.#resyncMs / 2) return;
-    memo.contendedUntilMs = look.nowMs + this.#resyncMs + CONTENDED_SLACK_MS;
-    await this.#shard.markContended(look.job.queue, memo.contendedUntilMs);
+    if (memo.contendedUntilMs - nowMs > this.#resyncMs / 2) return;
+    memo.contendedUntilMs = nowMs + this.#resyncMs + CONTENDED_SLACK_MS;
+    await this.#shard.markContended(job.queue, memo.contendedUntilMs);
+  }
+
+  #queueMemo(queue: string): QueueMemo {
+    const memo = this.#queues.get(queue) ?? { contendedUntilMs: 0, checkAtMs: 0 };
+    this.#queues.set(queue, memo);
+    return memo;
   }
 
   async #stopAll(guard: DecisionGuard, countAs: StopInput['countAs']): Promise<void> {
@@ -313,8 +372,20 @@ export class JobReconciler {
     return present;
   }
 
-  /** Writes the status if it says something new: at once for a condition, else now and then. */
+  /** Writes the status if it says something new. */
   async #show(pass: Pass, guard: DecisionGuard, shown: Shown): Promise<StatusEnd> {
+    const plan = await this.#planStatus(pass, shown);
+    if (plan.type === 'unwritten') return plan;
+    const { text: status, critical } = plan;
+    const { finish } = shown;
+    const reply = await this.#shard.writeStatus({ ...guard, status, finish, critical });
+    if (reply.type !== 'written') return { type: 'refused' };
+    this.#noteStatus(pass, plan);
+    return reply;
+  }
+
+  /** The status to write: at once for a condition, else now and then. */
+  async #planStatus(pass: Pass, shown: Shown): Promise<StatusPlan | Unwritten> {
     const { look, memo, status } = pass;
     const { figures, standing, finish } = shown;
     const conditionsAndStart = composeStatus({ indexed: false }, figures, standing, null);
@@ -328,15 +399,15 @@ export class JobReconciler {
       const isNew = JSON.stringify(figures) !== JSON.stringify(shownFigures(status));
       return { type: 'unwritten', foldAtMs: isNew ? foldAtMs : null };
     }
-    const done = await this.#readDone(pass, figures);
+    const done = pass.indexed ? await this.#readDone(pass, figures) : null;
     const text = JSON.stringify(composeStatus(pass, figures, standing, done));
     if (finish === null && text === look.job.status) return { type: 'unwritten', foldAtMs: null };
+    return { type: 'write', text, critical, shown };
+  }
 
-    const reply = await this.#shard.writeStatus({ ...guard, status: text, finish, critical });
-    if (reply.type !== 'written') return { type: 'refused' };
-    memo.statusAtMs = look.nowMs;
+  #noteStatus(pass: Pass, { critical, shown }: StatusPlan): void {
+    pass.memo.statusAtMs = pass.look.nowMs;
     if (critical) this.#logConditions(pass, shown);
-    return reply;
   }
 
   #logConditions({ look, reconcileId }: Pass, { standing, finish }: Shown): void {
@@ -347,8 +418,7 @@ export class JobReconciler {
     else this.#logger.info(fields, `Job is ${finish}`);
   }
 
-  async #readDone(pass: Pass, figures: Figures): Promise<DoneIndexes | null> {
-    if (!pass.indexed) return null;
+  async #readDone(pass: Pass, figures: Figures): Promise<DoneIndexes> {
     const known = knownDone(pass);
     if (known.count === figures.succeeded) return known;
     return renderDone(await this.#shard.doneBitmap(pass.look.job.uid), pass.completions);
@@ -363,6 +433,11 @@ export class JobReconciler {
     if (next.type !== 'never') times.push(look.nowMs + this.#resyncMs);
     return { type: 'settled', nextAtMs: times.length === 0 ? null : Math.min(...times) };
   }
+}
+
+/** What a decision wants shown once so many slots more are open. */
+function shownBy({ figures, standing }: Converge, opened: number): Shown {
+  return { figures: { ...figures, active: figures.active + opened }, standing, finish: null };
 }
 
 function guardOf({ job, decisionVersion }: ObservedJob): DecisionGuard {

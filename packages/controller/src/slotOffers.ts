@@ -1,4 +1,4 @@
-import { slotQueueJob, slotQueueOptions } from '@drover/store';
+import { Gather, slotQueueJob, slotQueueOptions } from '@drover/store';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -6,12 +6,19 @@ import type { Logger } from 'pino';
 /** Slots offered in one call at most; one pipeline of BullMQ's. */
 export const MAX_OFFERS_PER_CALL = 500;
 
+type SlotQueueJob = ReturnType<typeof slotQueueJob>;
+
+interface OfferedQueue {
+  readonly queue: Queue;
+  readonly adds: Gather<readonly SlotQueueJob[], unknown>;
+}
+
 /** Puts slots into the queues that workers take them from. */
 export class SlotOffers {
   readonly #redis: Redis;
   readonly #prefix: string;
   readonly #logger: Logger;
-  readonly #queues = new Map<string, Queue>();
+  readonly #queues = new Map<string, OfferedQueue>();
 
   /** @param redis - A connection for BullMQ; stays the caller's. */
   constructor(redis: Redis, prefix: string, logger: Logger) {
@@ -22,24 +29,28 @@ export class SlotOffers {
 
   /** Gets a queue ready, so that the first Job does not wait for that. */
   async warmUp(queue: string): Promise<void> {
-    await this.#queue(queue).waitUntilReady();
+    await this.#queue(queue).queue.waitUntilReady();
   }
 
-  /** Offers slots of a Job. One that is in the queue already, in whatever state, stays as it is. */
+  /**
+   * Offers slots of a Job. One that is in the queue already, in whatever state, stays as it is.
+   * What is offered in one tick goes together: a pipeline for each Job would cost more than its slots.
+   */
   async offer(queue: string, uid: string, shard: number, slots: readonly number[]): Promise<void> {
+    const { adds } = this.#queue(queue);
     for (let from = 0; from < slots.length; from += MAX_OFFERS_PER_CALL) {
       const some = slots.slice(from, from + MAX_OFFERS_PER_CALL);
-      await this.#queue(queue).addBulk(some.map((slot) => slotQueueJob(uid, shard, slot)));
+      await adds.call(some.map((slot) => slotQueueJob(uid, shard, slot)));
     }
   }
 
   /** Lets go of the queues; the connection stays open. */
   async close(): Promise<void> {
-    await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
+    await Promise.all([...this.#queues.values()].map(({ queue }) => queue.close()));
     this.#queues.clear();
   }
 
-  #queue(name: string): Queue {
+  #queue(name: string): OfferedQueue {
     const known = this.#queues.get(name);
     if (known !== undefined) return known;
     const queue = new Queue(name, {
@@ -49,7 +60,19 @@ export class SlotOffers {
       streams: { events: { maxLen: 100 } },
     });
     queue.on('error', (error: Error) => this.#logger.warn({ queue: name, err: error }, 'queue'));
-    this.#queues.set(name, queue);
-    return queue;
+    const adds = new Gather(
+      {
+        calls: MAX_OFFERS_PER_CALL,
+        weight: MAX_OFFERS_PER_CALL,
+        weightOf: (jobs: readonly SlotQueueJob[]) => jobs.length,
+      },
+      async (offers) => {
+        await queue.addBulk(offers.flat());
+        return offers;
+      },
+    );
+    const offered = { queue, adds };
+    this.#queues.set(name, offered);
+    return offered;
   }
 }

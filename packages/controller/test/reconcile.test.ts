@@ -52,13 +52,13 @@ describe('a new Job', () => {
     });
   });
 
-  test('costs one call of each kind: submitting is quick', async () => {
+  test('costs two calls beside the offer: submitting is quick', async () => {
     await bed.worker();
     const calls: string[] = [];
     const counted = bed.controller(spyOn(bed.shard, async (name) => void calls.push(name)));
     const uid = await bed.createJob({ parallelism: 2, completions: 2 });
     await counted.jobs.reconcile(uid);
-    expect(calls).toEqual(['observeJob', 'judge', 'openSlots', 'writeStatus']);
+    expect(calls).toEqual(['observeJob', 'openSlots']);
   });
 
   test('that its user changes while it is decided about gets what it says now', async () => {
@@ -66,7 +66,7 @@ describe('a new Job', () => {
     const uid = await bed.createJob({ parallelism: 2, completions: 9 });
     let isChanged = false;
     const change = async (name: string) => {
-      if (name !== 'judge' || isChanged) return;
+      if (name !== 'openSlots' || isChanged) return;
       isChanged = true;
       await bed.updateJob(uid, { parallelism: 4, completions: 9 });
     };

@@ -3,6 +3,7 @@ export { type Arguments, ARGUMENTS_PER_CHUNK } from './argumentList.ts';
 export { composeJob, type JobSource } from './compose/job.ts';
 export { composeNode } from './compose/node.ts';
 export { composePod, type PodSource } from './compose/pod.ts';
+export { Gather, type GatherLimits } from './gather.ts';
 export { checkHost } from './host.ts';
 export {
   hashSlot,
@@ -14,13 +15,7 @@ export {
   slotQueuePrefix,
 } from './keys.ts';
 export { type NodeRecord, NodeStore } from './nodes.ts';
-export {
-  type EndedPod,
-  type LogPiece,
-  readPodEnds,
-  readWholeLogs,
-  toPiece,
-} from './podEnds.ts';
+export { type EndedPod, type LogPiece, readPodEnds, readWholeLogs, toPiece } from './podEnds.ts';
 export {
   formatLogTime,
   LogField,

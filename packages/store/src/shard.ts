@@ -224,11 +224,6 @@ export class Shard extends ShardReader {
     await this.redis.unlink(this.podLogKey(uid, podNumber));
   }
 
-  /** Removes what a pod wrote so far; its log may go on. */
-  async removeLog(uid: string, podNumber: number): Promise<void> {
-    await this.redis.unlink(this.podLogKey(uid, podNumber));
-  }
-
   /** Notes that an index of a Job with an argument list ended; answers how many did. Idempotent. */
   async noteEndedIndex(uid: string, index: number): Promise<number> {
     const key = this.keys.job(uid).ended;
