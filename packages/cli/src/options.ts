@@ -25,6 +25,7 @@ export interface ObjectOptions extends EngineOptions {
 /** Options of the commands that run until they are stopped. */
 export interface ServiceOptions extends EngineOptions {
   logLevel: LogLevel;
+  healthFile?: string;
 }
 
 /** Adds --redis, --redis-file, --redis-password-file and --prefix. */
@@ -55,6 +56,16 @@ export function withLogLevel(command: Command, preset: LogLevel = 'info'): Comma
       .choices(LOG_LEVELS)
       .default(preset)
       .env('DROVER_LOG_LEVEL'),
+  );
+}
+
+/** Adds --health-file. */
+export function withHealthFile(command: Command): Command {
+  return command.addOption(
+    new Option(
+      '--health-file <path>',
+      'say in this file every few seconds whether all is well, for `drover health`',
+    ).env('DROVER_HEALTH_FILE'),
   );
 }
 

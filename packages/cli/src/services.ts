@@ -1,7 +1,10 @@
+import { Drover } from '@drover/sdk/client';
 import type { Logger } from 'pino';
 
+import type { EngineAddress } from './engine/address.ts';
 import { badInput } from './errors.ts';
 import { EXIT } from './exitCodes.ts';
+import { HealthFile } from './health.ts';
 import { onInterrupt } from './interrupt.ts';
 
 /** A controller or a worker: runs until it is closed. */
@@ -38,4 +41,23 @@ export function makeService<T>(make: () => T): T {
     if (error instanceof TypeError || error instanceof RangeError) throw badInput(error.message);
     throw error;
   }
+}
+
+/**
+ * Keeps the file of `--health-file`, if there is one, until it is disposed of.
+ *
+ * @param check - Resolves to what the service does, as seen in Redis; rejects with what is wrong.
+ */
+export async function keepHealthFile(
+  path: string | undefined,
+  { url, prefix }: Pick<EngineAddress, 'url' | 'prefix'>,
+  check: (drover: Drover) => Promise<string>,
+): Promise<AsyncDisposable> {
+  const kept = new AsyncDisposableStack();
+  if (path === undefined) return kept;
+  const drover = kept.use(
+    new Drover({ connection: url, ...(prefix === undefined ? {} : { prefix }) }),
+  );
+  kept.use(await HealthFile.start({ path, check: () => check(drover) }));
+  return kept;
 }

@@ -4,7 +4,7 @@ import { Drover } from '@drover/sdk/client';
 import { requireEngine } from '../engine/address.ts';
 import { createLogger } from '../logger.ts';
 import type { ServiceOptions } from '../options.ts';
-import { makeService, runService } from '../services.ts';
+import { keepHealthFile, makeService, runService } from '../services.ts';
 
 /** Options of a controller's back-off. */
 export interface BackoffOptions {
@@ -27,7 +27,15 @@ export async function controllerCommand(options: ServiceOptions & BackoffOptions
       ...backoffSettings(options),
     }),
   );
-  return await runService(controller, logger);
+  const health = await keepHealthFile(options.healthFile, { url, prefix }, async (drover) => {
+    await drover.jobs.list({ limit: 1 });
+    return 'Redis answers';
+  });
+  try {
+    return await runService(controller, logger);
+  } finally {
+    await health[Symbol.asyncDispose]();
+  }
 }
 
 /** The options of a back-off as the controller takes them. */

@@ -1,3 +1,4 @@
+import type { Drover } from '@drover/sdk/client';
 import { createWorker, type DroverWorker } from '@drover/worker';
 import type { Logger } from 'pino';
 
@@ -7,7 +8,7 @@ import { EXIT } from '../exitCodes.ts';
 import { loadHandlers } from '../handlersFile.ts';
 import { createLogger } from '../logger.ts';
 import type { ServiceOptions } from '../options.ts';
-import { makeService, runService } from '../services.ts';
+import { keepHealthFile, makeService, runService } from '../services.ts';
 import { receiveStartOrder, sendReady } from '../supervision.ts';
 import { checkRedis } from './controller.ts';
 
@@ -52,13 +53,25 @@ export async function workerCommand(options: WorkerCommandOptions): Promise<numb
     }),
   );
   const release = options.supervised === true ? supervise(worker, logger) : () => undefined;
+  const health = await keepHealthFile(options.healthFile, address, (drover) =>
+    describeNode(drover, worker.name),
+  );
   try {
     return await runService(worker, logger);
   } finally {
     release();
+    await health[Symbol.asyncDispose]();
     // The channel would keep this process alive.
     if (process.connected) process.disconnect();
   }
+}
+
+/** Says that the engine knows this worker and gives it pods; throws what is wrong otherwise. */
+async function describeNode(drover: Drover, name: string): Promise<string> {
+  const { status } = await drover.nodes.get(name);
+  const ready = status.conditions?.find(({ type }) => type === 'Ready');
+  if (ready?.status === 'True') return `worker ${name} takes pods`;
+  throw new Error(`worker ${name} is not ready: ${ready?.message ?? 'nothing is known of it'}`);
 }
 
 /** What the worker runs: processes, and handlers when there are some, unless it is said. */
