@@ -1,6 +1,7 @@
 /**
  * The client alone: it loads in a fraction of the time that controller and worker take with BullMQ.
  */
+export type { ArgumentListInput } from './argumentList.ts';
 export type { ConnectionOption } from './connection.ts';
 export { Drover, type DroverOptions } from './drover.ts';
 export { JobOutcomeError, type WaitCondition } from './jobOutcome.ts';
@@ -24,6 +25,7 @@ export type {
   PodsClient,
   WatchPodsOptions,
 } from './pods.ts';
+export type { PodEnd } from './podEnds.ts';
 export type { PodEvent } from './podWatch.ts';
 export type { ObjectRef } from './refs.ts';
 export type { WaitReason } from './waiting.ts';

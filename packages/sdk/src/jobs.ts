@@ -21,6 +21,7 @@ import {
 } from '@drover/shared';
 import { composeJob, type Created, type JobView, type Shard } from '@drover/store';
 
+import { withArgumentList, type ArgumentListInput } from './argumentList.ts';
 import type { Backend } from './backend.ts';
 import { isSettled, outcomeFor, type WaitCondition } from './jobOutcome.ts';
 import { watchJobs, type JobEvent, type JobReader, type ListedNote } from './jobWatch.ts';
@@ -48,6 +49,12 @@ export interface CreateOptions extends NamespaceOptions {
   readonly uid?: string;
   /** Told of every field that is stored and has no effect. */
   readonly onWarning?: (warning: string) => void;
+  /**
+   * Arguments of each index of an Indexed Job of programs, instead of the template's `args`; taken
+   * as they are. They lie beside the Job, so a great many of them cost it nothing. How they are run
+   * says the annotation `drover.dev/argument-list` of the pod template.
+   */
+  readonly argumentList?: ArgumentListInput;
   /** Check only; nothing is stored. */
   readonly dryRun?: boolean;
 }
@@ -114,17 +121,28 @@ export class JobsClient {
    * @throws AlreadyExistsError when another Job has the name.
    */
   async create(manifest: JobManifest, options: CreateOptions = {}): Promise<Job> {
-    const { job, warnings } = this.#parse(manifest, options);
+    const { argumentList } = options;
+    const { job: parsed, warnings } = this.#parse(manifest, options);
+    const job = argumentList === undefined ? parsed : withArgumentList(parsed, argumentList);
     for (const warning of warnings) options.onWarning?.(warning);
     const uid = options.uid ?? randomUUID();
     refuseBadUid(uid, job);
+    if (argumentList !== undefined && options.dryRun !== true) {
+      const write = (shard: Shard) => shard.writeArguments(uid, argumentList);
+      await this.#backend.onShard(job.metadata.namespace, write);
+    }
     const prefix = job.metadata.name === '' ? (job.metadata.generateName ?? '') : null;
     for (let attempt = 1; ; attempt++) {
       const name = prefix === null ? job.metadata.name : generateName(prefix, randomInt);
       const completed = complete(job, uid, name);
       if (options.dryRun === true) return completed;
       const outcome = await this.#store(completed);
-      if (outcome.type !== 'alreadyExists') return await this.#readByUid(completed);
+      if (outcome.type !== 'alreadyExists') {
+        if (argumentList !== undefined) {
+          await this.#backend.onShard(job.metadata.namespace, (shard) => shard.keepArguments(uid));
+        }
+        return await this.#readByUid(completed);
+      }
       if (prefix === null || attempt === MAX_NAME_ATTEMPTS) {
         throw new AlreadyExistsError(reference(completed.metadata));
       }

@@ -13,7 +13,9 @@ import {
   composeJob,
   composePod,
   readPodLog,
+  readWholeLogs,
   type JobView,
+  type LogPiece,
   type PodLogLine,
   type PodNotes,
   type Shard,
@@ -24,6 +26,7 @@ import {
 import type { Backend } from './backend.ts';
 import { mergeAll } from './merge.ts';
 import { nobodyFits } from './placement.ts';
+import { watchPodEnds, type PodEnd } from './podEnds.ts';
 import { watchPods, type PodEvent } from './podWatch.ts';
 import { resolveRef, type ObjectRef } from './refs.ts';
 
@@ -220,6 +223,29 @@ export class PodsClient {
     };
     const sources = shards.map((shard) => watchPods(this.#backend, shard, reader, signal));
     yield* mergeAll(sources, () => controller.abort());
+  }
+
+  /**
+   * The pods of a Job that ended, each once, in batches and in short: for who follows a great many
+   * of them. It has no end of its own; what ended before it began comes first.
+   *
+   * @param options.intervalMs - Shortest time between two batches. Default 50.
+   */
+  async *ends(
+    job: Job,
+    options: { readonly signal: AbortSignal; readonly intervalMs?: number },
+  ): AsyncGenerator<PodEnd[]> {
+    yield* watchPodEnds(this.#backend, job, { intervalMs: 50, ...options });
+  }
+
+  /** What pods of a Job wrote, read all at once; the bytes as they were written. */
+  async outputs(job: Job, podNumbers: readonly number[]): Promise<LogPiece[][]> {
+    const { namespace, uid } = job.metadata;
+    return await this.#backend.run((store) => {
+      const shard = store.shardOf(namespace);
+      const keys = podNumbers.map((podNumber) => shard.podLogKey(uid, podNumber));
+      return readWholeLogs(store.redis, keys);
+    });
   }
 
   async *#jobs(
