@@ -49,7 +49,20 @@ async function demo(dir: string, commands: Commands): Promise<void> {
   );
   say();
 
-  await using drover = new Drover({ connection: url });
+  const drover = new Drover({ connection: url });
+  try {
+    await show(drover, commands, manifests);
+  } finally {
+    await drover.close();
+  }
+}
+
+/** Runs both Jobs and shows what became of them. */
+async function show(
+  drover: Drover,
+  commands: Commands,
+  manifests: readonly string[],
+): Promise<void> {
   const killed = await runJobs(drover, commands, manifests);
 
   command('drover logs job/pi');

@@ -11,12 +11,17 @@ export async function withClient<T>(
   command: (drover: Drover) => Promise<T>,
 ): Promise<T> {
   const { url, prefix } = await requireEngine(options);
-  await using drover = new Drover({
+  // No `using`: Node 22 runs this file as it is, and does not know it.
+  const drover = new Drover({
     connection: url,
     ...(prefix === undefined ? {} : { prefix }),
     ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
   });
-  return await command(drover);
+  try {
+    return await command(drover);
+  } finally {
+    await drover.close();
+  }
 }
 
 /** Refuses a wrong selector before Redis is asked for. */

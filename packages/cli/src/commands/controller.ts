@@ -27,14 +27,14 @@ export async function controllerCommand(options: ServiceOptions & BackoffOptions
       ...backoffSettings(options),
     }),
   );
-  const health = await keepHealthFile(options.healthFile, { url, prefix }, async (drover) => {
+  const endHealth = await keepHealthFile(options.healthFile, { url, prefix }, async (drover) => {
     await drover.jobs.list({ limit: 1 });
     return 'Redis answers';
   });
   try {
     return await runService(controller, logger);
   } finally {
-    await health[Symbol.asyncDispose]();
+    await endHealth();
   }
 }
 
@@ -48,9 +48,13 @@ export function backoffSettings({ backoffBase, backoffCap }: BackoffOptions) {
 
 /** Fails early, in words, when Redis can't be used. A service that runs would try for ever. */
 export async function checkRedis(url: string, prefix: string | undefined): Promise<void> {
-  await using drover = new Drover({
+  const drover = new Drover({
     connection: url,
     ...(prefix === undefined ? {} : { prefix }),
   });
-  await drover.connect();
+  try {
+    await drover.connect();
+  } finally {
+    await drover.close();
+  }
 }
