@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 
 import type { Problems } from '../options.ts';
+import { wrap } from '../text/wrap.ts';
 
 /** What a command is defined with. */
 export interface Definition {
@@ -32,7 +33,7 @@ const HELP_COLUMNS = 100;
 /** Adds notes and examples below the options, and points to this help when arguments are wrong. */
 export function withHelp(command: Command, help: CommandHelp): Command {
   HELP.set(command, help);
-  const notes = help.notes.map((note) => `\n${wrap(note, HELP_COLUMNS)}\n`).join('');
+  const notes = help.notes.map((note) => `\n${wrap(note, HELP_COLUMNS).join('\n')}\n`).join('');
   const examples = help.examples.map((line) => `  ${line.replaceAll('\n', '\n  ')}`).join('\n');
   return command
     .showHelpAfterError(`(\`${pathOf(command)} --help\` shows how)`)
@@ -46,17 +47,4 @@ export function withHelp(command: Command, help: CommandHelp): Command {
 export function pathOf(command: Command): string {
   const { parent } = command;
   return parent === null ? command.name() : `${pathOf(parent)} ${command.name()}`;
-}
-
-/** Breaks a paragraph into lines at spaces. */
-function wrap(text: string, columns: number): string {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > columns) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line].join('\n');
 }

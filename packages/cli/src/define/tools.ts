@@ -4,6 +4,7 @@ import { withHelp, type Definition } from './definition.ts';
 /** Defines the commands that show how things are, and those about the command itself. */
 export function defineTools(definition: Definition): void {
   defineTop(definition);
+  defineExplain(definition);
 }
 
 function defineTop({ program, finish }: Definition): void {
@@ -21,5 +22,27 @@ function defineTop({ program, finish }: Definition): void {
   }).action(async (options) => {
     const { topCommand } = await import('../commands/top.ts');
     finish(await topCommand(options));
+  });
+}
+
+function defineExplain({ program, finish }: Definition): void {
+  const command = program
+    .command('explain')
+    .description('Say what a field of a manifest means, and what Drover makes of it.')
+    .argument('<field>', 'job, pod or node, and the path of a field')
+    .option('-r, --recursive', 'list all that is below it')
+    .option('--json', 'as JSON');
+  withHelp(command, {
+    notes: [
+      'Fields are honoured (they mean what they mean in Kubernetes), inert (kept and shown, without effect) or refused. No engine is needed.',
+    ],
+    examples: [
+      'drover explain job.spec.backoffLimit',
+      'drover explain job.spec.template.spec.containers',
+      'drover explain job.spec --recursive',
+    ],
+  }).action(async (field: string, options) => {
+    const { explainCommand } = await import('../commands/explain.ts');
+    finish(explainCommand(field, options));
   });
 }

@@ -1,0 +1,129 @@
+import { badInput } from '../errors.ts';
+import { EXIT } from '../exitCodes.ts';
+import { fieldsOf, type ExplainedKind, type Field } from '../explain/fields.ts';
+import { wrap } from '../text/wrap.ts';
+import { coloursFor } from '../text/colours.ts';
+import { parseKind } from '../things.ts';
+
+/** Options of `drover explain`. */
+export interface ExplainOptions {
+  recursive?: boolean;
+  json?: boolean;
+}
+
+/** Where texts are broken when the terminal is wider, or there is none. */
+const MAX_COLUMNS = 100;
+const KINDS = { job: 'Job', pod: 'Pod', node: 'Node' } as const;
+
+/** Says what a field of a manifest means, and what Drover makes of it. */
+export function explainCommand(what: string, options: ExplainOptions): number {
+  const { kind, path, field } = findField(what);
+  if (options.json === true) {
+    const data = { kind, path, ...(options.recursive === true ? field : withoutDepth(field)) };
+    process.stdout.write(`${JSON.stringify(data, null, 2)}\n`);
+    return EXIT.ok;
+  }
+  const columns = Math.min(process.stdout.columns ?? MAX_COLUMNS, MAX_COLUMNS);
+  const lines = explainLines(kind, path, field, options.recursive === true, columns);
+  process.stdout.write(`${lines.join('\n')}\n`);
+  return EXIT.ok;
+}
+
+/** A field with those that are directly in it. */
+function withoutDepth(field: Field): object {
+  return { ...field, fields: field.fields.map((child) => ({ ...child, fields: undefined })) };
+}
+
+/** Finds `job.spec.template` and the like; lists may be written with or without brackets. */
+function findField(what: string): { kind: ExplainedKind; path: string[]; field: Field } {
+  const [first = '', ...steps] = what
+    .replace(/^(jobs?)\.batch\b/i, '$1')
+    .replace(/\[[^\]]*\]/g, '')
+    .split('.');
+  const kind = KINDS[parseKind(first)];
+  let field = fieldsOf(kind);
+  const path: string[] = [];
+  for (const step of steps) {
+    const next = field.fields.find(({ name }) => name.toLowerCase() === step.toLowerCase());
+    if (next === undefined) {
+      const at = [first, ...path].join('.');
+      const names = field.fields.map(({ name }) => name);
+      if (names.length === 0) throw badInput(`${at} has no fields: it is <${field.type}>`);
+      throw badInput(`${at} has no field "${step}"`, [`  it has: ${names.join(', ')}`]);
+    }
+    field = next;
+    path.push(next.name);
+  }
+  return { kind, path, field };
+}
+
+function explainLines(
+  kind: ExplainedKind,
+  path: readonly string[],
+  field: Field,
+  recursive: boolean,
+  columns: number,
+): string[] {
+  const colours = coloursFor(process.stdout);
+  const version = kind === 'Job' ? 'batch/v1' : 'v1';
+  const lines = [`KIND:     ${kind}`, `VERSION:  ${version}`];
+  if (path.length > 0)
+    lines.push('', `FIELD:    ${colours.bold(path.join('.'))} ${typeText(field)}`);
+  if (field.text !== '') lines.push('', 'DESCRIPTION:', ...indented(field.text, 4, columns));
+  if (field.values.length > 0) lines.push('', `VALUES:   ${field.values.join(', ')}`);
+  if (field.preset !== null) lines.push('', `DEFAULT:  ${field.preset}`);
+  lines.push(...supportLines(field, columns));
+  if (field.fields.length > 0) {
+    lines.push('', 'FIELDS:');
+    for (const child of field.fields) {
+      if (recursive) lines.push(...treeLines(child, 2));
+      else {
+        lines.push(`  ${colours.bold(child.name)} ${typeText(child)}${marks(child)}`);
+        lines.push(...indented(shortText(child), 4, columns), '');
+      }
+    }
+    if (lines.at(-1) === '') lines.pop();
+  }
+  return lines;
+}
+
+function supportLines({ rule }: Field, columns: number): string[] {
+  if (rule === null) return [];
+  const lines = ['', 'SUPPORT:', ...indented(`${rule.support}: ${rule.why}`, 4, columns)];
+  if (rule.handler !== undefined) {
+    const { support, why } = rule.handler;
+    lines.push(...indented(`under runtimeClassName handler: ${support}: ${why}`, 4, columns));
+  }
+  return lines;
+}
+
+function treeLines(field: Field, indent: number): string[] {
+  return [
+    `${' '.repeat(indent)}${field.name} ${typeText(field)}${marks(field)}`,
+    ...field.fields.flatMap((child) => treeLines(child, indent + 2)),
+  ];
+}
+
+/** What it means, or for what is not honoured why. */
+function shortText({ text, rule }: Field): string {
+  if (rule === null || rule.support === 'honoured') return text === '' ? (rule?.why ?? '') : text;
+  const verdict = `${rule.support === 'inert' ? 'Inert' : 'Refused'}: ${rule.why}`;
+  return text === '' ? verdict : `${text} ${verdict}`;
+}
+
+function marks({ required, rule }: Field): string {
+  const { support: inProcess = 'honoured', handler } = rule ?? {};
+  const inHandler = handler?.support ?? inProcess;
+  let support = inProcess === 'honoured' ? '' : ` (${inProcess})`;
+  if (inHandler !== inProcess) support = ` (${inProcess}; handler: ${inHandler})`;
+  return `${required && rule !== null ? ' -required-' : ''}${support}`;
+}
+
+function typeText({ type }: Field): string {
+  return `<${type}>`;
+}
+
+function indented(text: string, indent: number, columns: number): string[] {
+  if (text === '') return [];
+  return wrap(text, columns - indent).map((line) => ' '.repeat(indent) + line);
+}
