@@ -38,7 +38,7 @@ export interface HealthFileOptions {
  * A file in which a service says every few seconds whether it is well, for health checks of
  * containers: looking at it needs no connection, and a process that hangs stops writing it.
  */
-export class HealthFile implements AsyncDisposable {
+export class HealthFile {
   readonly #path: string;
   readonly #check: () => Promise<string>;
   readonly #intervalMs: number;
@@ -52,7 +52,7 @@ export class HealthFile implements AsyncDisposable {
   }
 
   /**
-   * Writes the file and keeps it up to date until it is closed.
+   * Writes the file and keeps it up to date until `close`.
    *
    * @throws CliError when it can not be written.
    */
@@ -68,7 +68,7 @@ export class HealthFile implements AsyncDisposable {
   }
 
   /** Ends it and removes the file. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  async close(): Promise<void> {
     this.#closing.abort();
     await this.#running;
     await rm(this.#path, { force: true });

@@ -44,20 +44,21 @@ export function makeService<T>(make: () => T): T {
 }
 
 /**
- * Keeps the file of `--health-file`, if there is one, until it is disposed of.
+ * Keeps the file of `--health-file`, if there is one.
  *
  * @param check - Resolves to what the service does, as seen in Redis; rejects with what is wrong.
+ * @returns Ends it.
  */
 export async function keepHealthFile(
   path: string | undefined,
   { url, prefix }: Pick<EngineAddress, 'url' | 'prefix'>,
   check: (drover: Drover) => Promise<string>,
-): Promise<AsyncDisposable> {
-  const kept = new AsyncDisposableStack();
-  if (path === undefined) return kept;
-  const drover = kept.use(
-    new Drover({ connection: url, ...(prefix === undefined ? {} : { prefix }) }),
-  );
-  kept.use(await HealthFile.start({ path, check: () => check(drover) }));
-  return kept;
+): Promise<() => Promise<void>> {
+  if (path === undefined) return async () => undefined;
+  const drover = new Drover({ connection: url, ...(prefix === undefined ? {} : { prefix }) });
+  const file = await HealthFile.start({ path, check: () => check(drover) });
+  return async () => {
+    await file.close();
+    await drover.close();
+  };
 }

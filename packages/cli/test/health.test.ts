@@ -84,7 +84,7 @@ describe('a service with --health-file', () => {
     await until(path, /Redis does not answer/);
     await redis.restart();
     await until(path, /PONG/);
-    await file[Symbol.asyncDispose]();
+    await file.close();
   });
 });
 

@@ -53,14 +53,14 @@ export async function workerCommand(options: WorkerCommandOptions): Promise<numb
     }),
   );
   const release = options.supervised === true ? supervise(worker, logger) : () => undefined;
-  const health = await keepHealthFile(options.healthFile, address, (drover) =>
+  const endHealth = await keepHealthFile(options.healthFile, address, (drover) =>
     describeNode(drover, worker.name),
   );
   try {
     return await runService(worker, logger);
   } finally {
     release();
-    await health[Symbol.asyncDispose]();
+    await endHealth();
     // The channel would keep this process alive.
     if (process.connected) process.disconnect();
   }
