@@ -15,11 +15,6 @@ export class JobOutcomeError extends TerminalError {
   }
 }
 
-/** Whether the Job is Complete or Failed. */
-export function isSettled(job: Job): boolean {
-  return terminalCondition(job.status?.conditions) !== null;
-}
-
 /**
  * The Job, if it ended as was wanted.
  *

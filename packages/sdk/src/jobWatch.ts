@@ -45,7 +45,7 @@ export async function* watchJobs(
     // Followed before it is listed, so that nothing happens unseen in between.
     const follower = await backend
       .sharedWatch(shard)
-      .follow((entry) => reader.concerns(entry), signal);
+      .follow({ concerns: (entry) => reader.concerns(entry) }, signal);
     try {
       yield* differences(known, await backend.run(() => reader.list(shard)));
       yield { type: 'LISTED' };

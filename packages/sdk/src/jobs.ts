@@ -23,7 +23,8 @@ import { composeJob, type Created, type JobView, type Shard } from '@drover/stor
 
 import { withArgumentList, type ArgumentListInput } from './argumentList.ts';
 import type { Backend } from './backend.ts';
-import { isSettled, outcomeFor, type WaitCondition } from './jobOutcome.ts';
+import { untilFinished } from './jobEnd.ts';
+import { outcomeFor, type WaitCondition } from './jobOutcome.ts';
 import { watchJobs, type JobEvent, type JobReader, type ListedNote } from './jobWatch.ts';
 import { mergeAll } from './merge.ts';
 import { applyMergePatch, isPlainObject, threeWayPatch, type MergePatch } from './mergePatch.ts';
@@ -102,6 +103,8 @@ const MAX_WRITE_ATTEMPTS = 8;
 /** Attempts to find a free name for a generateName. */
 const MAX_NAME_ATTEMPTS = 8;
 const PAGE_SIZE = 500;
+/** A longer timer would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
 /** Jobs: create, read, change, delete, watch, wait. */
@@ -141,6 +144,7 @@ export class JobsClient {
         if (argumentList !== undefined) {
           await this.#backend.onShard(job.metadata.namespace, (shard) => shard.keepArguments(uid));
         }
+        if (outcome.type === 'created') return asCreated(completed, outcome);
         return await this.#readByUid(completed);
       }
       if (prefix === null || attempt === MAX_NAME_ATTEMPTS) {
@@ -320,31 +324,30 @@ export class JobsClient {
    * @throws TimeoutError after `timeoutMs`.
    */
   async wait(ref: ObjectRef, options: WaitOptions = {}): Promise<Job> {
-    const target = this.#resolve(ref, options);
+    const { name, namespace, uid: known } = this.#resolve(ref, options);
     const condition = options.for ?? 'finished';
-    const timeout = options.timeoutMs === undefined ? null : AbortSignal.timeout(options.timeoutMs);
-    const signals = [options.signal, timeout].filter((signal) => signal instanceof AbortSignal);
-    const { name, namespace } = target;
-    const watch = this.#watchWithNotes({ name, namespace, signal: AbortSignal.any(signals) });
-    let { uid } = target;
-    let found = false;
-    for await (const event of watch) {
-      if (event.type === 'LISTED') {
-        if (!found) throw new NotFoundError(reference(target));
-        continue;
-      }
-      const { job } = event;
+    const { timeoutMs, signal } = options;
+    signal?.throwIfAborted();
+    // One controller and a bare timer: composed signals cost more than the rest of a wait.
+    const ending = new AbortController();
+    const end = (): void => ending.abort();
+    const timer =
+      timeoutMs === undefined ? null : setTimeout(end, Math.min(timeoutMs, MAX_TIMER_MS));
+    signal?.addEventListener('abort', end, { once: true });
+    try {
+      const shard = (await this.#backend.store()).shardOf(namespace);
       // The first one found is meant; a later Job of the same name is another one.
-      uid ??= job.metadata.uid;
-      if (job.metadata.uid !== uid) continue;
-      if (event.type === 'DELETED') throw new NotFoundError(reference(target));
-      found = true;
-      if (isSettled(job)) return outcomeFor(job, condition);
+      const uid = known ?? (await this.#backend.run(() => shard.findJob(namespace, name)));
+      if (uid === null) throw new NotFoundError(reference({ name, namespace }));
+      const ended = await untilFinished(this.#backend, shard, uid, ending.signal);
+      if (ended.type === 'finished') return outcomeFor(ended.job, condition);
+      if (ended.type === 'gone') throw new NotFoundError(reference({ name, namespace }));
+    } finally {
+      if (timer !== null) clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
     }
-    options.signal?.throwIfAborted();
-    throw new TimeoutError(
-      `Job "${name}" was not ${condition} after ${(options.timeoutMs ?? 0) / 1000} s`,
-    );
+    signal?.throwIfAborted();
+    throw new TimeoutError(`Job "${name}" was not ${condition} after ${(timeoutMs ?? 0) / 1000} s`);
   }
 
   /** A manifest that names a namespace means that one, unless the call names another. */
@@ -464,6 +467,28 @@ function complete(job: Job, uid: string, name: string): Job {
     ...completed,
     metadata: { ...completed.metadata, creationTimestamp: formatTime(Date.now()) },
   };
+}
+
+/** A new Job as a read would show it, without the read. */
+function asCreated(
+  job: Job,
+  { resourceVersion, createdMs }: Extract<Created, { type: 'created' }>,
+): Job {
+  const { uid, namespace, name } = job.metadata;
+  const stored = {
+    ...placementOf(job),
+    uid,
+    namespace,
+    name,
+    object: objectText(job),
+    status: '{}',
+    resourceVersion,
+    generation: 1,
+    createdMs,
+    finished: false,
+    deleted: false,
+  };
+  return composeJob({ stored, counters: null, done: null });
 }
 
 /** What is stored of a Job; versions and status lie beside it. */

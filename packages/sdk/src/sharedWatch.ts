@@ -5,6 +5,14 @@ import type { Backend } from './backend.ts';
 /** An entry about a Job. */
 export type JobEntry = WatchEntry & { kind: 'Job' };
 
+/** What a follower wants to be told. */
+export interface Wish {
+  /** Only of this Job: of thousands of followers only its own are asked about an entry. */
+  readonly uid?: string;
+  /** Which entries. */
+  readonly concerns: (entry: JobEntry) => boolean;
+}
+
 /**
  * One watch of a shard's Jobs for all who follow them in this client: a service that waits for a
  * thousand Jobs has one connection for that, and reads each change once.
@@ -22,13 +30,14 @@ export class SharedWatch {
   /**
    * Follows Jobs from now on: what is read after this resolved has all changes that are not told.
    *
-   * @param concerns - Which entries to be told of.
    * @param signal - Ends the wait in {@link Follower.next}.
    */
-  async follow(concerns: (entry: JobEntry) => boolean, signal: AbortSignal): Promise<Follower> {
+  async follow(wish: Wish, signal: AbortSignal): Promise<Follower> {
     const watch = (this.#watch ??= this.#begin());
-    const follower = new Follower(concerns, signal, () => this.#leave(watch, follower));
+    const follower = new Follower(wish, signal, () => this.#leave(watch, follower));
     watch.followers.add(follower);
+    const of = watch.ofJob.get(wish.uid) ?? new Set();
+    watch.ofJob.set(wish.uid, of.add(follower));
     try {
       await watch.started.promise;
     } catch (error) {
@@ -39,8 +48,9 @@ export class SharedWatch {
   }
 
   #begin(): Watch {
-    const watch = {
-      followers: new Set<Follower>(),
+    const watch: Watch = {
+      followers: new Set(),
+      ofJob: new Map(),
       ending: new AbortController(),
       started: Promise.withResolvers<void>(),
     };
@@ -49,7 +59,7 @@ export class SharedWatch {
   }
 
   async #serve(watch: Watch): Promise<void> {
-    const { followers, ending, started } = watch;
+    const { followers, ofJob, ending, started } = watch;
     try {
       const since = await this.#backend.run(() => this.#shard.resourceVersion());
       const redis = await this.#backend.duplicate();
@@ -58,7 +68,8 @@ export class SharedWatch {
       for await (const batch of watchShard(redis, this.#shard.keys, options)) {
         for (const entry of batch) {
           if (entry.kind !== 'Job') continue;
-          for (const follower of followers) follower.tell(entry);
+          for (const follower of ofJob.get(undefined) ?? []) follower.tell(entry);
+          for (const follower of ofJob.get(entry.uid) ?? []) follower.tell(entry);
         }
       }
     } catch (error) {
@@ -71,6 +82,9 @@ export class SharedWatch {
 
   #leave(watch: Watch, follower: Follower): void {
     watch.followers.delete(follower);
+    const { uid } = follower.wish;
+    const of = watch.ofJob.get(uid);
+    if (of?.delete(follower) === true && of.size === 0) watch.ofJob.delete(uid);
     if (watch.followers.size > 0) return;
     watch.ending.abort();
     if (this.#watch === watch) this.#watch = null;
@@ -79,6 +93,8 @@ export class SharedWatch {
 
 interface Watch {
   readonly followers: Set<Follower>;
+  /** The followers of a Job by its uid; those of all Jobs under undefined. */
+  readonly ofJob: Map<string | undefined, Set<Follower>>;
   /** Aborted when nobody follows any more. */
   readonly ending: AbortController;
   /** Resolved when every later change will be told. */
@@ -87,7 +103,7 @@ interface Watch {
 
 /** One who follows Jobs. What changed is kept until it is asked for, once per Job. */
 export class Follower {
-  readonly #concerns: (entry: JobEntry) => boolean;
+  readonly wish: Wish;
   readonly #signal: AbortSignal;
   readonly #leave: () => void;
   readonly #wake = (): void => this.#waiting?.();
@@ -95,8 +111,8 @@ export class Follower {
   #failure: { readonly error: unknown } | null = null;
   #waiting: (() => void) | null = null;
 
-  constructor(concerns: (entry: JobEntry) => boolean, signal: AbortSignal, leave: () => void) {
-    this.#concerns = concerns;
+  constructor(wish: Wish, signal: AbortSignal, leave: () => void) {
+    this.wish = wish;
     this.#signal = signal;
     this.#leave = leave;
     signal.addEventListener('abort', this.#wake, { once: true });
@@ -120,7 +136,7 @@ export class Follower {
 
   /** Keeps an entry that concerns this one. */
   tell(entry: JobEntry): void {
-    if (!this.#concerns(entry)) return;
+    if (!this.wish.concerns(entry)) return;
     this.#uids.add(entry.uid);
     this.#wake();
   }

@@ -12,11 +12,14 @@ import type {
   StoredPod,
 } from './api.ts';
 import { readArguments, type Arguments } from './argumentList.ts';
+import { Gather } from './gather.ts';
 import { decodeHot } from './hot.ts';
 import { podLogKey, RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
 import { decodePodRecord, decodeSlotRecord, isPodRecord, POD_RECORD_BYTES } from './records.ts';
 import { storedJob } from './replies.ts';
 
+/** Jobs read by one pipeline at most. */
+const READS_PER_PIPELINE = 200;
 /** Slots per page of `listSlots`, about. */
 const SLOTS_PER_PAGE = 500;
 
@@ -25,6 +28,10 @@ export class ShardReader {
   readonly keys: ShardKeys;
   protected readonly redis: Redis;
   protected readonly prefix: string;
+
+  readonly #reads = new Gather({ calls: READS_PER_PIPELINE }, (uids: readonly string[]) =>
+    this.#readJobs(uids),
+  );
 
   constructor(options: {
     readonly redis: Redis;
@@ -54,9 +61,9 @@ export class ShardReader {
     return job === null || job.deleted ? null : job;
   }
 
-  /** A Job by uid; deleted ones too while their pods end. */
+  /** A Job by uid; deleted ones too while their pods end. Those asked for in one tick go together. */
   async getJobByUid(uid: string): Promise<JobView | null> {
-    return (await this.#readJobs([uid]))[0] ?? null;
+    return await this.#reads.call(uid);
   }
 
   /**
