@@ -1,9 +1,13 @@
 import { existsSync } from 'node:fs';
-import { registerHooks } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import type { HandlerDefinition } from '@drover/worker';
+import {
+  describeImportError,
+  importHandlers,
+  type HandlerDefinition,
+  type HandlerModule,
+} from '@drover/worker';
 
 import { badInput } from './errors.ts';
 
@@ -15,66 +19,34 @@ import { badInput } from './errors.ts';
  * @throws CliError when a module can't be loaded, has no handlers, or two have one name.
  */
 export async function loadHandlers(files: readonly string[]): Promise<HandlerDefinition[]> {
-  const handlers = new Map<string, HandlerDefinition>();
+  const handlers = new Map<string, { handler: HandlerDefinition; module: HandlerModule }>();
   for (const file of files) {
-    const found = Object.values(await load(file))
-      .flat()
-      .filter(isHandler);
+    const module = moduleOf(file);
+    const found = await load(file, module);
     if (found.length === 0) {
       throw badInput(`--handlers ${file}: exports nothing that defineHandler made`);
     }
     for (const handler of found) {
       const known = handlers.get(handler.name);
-      if (known !== undefined && known !== handler) {
+      if (known !== undefined && known.handler !== handler) {
         throw badInput(`--handlers ${file}: there is another handler "${handler.name}"`);
       }
-      handlers.set(handler.name, handler);
+      handlers.set(handler.name, { handler, module });
     }
   }
-  return [...handlers.values()];
+  return [...handlers.values()].map(({ handler, module }) => ({ ...handler, module }));
 }
 
-async function load(file: string): Promise<Record<string, unknown>> {
+function moduleOf(file: string): HandlerModule {
   const path = resolve(file);
   if (!existsSync(path)) throw badInput(`--handlers ${file}: no such file`);
-  const hooks = lendOwnPackages();
+  return { url: pathToFileURL(path).href, packagesFrom: import.meta.url };
+}
+
+async function load(file: string, module: HandlerModule): Promise<HandlerDefinition[]> {
   try {
-    return (await import(pathToFileURL(path).href)) as Record<string, unknown>;
+    return await importHandlers(module);
   } catch (error) {
-    throw badInput(`--handlers ${file}: ${describeError(error)}`);
-  } finally {
-    hooks.deregister();
+    throw badInput(`--handlers ${file}: ${describeImportError(error)}`);
   }
-}
-
-/** Packages of Drover that a module can't find are looked for from here. */
-function lendOwnPackages(): { deregister(): void } {
-  return registerHooks({
-    resolve(specifier, context, nextResolve) {
-      try {
-        return nextResolve(specifier, context);
-      } catch (error) {
-        if (!specifier.startsWith('@drover/')) throw error;
-        return nextResolve(specifier, { ...context, parentURL: import.meta.url });
-      }
-    },
-  });
-}
-
-/** The first line of the message, and where in the user's code it comes from. */
-function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const message = error.message.split('\n')[0] ?? '';
-  // A syntax error begins with the place, others have it among their frames; Node's own have no path.
-  const place = /(?:file:\/\/)?(\/[^\s()]+:\d+)/.exec(
-    (error.stack ?? '').replace(error.message, ''),
-  );
-  return place?.[1] === undefined ? message : `${message} (${place[1]})`;
-}
-
-/** By its form: the module may have its own copy of the package. */
-function isHandler(value: unknown): value is HandlerDefinition {
-  if (typeof value !== 'object' || value === null) return false;
-  const { name, run } = value as Partial<HandlerDefinition>;
-  return typeof name === 'string' && typeof run === 'function' && 'schema' in value;
 }

@@ -2,12 +2,19 @@ export type { HandlerContext, PodFactsOfHandler } from './handler/context.ts';
 export {
   defineHandler,
   type HandlerDefinition,
+  type HandlerOptions,
+  type Isolation,
   type Schema,
   type SchemaIssue,
   type SchemaOutput,
   type SchemaResult,
 } from './handler/defineHandler.ts';
-export { MAX_RESULT_BYTES } from './handler/handlerLane.ts';
+export { MAX_RESULT_BYTES } from './handler/handlerEnd.ts';
+export {
+  describeImportError,
+  importHandlers,
+  type HandlerModule,
+} from './handler/handlerModule.ts';
 export { INPUT_ANNOTATION } from './handler/input.ts';
 export type { Progress } from './handler/podProgress.ts';
 export type { JobFacts } from './jobPlan.ts';

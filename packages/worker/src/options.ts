@@ -21,6 +21,13 @@ export interface WorkerOptions {
   readonly handlers?: readonly HandlerDefinition[] | undefined;
   /** Pods at a time in each runtime. Default 50 for `handler`, the number of CPUs for `process`. */
   readonly maxPods?: number | undefined;
+  /** Threads for handlers with `isolation: 'thread'`: so many of their pods run at a time. Default: the number of CPUs. */
+  readonly threads?: number | undefined;
+  /**
+   * Most heap of such a thread, MiB, at least 16; a pod that needs more fails as OOMKilled. Default: three quarters of
+   * the memory shared among the threads, at most 4096.
+   */
+  readonly threadHeapMiB?: number | undefined;
   /** How long a slot stays with its Job while other Jobs wait, ms. Default 100. */
   readonly quantumMs?: number | undefined;
   /**

@@ -7,12 +7,21 @@ import type { OpenPodLog } from './podLog.ts';
 import type { CrashLoopPolicy } from './process/crashLoop.ts';
 import type { ProcessRunner } from './process/processRunner.ts';
 import { ProcessLane } from './processLane.ts';
-import type { PodLane, PodSink, Runtime, SlotRef } from './runtime.ts';
+import {
+  NO_SEAT,
+  type PodLane,
+  type PodSink,
+  type Runtime,
+  type Seat,
+  type SlotRef,
+} from './runtime.ts';
 import type { ControlPort, ListPort } from './shardPort.ts';
 
 /** Options of {@link ProcessRuntime}. */
 export interface ProcessRuntimeOptions {
   readonly runner: ProcessRunner;
+  /** Pods at a time. */
+  readonly lanes: number;
   readonly openLog: OpenPodLog;
   readonly crashLoop: CrashLoopPolicy;
   /** The shard of a slot. */
@@ -30,8 +39,8 @@ export class ProcessRuntime implements Runtime {
     this.#options = options;
   }
 
-  fittingKeys(pool: string): readonly string[] {
-    return [laneKey(pool, this.name, '')];
+  fittingLanes(pool: string): Readonly<Record<string, number>> {
+    return { [laneKey(pool, this.name, '')]: this.#options.lanes };
   }
 
   async warmUp(): Promise<void> {
@@ -40,6 +49,10 @@ export class ProcessRuntime implements Runtime {
 
   unfitness(): string | null {
     return null;
+  }
+
+  takeSeat(): Seat {
+    return NO_SEAT;
   }
 
   createLane(plan: JobPlan, slot: SlotRef, sink: PodSink): PodLane {

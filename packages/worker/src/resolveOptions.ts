@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { availableParallelism, hostname, networkInterfaces } from 'node:os';
+import { availableParallelism, hostname, networkInterfaces, totalmem } from 'node:os';
 
 import { pino, type Logger } from 'pino';
 
@@ -18,6 +18,8 @@ export interface ResolvedOptions {
   readonly runtimes: readonly RuntimeName[];
   readonly handlers: readonly HandlerDefinition[];
   readonly lanes: Readonly<Record<RuntimeName, number>>;
+  readonly threads: number;
+  readonly threadHeapMiB: number;
   readonly quantumMs: number;
   readonly drainTimeoutMs: number;
   readonly crashLoop: CrashLoopPolicy;
@@ -30,6 +32,12 @@ const DEFAULT_HANDLER_LANES = 50;
 const DEFAULT_QUANTUM_MS = 100;
 const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
 const MAX_LANES = 10_000;
+const MAX_THREADS = 1_024;
+const MIN_THREAD_HEAP_MIB = 16;
+/** What Node gives a process at most by itself. */
+const DEFAULT_THREAD_HEAP_CAP_MIB = 4_096;
+/** Share of the memory that the heaps of all threads may have together. */
+const THREADS_MEMORY_SHARE = 0.75;
 
 /**
  * Fills in defaults and checks what can be checked without Redis.
@@ -62,6 +70,19 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
   for (const twice of new Set(names.filter((handler, index) => names.indexOf(handler) !== index))) {
     problems.push(`handlers: two are named "${twice}"`);
   }
+  for (const handler of handlers) {
+    if (handler.isolation !== 'thread' || handler.module !== null) continue;
+    problems.push(
+      `handlers: "${handler.name}" is to run in threads, and these load it from the module that exports it: name that to defineHandler, { isolation: 'thread', module: import.meta.url }, or give the file to \`drover worker --handlers\``,
+    );
+  }
+  const { threads = availableParallelism(), threadHeapMiB = defaultHeapMiB(threads) } = options;
+  if (!(Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS)) {
+    problems.push(`threads ${threads}: must be an integer from 1 to ${MAX_THREADS}`);
+  }
+  if (!(threadHeapMiB >= MIN_THREAD_HEAP_MIB)) {
+    problems.push(`threadHeapMiB ${threadHeapMiB}: must be ${MIN_THREAD_HEAP_MIB} or more`);
+  }
   const {
     maxPods,
     quantumMs = DEFAULT_QUANTUM_MS,
@@ -88,6 +109,8 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
       handler: maxPods ?? DEFAULT_HANDLER_LANES,
       process: maxPods ?? availableParallelism(),
     },
+    threads,
+    threadHeapMiB,
     quantumMs,
     drainTimeoutMs,
     crashLoop: { ...DEFAULT_CRASH_LOOP, ...options.crashLoop },
@@ -95,6 +118,15 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
     workingDir: options.workingDir,
     logger: options.logger ?? pino({ level: 'silent' }),
   };
+}
+
+/** So that threads whose pods all fill their heaps fail alone, and not with the whole worker. */
+function defaultHeapMiB(threads: number): number {
+  const constrained = process.constrainedMemory();
+  // 0, or a number beyond all memory, means that nothing constrains it.
+  const memory = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+  const share = Math.floor((memory * THREADS_MEMORY_SHARE) / threads / 2 ** 20);
+  return Math.max(MIN_THREAD_HEAP_MIB, Math.min(DEFAULT_THREAD_HEAP_CAP_MIB, share || 0));
 }
 
 /** Two workers on one host, or one after the other, are two nodes. */

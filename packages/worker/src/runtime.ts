@@ -41,16 +41,27 @@ export interface PodLane {
   readonly spent: boolean;
 }
 
+/** Room for the pods of one slot; called once, it gives the room back. */
+export type Seat = () => void;
+
+/** Of pods that need no more room than their lane. */
+export const NO_SEAT: Seat = () => undefined;
+
 /** A way to run pods. */
 export interface Runtime {
   /** As in `runtimeClassName`. */
   readonly name: RuntimeName;
-  /** What of it this worker can run, as keys of `SessionInfo.lanes`. */
-  fittingKeys(pool: string): readonly string[];
+  /** What of it this worker can run, and how many pods at a time: `SessionInfo.lanes`. */
+  fittingLanes(pool: string): Readonly<Record<string, number>>;
   /** Gets ready, so that the first pod need not wait. Rejects when no pod could ever be run. */
   warmUp(): Promise<void>;
   /** Why a Job's pods can not run here; null when they can. */
   unfitness(plan: JobPlan): string | null;
+  /**
+   * Makes room for the pods of a slot before it is claimed; null when there is none, so that another
+   * worker should have it. The seat is given back when the slot is left.
+   */
+  takeSeat(plan: JobPlan): Seat | Promise<Seat | null> | null;
   createLane(plan: JobPlan, slot: SlotRef, sink: PodSink): PodLane;
   /** Ends whatever still runs, by force. */
   close(): Promise<void>;

@@ -2,9 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { checkHost } from '@drover/store';
 
+import { isHandlerThread } from './handler/threads/handlerThread.ts';
 import type { DroverWorker, WorkerOptions } from './options.ts';
 import { resolveOptions, type ResolvedOptions } from './resolveOptions.ts';
 import type { WorkerState } from './slots/holder.ts';
+import { tellUncaught } from './uncaught.ts';
 import { WorkerParts } from './workerParts.ts';
 
 /** How often a drain looks at its pods. */
@@ -20,6 +22,11 @@ const DRAIN_SLACK_MS = 10_000;
  */
 export function createWorker(options: WorkerOptions): DroverWorker {
   checkHost();
+  if (isHandlerThread()) {
+    throw new TypeError(
+      'a module that was loaded into a thread for its handlers makes a worker, too: keep handlers with isolation: "thread" in a module of their own',
+    );
+  }
   return new NodeWorker(resolveOptions(options));
 }
 
@@ -47,6 +54,28 @@ class NodeWorker implements DroverWorker {
       this.#ready.reject(new Error('the worker was closed before it was started'));
       return;
     }
+    const untell = tellUncaught(() => this.#parts?.holders ?? [], this.#options.logger);
+    try {
+      await this.#begin();
+      await this.#over.promise;
+    } finally {
+      untell();
+    }
+  }
+
+  async ready(): Promise<void> {
+    await this.#ready.promise;
+  }
+
+  close(options: { readonly force?: boolean } = {}): Promise<void> {
+    // A second call says that the first takes too long.
+    if (options.force === true || this.#closing !== null) this.#state.forced = true;
+    this.#state.draining = true;
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #begin(): Promise<void> {
     const { logger, pool } = this.#options;
     try {
       this.#parts = await WorkerParts.open(this.#options, this.#state);
@@ -62,19 +91,6 @@ class NodeWorker implements DroverWorker {
       this.#ready.reject(error);
       throw error;
     }
-    await this.#over.promise;
-  }
-
-  async ready(): Promise<void> {
-    await this.#ready.promise;
-  }
-
-  close(options: { readonly force?: boolean } = {}): Promise<void> {
-    // A second call says that the first takes too long.
-    if (options.force === true || this.#closing !== null) this.#state.forced = true;
-    this.#state.draining = true;
-    this.#closing ??= this.#close();
-    return this.#closing;
   }
 
   async #close(): Promise<void> {

@@ -124,7 +124,8 @@ export class WorkerParts {
   }
 
   #openRuntimes(store: Store): void {
-    const { handlers, logger, crashLoop, workingDir } = this.#options;
+    const { handlers, logger, crashLoop, workingDir, lanes, threads, threadHeapMiB } =
+      this.#options;
     const openLog = this.#logOpener(store);
     const port = (index: number): ControlPort & ListPort => this.#shards[index]!.port;
     const writeProgress: WriteProgress = ({ shard, uid }, { podNumber }, text) => {
@@ -137,12 +138,24 @@ export class WorkerParts {
       switch (name) {
         case 'handler':
           this.#runtimes.push(
-            new HandlerRuntime({ handlers, openLog, writeProgress, crashLoop, port, logger }),
+            new HandlerRuntime({
+              handlers,
+              lanes: lanes.handler,
+              threads,
+              threadHeapMiB,
+              openLog,
+              writeProgress,
+              crashLoop,
+              port,
+              logger,
+            }),
           );
           break;
         case 'process': {
           const runner = new ProcessRunner({ logger, workingDir });
-          this.#runtimes.push(new ProcessRuntime({ runner, openLog, crashLoop, port, logger }));
+          this.#runtimes.push(
+            new ProcessRuntime({ runner, lanes: lanes.process, openLog, crashLoop, port, logger }),
+          );
           break;
         }
       }
@@ -166,17 +179,16 @@ export class WorkerParts {
   }
 
   #openShards(store: Store, subscriber: Subscriber): void {
-    const { connection, logger, name: node, pool, lanes } = this.#options;
+    const { connection, logger, name: node, pool } = this.#options;
     const { leaseTtlMs, heartbeatMs } = store.settings;
-    const keys = this.#runtimes.flatMap((runtime) =>
-      runtime.fittingKeys(pool).map((key) => [key, lanes[runtime.name]] as const),
-    );
     const common = {
       connection,
       control: this.#control,
       subscriber,
       node,
-      lanes: Object.fromEntries(keys),
+      lanes: Object.fromEntries(
+        this.#runtimes.flatMap((runtime) => Object.entries(runtime.fittingLanes(pool))),
+      ),
       leaseTtlMs,
       heartbeatMs,
       logger,

@@ -49,13 +49,23 @@ export interface HandlerContext<Input = unknown> {
   readonly progress: (progress: Progress) => void;
 }
 
+/** What a context needs of its Job. */
+export type ContextPlan = Pick<
+  JobPlan,
+  'facts' | 'completions' | 'podName' | 'podUid' | 'indexOf' | 'invocation'
+>;
+
 /** What a context needs of its lane. */
 export interface ContextHost {
-  readonly plan: JobPlan;
+  readonly plan: ContextPlan;
   readonly input: unknown;
   openLog(claim: Claim): PodLog;
-  openProgress(claim: Claim): PodProgress;
+  openProgress(claim: Claim): ContextProgress;
+  createAbort(): AbortController;
 }
+
+/** Where a context's progress goes. */
+export type ContextProgress = Pick<PodProgress, 'show' | 'end'>;
 
 /**
  * The context of one pod. Most handlers use two or three parts of it, and a pod may be over in
@@ -104,7 +114,7 @@ export class PodContext implements HandlerContext<never> {
   }
 
   get signal(): AbortSignal {
-    return (this.#made.abort ??= new AbortController()).signal;
+    return (this.#made.abort ??= this.#host.createAbort()).signal;
   }
 
   get logger(): Logger {
@@ -130,17 +140,17 @@ export class PodContext implements HandlerContext<never> {
   }
 
   /** The pod's progress if it told any. */
-  get openedProgress(): PodProgress | null {
+  get openedProgress(): ContextProgress | null {
     return this.#parts?.podProgress ?? null;
   }
 
-  get #podProgress(): PodProgress {
+  get #podProgress(): ContextProgress {
     return (this.#made.podProgress ??= this.#host.openProgress(this.#claim));
   }
 
   /** Fires the AbortSignal, also for whoever asks for it later. */
   abort(reason: Error): void {
-    (this.#made.abort ??= new AbortController()).abort(reason);
+    (this.#made.abort ??= this.#host.createAbort()).abort(reason);
   }
 
   get #made(): Parts {
@@ -156,5 +166,5 @@ class Parts {
   logger: Logger | null = null;
   log: ((line: string) => void) | null = null;
   progress: ((progress: Progress) => void) | null = null;
-  podProgress: PodProgress | null = null;
+  podProgress: ContextProgress | null = null;
 }

@@ -1,23 +1,24 @@
 import assert from 'node:assert/strict';
-import { inspect } from 'node:util';
 
-import type { Claim, PodOverlay } from '@drover/store';
+import type { Claim } from '@drover/store';
 import type { Logger } from 'pino';
 
 import type { JobPlan } from '../jobPlan.ts';
 import type { PodLog } from '../podLog.ts';
 import type { PodRestarts } from '../podRestarts.ts';
-import { SUCCEEDED, type PodEnd, type PodLane, type PodSink } from '../runtime.ts';
-import { clipBytes, MAX_MESSAGE_BYTES } from '../text.ts';
+import type { PodEnd, PodLane, PodSink } from '../runtime.ts';
 import { PodContext, type ContextHost } from './context.ts';
 import type { HandlerDefinition } from './defineHandler.ts';
+import {
+  describeThrown,
+  endWithResult,
+  failedEnd,
+  isThenable,
+  KILLED_EXIT_CODE,
+  PodStoppedError,
+} from './handlerEnd.ts';
 import type { HandlerInput } from './input.ts';
 import type { PodProgress } from './podProgress.ts';
-
-/** Most bytes of a handler's return value as JSON. */
-export const MAX_RESULT_BYTES = 64 * 1024;
-/** Exit code of a handler that went on after its grace period: as if ended by SIGKILL. */
-const GIVEN_UP_EXIT_CODE = 137;
 
 /** Options of {@link HandlerLane}. */
 export interface HandlerLaneOptions {
@@ -94,6 +95,10 @@ export class HandlerLane implements PodLane, ContextHost {
     return this.#options.openProgress(claim);
   }
 
+  createAbort(): AbortController {
+    return new AbortController();
+  }
+
   #takeInput(input: HandlerInput): void {
     this.#isReady = true;
     if (input.type === 'valid') this.input = input.value;
@@ -108,7 +113,7 @@ export class HandlerLane implements PodLane, ContextHost {
   #call(context: PodContext): void {
     if (this.plan.restartPolicy === 'OnFailure') this.#calledMs = performance.now();
     if (this.#fault !== null) {
-      this.#fail(failed(this.#fault, 'StartError', 128));
+      this.#fail(failedEnd(this.#fault, 'StartError', 128));
       return;
     }
     let result: unknown;
@@ -124,7 +129,7 @@ export class HandlerLane implements PodLane, ContextHost {
 
   #returned(value: unknown): void {
     if (this.#context === null || this.spent) return;
-    const end = value === undefined ? SUCCEEDED : endWithResult(value);
+    const end = endWithResult(value);
     if (end.outcome === 'Failed') this.#fail(end);
     else this.#end(end);
   }
@@ -135,7 +140,7 @@ export class HandlerLane implements PodLane, ContextHost {
     if (error instanceof Error && error.stack !== undefined) {
       this.#context.podLog.write('stderr', `${error.stack}\n`);
     }
-    this.#fail(failed(describe(error), 'Error', 1));
+    this.#fail(failedEnd(describeThrown(error), 'Error', 1));
   }
 
   #fail(end: PodEnd): void {
@@ -164,7 +169,7 @@ export class HandlerLane implements PodLane, ContextHost {
       { jobUid: this.plan.uid, podUid: context.pod.uid, handler: this.#options.handler.name },
       message,
     );
-    this.#end(failed(message, 'HandlerTimeout', GIVEN_UP_EXIT_CODE));
+    this.#end(failedEnd(message, 'HandlerTimeout', KILLED_EXIT_CODE));
   }
 
   #end(end: PodEnd): void {
@@ -186,54 +191,4 @@ export class HandlerLane implements PodLane, ContextHost {
     // First the log, then the news: who waits for the pod and then reads its log shall find all of it.
     void log.end().then(() => this.#options.sink.podEnded({ ...full, hasLog: true }));
   }
-}
-
-/** Why the AbortSignal of a pod fired. */
-class PodStoppedError extends Error {
-  override readonly name = 'AbortError';
-
-  constructor() {
-    super('the pod was told to stop');
-  }
-}
-
-function endWithResult(value: unknown): PodEnd {
-  let result: string | undefined;
-  try {
-    result = JSON.stringify(value);
-  } catch (error) {
-    return failed(
-      `the handler's return value is not JSON: ${(error as Error).message}`,
-      'Error',
-      1,
-    );
-  }
-  // A function or a symbol: nothing that could be kept.
-  if (result === undefined) return SUCCEEDED;
-  const bytes = Buffer.byteLength(result);
-  if (bytes > MAX_RESULT_BYTES) {
-    const message = `the handler's return value has ${bytes} bytes as JSON; at most ${MAX_RESULT_BYTES} are kept: store it elsewhere and return where`;
-    return failed(message, 'Error', 1);
-  }
-  return { ...SUCCEEDED, overlay: { result } };
-}
-
-function failed(message: string, reason: PodEnd['reason'], exitCode: number): PodEnd {
-  const overlay: PodOverlay = { message: clipBytes(message, MAX_MESSAGE_BYTES) };
-  return { outcome: 'Failed', exitCode, reason, hasLog: false, overlay };
-}
-
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return `the handler threw ${inspect(error, { depth: 1 })}`;
-  const text = error.message === '' ? error.name : `${error.name}: ${error.message}`;
-  return error.cause instanceof Error ? `${text} (cause: ${error.cause.message})` : text;
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'then' in value &&
-    typeof value.then === 'function'
-  );
 }

@@ -6,12 +6,23 @@ import type { JobPlan } from '../jobPlan.ts';
 import type { OpenPodLog } from '../podLog.ts';
 import { PodRestarts } from '../podRestarts.ts';
 import type { CrashLoopPolicy } from '../process/crashLoop.ts';
-import type { PodLane, PodSink, Runtime, SlotRef } from '../runtime.ts';
+import {
+  NO_SEAT,
+  type PodLane,
+  type PodSink,
+  type Runtime,
+  type Seat,
+  type SlotRef,
+} from '../runtime.ts';
 import type { ControlPort } from '../shardPort.ts';
 import type { HandlerDefinition } from './defineHandler.ts';
 import { HandlerLane } from './handlerLane.ts';
-import { readInput, type HandlerInput } from './input.ts';
+import type { HandlerModule } from './handlerModule.ts';
+import { INPUT_ANNOTATION, readInput, type HandlerInput } from './input.ts';
 import { PodProgress } from './podProgress.ts';
+import { ThreadLane } from './threads/threadLane.ts';
+import { ThreadPool } from './threads/threadPool.ts';
+import { ThreadSeats } from './threads/threadSeats.ts';
 
 /** Writes a pod's progress for whoever looks, or takes it away. Neither throws nor waits. */
 export type WriteProgress = (slot: SlotRef, claim: Claim, text: string | null) => void;
@@ -19,6 +30,12 @@ export type WriteProgress = (slot: SlotRef, claim: Claim, text: string | null) =
 /** Options of {@link HandlerRuntime}. */
 export interface HandlerRuntimeOptions {
   readonly handlers: readonly HandlerDefinition[];
+  /** Pods at a time of handlers in this thread. */
+  readonly lanes: number;
+  /** Threads, and so pods at a time of handlers with `isolation: 'thread'`. */
+  readonly threads: number;
+  /** Most heap of a thread, MiB. */
+  readonly threadHeapMiB: number;
   readonly openLog: OpenPodLog;
   readonly writeProgress: WriteProgress;
   readonly crashLoop: CrashLoopPolicy;
@@ -27,24 +44,42 @@ export interface HandlerRuntimeOptions {
   readonly logger: Logger;
 }
 
-/** Runs pods as calls of registered functions, in this process. */
+/** Runs pods as calls of registered functions: on this thread's event loop, or each in a thread of its own. */
 export class HandlerRuntime implements Runtime {
   readonly name = 'handler';
   readonly #handlers = new Map<string, HandlerDefinition>();
   readonly #options: HandlerRuntimeOptions;
+  readonly #seats: ThreadSeats;
+  /** null when no handler runs in a thread. */
+  readonly #pool: ThreadPool | null;
   readonly #inputs = new WeakMap<JobPlan, HandlerInput | Promise<HandlerInput>>();
 
   constructor(options: HandlerRuntimeOptions) {
     this.#options = options;
     for (const handler of options.handlers) this.#handlers.set(handler.name, handler);
+    const { threads, threadHeapMiB: heapMiB, logger } = options;
+    this.#seats = new ThreadSeats(threads);
+    const threaded = options.handlers.filter(isThreaded);
+    const handlers = threaded.map(({ name }) => name);
+    const modules = modulesOf(threaded);
+    this.#pool =
+      handlers.length === 0 ? null : new ThreadPool({ modules, handlers, heapMiB, logger });
   }
 
-  fittingKeys(pool: string): readonly string[] {
-    return [...this.#handlers.keys()].map((name) => laneKey(pool, this.name, name));
+  fittingLanes(pool: string): Readonly<Record<string, number>> {
+    const { lanes, threads } = this.#options;
+    const handlers = [...this.#handlers.values()];
+    return Object.fromEntries(
+      handlers.map((handler) => [
+        laneKey(pool, this.name, handler.name),
+        isThreaded(handler) ? Math.min(lanes, threads) : lanes,
+      ]),
+    );
   }
 
   async warmUp(): Promise<void> {
-    // Functions are ready when they are there.
+    // Other functions are ready when they are there.
+    await this.#pool?.warmUp();
   }
 
   unfitness(plan: JobPlan): string | null {
@@ -52,35 +87,54 @@ export class HandlerRuntime implements Runtime {
     return `handler "${plan.image}" is not registered with this worker`;
   }
 
+  takeSeat(plan: JobPlan): Seat | Promise<Seat | null> | null {
+    const handler = this.#handlers.get(plan.image);
+    return handler !== undefined && isThreaded(handler) ? this.#seats.take() : NO_SEAT;
+  }
+
   createLane(plan: JobPlan, slot: SlotRef, sink: PodSink): PodLane {
     const handler = this.#handlers.get(plan.image);
     if (handler === undefined) throw new Error(this.unfitness(plan) ?? 'unreachable');
     const { openLog, writeProgress, crashLoop: policy, port, logger } = this.#options;
-    return new HandlerLane({
-      handler,
+    const common = {
       plan,
       sink,
       logger,
-      input: this.#inputOf(handler, plan),
-      openLog: (claim) => openLog(plan, claim),
-      openProgress: (claim) => new PodProgress((text) => writeProgress(slot, claim, text)),
-      createRestarts: ({ podNumber, restarts }) =>
+      openLog: (claim: Claim) => openLog(plan, claim),
+      openProgress: (claim: Claim) => new PodProgress((text) => writeProgress(slot, claim, text)),
+      createRestarts: ({ podNumber, restarts }: Claim) =>
         new PodRestarts({ policy, port: port(slot.shard), slot, podNumber, restarts, logger }),
-    });
+    };
+    if (isThreaded(handler) && this.#pool !== null) {
+      return new ThreadLane({ ...common, handler: handler.name, pool: this.#pool });
+    }
+    return new HandlerLane({ ...common, handler, input: this.#inputOf(handler, plan) });
   }
 
   async close(): Promise<void> {
-    // A function that is still running ends with its process.
+    this.#seats.close();
+    // A function on this thread that is still running ends with its process.
+    await this.#pool?.close();
   }
 
   #inputOf(handler: HandlerDefinition, plan: JobPlan): HandlerInput | Promise<HandlerInput> {
     const known = this.#inputs.get(plan);
     if (known !== undefined) return known;
-    const input = readInput(handler, plan);
+    const input = readInput(handler, plan.annotations[INPUT_ANNOTATION]);
     this.#inputs.set(plan, input);
     if (input instanceof Promise) {
       void input.then((settled) => this.#inputs.set(plan, settled));
     }
     return input;
   }
+}
+
+function isThreaded(handler: HandlerDefinition): boolean {
+  return handler.isolation === 'thread';
+}
+
+/** Each module once. */
+function modulesOf(handlers: readonly HandlerDefinition[]): HandlerModule[] {
+  const modules = handlers.flatMap(({ module }) => (module === null ? [] : [module]));
+  return [...new Map(modules.map((module) => [module.url, module])).values()];
 }

@@ -1,4 +1,3 @@
-import type { JobPlan } from '../jobPlan.ts';
 import type { HandlerDefinition, SchemaIssue, SchemaResult } from './defineHandler.ts';
 
 /** Annotation of the pod template with a handler's input, JSON. */
@@ -12,12 +11,13 @@ export type HandlerInput =
 /**
  * Reads and checks the input of a Job's pods; once for a plan, since it is the same for all of them.
  * A promise only when the schema checks asynchronously.
+ *
+ * @param text - The annotation of the pod template; undefined without one.
  */
 export function readInput(
   handler: HandlerDefinition,
-  plan: JobPlan,
+  text: string | undefined,
 ): HandlerInput | Promise<HandlerInput> {
-  const text = plan.annotations[INPUT_ANNOTATION];
   let value: unknown;
   try {
     value = text === undefined ? undefined : JSON.parse(text);

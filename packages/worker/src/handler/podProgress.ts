@@ -45,13 +45,17 @@ export class PodProgress {
 }
 
 function textOf(progress: Progress): string {
-  const isNumber = typeof progress === 'number';
-  const fraction = isNumber ? progress : progress.done / progress.total;
+  checkProgress(progress);
+  return typeof progress === 'number' ? String(progress) : `${progress.done}/${progress.total}`;
+}
+
+/** @throws RangeError when it is not a progress. */
+export function checkProgress(progress: Progress): void {
+  const fraction = typeof progress === 'number' ? progress : progress.done / progress.total;
   // Written so that NaN is refused, too.
   if (!(fraction >= 0 && fraction <= 1)) {
     throw new RangeError(
       'progress is a fraction from 0 to 1, or { done, total } with done <= total',
     );
   }
-  return isNumber ? String(progress) : `${progress.done}/${progress.total}`;
 }

@@ -106,6 +106,8 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   #plan: JobPlan | null = null;
   #lane: PodLane | null = null;
   #podRuns = false;
+  /** Of the present pod, or of the one before. */
+  #claim: Claim | null = null;
   #stopping: StopKind | null = null;
   /** Pod that an order named before its claim was known here. */
   #orderedPod = 0;
@@ -155,6 +157,14 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     return this.#podRuns;
   }
 
+  /** The pod that runs right now, for people: namespace, name and what it runs. */
+  get podText(): string | null {
+    const plan = this.#plan;
+    if (!this.#podRuns || plan === null || this.#claim === null) return null;
+    const handler = plan.image === '' ? '' : ` (${plan.image})`;
+    return `${plan.facts.namespace}/${plan.podName(this.#claim)}${handler}`;
+  }
+
   /** Grace period of the pods of its Job, ms. */
   get graceMs(): number {
     return this.#plan?.graceMs ?? 0;
@@ -171,10 +181,22 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   }
 
   async #holdOnce(): Promise<SlotEnd | 'askAgain'> {
-    const { uid } = this.#delivery;
     const plan = await this.#fittingPlan();
-    if (plan === 'unfit') return this.#back(Date.now() + this.#host.unfit.delayMs(this.queueJobId));
+    if (plan === 'unfit') return this.#backUnfit();
+    if (plan === null) return this.#holdFitting(null);
+    // Before the claim, which could not be given back.
+    let seat = this.#host.runtime.takeSeat(plan);
+    if (seat instanceof Promise) seat = await seat;
+    if (seat === null) return this.#backUnfit();
+    try {
+      return await this.#holdFitting(plan);
+    } finally {
+      seat();
+    }
+  }
 
+  async #holdFitting(plan: JobPlan | null): Promise<SlotEnd | 'askAgain'> {
+    const { uid } = this.#delivery;
     const session = await this.#shard.keeper.current();
     const key = `${uid}:${this.#delivery.slot}`;
     this.#session = session;
@@ -259,6 +281,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   }
 
   #start(session: Session, claim: Claim): void {
+    this.#claim = claim;
     this.#entry.podNumber = claim.podNumber;
     this.#stopping = null;
     this.#podRuns = true;
@@ -364,6 +387,11 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   #finish(end: SlotEnd | 'askAgain'): void {
     assert(this.#settle !== null, 'a slot is given up once');
     this.#settle(end);
+  }
+
+  /** Passed on to others, or left alone for a while when it came back from them. */
+  #backUnfit(): SlotEnd {
+    return this.#back(Date.now() + this.#host.unfit.delayMs(this.queueJobId));
   }
 
   #back(untilMs: number): SlotEnd {

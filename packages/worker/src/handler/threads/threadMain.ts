@@ -1,0 +1,73 @@
+/** What runs in a thread for handlers: loads their modules, then runs one pod after the other. */
+import assert from 'node:assert/strict';
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+
+import type { HandlerDefinition } from '../defineHandler.ts';
+import { describeImportError, importHandlers, type HandlerModule } from '../handlerModule.ts';
+import { readInput, type HandlerInput } from '../input.ts';
+import { markHandlerThread } from './handlerThread.ts';
+import type {
+  FromThread,
+  RunMessage,
+  ThreadPlan,
+  ThreadStart,
+  ToThread,
+} from './threadMessages.ts';
+import { ThreadPod } from './threadPod.ts';
+
+/** A Job that this thread runs pods of. */
+interface KnownPlan extends ThreadPlan {
+  input: Promise<HandlerInput> | null;
+}
+
+const port = parentPort;
+assert(!isMainThread && port !== null, 'runs in a thread');
+const start = workerData as ThreadStart;
+const shared = new Int32Array(start.shared);
+const handlers = new Map<string, HandlerDefinition>();
+const plans = new Map<number, KnownPlan>();
+let current: { readonly run: number; readonly pod: ThreadPod } | null = null;
+
+markHandlerThread();
+port.on('message', (message: ToThread) => {
+  if (message.type === 'run') void run(message);
+  else if (current?.run === message.run) current.pod.stop();
+});
+await load(start.modules);
+
+function send(message: FromThread): void {
+  port?.postMessage(message);
+}
+
+async function load(modules: readonly HandlerModule[]): Promise<void> {
+  for (const module of modules) {
+    try {
+      for (const handler of await importHandlers(module)) handlers.set(handler.name, handler);
+    } catch (error) {
+      send({ type: 'loadFailed', message: `${module.url}: ${describeImportError(error)}` });
+      return;
+    }
+  }
+  send({ type: 'loaded', handlers: [...handlers.keys()] });
+}
+
+async function run(message: RunMessage): Promise<void> {
+  const handler = handlers.get(message.handler);
+  const plan = rememberPlan(message);
+  assert(handler !== undefined, 'only what is loaded is run');
+  const { facts, completions } = plan;
+  const pod = new ThreadPod({ message, facts, completions, shared, send });
+  current = { run: message.run, pod };
+  plan.input ??= Promise.resolve(readInput(handler, plan.inputText));
+  const end = await pod.run(handler, await plan.input);
+  current = null;
+  send({ type: 'end', run: message.run, end });
+}
+
+function rememberPlan({ planId, plan, forgetPlanId }: RunMessage): KnownPlan {
+  plans.delete(forgetPlanId);
+  if (plan !== null) plans.set(planId, { ...plan, input: null });
+  const known = plans.get(planId);
+  assert(known !== undefined, 'a plan is told before it is used');
+  return known;
+}
