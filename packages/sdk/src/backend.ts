@@ -8,11 +8,18 @@ import { SharedWatch } from './sharedWatch.ts';
 /** Where Redis is when nothing is said. */
 const DEFAULT_CONNECTION = 'redis://127.0.0.1:6379';
 
+interface Opened {
+  readonly connection: Connection;
+  readonly store: Store;
+}
+
 /** The connection and the store behind a client, opened with the first call. */
 export class Backend {
   readonly #option: ConnectionOption;
   readonly #prefix: string | undefined;
-  #opened: Promise<{ connection: Connection; store: Store }> | null = null;
+  #opened: Promise<Opened> | null = null;
+  /** What `#opened` resolved to; null again once this is closed. */
+  #ready: Opened | null = null;
   #closed = false;
   readonly #watches = new Map<Shard, SharedWatch>();
 
@@ -27,7 +34,8 @@ export class Backend {
    * @throws ConnectionError, with what to do, when Redis is not there.
    */
   async run<T>(call: (store: Store) => Promise<T>): Promise<T> {
-    const { connection, store } = await this.#open();
+    // Without a pause once it is open: the first of many calls are on their way while the rest are made.
+    const { connection, store } = this.#ready ?? (await this.#open());
     return await connection.guard(() => call(store));
   }
 
@@ -61,13 +69,14 @@ export class Backend {
   /** Closes what is ours. Calls after that are refused. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#ready = null;
     const opened = this.#opened;
     if (opened === null) return;
     // A connection that could not be opened is closed already.
     await opened.then(({ connection }) => connection.close()).catch(() => undefined);
   }
 
-  async #open(): Promise<{ connection: Connection; store: Store }> {
+  async #open(): Promise<Opened> {
     if (this.#closed) throw new ConnectionError('this client was closed');
     if (this.#opened === null) {
       const opening = this.#connect();
@@ -77,10 +86,12 @@ export class Backend {
         if (this.#opened === opening) this.#opened = null;
       });
     }
-    return await this.#opened;
+    const opened = await this.#opened;
+    if (!this.#closed) this.#ready = opened;
+    return opened;
   }
 
-  async #connect(): Promise<{ connection: Connection; store: Store }> {
+  async #connect(): Promise<Opened> {
     const connection = new Connection(this.#option);
     try {
       await connection.connect();

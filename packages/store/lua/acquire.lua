@@ -40,7 +40,7 @@
   The same delivery may ask twice and gets the same claim while it has it. A delivery that was refused, or that
   yielded the slot, never gets it: its question is an old one that came late, and the claim would be nobody's. A
   pod that was told to stop in between is given too: only its holder can end it, and the order comes with the
-  heartbeat. O(slots log n), at most 64. One hash tag.
+  heartbeat. O(slots log n), at most 32. One hash tag.
 ]]
 -- @include clock
 -- @include due

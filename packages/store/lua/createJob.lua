@@ -34,7 +34,7 @@
            { 0}  REPLAYED        the same uid was created before
            {-1}  ALREADY_EXISTS  another Job has the name
 
-  O(Jobs log n), at most 64 Jobs. Each Job is stored or not for itself. Safe to retry. One hash tag. Refused when
+  O(Jobs log n), at most 32 Jobs. Each Job is stored or not for itself. Safe to retry. One hash tag. Refused when
   memory is full.
 ]]
 -- @include clock

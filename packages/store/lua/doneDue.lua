@@ -22,7 +22,7 @@
             2  AGAIN     it was triggered meanwhile and is due now
             0  REPLAYED  not taken with this token (any more)
 
-  O(members log n), at most 100 members. Safe to retry. One hash tag.
+  O(members log n), at most 32 members. Safe to retry. One hash tag.
 ]]
 -- @include clock
 local members = {}

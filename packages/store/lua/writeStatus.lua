@@ -27,7 +27,7 @@
            -2  GONE         no such Job, or deleted
            -3  NOT_SETTLED  a pod is active, terminating or unjudged, or successes are missing
 
-  A second run with finish answers MOVED. O(Jobs), at most 64. One hash tag.
+  A second run with finish answers MOVED. O(Jobs), at most 32. One hash tag.
 ]]
 -- @include clock
 -- @include hot

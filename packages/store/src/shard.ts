@@ -58,7 +58,7 @@ export interface ShardOptions {
 type Argument = string | number | Buffer;
 
 /** Most Jobs, members or slots per script of those that take many: bounds its time. */
-const MAX_JOBS_PER_SCRIPT = 64;
+export const MAX_JOBS_PER_SCRIPT = 32;
 /** Most bytes of new Jobs per script; a single one may be larger. */
 const MAX_CREATE_BYTES = 512 * 1024;
 /** What a Job costs a script beside its pods, as a number of pods. */

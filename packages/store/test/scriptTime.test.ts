@@ -1,8 +1,17 @@
 /** No script blocks Redis for longer than 5 ms, with the largest input that the wrappers take. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { DecisionGuard } from '../src/api.ts';
-import { MAX_PODS_PER_CALL } from '../src/shard.ts';
-import { entryOf, FAILED, type HeldPod, LANE, OPEN_GATE, StoreBed, T0 } from './support/bed.ts';
+import type { DecisionGuard, NewJob, Verdicts } from '../src/api.ts';
+import { MAX_JOBS_PER_SCRIPT, MAX_PODS_PER_CALL } from '../src/shard.ts';
+import {
+  entryOf,
+  FAILED,
+  type HeldPod,
+  LANE,
+  newJob,
+  OPEN_GATE,
+  StoreBed,
+  T0,
+} from './support/bed.ts';
 
 const LIMIT_US = 5_000;
 /** The best of at most so many counts: on a busy machine the others were waiting for the processor. */
@@ -68,6 +77,30 @@ async function judgeAll(guard: DecisionGuard, podNumbers: readonly number[]): Pr
     failuresInRow: 1,
     lastFailureMs: T0,
   });
+}
+
+/** What a controller finds about a new Job. */
+const OPENING: Verdicts = {
+  judgements: [],
+  gate: OPEN_GATE,
+  failuresInRow: 0,
+  lastFailureMs: 0,
+};
+
+/** As many Jobs as one script takes, each as large as most are. */
+function manyJobs(): NewJob[] {
+  const object = JSON.stringify({ metadata: {}, spec: { template: 'x'.repeat(1000) } });
+  return Array.from({ length: MAX_JOBS_PER_SCRIPT }, (_, i) => ({
+    ...newJob(`u${i}`),
+    object,
+    completions: 1,
+  }));
+}
+
+async function manyGuards(): Promise<DecisionGuard[]> {
+  const jobs = manyJobs();
+  await Promise.all(jobs.map((job) => bed.shard.createJob(job)));
+  return Promise.all(jobs.map(({ uid }) => bed.guard(uid)));
 }
 
 const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>>][] = [
@@ -176,6 +209,64 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
     async () => {
       for (let i = 0; i < 500; i++) await bed.shard.awaitLanes(`u${i}`, LANE, 0);
       return () => bed.registerSession();
+    },
+  ],
+  [
+    `createJob of ${MAX_JOBS_PER_SCRIPT} Jobs`,
+    async () => {
+      const jobs = manyJobs();
+      return () => Promise.all(jobs.map((job) => bed.shard.createJob(job)));
+    },
+  ],
+  [
+    `openSlots of ${MAX_JOBS_PER_SCRIPT} new Jobs, with verdict and status`,
+    async () => {
+      const guards = await manyGuards();
+      const status = { text: '{"active":1}', critical: true };
+      return () =>
+        Promise.all(
+          guards.map((guard) => bed.shard.openSlots(guard, 1, { judge: OPENING, status })),
+        );
+    },
+  ],
+  [
+    `observeJob of ${MAX_JOBS_PER_SCRIPT} Jobs`,
+    async () => {
+      const guards = await manyGuards();
+      return () => Promise.all(guards.map(({ uid }) => bed.shard.observeJob(uid, 500)));
+    },
+  ],
+  [
+    `judge of ${MAX_JOBS_PER_SCRIPT} Jobs`,
+    async () => {
+      const guards = await manyGuards();
+      return () => Promise.all(guards.map((guard) => bed.shard.judge({ ...guard, ...OPENING })));
+    },
+  ],
+  [
+    `acquire of ${MAX_JOBS_PER_SCRIPT} slots of as many Jobs`,
+    async () => {
+      const session = await bed.registerSession();
+      const guards = await manyGuards();
+      await Promise.all(guards.map((guard) => bed.shard.openSlots(guard, 1, { judge: OPENING })));
+      return () => Promise.all(guards.map(({ uid }) => bed.acquire(uid, 1, session)));
+    },
+  ],
+  [
+    `writeStatus of ${MAX_JOBS_PER_SCRIPT} Jobs that finish`,
+    async () => {
+      const guards = await manyGuards();
+      const finish = { status: '{"failed":1}', finish: 'Failed', critical: true } as const;
+      return () =>
+        Promise.all(guards.map((guard) => bed.shard.writeStatus({ ...guard, ...finish })));
+    },
+  ],
+  [
+    `doneDue of ${MAX_JOBS_PER_SCRIPT} members`,
+    async () => {
+      await manyGuards();
+      const { taken } = await bed.shard.take(MAX_JOBS_PER_SCRIPT, 5000);
+      return () => Promise.all(taken.map((one) => bed.shard.done(one, T0 + 1000)));
     },
   ],
   [
