@@ -62,7 +62,10 @@ export async function* watchShard(
   keys: ShardKeys,
   options: WatchOptions,
 ): AsyncGenerator<WatchEntry[]> {
-  const stop = (): void => redis.disconnect();
+  // Of a connection that is closed already, ioredis waits 2 s for the end, and holds the process.
+  const stop = (): void => {
+    if (redis.status !== 'end') redis.disconnect();
+  };
   let wasCut = false;
   const onClose = (): void => {
     wasCut = true;
@@ -101,7 +104,7 @@ export async function* watchShard(
   } finally {
     options.signal.removeEventListener('abort', stop);
     redis.off('close', onClose);
-    redis.disconnect();
+    stop();
   }
 }
 
