@@ -170,12 +170,19 @@ describe('in an empty folder', () => {
     expect(ended).toMatchObject({ code: 0, stdout: `${version}\n` });
   }, 30_000);
 
-  test('the example of the README and examples/ are right by their types', async ({ skip }) => {
+  test('the examples are right by their types: of every README, and in examples/', async ({
+    skip,
+  }) => {
     await installed(skip);
-    const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
-    const example = /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+    const [example = ''] = await codeOf(join(ROOT, 'README.md'));
     expect(example).toContain("from '@drover/sdk'");
     await writeFile(join(user.dir, 'example.ts'), example);
+    for (const name of NAMES) {
+      const readme = join(user.dir, 'node_modules', name, 'README.md');
+      for (const [number, code] of (await codeOf(readme)).entries()) {
+        await writeFile(join(user.dir, `${name.slice('@drover/'.length)}${number}.ts`), code);
+      }
+    }
     await cp(join(ROOT, 'examples'), join(user.dir, 'examples'), { recursive: true });
     // As the README says: the example waits at its top level.
     const type = await user.run('npm', ['pkg', 'set', 'type=module']);
@@ -221,6 +228,12 @@ describe('in an empty folder', () => {
     expect(await dev.exited).toEqual({ code: 0, signal: null });
   }, 90_000);
 });
+
+/** The TypeScript of a README, block by block. */
+async function codeOf(readme: string): Promise<string[]> {
+  const text = await readFile(readme, 'utf8');
+  return [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
+}
 
 function packedOf(name: string): PackedPackage {
   const found = packed.get(name);
