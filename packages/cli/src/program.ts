@@ -25,6 +25,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
     exitCode = code;
   });
   try {
+    if (args[0] === COMPLETE && args[1] === '--') return await answerShell(program, args.slice(2));
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
@@ -36,6 +37,14 @@ export async function runCli(args: readonly string[]): Promise<number> {
     if (process.env['DROVER_DEBUG'] !== undefined) process.stderr.write(`${inspect(error)}\n`);
     return reportError(error).exitCode;
   }
+}
+
+/** Asked by the scripts of `drover completion`; no command, since the words are of another one. */
+const COMPLETE = '__complete';
+
+async function answerShell(program: Command, words: readonly string[]): Promise<number> {
+  const { completeCommand } = await import('./commands/completion.ts');
+  return await completeCommand(program, words);
 }
 
 function printError({ lines }: ErrorReport): void {

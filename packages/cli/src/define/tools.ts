@@ -1,3 +1,6 @@
+import { Argument } from 'commander';
+
+import { SHELLS, type Shell } from '../completion/scripts.ts';
 import { withEngine, withNamespace } from '../options.ts';
 import { withHelp, type Definition } from './definition.ts';
 
@@ -5,6 +8,7 @@ import { withHelp, type Definition } from './definition.ts';
 export function defineTools(definition: Definition): void {
   defineTop(definition);
   defineExplain(definition);
+  defineCompletion(definition);
 }
 
 function defineTop({ program, finish }: Definition): void {
@@ -44,5 +48,25 @@ function defineExplain({ program, finish }: Definition): void {
   }).action(async (field: string, options) => {
     const { explainCommand } = await import('../commands/explain.ts');
     finish(explainCommand(field, options));
+  });
+}
+
+function defineCompletion({ program, finish }: Definition): void {
+  const command = program
+    .command('completion')
+    .description('Print the script that lets a shell complete command lines.')
+    .addArgument(new Argument('<shell>', 'which shell').choices(SHELLS));
+  withHelp(command, {
+    notes: [
+      'It completes commands, options, and the names of Jobs, pods, workers, namespaces and fields; these come from the engine that the line is about.',
+    ],
+    examples: [
+      'source <(drover completion bash)',
+      'source <(drover completion zsh)',
+      'drover completion fish > ~/.config/fish/completions/drover.fish',
+    ],
+  }).action(async (shell: Shell) => {
+    const { completionCommand } = await import('../commands/completion.ts');
+    finish(completionCommand(shell));
   });
 }

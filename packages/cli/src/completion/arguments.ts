@@ -1,0 +1,107 @@
+import { startingWith, type Candidate, type Completion, type Line, type Names } from './line.ts';
+
+type Argument = (line: Line, names: Names) => Promise<Completion>;
+
+const KINDS = ['job', 'pod', 'node'] as const;
+type Kind = (typeof KINDS)[number];
+
+/** What the arguments of commands may be; by the command's name. */
+export const ARGUMENTS: Readonly<Record<string, Argument>> = {
+  get: (line, names) => things(line, names, KINDS),
+  describe: (line, names) => things(line, names, KINDS),
+  delete: (line, names) => things(line, names, ['job', 'pod']),
+  logs: logs,
+  wait: jobs,
+  scale: jobs,
+  suspend: jobs,
+  resume: jobs,
+  explain: fields,
+  completion: ({ current, positionals }) =>
+    Promise.resolve(
+      startingWith(current, positionals.length > 0 ? [] : words('bash', 'zsh', 'fish')),
+    ),
+};
+
+function words(...values: readonly string[]): Candidate[] {
+  return values.map((value) => ({ value, text: '' }));
+}
+
+/** `job/NAME`, or `jobs` and then names. */
+async function things(
+  { current, positionals }: Line,
+  names: Names,
+  kinds: readonly Kind[],
+): Promise<Completion> {
+  const [kind, name] = current.split(/\/(.*)/s);
+  if (name !== undefined) {
+    const found = kinds.find((candidate) => candidate === kind || `${candidate}s` === kind);
+    if (found === undefined) return { mode: 'words', candidates: [] };
+    return startingWith(current, prefixed(`${kind}/`, await namesOf(found, names)));
+  }
+  const [first] = positionals;
+  const named = kinds.find((candidate) => candidate === first || `${candidate}s` === first);
+  if (named !== undefined) {
+    const candidates = await namesOf(named, names);
+    return startingWith(
+      current,
+      candidates.filter(({ value }) => !positionals.includes(value)),
+    );
+  }
+  // After job/NAME another of that form.
+  const plurals = first === undefined ? kinds.map((candidate) => `${candidate}s`) : [];
+  const open = kinds.map((candidate) => `${candidate}/`);
+  const completion = startingWith(current, words(...plurals, ...open));
+  return completion.candidates.every(({ value }) => value.endsWith('/'))
+    ? { ...completion, mode: 'nospace' }
+    : completion;
+}
+
+/** `job/NAME` of Jobs that were not named yet. */
+async function jobs({ current, positionals }: Line, names: Names): Promise<Completion> {
+  const all = await names.jobs();
+  const isBare = current !== '' && !'job/'.startsWith(current) && !current.startsWith('job/');
+  const candidates = isBare ? all : prefixed('job/', all);
+  return startingWith(
+    current,
+    candidates.filter(({ value }) => !positionals.includes(value)),
+  );
+}
+
+/** Of Jobs as a whole, or of a pod. */
+async function logs({ current, positionals }: Line, names: Names): Promise<Completion> {
+  if (positionals.length > 0) return { mode: 'words', candidates: [] };
+  if (current.startsWith('pod/')) {
+    return startingWith(current, prefixed('pod/', await names.pods()));
+  }
+  const candidates = [...prefixed('job/', await names.jobs()), ...(await names.pods())];
+  return startingWith(current, candidates);
+}
+
+/** The next step of a path. */
+async function fields({ current, positionals }: Line): Promise<Completion> {
+  if (positionals.length > 0) return { mode: 'words', candidates: [] };
+  const { fieldsOf } = await import('../explain/fields.ts');
+  const steps = current.split('.');
+  const [kind, ...path] = steps.slice(0, -1);
+  if (kind === undefined) return startingWith(current, words(...KINDS));
+  const roots = { job: 'Job', pod: 'Pod', node: 'Node' } as const;
+  if (kind !== 'job' && kind !== 'pod' && kind !== 'node') return { mode: 'words', candidates: [] };
+  let field = fieldsOf(roots[kind]);
+  for (const step of path) {
+    const next = field.fields.find(({ name }) => name === step);
+    if (next === undefined) return { mode: 'words', candidates: [] };
+    field = next;
+  }
+  const parent = steps.slice(0, -1).join('.');
+  const candidates = field.fields.map(({ name, text }) => ({ value: `${parent}.${name}`, text }));
+  return { ...startingWith(current, candidates), mode: 'nospace' };
+}
+
+async function namesOf(kind: Kind, names: Names): Promise<readonly Candidate[]> {
+  if (kind === 'job') return await names.jobs();
+  return kind === 'pod' ? await names.pods() : await names.nodes();
+}
+
+function prefixed(prefix: string, candidates: readonly Candidate[]): Candidate[] {
+  return candidates.map(({ value, text }) => ({ value: prefix + value, text }));
+}
