@@ -2,12 +2,15 @@
  * Drover beside BullMQ on one Redis, in turn, in one run: what counts are the ratios.
  *
  *   pnpm bench [--quick] [--rounds N] [--million] [--json FILE]
+ *   pnpm bench --only burst [--rounds N]
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Bed, median } from './bed.ts';
 import {
   bullmqJobsPerSecond,
+  burst,
+  type Burst,
   flowChildrenPerSecond,
   footprint,
   type Footprint,
@@ -24,6 +27,7 @@ const { values: flags } = parseArgs({
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     million: { type: 'boolean', default: false },
+    only: { type: 'string' },
     json: { type: 'string' },
   },
 });
@@ -63,6 +67,49 @@ async function playRound(): Promise<Round> {
   } finally {
     await bed.close();
   }
+}
+
+async function playBurst(): Promise<Burst> {
+  const bed = await Bed.open();
+  try {
+    return await burst(bed, 1_000);
+  } finally {
+    await bed.close();
+  }
+}
+
+/** Rows of the table and ratios about bursts. */
+function tellBursts(bursts: readonly Burst[]): {
+  rows: [string, string, string][];
+  ratios: Record<string, number>;
+} {
+  const mid = (figure: (one: Burst) => number): number => median(bursts.map(figure));
+  const ratios = {
+    burstVsOneJob: mid((one) => one.jobs / one.pods),
+    burstVsBullmq: mid((one) => one.jobs / one.bullmq),
+  };
+  const jobs = mid((one) => one.jobs);
+  return {
+    rows: [
+      [
+        '1,000 one-pod Jobs at once : one Job of 1,000 pods',
+        pair(
+          jobs,
+          mid((one) => one.pods),
+        ),
+        ratios.burstVsOneJob.toFixed(2),
+      ],
+      [
+        '1,000 one-pod Jobs at once : BullMQ jobs, each waited for',
+        pair(
+          jobs,
+          mid((one) => one.bullmq),
+        ),
+        ratios.burstVsBullmq.toFixed(2),
+      ],
+    ],
+    ratios,
+  };
 }
 
 /** Figures of an otherwise idle system. */
@@ -110,6 +157,10 @@ function rate(value: number): string {
   return `${Math.round(value).toLocaleString('en')}/s`;
 }
 
+function pair(a: number, b: number): string {
+  return `${rate(a)} : ${rate(b)}`;
+}
+
 function printTable(rows: readonly (readonly [string, string, string])[]): void {
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
   for (const [name, figures, ratio] of rows) {
@@ -119,10 +170,21 @@ function printTable(rows: readonly (readonly [string, string, string])[]): void 
   }
 }
 
+if (flags.only !== undefined && flags.only !== 'burst') {
+  say(`--only ${flags.only}: must be burst`);
+  process.exit(2);
+}
 const played: Round[] = [];
+const bursts: Burst[] = [];
 for (let i = 0; i < rounds; i++) {
   say(`round ${i + 1} of ${rounds} ...`);
-  played.push(await playRound());
+  if (flags.only === undefined) played.push(await playRound());
+  bursts.push(await playBurst());
+}
+const told = tellBursts(bursts);
+if (flags.only === 'burst') {
+  printTable([['what', 'median rates', 'ratio'], ...told.rows]);
+  process.exit(0);
 }
 say('idle system ...');
 const idle = await measureIdle();
@@ -137,8 +199,8 @@ const ratios = {
   podsP1VsBullmq: of((round) => round.podsP1 / round.bullmqP1),
   twoWorkersVsOne: of((round) => round.twoWorkers / round.oneWorker),
   idleWithFinishedJobs: idle.commandsWithFinished / idle.commands,
+  ...told.ratios,
 };
-const pair = (a: number, b: number): string => `${rate(a)} : ${rate(b)}`;
 const ms = ({ p50, p99 }: Latency): string => `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`;
 printTable([
   ['what', 'median rates', 'ratio'],
@@ -174,6 +236,7 @@ printTable([
     ),
     ratios.twoWorkersVsOne.toFixed(2),
   ],
+  ...told.rows,
   ['submit to handler', ms(idle.handler), ''],
   ['submit to process', ms(idle.process), ''],
   [
@@ -206,6 +269,7 @@ if (flags.json !== undefined) {
     idleCommandsPerSecond: { none: idle.commands, withFinishedJobs: idle.commandsWithFinished },
     completedIndexes: large.completedIndexes,
     rounds: played,
+    bursts,
   };
   writeFileSync(flags.json, `${JSON.stringify(result, null, 2)}\n`);
 }

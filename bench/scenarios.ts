@@ -101,6 +101,75 @@ export async function flowChildrenPerSecond(bed: Bed, count: number): Promise<nu
   return (count / ms) * 1000;
 }
 
+/** Rates of a burst and of what it is compared with, per second. */
+export interface Burst {
+  /** Jobs of one pod each, submitted at once and each waited for. */
+  readonly jobs: number;
+  /** Pods of one Job of as many. */
+  readonly pods: number;
+  /** BullMQ jobs, added at once and each waited for through QueueEvents. */
+  readonly bullmq: number;
+}
+
+/** Many small Jobs at once, from one client; beside it one large Job, and BullMQ doing the same. */
+export async function burst(bed: Bed, count: number): Promise<Burst> {
+  const LANES = 50;
+  const WARM_UP = 50;
+  const controller = await bed.startController();
+  const worker = await bed.startWorker(LANES);
+  await burstJobsPerSecond(bed, WARM_UP);
+  const jobs = await burstJobsPerSecond(bed, count);
+  const pods = await podsPerSecond(bed, { completions: count, parallelism: LANES });
+  await bed.stop(worker);
+  await bed.stop(controller);
+  const bullmq = await waitedBullmqJobsPerSecond(bed, { warmUp: WARM_UP, count, lanes: LANES });
+  return { jobs, pods, bullmq };
+}
+
+async function burstJobsPerSecond(bed: Bed, count: number): Promise<number> {
+  const startedMs = performance.now();
+  await Promise.all(
+    Array.from({ length: count }, async () => {
+      const job = await bed.drover.jobs.create(handlerJob('noop'));
+      await bed.drover.jobs.wait(job, { for: 'complete', timeoutMs: 120_000 });
+    }),
+  );
+  return (count / (performance.now() - startedMs)) * 1000;
+}
+
+async function waitedBullmqJobsPerSecond(
+  bed: Bed,
+  { warmUp, count, lanes }: { warmUp: number; count: number; lanes: number },
+): Promise<number> {
+  const connection = new Redis(bed.redis.url, { maxRetriesPerRequest: null });
+  const queue = new Queue(`waited-${++queueNumber}`, { connection });
+  const eventsConnection = connection.duplicate();
+  const events = new QueueEvents(queue.name, { connection: eventsConnection });
+  // Each job that is waited for has a listener of its own.
+  for (const emitter of [events, queue]) emitter.setMaxListeners(0);
+  await events.waitUntilReady();
+  const worker = await bed.start('bullmqWorker', queue.name, lanes, warmUp + count);
+  const run = async (times: number): Promise<void> => {
+    await Promise.all(
+      Array.from({ length: times }, async () => {
+        const job = await queue.add('noop', {});
+        await job.waitUntilFinished(events);
+      }),
+    );
+  };
+  await run(warmUp);
+  const startedMs = performance.now();
+  await run(count);
+  const ms = performance.now() - startedMs;
+  await bed.stop(worker);
+  await events.close();
+  await queue.obliterate({ force: true });
+  await queue.close();
+  eventsConnection.disconnect();
+  connection.disconnect();
+  return (count / ms) * 1000;
+}
+
 /** Quantiles of a latency, ms. */
 export interface Latency {
   readonly p50: number;
