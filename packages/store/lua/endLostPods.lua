@@ -65,7 +65,7 @@ for i = 6, #ARGV, 2 do
         if phase == STOPPING then
           hot.terminating = hot.terminating - 1
         else
-          local record = podRecord(index, node, startMs, now, 137, FLAG_FAILED + FLAG_LOG, REASON.NodeLost, rv)
+          local record = podRecord(index, node, startMs, now, 137, FLAG_FAILED + FLAG_LOG, REASON_NODE_LOST, rv)
           writeRecords(KEYS[14 + (i - 6) / 2], podNumber, record)
           unjudged[#unjudged + 1] = podNumber
           unjudged[#unjudged + 1] = record

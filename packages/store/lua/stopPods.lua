@@ -67,7 +67,7 @@ local function settle(podNumber, index, node, startMs)
     hot.failed = hot.failed + 1
   else
     hot.unjudged = hot.unjudged + 1
-    append(unjudged, podNumber, podRecord(index, node, startMs, now, 137, FLAG_FAILED, REASON.Deleted, rv))
+    append(unjudged, podNumber, podRecord(index, node, startMs, now, 137, FLAG_FAILED, REASON_DELETED, rv))
   end
 end
 

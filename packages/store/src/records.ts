@@ -76,11 +76,12 @@ export function decodeSlotRecord(slot: number, buffer: Buffer): SlotRecord {
   };
 }
 
-const ENTRY_BYTES = 19;
+const ENTRY_BYTES = 15;
 const ENTRY_FAILED = 1;
 const ENTRY_LOG = 2;
 const ENTRY_LEAVE = 4;
 const ENTRY_QUANTUM_OVER = 8;
+const ENTRY_OVERLAY = 16;
 const REASON_CODES = new Map(POD_REASONS.map((reason, code) => [reason, code]));
 
 /** Bytes that an entry takes in a report, about. The reporter bounds its batches by it. */
@@ -88,18 +89,11 @@ export function entrySize(entry: ReportEntry): number {
   return entry.overlay === null ? ENTRY_BYTES : ENTRY_BYTES + JSON.stringify(entry.overlay).length;
 }
 
-/** Packs report entries of one Job for `report.lua`. */
+/** Packs what `report.lua` reads of each entry; the overlays travel apart, see {@link encodeOverlays}. */
 export function encodeEntries(entries: readonly ReportEntry[]): Buffer {
-  const overlays = entries.map((entry) =>
-    entry.overlay === null ? null : Buffer.from(JSON.stringify(entry.overlay)),
-  );
-  let size = entries.length * ENTRY_BYTES;
-  for (const overlay of overlays) size += overlay === null ? 0 : overlay.length;
-  const buffer = Buffer.allocUnsafe(size);
+  const buffer = Buffer.allocUnsafe(entries.length * ENTRY_BYTES);
   let at = 0;
-  for (let i = 0; i < entries.length; i++) {
-    const entry = entries[i]!;
-    const overlay = overlays[i] ?? null;
+  for (const entry of entries) {
     buffer.writeUInt32BE(entry.slot, at);
     buffer.writeUInt32BE(entry.podNumber, at + 4);
     buffer.writeUInt32BE(entry.attemptsStarted, at + 8);
@@ -107,17 +101,20 @@ export function encodeEntries(entries: readonly ReportEntry[]): Buffer {
       (entry.outcome === 'Failed' ? ENTRY_FAILED : 0) |
       (entry.hasLog ? ENTRY_LOG : 0) |
       (entry.leave ? ENTRY_LEAVE : 0) |
-      (entry.quantumOver ? ENTRY_QUANTUM_OVER : 0);
+      (entry.quantumOver ? ENTRY_QUANTUM_OVER : 0) |
+      (entry.overlay === null ? 0 : ENTRY_OVERLAY);
     buffer[at + 13] = entry.exitCode;
     buffer[at + 14] = REASON_CODES.get(entry.reason)!;
-    buffer.writeUInt32BE(overlay === null ? 0 : overlay.length, at + 15);
     at += ENTRY_BYTES;
-    if (overlay !== null) {
-      overlay.copy(buffer, at);
-      at += overlay.length;
-    }
   }
   return buffer;
+}
+
+/** The overlays of the entries that have one, in their order. */
+export function encodeOverlays(entries: readonly ReportEntry[]): string[] {
+  const overlays: string[] = [];
+  for (const { overlay } of entries) if (overlay !== null) overlays.push(JSON.stringify(overlay));
+  return overlays;
 }
 
 const ANSWER_BYTES = 15;

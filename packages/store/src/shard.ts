@@ -31,7 +31,7 @@ import type {
 import { writeArguments, type Arguments } from './argumentList.ts';
 import { Gather } from './gather.ts';
 import { RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
-import { decodeAnswers, decodeSlotRecord, encodeEntries } from './records.ts';
+import { decodeAnswers, decodeSlotRecord, encodeEntries, encodeOverlays } from './records.ts';
 import { integer, observedJob, storedJob, textMap } from './replies.ts';
 import { defineScripts, runScript, type ScriptName, type ScriptReply } from './scripts.ts';
 import { sessionBytes } from './session.ts';
@@ -762,11 +762,13 @@ export class Shard extends ShardReader {
     );
     const chunks = new Set<number>();
     for (const entry of entries) chunks.add(Math.floor(entry.podNumber / RECORDS_PER_CHUNK));
-    args.push(uid, entries[0]!.queue, encodeEntries(entries), chunks.size);
+    const overlays = encodeOverlays(entries);
+    args.push(uid, entries[0]!.queue, encodeEntries(entries), chunks.size, overlays.length);
     for (const chunk of chunks) {
       keys.push(this.keys.podChunk(uid, chunk));
       args.push(chunk);
     }
+    args.push(...overlays);
   }
 
   /** Notes how the containers of a running pod are, for those who look. */

@@ -3,9 +3,7 @@
 local HOT = '>dddddddddddddddddddddddddd'
 
 -- Named one by one, not in a loop: this is part of every report.
-local function readHot(hotKey)
-  local packed = redis.call('GET', hotKey)
-  if not packed then return nil end
+local function unpackHot(packed)
   local
     generation, decisionVersion, limit, notBeforeMs, deadlineMs, hold, completions, active, running,
     terminating, succeeded, failed, limitFailures, unjudged, restarts, podCount, nextSlot, cursor,
@@ -21,26 +19,43 @@ local function readHot(hotKey)
   }
 end
 
-local function writeHot(hotKey, hot)
-  redis.call('SET', hotKey, struct.pack(HOT,
+local function packHot(hot)
+  return struct.pack(HOT,
     hot.generation, hot.decisionVersion, hot.limit, hot.notBeforeMs, hot.deadlineMs, hot.hold,
     hot.completions, hot.active, hot.running, hot.terminating, hot.succeeded, hot.failed,
     hot.limitFailures, hot.unjudged, hot.restarts, hot.podCount, hot.nextSlot, hot.cursor, hot.retryCount,
     hot.lossCount, hot.foldAtMs, hot.lastSuccessMs, hot.failuresInRow, hot.lastFailureMs, hot.onQueue,
-    hot.indexed))
+    hot.indexed)
 end
 
--- Active pods that the Job may have at most, by its gate and what is left to do.
+local function readHot(hotKey)
+  local packed = redis.call('GET', hotKey)
+  return packed and unpackHot(packed)
+end
+
+local function writeHot(hotKey, hot)
+  redis.call('SET', hotKey, packHot(hot))
+end
+
+-- Active pods that the Job may have at most: what is left to do, and no more than its gate allows.
+local function capOf(limit, completions, succeeded)
+  if completions < 0 then return succeeded > 0 and 0 or limit end
+  return math.min(limit, completions - succeeded)
+end
+
+local function isGateOpen(limit, hold, unjudged, notBeforeMs, deadlineMs, nowMs)
+  return limit > 0
+    and not (hold == 1 and unjudged > 0)
+    and nowMs >= notBeforeMs
+    and (deadlineMs == 0 or nowMs < deadlineMs)
+end
+
 local function activeCap(hot)
-  if hot.completions < 0 then return hot.succeeded > 0 and 0 or hot.limit end
-  return math.min(hot.limit, hot.completions - hot.succeeded)
+  return capOf(hot.limit, hot.completions, hot.succeeded)
 end
 
 local function gateOpen(hot, nowMs)
-  return hot.limit > 0
-    and not (hot.hold == 1 and hot.unjudged > 0)
-    and nowMs >= hot.notBeforeMs
-    and (hot.deadlineMs == 0 or nowMs < hot.deadlineMs)
+  return isGateOpen(hot.limit, hot.hold, hot.unjudged, hot.notBeforeMs, hot.deadlineMs, nowMs)
 end
 
 local function indexAvailable(hot)

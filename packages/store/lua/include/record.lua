@@ -2,14 +2,14 @@
 -- slot: podNumber index previousPod phase restarts attemptsStarted node session createdMs startMs rv asked
 -- asked is the newest delivery that asked for the slot, whatever it was answered: none up to it may have it again.
 -- Padded above 64 bytes, so that Redis keeps the slots in a hash table, where access is O(1), not in a listpack.
-local SLOT = '>I4I4I4BI2I4I2c8I6I6I7I4' .. string.rep('x', 16)
+local SLOT = '>I4I4I4BI2I4I2c8I6I6I7I4xxxxxxxxxxxxxxxx'
 -- pod: index node startMs durationMs exitCode flags reason rv
 local POD = '>I4I2I6I5BBBI7'
 local ASKED_OFFSET = 48
 local PENDING, RUNNING, STOPPING = 0, 1, 2
 local FLAG_FAILED, FLAG_LOG, FLAG_OVERLAY, FLAG_PRESENT = 1, 2, 4, 8
 local POD_BYTES, PODS_PER_CHUNK = 27, 1024
-local REASON = { NodeLost = 4, Drained = 5, Deleted = 6, RolledBack = 7 }
+local REASON_NODE_LOST, REASON_DRAINED, REASON_DELETED, REASON_ROLLED_BACK = 4, 5, 6, 7
 local NO_SESSION = '\0\0\0\0\0\0\0\0'
 
 local function podRecord(index, node, startMs, endMs, exitCode, flags, reason, rv)

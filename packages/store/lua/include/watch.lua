@@ -6,9 +6,13 @@ local function tellJob(watchKey, rv, eventType, uid, namespace, name)
     'k', 'Job', 'e', eventType, 'u', uid, 's', namespace, 'n', name)
 end
 
--- Pods from..to of a Job; only while somebody watches pods of the shard.
-local function tellPods(watchKey, podWatchersKey, rv, uid, from, to)
-  if from > to or redis.call('EXISTS', podWatchersKey) == 0 then return end
+-- Pods from..to of a Job; only while somebody watches pods of the shard: told by `podWatchersKey`.
+local function addPodsEntry(watchKey, rv, uid, from, to)
   redis.call('XADD', watchKey, 'MAXLEN', '~', WATCH_LENGTH, string.format('%.0f-*', rv),
     'k', 'Pods', 'u', uid, 'f', from, 't', to)
+end
+
+local function tellPods(watchKey, podWatchersKey, rv, uid, from, to)
+  if from > to or redis.call('EXISTS', podWatchersKey) == 0 then return end
+  addPodsEntry(watchKey, rv, uid, from, to)
 end
