@@ -4,6 +4,7 @@ import { pino, stdTimeFunctions, type Logger } from 'pino';
 import type PinoPretty from 'pino-pretty';
 
 import { wantsColours } from './text/colours.ts';
+import { withoutCredentials } from './text/redact.ts';
 
 /** Levels of `--log-level`, loudest last. */
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] as const;
@@ -32,11 +33,6 @@ export function createLogger(options: { level: LogLevel; name: string }): Logger
   };
   if (!process.stderr.isTTY) return pino(settings, pino.destination({ fd: 2, sync: true }));
   return pino(settings, prettyStream());
-}
-
-/** Cuts `user:password@` out of URLs inside a text. */
-export function withoutCredentials(text: string): string {
-  return text.replace(/(rediss?:\/\/)[^@/\s]*@/g, '$1***@');
 }
 
 /** ioredis hangs the whole command on its errors: a script, and whatever data went with it. */

@@ -67,12 +67,16 @@ async function askEngine(
   const namespace = options['namespace'] ?? process.env['DROVER_NAMESPACE'];
   const address = await findEngine({ ...options, prefix });
   if (address === null) return [];
-  await using drover = new Drover({
+  const drover = new Drover({
     connection: address.url,
     ...(address.prefix === undefined ? {} : { prefix: address.prefix }),
     ...(namespace === undefined ? {} : { namespace }),
   });
-  return await question(drover);
+  try {
+    return await question(drover);
+  } finally {
+    await drover.close();
+  }
 }
 
 function distinct(candidates: readonly Candidate[]): Candidate[] {

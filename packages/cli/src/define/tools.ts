@@ -9,6 +9,7 @@ export function defineTools(definition: Definition): void {
   defineTop(definition);
   defineExplain(definition);
   defineCompletion(definition);
+  defineConfig(definition);
 }
 
 function defineTop({ program, finish }: Definition): void {
@@ -68,5 +69,26 @@ function defineCompletion({ program, finish }: Definition): void {
   }).action(async (shell: Shell) => {
     const { completionCommand } = await import('../commands/completion.ts');
     finish(completionCommand(shell));
+  });
+}
+
+function defineConfig({ program, finish }: Definition): void {
+  const config = program.command('config').description('Show how this command is set up.');
+  withHelp(config, { notes: [], examples: ['drover config view'] });
+  const view = config
+    .command('view')
+    .description('Show every setting, its value and where that comes from.')
+    .option('--json', 'as JSON');
+  withHelp(withNamespace(withEngine(view)), {
+    notes: [
+      'Options come before the environment, that before a running `drover dev`, that before defaults. Passwords are not shown; Redis is not asked. A variable DROVER_... that means nothing is told: it may be misspelt.',
+    ],
+    examples: [
+      'drover config view',
+      'drover config view --redis-file /run/secrets/redis-url --json',
+    ],
+  }).action(async (options) => {
+    const { configViewCommand } = await import('../commands/config.ts');
+    finish(await configViewCommand(view, options));
   });
 }
