@@ -23,7 +23,7 @@ export class PackError extends Error {}
 const ROOT_FILES = ['package.json', 'pnpm-workspace.yaml', 'tsconfig.base.json', 'LICENSE'];
 
 /** What lies in a package's folder and has no part in it. */
-const LEFT_OUT = new Set(['node_modules', 'dist', 'test']);
+const LEFT_OUT = new Set(['node_modules', 'dist', 'prebuilt', 'test']);
 
 const runFile = promisify(execFile);
 
