@@ -29,6 +29,7 @@ export interface ErrorReport {
 const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   INVALID_SPEC: EXIT.badInput,
   INVALID_SELECTOR: EXIT.badInput,
+  INVALID_HANDLERS: EXIT.badInput,
   ALREADY_EXISTS: EXIT.badInput,
   NOT_FOUND: EXIT.failed,
   CONFLICT: EXIT.failed,

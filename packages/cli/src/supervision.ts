@@ -10,9 +10,20 @@ export interface StartOrder {
   readonly prefix: string;
 }
 
+/** From `drover dev`: another worker has taken over. Take no more pods, and end when those that run have ended. */
+export interface RetireOrder {
+  readonly type: 'retire';
+}
+
 /** From a worker: it takes pods now. */
 export interface ReadyNote {
   readonly type: 'ready';
+}
+
+/** From a worker: its handlers are made of this file, which may be missing. */
+export interface SourceNote {
+  readonly type: 'source';
+  readonly path: string;
 }
 
 /** Waits for the order to start; null when the supervisor went away before. */
@@ -23,14 +34,26 @@ export async function receiveStartOrder(): Promise<StartOrder | null> {
   });
 }
 
-/** Tells the supervisor that this worker takes pods. */
-export function sendReady(): void {
-  process.send?.({ type: 'ready' } satisfies ReadyNote);
+/** Calls back when the supervisor orders this worker to retire. */
+export function onRetireOrder(retire: () => void): void {
+  process.on('message', (message) => {
+    if (typeOf(message) === 'retire') retire();
+  });
 }
 
-/** Whether a message of a worker says that it is ready. */
-export function isReadyNote(message: unknown): message is ReadyNote {
-  return (
-    typeof message === 'object' && message !== null && 'type' in message && message.type === 'ready'
-  );
+/** Tells the supervisor something. */
+export function sendNote(note: ReadyNote | SourceNote): void {
+  if (process.connected) process.send?.(note);
+}
+
+/** Reads what a worker says; null when it is nothing known. */
+export function readNote(message: unknown): ReadyNote | SourceNote | null {
+  const type = typeOf(message);
+  return type === 'ready' || type === 'source' ? (message as ReadyNote | SourceNote) : null;
+}
+
+function typeOf(message: unknown): unknown {
+  return typeof message === 'object' && message !== null && 'type' in message
+    ? message.type
+    : undefined;
 }

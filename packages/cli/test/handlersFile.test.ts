@@ -1,3 +1,4 @@
+import { startRedis } from '@drover/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { Home } from './drover.ts';
@@ -48,4 +49,56 @@ test('a file that is not there is told as the user named it', async () => {
     code: 2,
     stderr: 'error: --handlers nowhere.ts: no such file\n',
   });
+});
+
+test.each([
+  { name: 'throws nothing', text: 'throw null;', want: 'it threw null' },
+  {
+    name: 'throws an error of many lines',
+    text: `throw new Error('one\\ntwo\\nthree');`,
+    want: /^one \(\/.*\/mine\.ts:1:\d+\)$/,
+  },
+  {
+    name: 'rejects',
+    text: 'await Promise.reject(new Error("later"));',
+    want: /^later \(.*mine\.ts/,
+  },
+  {
+    name: 'ends its process',
+    text: 'process.exit(0);',
+    want: 'it ended the process with exit code 0 while it was being loaded',
+  },
+  {
+    name: 'awaits something that never comes',
+    text: 'await new Promise(() => {});',
+    want: 'it awaits something at its top level that never comes',
+  },
+])('a module that $name when it is loaded is told in one line', async ({ text, want }) => {
+  const { code, stderr, stdout } = await worker(text);
+  const [first = '', ...rest] = stderr.split('\n').filter((line) => line !== '');
+  expect(first.startsWith('error: --handlers mine.ts: ')).toBe(true);
+  expect(first.slice('error: --handlers mine.ts: '.length)).toMatch(want);
+  // Of Drover's own code nothing is shown.
+  expect(rest).toEqual([]);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+});
+
+test('a module that can be loaded, but not in a thread, is told when the worker starts', async () => {
+  const redis = await startRedis();
+  try {
+    await home.write(
+      'mine.ts',
+      `import { isMainThread } from 'node:worker_threads';
+      import { defineHandler } from '@drover/sdk';
+      if (!isMainThread) throw new Error('not here');
+      export const greet = defineHandler('greet', () => 'hello', { isolation: 'thread' });`,
+    );
+    const ended = await home.drover(['worker', '--handlers', 'mine.ts', '--redis', redis.url]);
+    expect(ended.stderr).toMatch(
+      /^error: handlers in threads: file:\/\/.*mine\.ts: not here \(.*mine\.ts:3(?::\d+)?\)$/m,
+    );
+    expect(ended.code).toBe(2);
+  } finally {
+    await redis.stop();
+  }
 });

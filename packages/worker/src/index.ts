@@ -16,11 +16,12 @@ export {
   type HandlerModule,
 } from './handler/handlerModule.ts';
 export { INPUT_ANNOTATION } from './handler/input.ts';
+export { HandlerThreadError } from './handler/threads/threadPool.ts';
 export type { Progress } from './handler/podProgress.ts';
 export type { JobFacts } from './jobPlan.ts';
 export type { Connection } from './link.ts';
 export type { NodeCondition, NodeDetails } from './nodeHeartbeat.ts';
-export type { DroverWorker, WorkerOptions } from './options.ts';
+export type { CloseOptions, DroverWorker, WorkerOptions } from './options.ts';
 export type { CrashLoopPolicy } from './process/crashLoop.ts';
 export type { RuntimeName } from './runtime.ts';
 export { createWorker } from './worker.ts';

@@ -45,6 +45,14 @@ export interface WorkerOptions {
   readonly logger?: Logger | undefined;
 }
 
+/** Options of a worker's `close`. */
+export interface CloseOptions {
+  /** Ends at once; pods are not waited for. */
+  readonly force?: boolean;
+  /** Lets the pods that run take as long as they need: for a worker that another one replaces. A second call ends that. */
+  readonly waitForPods?: boolean;
+}
+
 /** A worker: a node that runs pods. */
 export interface DroverWorker {
   /** Name of the node. */
@@ -57,5 +65,5 @@ export interface DroverWorker {
    * Drains: takes no new slots, lets the pods that run end within their grace period, stops and hands over the
    * rest, and resolves when all is closed. A second call, or `force`, does not wait for pods.
    */
-  close(options?: { readonly force?: boolean }): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }

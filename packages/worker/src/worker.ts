@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { checkHost } from '@drover/store';
 
 import { isHandlerThread } from './handler/threads/handlerThread.ts';
-import type { DroverWorker, WorkerOptions } from './options.ts';
+import type { CloseOptions, DroverWorker, WorkerOptions } from './options.ts';
 import { resolveOptions, type ResolvedOptions } from './resolveOptions.ts';
 import type { WorkerState } from './slots/holder.ts';
 import { tellUncaught } from './uncaught.ts';
@@ -39,6 +39,8 @@ class NodeWorker implements DroverWorker {
   #started = false;
   #parts: WorkerParts | null = null;
   #closing: Promise<void> | null = null;
+  /** The drain waits for its pods for as long as they take. */
+  #isPatient = false;
 
   constructor(options: ResolvedOptions) {
     this.#options = options;
@@ -67,9 +69,11 @@ class NodeWorker implements DroverWorker {
     await this.#ready.promise;
   }
 
-  close(options: { readonly force?: boolean } = {}): Promise<void> {
-    // A second call says that the first takes too long.
-    if (options.force === true || this.#closing !== null) this.#state.forced = true;
+  close(options: CloseOptions = {}): Promise<void> {
+    // A second call says that the first takes too long; but after a patient one it is the first of its kind.
+    const isRepeated = this.#closing !== null && !this.#isPatient;
+    if (options.force === true || isRepeated) this.#state.forced = true;
+    this.#isPatient = options.waitForPods === true && !isRepeated;
     this.#state.draining = true;
     this.#closing ??= this.#close();
     return this.#closing;
@@ -110,14 +114,16 @@ class NodeWorker implements DroverWorker {
 
   async #drain(parts: WorkerParts): Promise<void> {
     const { logger, drainTimeoutMs } = this.#options;
-    const beganMs = performance.now();
+    let beganMs = performance.now();
     logger.info({ node: this.name, slots: parts.holders.length }, 'worker drains');
     await parts.stopTaking();
     for (;;) {
       const { holders } = parts;
       if (holders.length === 0 || this.#state.forced) return;
+      if (this.#isPatient) beganMs = performance.now();
       const tookMs = performance.now() - beganMs;
       for (const holder of holders) {
+        if (this.#isPatient) break;
         if (tookMs >= Math.min(holder.graceMs, drainTimeoutMs)) holder.stop('drain');
       }
       if (tookMs > drainTimeoutMs + DRAIN_SLACK_MS) {

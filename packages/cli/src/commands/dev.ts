@@ -11,6 +11,7 @@ import {
   writeDevContext,
 } from '../engine/context.ts';
 import { lockDataDir, readPassword } from '../engine/dataDir.ts';
+import { HandlerReload } from '../engine/handlerReload.ts';
 import { freePort, startRedisServer, type RedisServer } from '../engine/redisServer.ts';
 import { WorkerProcess, type WorkerProcessOptions } from '../engine/workerProcess.ts';
 import { CliError, badInput } from '../errors.ts';
@@ -27,6 +28,8 @@ export interface DevOptions extends BackoffOptions, WorkerShape {
   dataDir?: string;
   port?: number;
   workers: number;
+  /** Changed handlers are loaded. */
+  reload: boolean;
   logLevel: LogLevel;
 }
 
@@ -63,11 +66,14 @@ async function serve(dataDir: string, options: DevOptions): Promise<number> {
   // All three start side by side: loading code takes longer than anything else.
   const redisStart = startRedis(dataDir, password, options.port);
   const start = redisStart.then(({ redisUrl }) => ({ redisUrl, prefix: PREFIX }));
-  const workers = startWorkers(start, options, logger);
+  const workers: WorkerProcess[] = [];
+  const reload = makeReload(workers, options, logger);
+  workers.push(...startWorkers(start, options, logger, (path) => reload?.addSource(path)));
   const [{ createController }, { redis, redisUrl, port }] = await Promise.all([
     import('@drover/controller'),
     redisStart.catch(async (error: unknown) => {
       for (const worker of workers) worker.kill();
+      await reload?.close();
       throw error;
     }),
   ]);
@@ -85,6 +91,7 @@ async function serve(dataDir: string, options: DevOptions): Promise<number> {
     throw error instanceof CliError ? error : new CliError(messageOf(error), EXIT.failed);
   } finally {
     await removeDevContext(process.pid);
+    await reload?.close();
     await Promise.all(workers.map((worker) => worker.stop()));
     await controller.close();
     await redis.stop();
@@ -111,17 +118,28 @@ async function startRedis(
   }
 }
 
+function makeReload(
+  workers: readonly WorkerProcess[],
+  options: DevOptions,
+  logger: Logger,
+): HandlerReload | null {
+  if (!options.reload || options.handlers === undefined) return null;
+  return new HandlerReload(() => workers, logger);
+}
+
 function startWorkers(
   start: WorkerProcessOptions['start'],
   options: DevOptions,
   logger: Logger,
+  onSource: (path: string) => void,
 ): WorkerProcess[] {
   const args = ['--log-level', options.logLevel];
   for (const file of options.handlers ?? []) args.push('--handlers', resolve(file));
   for (const runtime of options.runtime ?? []) args.push('--runtime', runtime);
   if (options.maxPods !== undefined) args.push('--max-pods', String(options.maxPods));
+  if (options.threads !== undefined) args.push('--threads', String(options.threads));
   return Array.from({ length: options.workers }, (_, index) => {
-    return new WorkerProcess({ name: `dev-${index + 1}`, args, start, logger });
+    return new WorkerProcess({ name: `dev-${index + 1}`, args, start, onSource, logger });
   });
 }
 

@@ -5,17 +5,19 @@ import type { Logger } from 'pino';
 import { requireEngine } from '../engine/address.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
-import { loadHandlers } from '../handlersFile.ts';
+import { tellSources } from '../handlerSources.ts';
+import { handlerUrls, loadHandlers } from '../handlersFile.ts';
 import { createLogger } from '../logger.ts';
 import type { ServiceOptions } from '../options.ts';
 import { keepHealthFile, makeService, runService } from '../services.ts';
-import { receiveStartOrder, sendReady } from '../supervision.ts';
+import { onRetireOrder, receiveStartOrder, sendNote } from '../supervision.ts';
 import { checkRedis } from './controller.ts';
 
 /** Options of what a worker runs; `drover dev` has them too. */
 export interface WorkerShape {
   handlers?: string[];
   maxPods?: number;
+  threads?: number;
   runtime?: string[];
 }
 
@@ -33,8 +35,12 @@ const ORPHAN_EXIT_MS = 500;
 /** Runs a worker until a signal. */
 export async function workerCommand(options: WorkerCommandOptions): Promise<number> {
   const logger = createLogger({ level: options.logLevel, name: 'worker' });
+  const { handlers: files = [] } = options;
+  if (options.supervised === true) {
+    tellSources(handlerUrls(files), (path) => sendNote({ type: 'source', path }));
+  }
   // Before Redis: a broken module is told at once.
-  const handlers = await loadHandlers(options.handlers ?? []);
+  const handlers = await loadHandlers(files);
   const runtimes = runtimesOf(options);
   const address = await findAddress(options);
   if (address === null) return EXIT.ok;
@@ -50,6 +56,7 @@ export async function workerCommand(options: WorkerCommandOptions): Promise<numb
       prefix: address.prefix,
       name: options.name,
       maxPods: options.maxPods,
+      threads: options.threads,
     }),
   );
   const release = options.supervised === true ? supervise(worker, logger) : () => undefined;
@@ -105,7 +112,11 @@ function supervise(worker: DroverWorker, logger: Logger): () => void {
   };
   process.once('disconnect', onDisconnect);
   // A failed start is told by run().
-  worker.ready().then(sendReady, () => undefined);
+  worker.ready().then(
+    () => sendNote({ type: 'ready' }),
+    () => undefined,
+  );
+  onRetireOrder(() => void worker.close({ waitForPods: true }));
   return () => process.off('disconnect', onDisconnect);
 }
 

@@ -52,9 +52,11 @@ function defineDev({ program, problems, finish }: Definition): void {
       ),
     );
   addWorkerOptions(addBackoff(command, problems), problems);
+  command.option('--no-reload', 'go on with the handlers as they were, when their files change');
   withHelp(withLogLevel(command), {
     notes: [
       'Other commands of the same user find it without any option; programs find its URL in `dev.json` of the state directory. Its Redis has a password and listens on 127.0.0.1. Workers that die are started again.',
+      'When a file changes that the handlers are made of, new pods run what it says now, and those that run end with what it said. One that can not be loaded changes nothing until it is mended.',
       'Ctrl-C ends it, and everything ends with it, kill -9 included; its Jobs stay in the data directory and go on with the next start.',
     ],
     examples: ['drover dev', 'drover dev --handlers handlers.ts --workers 2'],
@@ -78,6 +80,14 @@ function addWorkerOptions(command: Command, problems: Problems): void {
         'pods at once, per runtime (default: 50 for handlers, one per CPU for processes)',
         { min: 1, max: 10_000 },
       ).env('DROVER_MAX_PODS'),
+    )
+    .addOption(
+      integerOption(
+        problems,
+        '--threads <count>',
+        "threads for handlers with isolation: 'thread' (default: one per CPU)",
+        { min: 1, max: 1_024 },
+      ).env('DROVER_THREADS'),
     )
     .addOption(
       listOption(

@@ -32,17 +32,17 @@ export class ThreadPool {
   /**
    * Makes the first thread, so that modules that can't be loaded in one are told before a pod needs them.
    *
-   * @throws TypeError with what is wrong with a module.
+   * @throws HandlerThreadError with what is wrong with a module.
    */
   async warmUp(): Promise<void> {
     const thread = await this.take().catch((error: unknown) => {
-      throw new TypeError(`handlers in threads: ${(error as Error).message}`);
+      throw new HandlerThreadError(`handlers in threads: ${(error as Error).message}`);
     });
     const missing = this.#options.handlers.filter((name) => !thread.handlers.includes(name));
     this.giveBack(thread);
     if (missing.length === 0) return;
     const names = missing.map((name) => `"${name}"`).join(', ');
-    throw new TypeError(
+    throw new HandlerThreadError(
       `handlers in threads: ${names} can not be loaded there: export what defineHandler returns from the module given as its \`module\``,
     );
   }
@@ -83,6 +83,12 @@ export class ThreadPool {
       'a thread ended by what a handler had left behind in it; pods get another one',
     );
   }
+}
+
+/** Handlers with `isolation: 'thread'` that no thread can load. */
+export class HandlerThreadError extends Error {
+  override readonly name = 'HandlerThreadError';
+  readonly code = 'INVALID_HANDLERS';
 }
 
 const CLOSED = failedEnd('the worker was closed', 'Error', KILLED_EXIT_CODE);

@@ -1,0 +1,90 @@
+import { waitFor } from '@drover/testkit';
+import { pino, type Logger } from 'pino';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+import { HandlerReload, type Replaceable } from '../../src/engine/handlerReload.ts';
+import type { ReplaceOutcome } from '../../src/engine/workerProcess.ts';
+import { Home } from '../drover.ts';
+
+let home: Home;
+let reload: HandlerReload;
+let logged: string[];
+let logger: Logger;
+
+beforeEach(async () => {
+  home = await Home.make();
+  logged = [];
+  logger = pino(
+    {},
+    { write: (line) => void logged.push((JSON.parse(line) as { msg: string }).msg) },
+  );
+});
+
+afterEach(async () => {
+  await reload.close();
+  await home.remove();
+});
+
+/** A worker whose replacements end as the test says. */
+class FakeWorker implements Replaceable {
+  readonly #pending: ((outcome: ReplaceOutcome) => void)[] = [];
+  replacements = 0;
+
+  async replace(): Promise<ReplaceOutcome> {
+    this.replacements += 1;
+    return await new Promise((resolve) => this.#pending.push(resolve));
+  }
+
+  cancelReplace(): void {
+    this.settle('cancelled');
+  }
+
+  settle(outcome: ReplaceOutcome): void {
+    for (const settle of this.#pending.splice(0)) settle(outcome);
+  }
+}
+
+/** Watches a file of its own. */
+async function watchFile(workers: readonly FakeWorker[]): Promise<string> {
+  const path = await home.write('handlers.ts', '0');
+  reload = new HandlerReload(() => workers, logger);
+  reload.addSource(path);
+  await reload.ready;
+  return path;
+}
+
+test('the first worker tries a change, the others follow', async () => {
+  const [first, second] = [new FakeWorker(), new FakeWorker()];
+  await watchFile([first, second]);
+  await home.write('handlers.ts', '1');
+  await waitFor(() => first.replacements === 1);
+  expect(second.replacements).toBe(0);
+  first.settle('replaced');
+  await waitFor(() => second.replacements === 1);
+  second.settle('replaced');
+  await waitFor(() => logged.some((line) => line.startsWith('new pods run the changed handlers')));
+});
+
+test('a change during a replacement makes that one void, in silence', async () => {
+  const worker = new FakeWorker();
+  await watchFile([worker]);
+  await home.write('handlers.ts', '1');
+  await waitFor(() => worker.replacements === 1);
+  await home.write('handlers.ts', '2');
+  await waitFor(() => worker.replacements === 2);
+  worker.settle('replaced');
+  await waitFor(() => logged.some((line) => line.startsWith('new pods run the changed handlers')));
+  expect(logged.filter((line) => line.includes('can not be used'))).toEqual([]);
+  expect(worker.replacements).toBe(2);
+});
+
+test('other files of the folder change nothing', async () => {
+  const worker = new FakeWorker();
+  await watchFile([worker]);
+  await home.write('other.ts', '1');
+  await home.write('handlers.ts', '1');
+  await waitFor(() => worker.replacements === 1);
+  worker.settle('failed');
+  await waitFor(() => logged.some((line) => line.includes('can not be used')));
+  expect(logged.filter((line) => line.startsWith('the handlers changed'))).toHaveLength(1);
+});
