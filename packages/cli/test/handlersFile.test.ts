@@ -1,7 +1,7 @@
 import { startRedis } from '@drover/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { Home } from './drover.ts';
+import { Home, type Ended } from './drover.ts';
 
 let home: Home;
 
@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => home.remove());
 
 /** Starts a worker whose Redis is away: with handlers that can be loaded it gets as far as that. */
-async function worker(text: string): Promise<{ code: number | null; stderr: string }> {
+async function worker(text: string): Promise<Ended> {
   await home.write('mine.ts', text);
   return home.drover(['worker', '--handlers', 'mine.ts', '--redis', 'redis://127.0.0.1:1']);
 }
