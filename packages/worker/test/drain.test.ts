@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { waitFor } from '@drover/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
@@ -75,6 +77,40 @@ describe('a drain', () => {
     });
     const observed = await engine.shard.observeJob(uid, 0);
     expect(observed?.unjudged).toMatchObject([{ podNumber: 1, losses: 1 }]);
+  });
+
+  test('waits for its pods longer than their grace period when it is asked to, until it is asked not to', async () => {
+    const engine = await workers.engine();
+    const [gate, heard] = [new Gate(), new Gate()];
+    let begun = 0;
+    const hold = defineHandler('hold', async ({ index, signal }) => {
+      begun += 1;
+      void aborted(signal).then(() => heard.open());
+      await Promise.race(index === 0 ? [gate.opened, aborted(signal)] : [aborted(signal)]);
+      return signal.aborted ? 'stopped' : 'finished';
+    });
+    const worker = await workers.worker(engine, { handlers: [hold], drainTimeoutMs: 100 });
+    const uid = await engine.createJob({
+      run: 'hold',
+      graceSeconds: 1,
+      completions: 2,
+      indexed: true,
+    });
+    await engine.offer(uid, 2);
+    await waitFor(() => begun === 2);
+
+    const closed = worker.close({ waitForPods: true });
+    // Longer than drain and grace period, and nobody was told to stop.
+    await expect(
+      Promise.race([heard.opened.then(() => 'heard'), delay(1_500, 'quiet')]),
+    ).resolves.toBe('quiet');
+    gate.open();
+    await waitFor(async () => (await engine.job(uid)).counters.succeeded === 1);
+    await worker.close();
+    await closed;
+
+    const ends = (await engine.pods(uid)).map((pod) => (pod.kind === 'record' ? pod.reason : ''));
+    expect(ends.toSorted()).toEqual(['Completed', 'Drained']);
   });
 
   test('a second close does not wait, and what ran is lost at once', async () => {
