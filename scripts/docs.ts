@@ -4,18 +4,22 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeCliDocs } from './docs/cli.ts';
 import { makeFieldTexts } from './docs/explain.ts';
 import { ROOT } from './lib/toolchain.js';
 
-const files: Readonly<Record<string, () => string>> = {
+/** Each file's text, from what it is now. */
+const files: Readonly<Record<string, (current: string) => string>> = {
   'packages/cli/src/explain/fieldTexts.ts': () => makeFieldTexts(ROOT),
+  'docs/cli.md': makeCliDocs,
 };
 
 const isCheck = process.argv.includes('--check');
 for (const [name, make] of Object.entries(files)) {
   const path = join(ROOT, name);
-  const text = make();
-  if (read(path) === text) continue;
+  const current = read(path);
+  const text = make(current);
+  if (current === text) continue;
   if (isCheck) {
     process.stderr.write(`${name} is out of date: npm run docs\n`);
     process.exitCode = 1;
@@ -25,10 +29,11 @@ for (const [name, make] of Object.entries(files)) {
   }
 }
 
-function read(path: string): string | null {
+/** A file's text; empty when there is none. */
+function read(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    return null;
+    return '';
   }
 }

@@ -160,7 +160,7 @@ function collectTexts(
       const here = parent === '' ? field.name : `${parent}.${field.name}`;
       const inner = within(declarations, field.type);
       texts.set(here, meaning(field, inner));
-      if (inner !== null) visit(inner, field.type.includes('z.array(') ? `${here}[*]` : here);
+      if (inner !== null) visit(inner, /^z\s*\.array\(/.test(field.type) ? `${here}[*]` : here);
     }
   };
   visit(root, path);

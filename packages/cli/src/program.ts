@@ -76,9 +76,12 @@ export function buildProgram(finish: Definition['finish']): Command {
     .addHelpText('after', MAIN_EXAMPLES);
 
   const definition: Definition = { program, problems, finish };
+  program.commandsGroup('Jobs, pods and nodes:');
   defineRun(definition);
   defineObjects(definition);
+  program.commandsGroup('Looking and finding out:');
   defineTools(definition);
+  program.commandsGroup('Services:');
   defineServices(definition);
   return program;
 }

@@ -51,9 +51,9 @@ async function things(
   const plurals = first === undefined ? kinds.map((candidate) => `${candidate}s`) : [];
   const open = kinds.map((candidate) => `${candidate}/`);
   const completion = startingWith(current, words(...plurals, ...open));
-  return completion.candidates.every(({ value }) => value.endsWith('/'))
-    ? { ...completion, mode: 'nospace' }
-    : completion;
+  const { candidates } = completion;
+  const isOpen = candidates.length > 0 && candidates.every(({ value }) => value.endsWith('/'));
+  return isOpen ? { ...completion, mode: 'nospace' } : completion;
 }
 
 /** `job/NAME` of Jobs that were not named yet. */

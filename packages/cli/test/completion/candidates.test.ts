@@ -1,0 +1,78 @@
+import { describe, expect, test } from 'vitest';
+
+import { complete, readLine } from '../../src/completion/candidates.ts';
+import type { Names } from '../../src/completion/line.ts';
+import { buildProgram } from '../../src/program.ts';
+
+const program = buildProgram(() => undefined);
+const named = (...values: string[]) =>
+  Promise.resolve(values.map((value) => ({ value, text: '' })));
+
+/** An engine with a few objects. */
+const names: Names = {
+  jobs: () => named('pi', 'pearl'),
+  pods: () => named('pi-x7k2p'),
+  nodes: () => named('host-1'),
+  namespaces: () => named('default', 'shelf'),
+  pools: () => named('gpu'),
+};
+
+async function completed(...words: string[]): Promise<{ mode: string; values: string[] }> {
+  const { mode, candidates } = await complete(readLine(program, words), names);
+  return { mode, values: candidates.map(({ value }) => value) };
+}
+
+describe('complete', () => {
+  const cases: { line: string[]; mode?: string; want: string[] }[] = [
+    { line: ['des'], want: ['describe'] },
+    { line: ['config', ''], want: ['view', 'help'] },
+    { line: ['nonsense', ''], want: [] },
+    { line: ['get', ''], want: ['jobs', 'pods', 'nodes', 'job/', 'pod/', 'node/'] },
+    { line: ['get', 'job/'], want: ['job/pi', 'job/pearl'] },
+    { line: ['get', 'job/pe'], want: ['job/pearl'] },
+    { line: ['get', 'cronjob/'], want: [] },
+    { line: ['get', 'jobs', ''], want: ['pi', 'pearl'] },
+    { line: ['get', 'jobs', 'pi', ''], want: ['pearl'] },
+    { line: ['describe', 'node', ''], want: ['host-1'] },
+    { line: ['get', 'job/pi', 'p'], mode: 'nospace', want: ['pod/'] },
+    { line: ['delete', 'n'], want: [] },
+    { line: ['scale', ''], want: ['job/pi', 'job/pearl'] },
+    { line: ['scale', 'job/pi', ''], want: ['job/pearl'] },
+    { line: ['suspend', 'pe'], want: ['pearl'] },
+    { line: ['logs', 'pi'], want: ['pi-x7k2p'] },
+    { line: ['logs', 'pod/'], want: ['pod/pi-x7k2p'] },
+    { line: ['wait', '--for', 'com'], want: ['complete'] },
+    { line: ['wait', '--for=com'], want: ['--for=complete'] },
+    // bash parts words at the equals sign.
+    { line: ['wait', '--for', '=', 'com'], want: ['complete'] },
+    { line: ['wait', '--for', '='], want: ['complete', 'failed', 'finished', 'delete'] },
+    { line: ['get', '-o', 'y'], want: ['yaml'] },
+    { line: ['get', '-n', ''], want: ['default', 'shelf'] },
+    { line: ['get', '-n', 's'], want: ['shelf'] },
+    { line: ['worker', '--pool', ''], want: ['gpu'] },
+    { line: ['apply', '-f', ''], mode: 'files', want: [] },
+    { line: ['apply', '--filename', 'a'], mode: 'files', want: [] },
+    { line: ['get', '--show'], want: ['--show-labels'] },
+    { line: ['get', '-w', '--no-h'], want: ['--no-headers'] },
+    { line: ['run', '--', 'ls', '--a'], mode: 'files', want: [] },
+    { line: ['run', 'ls', '-'], mode: 'files', want: [] },
+    { line: ['worker', '--super'], want: [] },
+    { line: ['completion', 'z'], want: ['zsh'] },
+    { line: ['explain', ''], want: ['job', 'pod', 'node'] },
+    {
+      line: ['explain', 'job.spec.back'],
+      mode: 'nospace',
+      want: ['job.spec.backoffLimit', 'job.spec.backoffLimitPerIndex'],
+    },
+    { line: ['explain', 'job.nothing.'], want: [] },
+  ];
+
+  test.each(cases)('$line', async ({ line, mode = 'words', want }) => {
+    expect(await completed(...line)).toEqual({ mode, values: want });
+  });
+});
+
+test('the options of the line say which engine is asked', () => {
+  const { options } = readLine(program, ['get', '-n', 'shelf', '--redis=redis://h', 'jobs', '']);
+  expect(options).toEqual({ namespace: 'shelf', redis: 'redis://h' });
+});
