@@ -57,7 +57,7 @@ export class DueLoop {
   readonly #failures = new Map<string, number>();
   #state: 'new' | 'running' | 'closed' = 'new';
   #isTaking = false;
-  /** A look whether to take is planned for the end of this tick. */
+  /** A look whether to take is planned. */
   #isPlanned = false;
   /** Woken while it could not take: take again as soon as that is possible. */
   #isWoken = false;
@@ -170,11 +170,11 @@ export class DueLoop {
     this.#takeIfWoken();
   }
 
-  /** At the end of the tick: members that are done together make room together. */
+  /** After all that lies in the sockets: members that are done together make room together. */
   #takeIfWoken(): void {
     if (!this.#isWoken || this.#isPlanned) return;
     this.#isPlanned = true;
-    process.nextTick(() => {
+    setImmediate(() => {
       this.#isPlanned = false;
       if (this.#isWoken) this.wake();
     });

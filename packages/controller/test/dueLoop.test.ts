@@ -109,6 +109,38 @@ describe('DueLoop', () => {
     expect(most).toBe(7);
   });
 
+  test('members that are done together make room together: one taking for all of them', async () => {
+    const LEFT = Array.from({ length: 320 }, (_, i) => `job:${i}`);
+    const batches: number[] = [];
+    const done: string[] = [];
+    const loop = new DueLoop({
+      shard: {
+        keys: shard.keys,
+        done: async ({ member }) => {
+          done.push(member);
+          return 'done';
+        },
+        take: async (max) => {
+          const members = LEFT.splice(0, max);
+          batches.push(members.length);
+          const taken = members.map((member) => ({ member, token: 't', count: 1 }));
+          return { nowMs: 1_000_000, nextAtMs: LEFT.length > 0 ? 0 : null, taken };
+        },
+      },
+      subscriber: { subscribe: async () => () => {}, onReady: () => {} },
+      handle: async () => {
+        await nextTurn();
+        return null;
+      },
+      concurrency: 64,
+      logger: silent,
+    });
+    loops.push(loop);
+    await loop.start();
+    await waitFor(() => done.length === 320);
+    expect(batches.filter((size) => size > 0)).toEqual([64, 64, 64, 64, 64]);
+  });
+
   test('two loops share the work: nothing is handled twice', async () => {
     const seen: string[] = [];
     const handle: Handle = async (member) => {
