@@ -14,6 +14,12 @@ import {
 } from '@drover/shared';
 import type { Claim, StoredJob } from '@drover/store';
 
+import {
+  planContainers,
+  planVolumes,
+  type PlannedContainer,
+  type PlannedVolume,
+} from './containerPlan.ts';
 import { buildEnvironment, expandVariables, type PodFacts } from './process/environment.ts';
 
 /** The Job as a handler sees it. */
@@ -64,7 +70,11 @@ export class JobPlan {
   readonly restartPolicy: 'Never' | 'OnFailure';
   /** Between SIGTERM and SIGKILL, ms. */
   readonly graceMs: number;
+  /** Name of the first container. */
   readonly containerName: string;
+  /** initContainers and containers, in the order in which they are started. */
+  readonly containers: readonly PlannedContainer[];
+  readonly volumes: readonly PlannedVolume[];
   /** A handler's name, under `handler`. */
   readonly image: string;
   readonly workingDir: string | undefined;
@@ -115,6 +125,8 @@ export class JobPlan {
     this.containerName = this.#container.name;
     this.image = this.#container.image ?? '';
     this.workingDir = this.#container.workingDir;
+    this.containers = planContainers(template);
+    this.volumes = planVolumes(template);
     const env = this.#container.env ?? [];
     this.#differs = this.indexed || env.some(({ valueFrom }) => valueFrom !== undefined);
   }
@@ -140,27 +152,40 @@ export class JobPlan {
     else this.#arguments.set(claim.index, words);
   }
 
+  /** A pod is one container that needs nothing but its command: most are. */
+  get isPlain(): boolean {
+    return this.containers.length <= 1 && this.volumes.length === 0;
+  }
+
   /** What to run. Frozen, and one object for all pods when nothing in it differs between them. */
   invocation(claim: Claim): PodInvocation {
     if (this.#shared !== null) return this.#shared;
-    const spec = podSpec(this.#job, this.#identity(claim));
-    const variables = spec.containers[0]?.env ?? [];
-    const { declared } = buildEnvironment(variables, this.#podFacts(claim), {});
-    const expand = (text: string): string => expandVariables(text, declared);
-    const invocation = Object.freeze({
-      command: Object.freeze((this.#container.command ?? []).map(expand)),
-      args:
-        this.#arguments.get(claim.index) ??
-        Object.freeze((this.#container.args ?? []).map(expand)),
-      env: Object.freeze(declared),
-    });
+    const invocation = this.invocationOf(this.containerName, claim, {});
     if (!this.#differs) this.#shared = invocation;
     return invocation;
   }
 
+  /** What a container is to run. `given` are variables before those of the template. */
+  invocationOf(name: string, claim: Claim, given: Readonly<Record<string, string>>): PodInvocation {
+    const { containers, initContainers = [] } = podSpec(this.#job, this.#identity(claim));
+    const container = [...containers, ...initContainers].find((one) => one.name === name);
+    const { command = [], args = [], env = [] } = container ?? NO_CONTAINER;
+    const { declared } = buildEnvironment(env, this.#podFacts(claim), {}, given);
+    const expand = (text: string): string => expandVariables(text, declared);
+    // A list of arguments is for the first container.
+    const words = name === this.containerName ? this.#arguments.get(claim.index) : undefined;
+    return Object.freeze({
+      command: Object.freeze(command.map(expand)),
+      args: words ?? Object.freeze(args.map(expand)),
+      env: Object.freeze(declared),
+    });
+  }
+
   /** The whole environment of a program: a base of the worker's, HOSTNAME, and the template's variables. */
-  programEnv(claim: Claim): Record<string, string> {
-    const { env } = this.invocation(claim);
+  programEnv(
+    claim: Claim,
+    { env }: Pick<PodInvocation, 'env'> = this.invocation(claim),
+  ): Record<string, string> {
     return { ...this.#surroundings.baseEnv, HOSTNAME: this.#podFacts(claim).hostname, ...env };
   }
 

@@ -39,6 +39,15 @@ export interface WorkerOptions {
   readonly crashLoop?: Partial<CrashLoopPolicy> | undefined;
   /** Bytes kept of a pod's log. Default 256 KiB. */
   readonly logTailBytes?: number | undefined;
+  /** Where emptyDir volumes lie, and how they are measured. */
+  readonly volumes?:
+    | {
+        /** Default: the directory for temporary files (TMPDIR). */
+        readonly directory?: string | undefined;
+        /** Time between two looks at how much is in those with a limit, ms. Default 10000, as kubelet's. */
+        readonly checkMs?: number | undefined;
+      }
+    | undefined;
   /** Directory where programs without workingDir start. Default: that of this process. */
   readonly workingDir?: string | undefined;
   /** Default: none. */

@@ -10,21 +10,29 @@ export interface PodRestartsOptions {
   readonly port: Pick<ControlPort, 'recordRestart'>;
   readonly slot: SlotRef;
   readonly podNumber: number;
-  /** Restarts of the pod before: above 0 only when its acquire was answered again. */
+  /** Restarts of the container before: above 0 only when the pod's acquire was answered again. */
   readonly restarts: number;
+  /** Restarts of all containers of the pod, shared by them. Default: there is but this container. */
+  readonly total?: RestartTotal;
   readonly logger: Logger;
+}
+
+/** How often containers of a pod were restarted, all together. */
+export interface RestartTotal {
+  count: number;
 }
 
 /** Wait before a restart is recorded again when Redis did not take it. */
 const RECORD_RETRY_MS = 200;
 
 /**
- * The restarts of one pod's container (restartPolicy OnFailure): wait the crash-loop delay, record the
+ * The restarts of one container in its pod (restartPolicy OnFailure, and sidecars): wait the crash-loop delay, record the
  * restart, start. Recorded before it happens, so that no restart is missing in the sum that
  * backoffLimit is compared with.
  */
 export class PodRestarts {
   readonly #options: PodRestartsOptions;
+  readonly #total: RestartTotal;
   #count: number;
   /** Restarts since the container was last healthy. */
   #inARow = 0;
@@ -35,9 +43,10 @@ export class PodRestarts {
   constructor(options: PodRestartsOptions) {
     this.#options = options;
     this.#count = options.restarts;
+    this.#total = options.total ?? { count: options.restarts };
   }
 
-  /** Restarts of the pod so far. */
+  /** Restarts of the container so far. */
   get count(): number {
     return this.#count;
   }
@@ -52,10 +61,18 @@ export class PodRestarts {
     const { policy } = this.#options;
     this.#inARow = crashLoopRestarts(this.#inARow, ranForMs, policy);
     await this.#wait(crashLoopDelayMs(this.#inARow, policy));
-    if (!(await this.#record(this.#count + 1))) return false;
+    if (this.#isStopped) return false;
+    this.#total.count += 1;
+    if (!(await this.#record(this.#total.count))) return false;
     this.#inARow += 1;
     this.#count += 1;
     return !this.#isStopped;
+  }
+
+  /** How long the next restart will wait when the container ran for `ranForMs`. */
+  delayMs(ranForMs: number): number {
+    const { policy } = this.#options;
+    return crashLoopDelayMs(crashLoopRestarts(this.#inARow, ranForMs, policy), policy);
   }
 
   /** The pod is to end: no restart from now on. */

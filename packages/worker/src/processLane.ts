@@ -2,14 +2,19 @@ import type { Claim, PodOverlay, PodReason } from '@drover/store';
 import type { Logger } from 'pino';
 
 import type { JobPlan } from './jobPlan.ts';
-import type { OpenPodLog, PodLog } from './podLog.ts';
-import { PodRestarts } from './podRestarts.ts';
+import { PodDetailsWriter } from './podDetailsWriter.ts';
+import type { ContainersLog, OpenPodLog } from './podLog.ts';
+import { PodRestarts, type RestartTotal } from './podRestarts.ts';
+import { ContainerLoop, isLoss } from './process/containerLoop.ts';
 import type { CrashLoopPolicy } from './process/crashLoop.ts';
+import type { MountProbe } from './process/mountProbe.ts';
+import type { OomKills } from './process/oomKills.ts';
+import { PodProcesses } from './process/podProcesses.ts';
+import type { PodVolumes, Volumes } from './process/podVolumes.ts';
 import type { ProcessExit } from './process/processExit.ts';
 import type { ProcessRunner } from './process/processRunner.ts';
-import type { RunningProcess } from './process/runningProcess.ts';
 import type { PodEnd, PodLane, PodSink, SlotRef } from './runtime.ts';
-import type { ControlPort } from './shardPort.ts';
+import type { ControlPort, DetailsPort } from './shardPort.ts';
 import { clipBytes, MAX_MESSAGE_BYTES } from './text.ts';
 
 /** Options of {@link ProcessLane}. */
@@ -18,24 +23,37 @@ export interface ProcessLaneOptions {
   readonly plan: JobPlan;
   readonly slot: SlotRef;
   readonly sink: PodSink;
-  readonly port: ControlPort;
+  readonly port: ControlPort & DetailsPort;
   readonly openLog: OpenPodLog;
   readonly crashLoop: CrashLoopPolicy;
+  readonly volumes: Volumes;
+  readonly mountProbe: MountProbe;
+  readonly oomKills: OomKills;
+  /** How often volumes with a limit are measured. */
+  readonly volumeCheckMs: number;
   readonly logger: Logger;
 }
+
+/** What of a pod can be told to stop. */
+interface Stoppable {
+  stop(graceMs: number): void;
+}
+
+/** Exit code of a pod that was ended by SIGTERM. */
+const SIGTERM_EXIT_CODE = 143;
 
 /**
  * Runs pods as child processes.
  *
- * With `restartPolicy: OnFailure` a program that fails is started again in the same pod, see {@link PodRestarts}.
+ * Most pods are one container that runs once: a {@link ContainerLoop}, and nothing is written about
+ * it but its end. Those with more are {@link PodProcesses}.
  */
 export class ProcessLane implements PodLane {
   /** A process can always be killed. */
   readonly spent = false;
   readonly #options: ProcessLaneOptions;
-  #running: RunningProcess | null = null;
+  #pod: Stoppable | null = null;
   #graceEndMs: number | null = null;
-  #restarts: PodRestarts | null = null;
 
   constructor(options: ProcessLaneOptions) {
     this.#options = options;
@@ -43,15 +61,16 @@ export class ProcessLane implements PodLane {
 
   start(claim: Claim): void {
     this.#graceEndMs = null;
-    this.#runPod(claim).then(
-      (end) => this.#options.sink.podEnded(end),
+    const { plan } = this.#options;
+    (plan.isPlain ? this.#runPlain(claim) : this.#runSeveral(claim)).then(
+      (end) => this.#ended(end),
       (error: unknown) => {
         this.#options.logger.error(
-          { err: error, jobUid: this.#options.plan.uid },
+          { err: error, jobUid: plan.uid },
           'a process pod could not be run',
         );
-        this.#running?.kill();
-        this.#options.sink.podEnded(brokenEnd(error));
+        this.#pod?.stop(0);
+        this.#ended(brokenEnd(error));
       },
     );
   }
@@ -60,69 +79,151 @@ export class ProcessLane implements PodLane {
     const graceEndMs = performance.now() + graceMs;
     if (this.#graceEndMs !== null && this.#graceEndMs <= graceEndMs) return;
     this.#graceEndMs = graceEndMs;
-    this.#running?.stop(graceMs);
-    this.#restarts?.stop();
+    this.#pod?.stop(graceMs);
   }
 
-  async #runPod(claim: Claim): Promise<PodEnd> {
-    const { plan, openLog } = this.#options;
+  #ended(end: PodEnd): void {
+    this.#pod = null;
+    this.#options.sink.podEnded(end);
+  }
+
+  /** The pod that stop orders go to from now on, and one that came already. */
+  #setPod(pod: Stoppable): void {
+    this.#pod = pod;
+    if (this.#graceEndMs !== null) pod.stop(Math.max(0, this.#graceEndMs - performance.now()));
+  }
+
+  async #runPlain(claim: Claim): Promise<PodEnd> {
+    const { runner, plan, openLog, oomKills } = this.#options;
     const log = openLog(plan, claim);
-    const restarts = this.#createRestarts(claim);
-    this.#restarts = restarts;
-    let exit: ProcessExit;
-    for (;;) {
-      const startedMs = performance.now();
-      exit = await this.#runOnce(claim, log);
-      if (exit.exitCode === 0 || plan.restartPolicy === 'Never' || this.#stopped || isLoss(exit))
-        break;
-      if (!(await restarts.next(performance.now() - startedMs))) break;
-    }
+    const restarts = this.#createRestarts(claim, undefined);
+    let details: PodDetailsWriter | null = null;
+    const onChange = (): void => {
+      if (!loop.hasHistory) return;
+      details ??= this.#createDetails(claim, () => ({ containers: [loop.record()] }));
+      details.changed();
+    };
+    const loop = new ContainerLoop({
+      name: plan.containerName,
+      rule: plan.restartPolicy,
+      start: (sink) => {
+        const invocation = plan.invocation(claim);
+        const { command, args } = invocation;
+        const env = plan.programEnv(claim, invocation);
+        return runner.start({ command, args, env, workingDir: plan.workingDir }, sink);
+      },
+      log,
+      restarts,
+      oomKills,
+      ...(plan.restartPolicy === 'Never' ? {} : { onChange }),
+    });
+    this.#setPod(loop);
+    const exit = await loop.run();
+    // The assignment in a closure is nothing that the compiler sees.
+    (details as PodDetailsWriter | null)?.end();
     await log.end();
-    return endOf(exit, restarts.count, log.written);
+    const overlay = loop.hasHistory ? { details: { containers: [loop.record()] } } : {};
+    return endOf(exit, restarts.count, log, overlay);
   }
 
-  #createRestarts({ podNumber, restarts }: Claim): PodRestarts {
+  async #runSeveral(claim: Claim): Promise<PodEnd> {
+    const { plan, openLog, volumes } = this.#options;
+    let made: PodVolumes | null = null;
+    try {
+      if (plan.volumes.length > 0) made = await volumes.make(plan.podUid(claim), plan.volumes);
+    } catch (error) {
+      const message = `its volumes could not be made: ${(error as Error).message}`;
+      return brokenEnd(new Error(message));
+    }
+    const log = openLog(plan, claim);
+    try {
+      return await this.#runWithVolumes(claim, log, made);
+    } finally {
+      made?.remove();
+    }
+  }
+
+  async #runWithVolumes(
+    claim: Claim,
+    log: ContainersLog,
+    volumes: PodVolumes | null,
+  ): Promise<PodEnd> {
+    const { runner, plan, oomKills, volumeCheckMs, mountProbe, logger } = this.#options;
+    const total: RestartTotal = { count: claim.restarts };
+    const details = this.#createDetails(claim, () => pod.details());
+    const pod = new PodProcesses({
+      runner,
+      plan,
+      claim,
+      log,
+      volumes,
+      mountProblem: volumes === null ? null : await mountProbe.problem(),
+      createRestarts: () => this.#createRestarts(claim, total),
+      oomKills,
+      volumeCheckMs,
+      onChange: () => details.changed(),
+      logger,
+    });
+    this.#setPod(pod);
+    const { exit, container, eviction } = await pod.run();
+    details.end();
+    await log.end();
+    const overlay: PodOverlay = { details: pod.details() };
+    if (eviction !== null) return evictedEnd(exit, eviction, total.count, log, overlay);
+    const message = exit.message === '' ? '' : `container ${container}: ${exit.message}`;
+    return endOf({ ...exit, message }, total.count, log, overlay);
+  }
+
+  #createRestarts(claim: Claim, total: RestartTotal | undefined): PodRestarts {
     const { crashLoop: policy, port, slot, logger } = this.#options;
-    return new PodRestarts({ policy, port, slot, podNumber, restarts, logger });
+    const { podNumber } = claim;
+    const common = { policy, port, slot, podNumber, logger };
+    return total === undefined
+      ? new PodRestarts({ ...common, restarts: claim.restarts })
+      : new PodRestarts({ ...common, restarts: 0, total });
   }
 
-  get #stopped(): boolean {
-    return this.#graceEndMs !== null;
-  }
-
-  async #runOnce(claim: Claim, log: PodLog): Promise<ProcessExit> {
-    const { runner, plan } = this.#options;
-    const { command, args } = plan.invocation(claim);
-    const running = runner.start(
-      { command, args, env: plan.programEnv(claim), workingDir: plan.workingDir },
-      { onOutput: (stream, chunk) => log.write(stream, chunk) },
-    );
-    this.#running = running;
-    if (this.#graceEndMs !== null) running.stop(Math.max(0, this.#graceEndMs - performance.now()));
-    const exit = await running.exited;
-    this.#running = null;
-    return exit;
+  #createDetails(claim: Claim, read: PodDetailsWriterRead): PodDetailsWriter {
+    const { port, slot, logger } = this.#options;
+    return new PodDetailsWriter({ port, slot, podNumber: claim.podNumber, read, logger });
   }
 }
 
-/** The worker lost its helper and with it the program: no fault of the pod. */
-function isLoss(exit: ProcessExit): boolean {
-  return exit.reason === 'ContainerStatusUnknown';
-}
+type PodDetailsWriterRead = ConstructorParameters<typeof PodDetailsWriter>[0]['read'];
 
-function endOf(exit: ProcessExit, restarts: number, hasLog: boolean): PodEnd {
+function endOf(
+  exit: ProcessExit,
+  restarts: number,
+  { written }: ContainersLog,
+  more: PodOverlay,
+): PodEnd {
   const overlay: PodOverlay = {};
   if (exit.message !== '') overlay.message = clipBytes(exit.message, MAX_MESSAGE_BYTES);
   if (restarts > 0) overlay.restarts = restarts;
   if (exit.signal !== null) overlay.signal = exit.signal;
+  Object.assign(overlay, more);
   const reason: PodReason = exit.reason === 'ContainerStatusUnknown' ? 'Drained' : exit.reason;
   return {
     outcome: exit.exitCode === 0 ? 'Succeeded' : 'Failed',
     exitCode: exit.exitCode,
     reason,
-    hasLog,
+    hasLog: written,
     overlay: Object.keys(overlay).length === 0 ? null : overlay,
   };
+}
+
+function evictedEnd(
+  exit: ProcessExit,
+  message: string,
+  restarts: number,
+  log: ContainersLog,
+  more: PodOverlay,
+): PodEnd {
+  // The helper died before it could be stopped: no fault of the pod.
+  if (isLoss(exit)) return endOf(exit, restarts, log, more);
+  const exitCode = exit.exitCode === 0 ? SIGTERM_EXIT_CODE : exit.exitCode;
+  const end = endOf({ ...exit, exitCode, message }, restarts, log, more);
+  return { ...end, reason: 'Evicted' };
 }
 
 function brokenEnd(error: unknown): PodEnd {

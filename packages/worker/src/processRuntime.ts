@@ -5,6 +5,9 @@ import type { JobPlan } from './jobPlan.ts';
 import { ArgumentList, ListLane } from './listLane.ts';
 import type { OpenPodLog } from './podLog.ts';
 import type { CrashLoopPolicy } from './process/crashLoop.ts';
+import { MountProbe } from './process/mountProbe.ts';
+import { OomKills } from './process/oomKills.ts';
+import { Volumes } from './process/podVolumes.ts';
 import type { ProcessRunner } from './process/processRunner.ts';
 import { ProcessLane } from './processLane.ts';
 import {
@@ -15,7 +18,7 @@ import {
   type Seat,
   type SlotRef,
 } from './runtime.ts';
-import type { ControlPort, ListPort } from './shardPort.ts';
+import type { ControlPort, DetailsPort, ListPort } from './shardPort.ts';
 
 /** Options of {@link ProcessRuntime}. */
 export interface ProcessRuntimeOptions {
@@ -24,8 +27,12 @@ export interface ProcessRuntimeOptions {
   readonly lanes: number;
   readonly openLog: OpenPodLog;
   readonly crashLoop: CrashLoopPolicy;
+  /** Where volumes lie on disk; undefined: in the directory for temporary files. */
+  readonly volumeDirectory: string | undefined;
+  /** How often volumes with a limit are measured, ms. */
+  readonly volumeCheckMs: number;
   /** The shard of a slot. */
-  readonly port: (shard: number) => ControlPort & ListPort;
+  readonly port: (shard: number) => ControlPort & ListPort & DetailsPort;
   readonly logger: Logger;
 }
 
@@ -34,9 +41,14 @@ export class ProcessRuntime implements Runtime {
   readonly name = 'process';
   readonly #options: ProcessRuntimeOptions;
   readonly #lists = new WeakMap<JobPlan, ArgumentList>();
+  readonly #volumes: Volumes;
+  readonly #mountProbe: MountProbe;
+  readonly #oomKills = new OomKills();
 
   constructor(options: ProcessRuntimeOptions) {
     this.#options = options;
+    this.#volumes = new Volumes(options.logger, options.volumeDirectory);
+    this.#mountProbe = new MountProbe(options.runner);
   }
 
   fittingLanes(pool: string): Readonly<Record<string, number>> {
@@ -44,7 +56,7 @@ export class ProcessRuntime implements Runtime {
   }
 
   async warmUp(): Promise<void> {
-    await this.#options.runner.warmUp();
+    await Promise.all([this.#options.runner.warmUp(), this.#volumes.warmUp()]);
   }
 
   unfitness(): string | null {
@@ -76,7 +88,7 @@ export class ProcessRuntime implements Runtime {
   }
 
   #createProcessLane(plan: JobPlan, slot: SlotRef, sink: PodSink): ProcessLane {
-    const { runner, openLog, crashLoop, port, logger } = this.#options;
+    const { runner, openLog, crashLoop, volumeCheckMs, port, logger } = this.#options;
     return new ProcessLane({
       runner,
       plan,
@@ -85,11 +97,17 @@ export class ProcessRuntime implements Runtime {
       port: port(slot.shard),
       openLog,
       crashLoop,
+      volumes: this.#volumes,
+      mountProbe: this.#mountProbe,
+      oomKills: this.#oomKills,
+      volumeCheckMs,
       logger,
     });
   }
 
   async close(): Promise<void> {
     await this.#options.runner.close();
+    // Nobody uses them any more.
+    await this.#volumes.close();
   }
 }

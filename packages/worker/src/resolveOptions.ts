@@ -24,6 +24,7 @@ export interface ResolvedOptions {
   readonly drainTimeoutMs: number;
   readonly crashLoop: CrashLoopPolicy;
   readonly logTailBytes: number | undefined;
+  readonly volumes: { readonly directory: string | undefined; readonly checkMs: number };
   readonly workingDir: string | undefined;
   readonly logger: Logger;
 }
@@ -31,6 +32,7 @@ export interface ResolvedOptions {
 const DEFAULT_HANDLER_LANES = 50;
 const DEFAULT_QUANTUM_MS = 100;
 const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
+const DEFAULT_VOLUME_CHECK_MS = 10_000;
 const MAX_LANES = 10_000;
 const MAX_THREADS = 1_024;
 const MIN_THREAD_HEAP_MIB = 16;
@@ -96,6 +98,10 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
   }
   if (!(quantumMs >= 0)) problems.push(`quantumMs ${quantumMs}: must be 0 or more`);
   if (!(drainTimeoutMs >= 0)) problems.push(`drainTimeoutMs ${drainTimeoutMs}: must be 0 or more`);
+  const { checkMs } = options.volumes ?? {};
+  if (checkMs !== undefined && !(checkMs > 0)) {
+    problems.push(`volumes.checkMs ${checkMs}: must be more than 0`);
+  }
   if (problems.length > 0) throw new TypeError(`worker options: ${problems.join('; ')}`);
 
   return {
@@ -115,6 +121,10 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
     drainTimeoutMs,
     crashLoop: { ...DEFAULT_CRASH_LOOP, ...options.crashLoop },
     logTailBytes: options.logTailBytes,
+    volumes: {
+      directory: options.volumes?.directory,
+      checkMs: options.volumes?.checkMs ?? DEFAULT_VOLUME_CHECK_MS,
+    },
     workingDir: options.workingDir,
     logger: options.logger ?? pino({ level: 'silent' }),
   };

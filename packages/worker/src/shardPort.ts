@@ -37,8 +37,16 @@ export interface ListPort {
   removeLog(uid: string, podNumber: number): Promise<void>;
 }
 
+/** What a worker tells about running pods, for those who look. */
+export interface DetailsPort {
+  /** See `Shard.writeContainers`. */
+  writeContainers(
+    note: Parameters<Shard['writeContainers']>[0],
+  ): ReturnType<Shard['writeContainers']>;
+}
+
 /** A shard over a link: always over the connection that the link has now. */
-export class ShardPort implements ControlPort, ListPort {
+export class ShardPort implements ControlPort, ListPort, DetailsPort {
   readonly #shard: Shard;
   readonly #link: Link;
   #linked: Shard | null = null;
@@ -102,6 +110,12 @@ export class ShardPort implements ControlPort, ListPort {
 
   removeLog(uid: string, podNumber: number): Promise<void> {
     return this.run((shard) => shard.removeLog(uid, podNumber));
+  }
+
+  writeContainers(
+    note: Parameters<Shard['writeContainers']>[0],
+  ): ReturnType<Shard['writeContainers']> {
+    return this.run((shard) => shard.writeContainers(note));
   }
 
   report(session: string, entries: readonly ReportEntry[]): Promise<ReportAnswer[]> {

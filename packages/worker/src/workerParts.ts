@@ -16,7 +16,7 @@ import { ProcessRunner } from './process/processRunner.ts';
 import { ProcessRuntime } from './processRuntime.ts';
 import { hostAddress, type ResolvedOptions } from './resolveOptions.ts';
 import type { Runtime } from './runtime.ts';
-import type { ControlPort, ListPort } from './shardPort.ts';
+import type { ControlPort, DetailsPort, ListPort } from './shardPort.ts';
 import { ShardWorker } from './shardWorker.ts';
 import type { HolderHost, SlotHolder, WorkerState } from './slots/holder.ts';
 import { SlotQueueWorker } from './slots/slotQueueWorker.ts';
@@ -124,10 +124,10 @@ export class WorkerParts {
   }
 
   #openRuntimes(store: Store): void {
-    const { handlers, logger, crashLoop, workingDir, lanes, threads, threadHeapMiB } =
+    const { handlers, logger, crashLoop, workingDir, lanes, threads, threadHeapMiB, volumes } =
       this.#options;
     const openLog = this.#logOpener(store);
-    const port = (index: number): ControlPort & ListPort => this.#shards[index]!.port;
+    const port = (index: number): ControlPort & ListPort & DetailsPort => this.#shards[index]!.port;
     const writeProgress: WriteProgress = ({ shard, uid }, { podNumber }, text) => {
       // A figure for those who look: not worth a retry.
       this.#shards[shard]!.port.shard.setPodProgress(uid, podNumber, text).catch((error: unknown) =>
@@ -154,7 +154,16 @@ export class WorkerParts {
         case 'process': {
           const runner = new ProcessRunner({ logger, workingDir });
           this.#runtimes.push(
-            new ProcessRuntime({ runner, lanes: lanes.process, openLog, crashLoop, port, logger }),
+            new ProcessRuntime({
+              runner,
+              lanes: lanes.process,
+              openLog,
+              crashLoop,
+              volumeDirectory: volumes.directory,
+              volumeCheckMs: volumes.checkMs,
+              port,
+              logger,
+            }),
           );
           break;
         }

@@ -102,7 +102,9 @@ export class ContainerProcess implements RunningProcess {
   /** Takes a frame of the helper about this container. */
   onFrame({ type, fields }: Frame): void {
     if (type === FrameType.started) {
-      this.#process = { pid: Number(fields[0]), startedAtMs: Number(fields[1]) };
+      const isAsked = (this.#spec.mounts ?? []).length > 0;
+      const mountProblem = isAsked ? 'the process helper can not mount' : null;
+      this.#process = { pid: Number(fields[0]), startedAtMs: Number(fields[1]), mountProblem };
       this.#read('stdout', 0);
       this.#read('stderr', 1);
       this.#resolveStarted(this.#process);

@@ -70,15 +70,17 @@ export function baseEnvironment(
  * As in Kubernetes a value may refer to variables that come before it in the list, never to
  * those of the base.
  *
+ * @param given - Variables of the pod before those of the template, which may refer to them.
  * @throws Error for a fieldPath that is not one of Kubernetes' for environment variables.
  */
 export function buildEnvironment(
   variables: readonly EnvironmentVariable[],
   pod: PodFacts,
   base: Readonly<Record<string, string>>,
+  given: Readonly<Record<string, string>> = {},
 ): ContainerEnvironment {
   // Without a prototype: a variable may be called __proto__.
-  const declared: Record<string, string> = Object.create(null);
+  const declared: Record<string, string> = Object.assign(Object.create(null), given);
   for (const { name, value, valueFrom } of variables) {
     declared[name] =
       valueFrom?.fieldRef === undefined

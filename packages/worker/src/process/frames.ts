@@ -39,6 +39,16 @@ export interface Frame {
   readonly fields: readonly string[];
 }
 
+/** A directory or file that a program sees at another place, too. */
+export interface ProcessMount {
+  /** What is mounted: an absolute path. */
+  readonly source: string;
+  /** Where: an absolute path, which need not exist. */
+  readonly target: string;
+  /** The program can only read it. */
+  readonly readOnly: boolean;
+}
+
 /** What a start frame asks for. */
 export interface StartRequest {
   /** Directory the program starts in. */

@@ -8,11 +8,11 @@ export interface ProcessExit {
   /** Name of the signal that ended the main process, such as `SIGKILL`; null = it exited. */
   readonly signal: NodeJS.Signals | null;
   /**
-   * `Completed` (exit code 0), `Error` (any other end), `StartError` (it never ran),
-   * or `ContainerStatusUnknown` (the helper died, so how it ended is not known: a loss, not a
+   * `Completed` (exit code 0), `Error` (any other end), `OOMKilled` (by the kernel, for lack of
+   * memory), `StartError` (it never ran), or `ContainerStatusUnknown` (the helper died, so how it ended is not known: a loss, not a
    * fault of the program).
    */
-  readonly reason: 'Completed' | 'Error' | 'StartError' | 'ContainerStatusUnknown';
+  readonly reason: 'Completed' | 'Error' | 'OOMKilled' | 'StartError' | 'ContainerStatusUnknown';
   /** Text for people; empty when exit code and reason say it all. */
   readonly message: string;
   /** When it started, or failed to. ms since the epoch. */
@@ -33,6 +33,11 @@ const UNKNOWN_CODE = 137;
 const signalNames = new Map(
   Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]),
 );
+
+/** The number of a signal; null for none. */
+export function signalNumberOf(name: NodeJS.Signals | null): number | null {
+  return name === null ? null : constants.signals[name];
+}
 
 /** The end of a program that ran. `signalNumber` is null when it exited by itself. */
 export function exitOf(end: {
@@ -76,6 +81,31 @@ export function startFailure(failure: {
     message,
     startedAtMs: failure.nowMs,
     finishedAtMs: failure.nowMs,
+  };
+}
+
+/** The end of a program that could not be started for a reason of its pod, in words. */
+export function preparationFailure(message: string, nowMs: number): ProcessExit {
+  return {
+    exitCode: START_ERROR_CODE,
+    signal: null,
+    reason: 'StartError',
+    message,
+    startedAtMs: nowMs,
+    finishedAtMs: nowMs,
+  };
+}
+
+/** The end of a pod that was told to stop before its containers were started. */
+export function stoppedExit(nowMs: number): ProcessExit {
+  const message = 'told to stop before all of its containers were started';
+  return {
+    exitCode: 128 + constants.signals.SIGTERM,
+    signal: null,
+    reason: 'Error',
+    message,
+    startedAtMs: nowMs,
+    finishedAtMs: nowMs,
   };
 }
 

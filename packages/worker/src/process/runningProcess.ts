@@ -1,3 +1,4 @@
+import type { ProcessMount } from './frames.ts';
 import type { ProcessExit } from './processExit.ts';
 
 /** A container to run as a process. */
@@ -10,6 +11,8 @@ export interface ProcessPodSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Directory it starts in; relative ones are relative to the runner's. Default: the runner's. */
   readonly workingDir?: string | undefined;
+  /** Directories and files it finds at another place, too, where the worker can do that. Default: none. */
+  readonly mounts?: readonly ProcessMount[] | undefined;
 }
 
 /** Takes the output of a container. Must not throw. */
@@ -24,6 +27,8 @@ export interface StartedProcess {
   readonly pid: number;
   /** When it was started, on the wall clock. ms since the epoch. */
   readonly startedAtMs: number;
+  /** Why it runs without any of the mounts it asked for; null = it has them all, or asked for none. */
+  readonly mountProblem: string | null;
 }
 
 /** A container that was asked for. Neither promise is ever rejected. */

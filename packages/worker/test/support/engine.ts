@@ -27,6 +27,8 @@ export interface TestJob {
   readonly args?: readonly string[];
   readonly env?: readonly object[];
   readonly workingDir?: string;
+  /** More of the pod's spec, or something else: initContainers, containers, volumes. */
+  readonly pod?: object;
 }
 
 /** Plays the controller: creates Jobs, opens their slots and offers them. */
@@ -79,6 +81,7 @@ export class TestEngine {
             containers: [container],
             restartPolicy: job.restartPolicy ?? 'Never',
             terminationGracePeriodSeconds: job.graceSeconds ?? 30,
+            ...job.pod,
           },
         },
       },

@@ -1,0 +1,170 @@
+import { formatTime, type ContainerStateTerminated } from '@drover/shared';
+import type { ContainerRecord } from '@drover/store';
+
+import type { ContainerLog } from '../podLog.ts';
+import type { PodRestarts } from '../podRestarts.ts';
+import { clipBytes } from '../text.ts';
+import type { OomKills } from './oomKills.ts';
+import { signalNumberOf, type ProcessExit } from './processExit.ts';
+import type { OutputSink, RunningProcess, StartedProcess } from './runningProcess.ts';
+
+/** When a container that ended is started again: never, when it failed, or in any case. */
+export type RestartRule = 'Never' | 'OnFailure' | 'Always';
+
+/** Most bytes of a container's message in the details of a pod: there may be many containers. */
+const MAX_STATE_MESSAGE_BYTES = 1024;
+
+/** Options of {@link ContainerLoop}. */
+export interface ContainerLoopOptions {
+  readonly name: string;
+  readonly rule: RestartRule;
+  /** Runs the program once. */
+  readonly start: (sink: OutputSink) => RunningProcess;
+  readonly log: ContainerLog;
+  readonly restarts: PodRestarts;
+  readonly oomKills: OomKills;
+  /** Its record is another. Not called for the start and the end of a container that nobody watches. */
+  readonly onChange?: () => void;
+}
+
+/**
+ * One container of a pod from its first start to its last end: started again after the crash-loop
+ * delay for as long as its rule says so, and nobody told it to stop.
+ */
+export class ContainerLoop {
+  readonly #options: ContainerLoopOptions;
+  #running: RunningProcess | null = null;
+  #startedAtMs = 0;
+  #ready = false;
+  #hasStarted = false;
+  #exit: ProcessExit | null = null;
+  /** The run before the present one. */
+  #lastExit: ProcessExit | null = null;
+  /** It waits for its restart. */
+  #waitMs: number | null = null;
+  #killAtMs: number | null = null;
+  #onStarted: ((hasStarted: boolean) => void) | null = null;
+
+  constructor(options: ContainerLoopOptions) {
+    this.#options = options;
+  }
+
+  /** It ended at least once without the pod being over. */
+  get hasHistory(): boolean {
+    return this.#lastExit !== null;
+  }
+
+  /** Runs it, again and again if need be; resolves with the last end. Never rejects for a reason of the program. */
+  async run(): Promise<ProcessExit> {
+    const { restarts, log } = this.#options;
+    for (;;) {
+      const beganMs = performance.now();
+      const exit = await this.#runOnce();
+      if (!this.#mayRestart(exit)) return this.#end(exit);
+      const ranForMs = performance.now() - beganMs;
+      this.#lastExit = exit;
+      this.#waitMs = restarts.delayMs(ranForMs);
+      this.#options.onChange?.();
+      if (!(await restarts.next(ranForMs))) return this.#end(exit);
+      this.#waitMs = null;
+      log.beginRun(restarts.count);
+    }
+  }
+
+  /** Resolves when the program runs for the first time; false when it is over before that. */
+  started(): Promise<boolean> {
+    if (this.#hasStarted) return Promise.resolve(true);
+    if (this.#exit !== null) return Promise.resolve(false);
+    return new Promise((resolve) => (this.#onStarted = resolve));
+  }
+
+  /** SIGTERM, and SIGKILL after `graceMs`; no restart from now on. Repeated: the sooner end counts. */
+  stop(graceMs: number): void {
+    const killAtMs = performance.now() + graceMs;
+    if (this.#killAtMs !== null && this.#killAtMs <= killAtMs) return;
+    this.#killAtMs = killAtMs;
+    this.#running?.stop(graceMs);
+    this.#options.restarts.stop();
+  }
+
+  /** How it is now, in the form of the API. */
+  record(): ContainerRecord {
+    const { name, restarts } = this.#options;
+    const last = this.#lastExit;
+    return {
+      name,
+      ready: this.#ready,
+      started: this.#ready,
+      restartCount: restarts.count,
+      state: this.#state(),
+      ...(last === null || this.#exit === last ? {} : { lastState: { terminated: stateOf(last) } }),
+    };
+  }
+
+  #state(): NonNullable<ContainerRecord['state']> {
+    if (this.#exit !== null) return { terminated: stateOf(this.#exit) };
+    if (this.#waitMs !== null) {
+      const seconds = Math.ceil(this.#waitMs / 1000);
+      const message = `back-off ${seconds}s restarting container ${this.#options.name}`;
+      return { waiting: { reason: 'CrashLoopBackOff', message } };
+    }
+    if (!this.#ready) return { waiting: { reason: 'ContainerCreating' } };
+    return { running: { startedAt: formatTime(this.#startedAtMs) } };
+  }
+
+  async #runOnce(): Promise<ProcessExit> {
+    const { start, log, oomKills, onChange } = this.#options;
+    oomKills.noteStart();
+    const running = start({ onOutput: (stream, chunk) => log.write(stream, chunk) });
+    this.#running = running;
+    if (this.#killAtMs !== null) running.stop(Math.max(0, this.#killAtMs - performance.now()));
+    if (onChange !== undefined) void running.started.then((process) => this.#noteStart(process));
+    const exit = await running.exited;
+    this.#running = null;
+    this.#ready = false;
+    const isKilled = exit.signal === 'SIGKILL' && this.#killAtMs === null;
+    return isKilled && oomKills.hasKilled() ? { ...exit, reason: 'OOMKilled' } : exit;
+  }
+
+  #noteStart(process: StartedProcess | null): void {
+    // One that is over already says so itself.
+    if (process === null || this.#running === null) return;
+    this.#ready = true;
+    this.#hasStarted = true;
+    this.#startedAtMs = process.startedAtMs;
+    this.#onStarted?.(true);
+    this.#options.onChange?.();
+  }
+
+  #mayRestart(exit: ProcessExit): boolean {
+    const { rule } = this.#options;
+    if (this.#killAtMs !== null || rule === 'Never' || isLoss(exit)) return false;
+    return rule === 'Always' || exit.exitCode !== 0;
+  }
+
+  #end(exit: ProcessExit): ProcessExit {
+    this.#exit = exit;
+    this.#waitMs = null;
+    this.#onStarted?.(false);
+    this.#options.onChange?.();
+    return exit;
+  }
+}
+
+/** The worker lost its helper and with it the program: no fault of the pod. */
+export function isLoss(exit: ProcessExit): boolean {
+  return exit.reason === 'ContainerStatusUnknown';
+}
+
+function stateOf(exit: ProcessExit): ContainerStateTerminated {
+  const { exitCode, signal, reason, message, startedAtMs, finishedAtMs } = exit;
+  const signalNumber = signalNumberOf(signal);
+  return {
+    exitCode,
+    reason,
+    ...(signalNumber === null ? {} : { signal: signalNumber }),
+    ...(message === '' ? {} : { message: clipBytes(message, MAX_STATE_MESSAGE_BYTES) }),
+    startedAt: formatTime(startedAtMs),
+    finishedAt: formatTime(finishedAtMs),
+  };
+}

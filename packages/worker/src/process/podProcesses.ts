@@ -1,0 +1,251 @@
+import { existsSync } from 'node:fs';
+
+import type { Claim, PodDetails } from '@drover/store';
+import type { Logger } from 'pino';
+
+import type { PlannedContainer } from '../containerPlan.ts';
+import type { JobPlan } from '../jobPlan.ts';
+import type { ContainersLog } from '../podLog.ts';
+import type { PodRestarts } from '../podRestarts.ts';
+import { ContainerLoop, isLoss, type RestartRule } from './containerLoop.ts';
+import type { ProcessMount } from './frames.ts';
+import type { OomKills } from './oomKills.ts';
+import type { PodVolumes } from './podVolumes.ts';
+import { preparationFailure, stoppedExit, type ProcessExit } from './processExit.ts';
+import type { ProcessRunner } from './processRunner.ts';
+import type { OutputSink, RunningProcess } from './runningProcess.ts';
+
+/** Grace of the programs of a pod that is evicted, as kubelet gives it. */
+const EVICTION_GRACE_MS = 1_000;
+
+/** Options of {@link PodProcesses}. */
+export interface PodProcessesOptions {
+  readonly runner: ProcessRunner;
+  readonly plan: JobPlan;
+  readonly claim: Claim;
+  readonly log: ContainersLog;
+  /** null: it has none. */
+  readonly volumes: PodVolumes | null;
+  /** Whether volumes can be mounted at all; null when they can, else why not. */
+  readonly mountProblem: string | null;
+  readonly createRestarts: () => PodRestarts;
+  readonly oomKills: OomKills;
+  /** How often volumes with a limit are measured. */
+  readonly volumeCheckMs: number;
+  readonly onChange: () => void;
+  readonly logger: Logger;
+}
+
+/** How a pod with several containers ended. */
+export interface PodProcessesEnd {
+  /** Of the container that decides: the first that failed, or any when none did. */
+  readonly exit: ProcessExit;
+  /** Its name. */
+  readonly container: string;
+  /** Why the pod was evicted; null when it was not. */
+  readonly eviction: string | null;
+}
+
+/**
+ * The containers of one pod:
+ *
+ * ```text
+ *   initContainers one by one, each must succeed; a sidecar among them only has to run
+ *     -> containers, all at once, until each has ended
+ *     -> sidecars are stopped, the last one first
+ * ```
+ */
+export class PodProcesses {
+  readonly #options: PodProcessesOptions;
+  /** Those that were begun, in this order. */
+  readonly #loops: ContainerLoop[] = [];
+  readonly #sidecars: { readonly loop: ContainerLoop; readonly over: Promise<ProcessExit> }[] = [];
+  #killAtMs: number | null = null;
+  #eviction: string | null = null;
+  #unmounted: string | null = null;
+
+  constructor(options: PodProcessesOptions) {
+    this.#options = options;
+  }
+
+  /** How the containers are now. */
+  details(): PodDetails {
+    const containers = this.#loops.map((loop) => loop.record());
+    return this.#unmounted === null ? { containers } : { containers, unmounted: this.#unmounted };
+  }
+
+  /** Runs the pod to its end. Never rejects for a reason of the programs. */
+  async run(): Promise<PodProcessesEnd> {
+    const watch = this.#watchVolumes();
+    try {
+      const { exit, container } = (await this.#initialize()) ?? (await this.#runContainers());
+      await this.#stopSidecars();
+      return { exit, container, eviction: this.#eviction };
+    } finally {
+      clearInterval(watch);
+    }
+  }
+
+  /** SIGTERM to all but the sidecars, whose turn comes after; SIGKILL after `graceMs` to whatever is left. */
+  stop(graceMs: number): void {
+    const killAtMs = performance.now() + graceMs;
+    if (this.#killAtMs !== null && this.#killAtMs <= killAtMs) return;
+    this.#killAtMs = killAtMs;
+    for (const loop of this.#loops) {
+      if (!this.#isSidecar(loop)) loop.stop(graceMs);
+    }
+    // One that is waited for, since it does not come up, is waited for no longer.
+    const last = this.#loops.at(-1);
+    if (last !== undefined && this.#isSidecar(last)) last.stop(graceMs);
+  }
+
+  /** Runs the initContainers; the one that failed, or null when all is well. */
+  async #initialize(): Promise<{ exit: ProcessExit; container: string } | null> {
+    const { plan } = this.#options;
+    for (const container of plan.containers) {
+      if (container.role === 'main') continue;
+      const { name } = container;
+      if (this.#killAtMs !== null) return { exit: stoppedExit(Date.now()), container: name };
+      const rule = container.role === 'sidecar' ? 'Always' : plan.restartPolicy;
+      const { loop, over } = this.#begin(container, rule);
+      if (container.role === 'sidecar') {
+        this.#sidecars.push({ loop, over });
+        if (await loop.started()) continue;
+        const exit = await over;
+        return { exit: exit.exitCode === 0 ? stoppedExit(Date.now()) : exit, container: name };
+      }
+      const exit = await over;
+      if (exit.exitCode !== 0) return { exit, container: name };
+    }
+    return null;
+  }
+
+  async #runContainers(): Promise<{ exit: ProcessExit; container: string }> {
+    const mains = this.#options.plan.containers.filter(({ role }) => role === 'main');
+    const [first] = mains;
+    if (this.#killAtMs !== null) {
+      return { exit: stoppedExit(Date.now()), container: first?.name ?? '' };
+    }
+    const rule = this.#options.plan.restartPolicy;
+    const ends = await Promise.all(
+      mains.map(async (container) => ({
+        exit: await this.#begin(container, rule).over,
+        container: container.name,
+      })),
+    );
+    // What was lost may have done its part: no fault of the pod.
+    const lost = ends.find(({ exit }) => isLoss(exit));
+    const failed = ends.find(({ exit }) => exit.exitCode !== 0);
+    const end = lost ?? failed ?? ends[0];
+    if (end === undefined) throw new Error('a pod without containers');
+    return end;
+  }
+
+  /** The last one first: those that were started before may be what it needs. */
+  async #stopSidecars(): Promise<void> {
+    const endMs = this.#killAtMs ?? performance.now() + this.#options.plan.graceMs;
+    for (const { loop, over } of this.#sidecars.toReversed()) {
+      // A stop that came meanwhile may be more urgent.
+      const killAtMs = Math.min(endMs, this.#killAtMs ?? endMs);
+      loop.stop(Math.max(0, killAtMs - performance.now()));
+      await over;
+    }
+  }
+
+  #begin(
+    container: PlannedContainer,
+    rule: RestartRule,
+  ): { loop: ContainerLoop; over: Promise<ProcessExit> } {
+    const { log, createRestarts, oomKills, onChange } = this.#options;
+    const loop = new ContainerLoop({
+      name: container.name,
+      rule,
+      start: (sink) => this.#start(container, sink),
+      log: log.of(container.name),
+      restarts: createRestarts(),
+      oomKills,
+      onChange,
+    });
+    this.#loops.push(loop);
+    const over = loop.run();
+    onChange();
+    return { loop, over };
+  }
+
+  #start(container: PlannedContainer, sink: OutputSink): RunningProcess {
+    const { runner, plan, claim, volumes, onChange } = this.#options;
+    const given = volumes?.variables(container) ?? {};
+    const { command, args, env } = plan.invocationOf(container.name, claim, given);
+    let mounts: readonly ProcessMount[];
+    try {
+      mounts = this.#mounts(container, env);
+    } catch (error) {
+      return neverStarted(preparationFailure((error as Error).message, Date.now()));
+    }
+    const { workingDir } = container;
+    const running = runner.start(
+      { command, args, env: plan.programEnv(claim, { env }), workingDir, mounts },
+      sink,
+    );
+    if (mounts.length > 0) {
+      void running.started.then((process) => {
+        if (process === null || process.mountProblem === null) return;
+        this.#unmounted = process.mountProblem;
+        onChange();
+      });
+    }
+    return running;
+  }
+
+  /** @throws Error in words for the pod's status. */
+  #mounts(
+    container: PlannedContainer,
+    env: Readonly<Record<string, string>>,
+  ): readonly ProcessMount[] {
+    const { volumes, mountProblem } = this.#options;
+    const mounts = volumes?.mountsOf(container, env) ?? [];
+    if (mountProblem === null || mounts.length === 0) return mounts;
+    const taken = mounts.find(({ target }) => existsSync(target));
+    if (taken !== undefined) {
+      // The program would take what the worker has there for its volume.
+      throw new Error(
+        `no volume can be mounted at ${taken.target}, and the worker has something there: ` +
+          `${mountProblem}; use another mountPath, or DROVER_VOLUME_<NAME>`,
+      );
+    }
+    this.#unmounted = mountProblem;
+    return [];
+  }
+
+  #isSidecar(loop: ContainerLoop): boolean {
+    return this.#sidecars.some((sidecar) => sidecar.loop === loop);
+  }
+
+  #watchVolumes(): NodeJS.Timeout | undefined {
+    const { volumes, volumeCheckMs, logger } = this.#options;
+    if (volumes === null || !volumes.hasLimits) return undefined;
+    let isMeasuring = false;
+    const measure = async (): Promise<void> => {
+      if (isMeasuring || this.#eviction !== null) return;
+      isMeasuring = true;
+      const excess = await volumes.excess();
+      isMeasuring = false;
+      if (excess === null) return;
+      this.#eviction = excess;
+      this.stop(EVICTION_GRACE_MS);
+    };
+    return setInterval(() => {
+      measure().catch((error: unknown) => logger.warn({ err: error }, 'a volume was not measured'));
+    }, volumeCheckMs);
+  }
+}
+
+/** A container that could not even be asked for. */
+function neverStarted(exit: ProcessExit): RunningProcess {
+  return {
+    started: Promise.resolve(null),
+    exited: Promise.resolve(exit),
+    stop: () => undefined,
+    kill: () => undefined,
+  };
+}
