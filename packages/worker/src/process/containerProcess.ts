@@ -1,8 +1,7 @@
 import { constants } from 'node:os';
 import { resolve as resolvePath } from 'node:path';
-import { FrameType, type Frame, type StartStep } from './frames.ts';
+import { FrameType, type Frame, type OutputStream, type StartStep } from './frames.ts';
 import { killQuietly, type HelperClient } from './helperClient.ts';
-import type { OutputPipe } from './outputPipes.ts';
 import { exitOf, lostExit, startFailure, type ProcessExit } from './processExit.ts';
 import type {
   OutputSink,
@@ -11,20 +10,8 @@ import type {
   StartedProcess,
 } from './runningProcess.ts';
 
-/**
- * How long output is waited for after the main process ended. It is there at once, unless a
- * process that escaped the kill holds the pipe.
- */
-const DRAIN_TIMEOUT_MS = 1_000;
 /** Longest delay a Node timer takes; a longer grace period is as good as none. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
-
-/** Reading of one output stream. */
-interface Output {
-  readonly pipe: OutputPipe;
-  /** Resolves whether every writer has closed. */
-  ended: Promise<boolean> | null;
-}
 
 /**
  * One container: waiting for the helper, then starting, running, and ended. Every path leads
@@ -40,7 +27,6 @@ export class ContainerProcess implements RunningProcess {
   #resolveStarted!: (started: StartedProcess | null) => void;
   #resolveExited!: (exit: ProcessExit) => void;
   #helper: HelperClient | null = null;
-  #outputs: Output[] = [];
   #process: StartedProcess | null = null;
   #hasEnded = false;
   #killTimer: NodeJS.Timeout | undefined;
@@ -71,42 +57,34 @@ export class ContainerProcess implements RunningProcess {
     if (!this.#hasEnded) this.#signal(constants.signals.SIGKILL);
   }
 
-  /** Asks the helper for the program. @throws Error when pipes or the request can not be made. */
-  async begin(helper: HelperClient): Promise<void> {
-    const argv = [...this.#spec.command, ...this.#spec.args];
+  /** Asks the helper for the program. @throws Error when the request can not be made. */
+  begin(helper: HelperClient): void {
+    if (this.#hasEnded) return;
+    const { command, args, env, mounts = [] } = this.#spec;
+    const argv = args.length === 0 ? command : [...command, ...args];
     if (argv[0] === undefined || argv[0] === '') {
       this.#fail('ENOENT', 'command');
       return;
     }
-    const stdout = await helper.pipes.take();
-    this.#outputs.push({ pipe: stdout, ended: null });
-    const stderr = await helper.pipes.take();
-    this.#outputs.push({ pipe: stderr, ended: null });
     this.#helper = helper;
-    if (this.#hasEnded) {
-      await this.#releaseOutputs();
-      return;
-    }
-    stdout.open();
-    stderr.open();
-    helper.start(this.#id, {
-      workingDir: this.#workingDir,
-      stdoutPath: stdout.path,
-      stderrPath: stderr.path,
-      argv,
-      env: this.#spec.env,
-    });
+    helper.start(this.#id, { workingDir: this.#workingDir, mounts, argv, env });
     if (this.#earlySignal !== null) helper.signal(this.#id, this.#earlySignal);
+  }
+
+  /** Takes output that the helper read. */
+  onOutput(stream: OutputStream, bytes: Buffer): void {
+    if (!this.#hasEnded) this.#sink.onOutput(stream, bytes);
   }
 
   /** Takes a frame of the helper about this container. */
   onFrame({ type, fields }: Frame): void {
     if (type === FrameType.started) {
-      const isAsked = (this.#spec.mounts ?? []).length > 0;
-      const mountProblem = isAsked ? 'the process helper can not mount' : null;
-      this.#process = { pid: Number(fields[0]), startedAtMs: Number(fields[1]), mountProblem };
-      this.#read('stdout', 0);
-      this.#read('stderr', 1);
+      const [pid, startedAtMs, mountProblem = ''] = fields;
+      this.#process = {
+        pid: Number(pid),
+        startedAtMs: Number(startedAtMs),
+        mountProblem: mountProblem === '' ? null : mountProblem,
+      };
       this.#resolveStarted(this.#process);
     } else if (type === FrameType.startFailed) {
       this.#fail(fields[0] ?? '', (fields[1] ?? 'other') as StartStep);
@@ -118,7 +96,7 @@ export class ContainerProcess implements RunningProcess {
         startedAtMs: this.#process?.startedAtMs ?? Number(atMs),
         finishedAtMs: Number(atMs),
       });
-      void this.#end(exit);
+      this.#end(exit);
     }
   }
 
@@ -131,7 +109,7 @@ export class ContainerProcess implements RunningProcess {
   lose(reason: string): void {
     if (this.#process !== null && !this.#hasEnded) killQuietly(-this.#process.pid);
     const nowMs = Date.now();
-    void this.#end(lostExit(reason, this.#process?.startedAtMs ?? nowMs, nowMs));
+    this.#end(lostExit(reason, this.#process?.startedAtMs ?? nowMs, nowMs));
   }
 
   #signal(signalNumber: number): void {
@@ -143,41 +121,14 @@ export class ContainerProcess implements RunningProcess {
   #fail(errorCode: string, step: StartStep): void {
     const command = this.#spec.command[0] ?? '';
     const workingDir = this.#workingDir;
-    void this.#end(startFailure({ errorCode, step, command, workingDir, nowMs: Date.now() }));
+    this.#end(startFailure({ errorCode, step, command, workingDir, nowMs: Date.now() }));
   }
 
-  #read(stream: 'stdout' | 'stderr', index: number): void {
-    const output = this.#outputs[index];
-    if (output === undefined) return;
-    output.ended = output.pipe.read((chunk) => this.#sink.onOutput(stream, chunk));
-  }
-
-  async #end(exit: ProcessExit): Promise<void> {
+  #end(exit: ProcessExit): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     clearTimeout(this.#killTimer);
     this.#resolveStarted(null);
-    await this.#releaseOutputs();
     this.#resolveExited(exit);
-  }
-
-  /** Waits for the rest of the output and gives the pipes back. */
-  async #releaseOutputs(): Promise<void> {
-    const outputs = this.#outputs;
-    this.#outputs = [];
-    const timer = setTimeout(() => {
-      // After a blocked event loop timers run before reads: let it read what is there.
-      setImmediate(() => {
-        for (const { pipe } of outputs) pipe.close();
-      });
-    }, DRAIN_TIMEOUT_MS);
-    await Promise.all(
-      outputs.map(async ({ pipe, ended }) => {
-        // Never read: nobody wrote to it, unless the helper died in between.
-        const isClean = ended === null ? this.#process === null : await ended;
-        this.#helper?.pipes.giveBack(pipe, isClean);
-      }),
-    );
-    clearTimeout(timer);
   }
 }

@@ -3,27 +3,29 @@
  *
  * A frame is a 32-bit length of what follows, one byte of type, the 32-bit id of the container
  * it speaks of (0 for none), and a payload of UTF-8 strings separated by NUL. POSIX strings hold
- * no NUL, so nothing needs escaping, and a native helper can point argv into the frame itself.
+ * no NUL, so nothing needs escaping, and the native helper points argv into the frame itself.
  * Integers are little-endian.
  */
 
 /** Version of the protocol, sent by the helper in its first frame. */
-export const PROTOCOL_VERSION = '1';
+export const PROTOCOL_VERSION = '2';
 
 /** Types of frames; below 16 from the worker, from 16 on from the helper. */
 export const FrameType = {
-  /** Start a program. Payload: workingDir, stdout path, stderr path, argc, args..., NAME=value... */
+  /** Start a program. Payload: workingDir, number of mounts, (source, target, `ro` or `rw`)..., argc, args..., NAME=value... */
   start: 1,
   /** Send a signal to the process group. Payload: signal number. */
   signal: 2,
   /** The helper can be used. Payload: protocol version. */
   ready: 16,
-  /** The program runs. Payload: pid, time in ms since the epoch. */
+  /** The program runs. Payload: pid, time in ms since the epoch, why there are no mounts or ''. */
   started: 17,
   /** The program could not be started. Payload: errno name, what failed ({@link StartStep}). */
   startFailed: 18,
-  /** The main process ended. Payload: exit code or '', signal number or '', time in ms. */
+  /** The main process ended, and all its output was sent. Payload: exit code or '', signal number or '', time in ms. */
   exited: 19,
+  /** Output. Payload: one byte, 1 for stdout or 2 for stderr, then the bytes as they are. */
+  output: 20,
 } as const;
 
 /** Which step of a start failed: changing directory, executing the command, or anything else. */
@@ -35,9 +37,12 @@ export interface Frame {
   readonly type: number;
   /** Container the frame speaks of; 0 = none. */
   readonly id: number;
-  /** Payload, split at NUL; empty for an empty payload. */
+  /** Payload, split at NUL. */
   readonly fields: readonly string[];
 }
+
+/** Which output of a program. */
+export type OutputStream = 'stdout' | 'stderr';
 
 /** A directory or file that a program sees at another place, too. */
 export interface ProcessMount {
@@ -53,14 +58,20 @@ export interface ProcessMount {
 export interface StartRequest {
   /** Directory the program starts in. */
   readonly workingDir: string;
-  /** FIFO the program's stdout is; its reader is open already. */
-  readonly stdoutPath: string;
-  /** FIFO the program's stderr is; its reader is open already. */
-  readonly stderrPath: string;
+  /** Made in a mount namespace of this program alone: all of them or, where that can not be done, none. */
+  readonly mounts: readonly ProcessMount[];
   /** Program and arguments, at least one. */
   readonly argv: readonly string[];
   /** The whole environment of the program. */
   readonly env: Readonly<Record<string, string>>;
+}
+
+/** Takes what comes over the wire, in its order. */
+export interface FrameSink {
+  /** A frame that is not output. */
+  onFrame(frame: Frame): void;
+  /** Output of a container; the bytes are valid only during the call. */
+  onOutput(id: number, stream: OutputStream, bytes: Buffer): void;
 }
 
 /** Bytes of a frame before its payload: length, type, id. */
@@ -83,62 +94,118 @@ export function encodeFrame(type: number, id: number, fields: readonly string[])
     throw new RangeError(`command and environment are too long (${payloadBytes} bytes)`);
   }
   const frame = Buffer.allocUnsafe(HEADER_BYTES + payloadBytes);
-  frame.writeUInt32LE(HEADER_BYTES - 4 + payloadBytes, 0);
-  frame.writeUInt8(type, 4);
-  frame.writeUInt32LE(id, 5);
+  writeHeader(frame, type, id);
   frame.write(payload, HEADER_BYTES);
   return frame;
 }
 
+/** Encodes output. */
+export function encodeOutput(id: number, stream: OutputStream, bytes: Buffer): Buffer {
+  const frame = Buffer.allocUnsafe(HEADER_BYTES + 1 + bytes.length);
+  writeHeader(frame, FrameType.output, id);
+  frame.writeUInt8(stream === 'stdout' ? 1 : 2, HEADER_BYTES);
+  bytes.copy(frame, HEADER_BYTES + 1);
+  return frame;
+}
+
+function writeHeader(frame: Buffer, type: number, id: number): void {
+  frame.writeUInt32LE(frame.length - 4, 0);
+  frame.writeUInt8(type, 4);
+  frame.writeUInt32LE(id, 5);
+}
+
 /** Encodes a start request; {@link decodeStart} is its inverse. Throws as {@link encodeFrame}. */
 export function encodeStart(id: number, request: StartRequest): Buffer {
-  return encodeFrame(FrameType.start, id, [
-    request.workingDir,
-    request.stdoutPath,
-    request.stderrPath,
-    String(request.argv.length),
-    ...request.argv,
-    ...Object.entries(request.env).map(([name, value]) => `${name}=${value}`),
-  ]);
+  const { workingDir, mounts, argv, env } = request;
+  const fields = [workingDir, String(mounts.length)];
+  for (const { source, target, readOnly } of mounts) {
+    fields.push(source, target, readOnly ? 'ro' : 'rw');
+  }
+  fields.push(String(argv.length), ...argv);
+  for (const name in env) fields.push(`${name}=${env[name]}`);
+  return encodeFrame(FrameType.start, id, fields);
 }
 
 /** Reads a start request out of the fields of its frame. */
 export function decodeStart(fields: readonly string[]): StartRequest {
-  const [workingDir = '', stdoutPath = '', stderrPath = '', argc = '0', ...rest] = fields;
+  const rest = [...fields];
+  const next = (): string => rest.shift() ?? '';
+  const workingDir = next();
+  const mounts = Array.from({ length: Number(next()) }, () => ({
+    source: next(),
+    target: next(),
+    readOnly: next() === 'ro',
+  }));
+  const argv = rest.splice(0, Number(next()));
   const env: Record<string, string> = Object.create(null);
-  for (const entry of rest.slice(Number(argc))) {
+  for (const entry of rest) {
     const equals = entry.indexOf('=');
     env[entry.slice(0, equals)] = entry.slice(equals + 1);
   }
-  return { workingDir, stdoutPath, stderrPath, argv: rest.slice(0, Number(argc)), env };
+  return { workingDir, mounts, argv, env };
 }
 
-/** Cuts a byte stream into frames. */
+/**
+ * Cuts a byte stream into frames. Output is handed on as it comes, also before its frame is
+ * complete, so a flood is not copied together.
+ */
 export class FrameReader {
-  #rest: Buffer = Buffer.alloc(0);
+  readonly #sink: FrameSink;
+  /** Beginning of a frame that is not complete. */
+  #rest: Buffer | null = null;
+  /** Bytes of an output frame that are yet to come, and whose they are. */
+  #outputLeft = 0;
+  #outputId = 0;
+  #outputStream: OutputStream = 'stdout';
+
+  constructor(sink: FrameSink) {
+    this.#sink = sink;
+  }
 
   /**
-   * Takes the next bytes and returns the frames they complete.
+   * Takes the next bytes and hands on the frames they complete.
    *
    * @throws Error when the stream is not one of frames (the other side is broken).
    */
-  push(chunk: Buffer): Frame[] {
-    let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    const frames: Frame[] = [];
-    while (bytes.length >= 4) {
-      const end = 4 + bytes.readUInt32LE(0);
-      if (end < HEADER_BYTES || end > MAX_FRAME_BYTES) {
-        throw new Error(`process helper protocol: a frame of ${end} bytes`);
+  push(chunk: Buffer): void {
+    let at = 0;
+    const bytes = this.#rest === null ? chunk : Buffer.concat([this.#rest, chunk]);
+    if (this.#outputLeft > 0) at = this.#handOnOutput(bytes, 0);
+    while (bytes.length - at >= HEADER_BYTES) {
+      const size = 4 + bytes.readUInt32LE(at);
+      if (size < HEADER_BYTES || size > MAX_FRAME_BYTES) {
+        throw new Error(`process helper protocol: a frame of ${size} bytes`);
       }
-      if (bytes.length < end) break;
-      frames.push({
-        type: bytes.readUInt8(4),
-        id: bytes.readUInt32LE(5),
-        fields: end === HEADER_BYTES ? [] : bytes.toString('utf8', HEADER_BYTES, end).split('\0'),
-      });
-      bytes = bytes.subarray(end);
+      if (bytes.readUInt8(at + 4) === FrameType.output) {
+        if (bytes.length - at === HEADER_BYTES) break;
+        this.#outputId = bytes.readUInt32LE(at + 5);
+        this.#outputStream = bytes.readUInt8(at + HEADER_BYTES) === 1 ? 'stdout' : 'stderr';
+        this.#outputLeft = size - HEADER_BYTES - 1;
+        at = this.#handOnOutput(bytes, at + HEADER_BYTES + 1);
+      } else {
+        if (bytes.length - at < size) break;
+        this.#handOnFrame(bytes, at, at + size);
+        at += size;
+      }
     }
-    this.#rest = bytes;
-    return frames;
+    // A copy of what is left, since it may be a few bytes of a large buffer.
+    this.#rest = at === bytes.length ? null : Buffer.from(bytes.subarray(at));
+  }
+
+  /** Hands on what is there of an output frame; returns where it ends. */
+  #handOnOutput(bytes: Buffer, from: number): number {
+    const end = Math.min(bytes.length, from + this.#outputLeft);
+    this.#outputLeft -= end - from;
+    if (end > from) {
+      this.#sink.onOutput(this.#outputId, this.#outputStream, bytes.subarray(from, end));
+    }
+    return end;
+  }
+
+  #handOnFrame(bytes: Buffer, start: number, end: number): void {
+    const type = bytes.readUInt8(start + 4);
+    const id = bytes.readUInt32LE(start + 5);
+    const fields = bytes.toString('utf8', start + HEADER_BYTES, end).split('\0');
+    this.#sink.onFrame({ type, id, fields });
   }
 }

@@ -5,7 +5,6 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import {
   encodeFrame,
@@ -13,10 +12,11 @@ import {
   FrameReader,
   FrameType,
   PROTOCOL_VERSION,
-  type Frame,
+  type FrameSink,
   type StartRequest,
 } from './frames.ts';
-import { OutputPipes } from './outputPipes.ts';
+import type { HelperProgram, HelperSource } from './helperProgram.ts';
+import { HelperReplies } from './helperReplies.ts';
 import { StrayFinder } from './strays.ts';
 
 /** A helper that is not ready by then is broken. */
@@ -25,30 +25,34 @@ const READY_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 5_000;
 
 /** What a helper tells its owner. */
-export interface HelperEvents {
-  /** A frame about a container. */
-  onFrame(frame: Frame): void;
+export interface HelperEvents extends FrameSink {
   /** The helper ended though nobody closed it; nothing more comes from it. */
   onLost(reason: string): void;
 }
 
-/**
- * One process helper and the pipes of its programs. It is used until it dies or is closed, and
- * then replaced by another.
- */
+/** One process helper. It is used until it dies or is closed, and then replaced by another. */
 export class HelperClient {
-  readonly pipes: OutputPipes;
+  readonly program: HelperProgram;
   readonly #child: ChildProcess;
+  /** For its FIFOs. */
   readonly #directory: string;
   readonly #nonce: string;
   readonly #ended: Promise<void>;
+  #isBusy = true;
   #isClosing = false;
+  #replies: HelperReplies | null = null;
+  readonly #uncork = (): void => this.#child.stdin?.uncork();
 
-  private constructor(child: ChildProcess, directory: string, nonce: string) {
+  private constructor(
+    program: HelperProgram,
+    child: ChildProcess,
+    directory: string,
+    nonce: string,
+  ) {
+    this.program = program;
     this.#child = child;
     this.#directory = directory;
     this.#nonce = nonce;
-    this.pipes = new OutputPipes(directory);
     this.#ended = new Promise((resolve) => child.once('exit', () => resolve()));
   }
 
@@ -58,53 +62,85 @@ export class HelperClient {
   }
 
   /**
-   * Starts a helper and waits until it can be used.
+   * Starts the first helper of the sources that works, and waits until it can be used.
    *
-   * @throws Error when it can not be started.
+   * @throws Error when none does; it says why not, for each.
    */
-  static async launch(logger: Logger, events: HelperEvents): Promise<HelperClient> {
+  static async launch(
+    sources: readonly HelperSource[],
+    logger: Logger,
+    events: HelperEvents,
+  ): Promise<HelperClient> {
+    const problems: string[] = [];
+    for (const source of sources) {
+      try {
+        const program = await source();
+        if (program === null) continue;
+        const client = await HelperClient.#launchOne(program, logger, events);
+        logger.info(
+          { helper: program.kind, helperPid: client.pid, ...(problems.length > 0 && { problems }) },
+          `programs are started by the ${program.kind} process helper`,
+        );
+        return client;
+      } catch (error) {
+        problems.push(error instanceof Error ? error.message : String(error));
+      }
+    }
+    throw new Error(`the process helper could not be started: ${problems.join('; ')}`);
+  }
+
+  static async #launchOne(
+    program: HelperProgram,
+    logger: Logger,
+    events: HelperEvents,
+  ): Promise<HelperClient> {
+    const { kind, command, args } = program;
     const directory = await mkdtemp(join(tmpdir(), 'drover-'));
     const nonce = randomBytes(8).toString('hex');
-    const child = spawn(
-      process.execPath,
-      ['--disable-warning=ExperimentalWarning', helperScript(), directory, nonce],
-      {
-        // Its own session: neither Ctrl-C nor a signal to the worker's group reaches it.
-        detached: true,
-        env: helperEnvironment(),
-        stdio: ['pipe', 'pipe', 'pipe'],
-      },
-    );
-    const client = new HelperClient(child, directory, nonce);
+    const child = spawn(command, [...args, nonce, directory], {
+      // Its own session: neither Ctrl-C nor a signal to the worker's group reaches it.
+      detached: true,
+      env: helperEnvironment(),
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    const client = new HelperClient(program, child, directory, nonce);
     try {
-      // Both at once: the pipes are ready when the helper is.
-      await Promise.all([client.#becomeReady(logger, events), client.pipes.prepare()]);
-    } catch (cause) {
+      await client.#becomeReady(logger, events);
+    } catch (error) {
       client.#isClosing = true;
       child.kill('SIGKILL');
-      await rm(directory, { recursive: true, force: true });
-      throw new Error('the process helper could not be started', { cause });
+      client.#replies?.close();
+      await client.#removeDirectory();
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`the ${kind} one, ${command}: ${reason}`, { cause: error });
     }
+    // The native one needs its only FIFO no more, and can not remove it when it is killed.
+    if (kind === 'native') await client.#removeDirectory();
     client.setBusy(false);
     return client;
   }
 
   /** Asks for a program. @throws RangeError when the request can not be sent, see encodeFrame. */
   start(id: number, request: StartRequest): void {
-    this.#child.stdin?.write(encodeStart(id, request));
+    this.#write(encodeStart(id, request));
   }
 
   /** Asks for a signal to a container's process group. */
   signal(id: number, signalNumber: number): void {
-    this.#child.stdin?.write(encodeFrame(FrameType.signal, id, [String(signalNumber)]));
+    this.#write(encodeFrame(FrameType.signal, id, [String(signalNumber)]));
   }
 
   /** Whether the helper keeps the worker's event loop alive. */
   setBusy(isBusy: boolean): void {
+    if (isBusy === this.#isBusy) return;
+    this.#isBusy = isBusy;
+    this.#replies?.setBusy(isBusy);
     const handles = [this.#child, ...this.#child.stdio] as (ChildProcess | Socket | null)[];
     for (const handle of handles) {
-      if (isBusy) handle?.ref();
-      else handle?.unref();
+      // A socket that is closed takes the call for one to come and keeps it.
+      if (handle === null || ('destroyed' in handle && handle.destroyed)) continue;
+      if (isBusy) handle.ref();
+      else handle.unref();
     }
   }
 
@@ -116,7 +152,19 @@ export class HelperClient {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), CLOSE_TIMEOUT_MS);
     await this.#ended;
     clearTimeout(timer);
-    await rm(this.#directory, { recursive: true, force: true });
+    this.#replies?.close();
+    await this.#removeDirectory();
+  }
+
+  /** What is asked for in one turn of the loop goes out together. */
+  #write(frame: Buffer): void {
+    const { stdin } = this.#child;
+    if (stdin === null) return;
+    if (stdin.writableCorked === 0) {
+      stdin.cork();
+      process.nextTick(this.#uncork);
+    }
+    stdin.write(frame);
   }
 
   #becomeReady(logger: Logger, events: HelperEvents): Promise<void> {
@@ -126,31 +174,64 @@ export class HelperClient {
         () => reject(new Error(`no answer in ${READY_TIMEOUT_MS} ms`)),
         READY_TIMEOUT_MS,
       );
+      const words: string[] = [];
       const settle = (error: Error | null): void => {
         clearTimeout(timer);
         if (error === null) resolve();
         else reject(error);
       };
       child.once('error', settle);
-      child.once('exit', (code, signal) => {
-        settle(new Error(`it ended with ${signal ?? `code ${code}`}`));
-        if (!this.#isClosing) this.#lost(`it ended with ${signal ?? `code ${code}`}`, events);
+      child.once('close', (code, signal) => {
+        const reason = `it ended with ${signal ?? `code ${code}`}`;
+        settle(new Error([reason, ...words].join(': ')));
+        // The ends that it told are read first.
+        void this.#replies?.ended.then(() => {
+          if (!this.#isClosing) this.#lost(reason, events);
+        });
       });
       // Writing to a helper that just died fails; its end is what counts.
       child.stdin?.on('error', () => {});
       if (child.stderr !== null) {
         const lines = createInterface({ input: child.stderr });
-        lines.on('line', (line) => logger.error({ helperPid: child.pid }, line));
+        lines.on('line', (line) => {
+          if (this.#replies === null) words.push(line);
+          else logger.error({ helperPid: child.pid }, line);
+        });
       }
-      const reader = new FrameReader();
+      const reader = new FrameReader({
+        onFrame: ({ type, fields: [version, path = ''] }) => {
+          if (type !== FrameType.ready) return;
+          if (version === PROTOCOL_VERSION) settle(this.#openReplies(path, logger, events));
+          else settle(new Error(`it speaks protocol ${version}, not ${PROTOCOL_VERSION}`));
+        },
+        onOutput: () => {},
+      });
       child.stdout?.on('data', (chunk: Buffer) => {
-        for (const frame of reader.push(chunk)) {
-          if (frame.type !== FrameType.ready) events.onFrame(frame);
-          else if (frame.fields[0] === PROTOCOL_VERSION) settle(null);
-          else settle(new Error(`it speaks protocol ${frame.fields[0]}, not ${PROTOCOL_VERSION}`));
-        }
+        this.#guard(() => reader.push(chunk), logger);
       });
     });
+  }
+
+  #openReplies(path: string, logger: Logger, events: HelperEvents): Error | null {
+    const reader = new FrameReader(events);
+    try {
+      this.#replies = HelperReplies.open(path, (bytes) => {
+        this.#guard(() => reader.push(bytes), logger);
+      });
+      return null;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  /** A broken helper must not take the worker with it. */
+  #guard(read: () => void, logger: Logger): void {
+    try {
+      read();
+    } catch (error) {
+      logger.error({ err: error, helperPid: this.pid }, 'the process helper is broken');
+      this.#child.kill('SIGKILL');
+    }
   }
 
   /** The helper was killed alone: its programs live on without a parent, so kill them here. */
@@ -159,8 +240,12 @@ export class HelperClient {
     for (const { pid } of strays.find({ nonce: this.#nonce, ended: new Map(), everything: true })) {
       killQuietly(pid);
     }
-    void rm(this.#directory, { recursive: true, force: true });
+    void this.#removeDirectory();
     events.onLost(reason);
+  }
+
+  async #removeDirectory(): Promise<void> {
+    await rm(this.#directory, { recursive: true, force: true });
   }
 }
 
@@ -171,12 +256,6 @@ export function killQuietly(pid: number): void {
   } catch {
     // Gone.
   }
-}
-
-/** The helper's script beside this file: TypeScript in development, JavaScript when published. */
-function helperScript(): string {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return fileURLToPath(new URL(`./processHelper.${extension}`, import.meta.url));
 }
 
 /** What Node itself may need to start. Programs get only what their start frame says. */

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync, unlinkSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,66 +8,89 @@ import { promisify } from 'node:util';
 const BATCH_COUNT = 32;
 /** Bytes read at a time: the capacity of a pipe. */
 const READ_BYTES = 65_536;
+/** Pieces read at once by {@link OutputPipe.drain}: what a pipe holds comes in fewer. */
+const MAX_DRAIN_COUNT = 16;
 /**
  * One buffer for all pipes: reads happen one after the other, and whoever takes the bytes has
  * copied them when the callback returns. So a flood of output allocates nothing.
  */
 const readBuffer = Buffer.allocUnsafe(READ_BYTES);
 
+/** Gets bytes that are valid only during the call. */
+export type OnChunk = (chunk: Buffer) => void;
+
 /**
- * A pipe from a program to the worker: a FIFO, since Node can neither make an anonymous pipe nor
- * pass one to the helper. The program writes straight into it, so output never passes through
- * the helper; and unlike the sockets Node gives to its children it can be opened again as
- * `/dev/stdout`.
+ * A pipe from a program to the JavaScript helper: a FIFO, since Node can not make an anonymous
+ * pipe, and unlike the sockets it gives to its children a FIFO can be opened again as `/dev/stdout`.
  */
 export class OutputPipe {
-  readonly path: string;
+  readonly #path: string;
   #descriptor: number | null = null;
   #socket: Socket | null = null;
 
   constructor(path: string) {
-    this.path = path;
-  }
-
-  /** Opens the reading end. Must happen before the helper opens the writing end. */
-  open(): void {
-    this.#descriptor = openSync(this.path, constants.O_RDONLY | constants.O_NONBLOCK);
+    this.#path = path;
   }
 
   /**
-   * Reads until every writer has closed, which resolves `true`, or until {@link close}, which
-   * resolves `false`. Call it once the program has its end, else it ends at once.
-   *
-   * @param onChunk - Gets bytes that are valid only during the call.
+   * Opens both ends, without ever blocking, and returns the one for the program, which blocks, as
+   * programs expect of their output.
    */
-  async read(onChunk: (chunk: Buffer) => void): Promise<boolean> {
+  open(): number {
+    this.#descriptor = openSync(this.#path, constants.O_RDONLY | constants.O_NONBLOCK);
+    return openSync(this.#path, constants.O_WRONLY);
+  }
+
+  /**
+   * Reads what is there now. Not after {@link read}.
+   *
+   * @returns Whether every writer has closed, so that there will be no more.
+   */
+  drain(onChunk: OnChunk): boolean {
     const descriptor = this.#descriptor;
-    if (descriptor === null) return false;
+    if (descriptor === null) return this.#socket === null;
+    try {
+      for (let count = 0; count < MAX_DRAIN_COUNT; count++) {
+        const byteCount = readSync(descriptor, readBuffer);
+        if (byteCount === 0) return true;
+        onChunk(readBuffer.subarray(0, byteCount));
+      }
+    } catch {
+      // EAGAIN: somebody may still write.
+    }
+    return false;
+  }
+
+  /**
+   * Reads until every writer has closed (`sawEnd`) or until {@link close}. Call it once the
+   * program has its end, else it is over at once.
+   */
+  read(onChunk: OnChunk, onClose: (sawEnd: boolean) => void): void {
+    const descriptor = this.#descriptor;
+    if (descriptor === null) return;
     this.#descriptor = null;
-    return new Promise((resolve) => {
-      const socket = new Socket({
-        fd: descriptor,
-        readable: true,
-        writable: false,
-        onread: {
-          buffer: readBuffer,
-          callback: (byteCount) => {
-            onChunk(readBuffer.subarray(0, byteCount));
-            return true;
-          },
+    const socket = new Socket({
+      fd: descriptor,
+      readable: true,
+      writable: false,
+      onread: {
+        buffer: readBuffer,
+        callback: (byteCount) => {
+          onChunk(readBuffer.subarray(0, byteCount));
+          return true;
         },
-      });
-      this.#socket = socket;
-      let sawEnd = false;
-      socket.on('end', () => (sawEnd = true));
-      // An error is reported by the end that did not come.
-      socket.on('error', () => {});
-      socket.on('close', () => {
-        this.#socket = null;
-        resolve(sawEnd);
-      });
-      socket.resume();
+      },
     });
+    this.#socket = socket;
+    let sawEnd = false;
+    socket.on('end', () => (sawEnd = true));
+    // An error is reported by the end that did not come.
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      this.#socket = null;
+      onClose(sawEnd);
+    });
+    socket.resume();
   }
 
   /** Stops reading. */
@@ -75,6 +98,15 @@ export class OutputPipe {
     if (this.#descriptor !== null) closeSync(this.#descriptor);
     this.#descriptor = null;
     this.#socket?.destroy();
+  }
+
+  /** Removes the FIFO. */
+  remove(): void {
+    try {
+      unlinkSync(this.#path);
+    } catch {
+      // The directory went first.
+    }
   }
 }
 
@@ -90,37 +122,30 @@ export class OutputPipes {
     this.#directory = directory;
   }
 
-  /** Makes a first batch, so that the first start need not wait for it. */
-  async prepare(): Promise<void> {
-    if (this.#free.length === 0) await this.#makeMore();
-  }
-
-  /** Takes a pipe that nobody writes to. @throws Error when FIFOs can not be made. */
-  async take(): Promise<OutputPipe> {
-    for (;;) {
-      const pipe = this.#free.pop();
-      if (pipe !== undefined) return pipe;
-      await this.#makeMore();
-    }
+  /** Takes two pipes that nobody writes to; null = {@link makeMore} first. */
+  takePair(): [OutputPipe, OutputPipe] | null {
+    if (this.#free.length < 2) return null;
+    return [this.#free.pop()!, this.#free.pop()!];
   }
 
   /** Gives a pipe back. One that may still have writers is thrown away. */
   giveBack(pipe: OutputPipe, isClean: boolean): void {
     pipe.close();
-    if (isClean) {
-      this.#free.push(pipe);
-      return;
-    }
-    try {
-      unlinkSync(pipe.path);
-    } catch {
-      // The directory went with its helper.
-    }
+    if (isClean) this.#free.push(pipe);
+    else pipe.remove();
   }
 
-  #makeMore(): Promise<void> {
+  /** Makes a batch of pipes. Rejects when that can not be done. */
+  makeMore(): Promise<void> {
     this.#making ??= this.#make().finally(() => (this.#making = null));
     return this.#making;
+  }
+
+  /** Makes a FIFO for another purpose and returns its path. */
+  async makeOne(name: string): Promise<string> {
+    const path = join(this.#directory, name);
+    await makeFifos([path]);
+    return path;
   }
 
   async #make(): Promise<void> {
@@ -128,7 +153,11 @@ export class OutputPipes {
       join(this.#directory, String(this.#madeCount + index)),
     );
     this.#madeCount += BATCH_COUNT;
-    await promisify(execFile)('mkfifo', ['-m', '600', ...paths]);
+    await makeFifos(paths);
     this.#free.push(...paths.map((path) => new OutputPipe(path)));
   }
+}
+
+async function makeFifos(paths: readonly string[]): Promise<void> {
+  await promisify(execFile)('mkfifo', ['-m', '600', ...paths]);
 }

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { ContainerProcess } from './containerProcess.ts';
 import { HelperClient } from './helperClient.ts';
+import { helperSources, type HelperChoice, type HelperSource } from './helperProgram.ts';
 import type { OutputSink, ProcessPodSpec, RunningProcess } from './runningProcess.ts';
 
 /** A helper that lived shorter than this is not replaced before somebody needs one. */
@@ -15,6 +16,11 @@ export interface ProcessRunnerOptions {
   readonly logger: Logger;
   /** Where containers without a workingDir start. Default: the worker's own directory. */
   readonly workingDir?: string | undefined;
+  /**
+   * Which helper, or where to look for one. Default: what the environment variable
+   * DROVER_PROCESS_HELPER says, else `auto`.
+   */
+  readonly helper?: HelperChoice | readonly HelperSource[] | undefined;
 }
 
 /**
@@ -27,11 +33,17 @@ export class ProcessRunner {
   readonly #logger: Logger;
   readonly #workingDir: string;
   readonly #containers = new Map<number, ContainerProcess>();
+  readonly #sources: readonly HelperSource[];
   #helper: Promise<HelperClient> | null = null;
+  /** The helper once it can be used. */
+  #client: HelperClient | null = null;
   #lastId = 0;
   #isClosed = false;
 
+  /** @throws TypeError when DROVER_PROCESS_HELPER has a wrong value. */
   constructor(options: ProcessRunnerOptions) {
+    const { helper } = options;
+    this.#sources = typeof helper === 'object' ? helper : helperSources(helper);
     this.#logger = options.logger;
     this.#workingDir = options.workingDir ?? process.cwd();
   }
@@ -52,7 +64,8 @@ export class ProcessRunner {
     const id = this.#lastId;
     const container = new ContainerProcess(id, spec, this.#workingDir, sink);
     this.#containers.set(id, container);
-    void this.#begin(id, container);
+    if (this.#client === null) void this.#beginLater(id, container);
+    else this.#begin(id, container, this.#client);
     return container;
   }
 
@@ -67,6 +80,7 @@ export class ProcessRunner {
     await Promise.race([Promise.all(ends), delay(CLOSE_TIMEOUT_MS, null, { ref: false })]);
     const helper = this.#helper;
     this.#helper = null;
+    this.#client = null;
     await helper?.then(
       (client) => client.close(),
       // It never started; whoever asked for it was told.
@@ -76,37 +90,51 @@ export class ProcessRunner {
     await Promise.all(ends);
   }
 
-  async #begin(id: number, container: ContainerProcess): Promise<void> {
-    let helper: HelperClient | null = null;
+  async #beginLater(id: number, container: ContainerProcess): Promise<void> {
     try {
-      helper = await this.#getHelper();
-      helper.setBusy(true);
-      await container.begin(helper);
+      this.#begin(id, container, await this.#getHelper());
+    } catch (error) {
+      container.failToStart(describeError(error));
+      this.#containers.delete(id);
+    }
+  }
+
+  #begin(id: number, container: ContainerProcess, helper: HelperClient): void {
+    helper.setBusy(true);
+    try {
+      container.begin(helper);
     } catch (error) {
       container.failToStart(describeError(error));
     }
-    await container.exited;
-    this.#containers.delete(id);
-    if (this.#containers.size === 0) helper?.setBusy(false);
+    void container.exited.then(() => {
+      this.#containers.delete(id);
+      if (this.#containers.size === 0) helper.setBusy(false);
+    });
   }
 
   #getHelper(): Promise<HelperClient> {
     if (this.#helper !== null) return this.#helper;
     const launchedAtMs = performance.now();
-    const launched = HelperClient.launch(this.#logger, {
+    const launched = HelperClient.launch(this.#sources, this.#logger, {
       onFrame: (frame) => this.#containers.get(frame.id)?.onFrame(frame),
+      onOutput: (id, stream, bytes) => this.#containers.get(id)?.onOutput(stream, bytes),
       onLost: (reason) => {
-        if (this.#helper === launched) this.#helper = null;
+        if (this.#helper === launched) this.#helper = this.#client = null;
         this.#loseContainers(reason);
         const wasHealthy = performance.now() - launchedAtMs >= HEALTHY_AFTER_MS;
         if (wasHealthy && !this.#isClosed) void this.#getHelper().catch(() => {});
       },
     });
     this.#helper = launched;
-    launched.catch((error: unknown) => {
-      this.#logger.error({ err: error }, 'process helper not started');
-      if (this.#helper === launched) this.#helper = null;
-    });
+    launched.then(
+      (client) => {
+        if (this.#helper === launched) this.#client = client;
+      },
+      (error: unknown) => {
+        this.#logger.error({ err: error }, 'process helper not started');
+        if (this.#helper === launched) this.#helper = null;
+      },
+    );
     return launched;
   }
 

@@ -1,4 +1,4 @@
-import type { ProcessMount } from './frames.ts';
+import type { OutputStream, ProcessMount } from './frames.ts';
 import type { ProcessExit } from './processExit.ts';
 
 /** A container to run as a process. */
@@ -18,7 +18,7 @@ export interface ProcessPodSpec {
 /** Takes the output of a container. Must not throw. */
 export interface OutputSink {
   /** Bytes as they were read, valid only during the call: copy what is to be kept. */
-  onOutput(stream: 'stdout' | 'stderr', chunk: Buffer): void;
+  onOutput(stream: OutputStream, chunk: Buffer): void;
 }
 
 /** A program that runs. */

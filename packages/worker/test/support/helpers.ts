@@ -1,0 +1,46 @@
+import { compiledHelper, PORTABLE_FLAG } from '../../src/process/nativeHelper.ts';
+import type { HelperChoice, HelperSource } from '../../src/process/helperProgram.ts';
+
+/** A process helper to run the tests against. */
+export interface TestHelper {
+  readonly name: string;
+  readonly helper: HelperChoice | readonly HelperSource[];
+  /** Knows the processes it must kill in every case, as a subreaper does. */
+  readonly missesNothing: boolean;
+  /** Finds what left the process group. */
+  readonly seesBeyondGroup: boolean;
+  /** Makes mounts where the system allows it. */
+  readonly canMount: boolean;
+}
+
+/** The native helper as it is built on other systems than Linux. */
+const portable: HelperSource = async () => ({
+  kind: 'native',
+  command: await compiledHelper([PORTABLE_FLAG]),
+  args: [],
+});
+
+/** All helpers there are: each must do the same. */
+export const testHelpers: readonly TestHelper[] = [
+  {
+    name: 'native',
+    helper: 'native',
+    missesNothing: true,
+    seesBeyondGroup: true,
+    canMount: true,
+  },
+  {
+    name: 'portable',
+    helper: [portable],
+    missesNothing: false,
+    seesBeyondGroup: false,
+    canMount: false,
+  },
+  {
+    name: 'javascript',
+    helper: 'javascript',
+    missesNothing: false,
+    seesBeyondGroup: true,
+    canMount: false,
+  },
+];
