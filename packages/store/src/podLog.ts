@@ -41,6 +41,11 @@ export interface PodLogLine {
    * is very long, or was not complete when it was written. Empty where `droppedBytes` is set.
    */
   readonly text: string;
+  /**
+   * The same as the program wrote it, which need not be UTF-8. Of a character that is cut in two
+   * between items each has its part, while `text` has it as a whole in the second.
+   */
+  readonly bytes: Buffer;
   /** How many bytes of the container's output were dropped at this point; 0 = none. */
   readonly droppedBytes: number;
 }
@@ -202,7 +207,8 @@ class LogDecoder {
     if (sinceMs !== undefined && timeMs < sinceMs) return [];
     if (kind === LogKind.dropped) {
       const droppedBytes = Number(text(LogField.data));
-      return [{ container, stream: 'stderr', timeMs, text: '', droppedBytes, startsLine: false }];
+      const nothing = { text: '', bytes: Buffer.alloc(0), startsLine: false };
+      return [{ container, stream: 'stderr', timeMs, ...nothing, droppedBytes }];
     }
     if (kind !== LogKind.stdout && kind !== LogKind.stderr) return [];
     const stream = kind === LogKind.stdout ? 'stdout' : 'stderr';
@@ -223,16 +229,31 @@ class LogDecoder {
     };
     this.#lanes.set(laneKey, lane);
     const stamp = this.#options.timestamps === true ? `${formatLogTime(timeMs)} ` : '';
-    const pieces = lane.decoder.write(data).split(/(?<=\n)/);
-    return pieces
-      .filter((piece) => piece !== '')
-      .map((piece) => {
-        const startsLine = !lane.isInLine;
-        lane.isInLine = !piece.endsWith('\n');
-        const text = startsLine ? stamp + piece : piece;
-        return { container, stream, timeMs, text, droppedBytes: 0, startsLine };
-      });
+    return splitLines(data).map((piece) => {
+      const startsLine = !lane.isInLine;
+      lane.isInLine = piece.at(-1) !== NEWLINE;
+      const decoded = lane.decoder.write(piece);
+      const isStamped = startsLine && stamp !== '';
+      const text = isStamped ? stamp + decoded : decoded;
+      const bytes = isStamped ? Buffer.concat([Buffer.from(stamp), piece]) : piece;
+      return { container, stream, timeMs, text, bytes, droppedBytes: 0, startsLine };
+    });
   }
+}
+
+const NEWLINE = 0x0a;
+
+/** Parts bytes after each newline; no part is empty. */
+function splitLines(data: Buffer): Buffer[] {
+  const lines: Buffer[] = [];
+  let from = 0;
+  while (from < data.length) {
+    const newline = data.indexOf(NEWLINE, from);
+    const to = newline < 0 ? data.length : newline + 1;
+    lines.push(data.subarray(from, to));
+    from = to;
+  }
+  return lines;
 }
 
 /** The items from the last `count` lines on. */
@@ -265,11 +286,13 @@ class ByteBudget {
   *spend(lines: readonly DecodedLine[]): Generator<PodLogLine, void, undefined> {
     for (const { startsLine: _, ...line } of lines) {
       if (this.isSpent) return;
-      const bytes = Buffer.from(line.text);
       const left = this.#leftBytes;
-      this.#leftBytes -= bytes.length;
-      if (bytes.length <= left) yield line;
-      else yield { ...line, text: bytes.toString('utf8', 0, left) };
+      this.#leftBytes -= line.bytes.length;
+      if (line.bytes.length <= left) yield line;
+      else {
+        const bytes = line.bytes.subarray(0, left);
+        yield { ...line, bytes, text: bytes.toString('utf8') };
+      }
     }
   }
 }

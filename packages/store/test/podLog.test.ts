@@ -50,11 +50,15 @@ describe('reading', () => {
     await add(LogKind.stdout, 'a\n\nb\n');
     await add(LogKind.stderr, 'c');
     const lines = await read();
+    const line = (stream: string, text: string) => {
+      const bytes = Buffer.from(text);
+      return { container: 'c', stream, timeMs: T0, text, bytes, droppedBytes: 0 };
+    };
     expect(lines).toEqual([
-      { container: 'c', stream: 'stdout', timeMs: T0, text: 'a\n', droppedBytes: 0 },
-      { container: 'c', stream: 'stdout', timeMs: T0, text: '\n', droppedBytes: 0 },
-      { container: 'c', stream: 'stdout', timeMs: T0, text: 'b\n', droppedBytes: 0 },
-      { container: 'c', stream: 'stderr', timeMs: T0, text: 'c', droppedBytes: 0 },
+      line('stdout', 'a\n'),
+      line('stdout', '\n'),
+      line('stdout', 'b\n'),
+      line('stderr', 'c'),
     ]);
   });
 
@@ -63,6 +67,18 @@ describe('reading', () => {
     await add(LogKind.stdout, bytes.subarray(0, 3));
     await add(LogKind.stdout, bytes.subarray(3));
     expect((await texts()).join('')).toBe('grün\n');
+    expect(Buffer.concat((await read()).map((line) => line.bytes))).toEqual(bytes);
+  });
+
+  test('bytes that are no UTF-8 come as they are, with a time before them too', async () => {
+    const bytes = Buffer.from([0xff, 0xfe, 0x0a, 0x80, 0xc3]);
+    await add(LogKind.stdout, bytes);
+    expect(Buffer.concat((await read()).map((line) => line.bytes))).toEqual(bytes);
+    const [first] = await read({ timestamps: true });
+    const stamp = `${formatLogTime(T0)} `;
+    expect(first?.bytes).toEqual(Buffer.concat([Buffer.from(stamp), bytes.subarray(0, 3)]));
+    const cut = await read({ limitBytes: 4 });
+    expect(Buffer.concat(cut.map((line) => line.bytes))).toEqual(bytes.subarray(0, 4));
   });
 
   test('a marker says how much was dropped', async () => {

@@ -44,12 +44,24 @@ async function print(
   signal: AbortSignal,
   prefix = '',
 ): Promise<void> {
+  const mark = Buffer.from(prefix);
   let startsLine = true;
-  for await (const line of drover.pods.logs(pod, logOptions(options, signal))) {
-    process.stdout.write(startsLine ? prefix + line : line);
-    startsLine = line.endsWith('\n');
+  for await (const { bytes, droppedBytes } of drover.pods.logLines(
+    pod,
+    logOptions(options, signal),
+  )) {
+    // As the program wrote it: what is no UTF-8 must not become something else on its way.
+    const line = droppedBytes > 0 ? Buffer.from(droppedText(droppedBytes)) : bytes;
+    process.stdout.write(startsLine && prefix !== '' ? Buffer.concat([mark, line]) : line);
+    startsLine = line.at(-1) === NEWLINE;
   }
   if (!startsLine && prefix !== '') process.stdout.write('\n');
+}
+
+const NEWLINE = 0x0a;
+
+function droppedText(bytes: number): string {
+  return `[${bytes} bytes were dropped here]\n`;
 }
 
 /** Of a Job with several pods one that runs, else the last one, as kubectl takes one of them. */
