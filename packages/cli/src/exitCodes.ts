@@ -10,6 +10,10 @@ export const EXIT = {
   noConnection: 3,
   /** A `--timeout` was reached, as with timeout(1). */
   timedOut: 124,
+  /** Nobody reads what a run prints any more: 128 + SIGPIPE, as a shell would say it. */
+  brokenPipe: 141,
+  /** `run` with arguments, which counts those that failed, can't be done at all. */
+  badList: 255,
   /** Ended by Ctrl-C, as a shell would say it. */
   interrupted: 130,
 } as const;

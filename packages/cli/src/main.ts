@@ -1,9 +1,10 @@
+import { outputClosed } from './outputClosed.ts';
 import { runCli } from './program.ts';
 
 // `drover get jobs | head` closes our output early; that is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit();
-  throw error;
+  if (error.code !== 'EPIPE') throw error;
+  outputClosed();
 });
 
 process.exitCode = await runCli(process.argv.slice(2));

@@ -96,17 +96,6 @@ export function durationOption(problems: Problems, flags: string, description: s
   });
 }
 
-/** An option that may be given several times, as NAME=VALUE. */
-export function assignmentsOption(problems: Problems, flags: string, description: string): Option {
-  return new Option(flags, description).argParser(
-    (text: string, previous: Record<string, string> | undefined) => {
-      const equals = text.indexOf('=');
-      if (equals < 1) problems.push(`${longFlag(flags)} ${text}: NAME=VALUE is expected`);
-      return { ...previous, [text.slice(0, equals)]: text.slice(equals + 1) };
-    },
-  );
-}
-
 /** An option that may be given several times, or with several values separated by commas. */
 export function listOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser(

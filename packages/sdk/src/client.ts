@@ -25,6 +25,7 @@ export type {
   PodsClient,
   WatchPodsOptions,
 } from './pods.ts';
+export type { OutputTail, TailPiece } from './outputTail.ts';
 export type { PodEnd } from './podEnds.ts';
 export type { PodEvent } from './podWatch.ts';
 export type { ObjectRef } from './refs.ts';
@@ -46,4 +47,4 @@ export {
   type Pod,
   type PodPhase,
 } from '@drover/shared';
-export { UnsuitableRedisError } from '@drover/store';
+export { UnsuitableRedisError, type LogPiece } from '@drover/store';

@@ -26,6 +26,7 @@ import {
 import type { Backend } from './backend.ts';
 import { mergeAll } from './merge.ts';
 import { nobodyFits } from './placement.ts';
+import { OutputTail } from './outputTail.ts';
 import { watchPodEnds, type PodEnd } from './podEnds.ts';
 import { watchPods, type PodEvent } from './podWatch.ts';
 import { resolveRef, type ObjectRef } from './refs.ts';
@@ -246,6 +247,19 @@ export class PodsClient {
       const keys = podNumbers.map((podNumber) => shard.podLogKey(uid, podNumber));
       return readWholeLogs(store.redis, keys);
     });
+  }
+
+  /** Removes what pods of a Job wrote; their records stay. */
+  async removeOutputs(job: Job, podNumbers: readonly number[]): Promise<void> {
+    const { namespace, uid } = job.metadata;
+    await this.#backend.onShard(namespace, (shard) =>
+      Promise.all(podNumbers.map((podNumber) => shard.removeLog(uid, podNumber))),
+    );
+  }
+
+  /** Reads what the running pods of a Job write, whenever it is asked. */
+  tail(job: Job): OutputTail {
+    return new OutputTail(this.#backend, job);
   }
 
   async *#jobs(

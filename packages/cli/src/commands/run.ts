@@ -2,23 +2,34 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 
 import { Drover } from '@drover/sdk/client';
-import { parseJob } from '@drover/shared';
+import { parseJob, type Job } from '@drover/shared';
 
-import { findEngine } from '../engine/address.ts';
+import { findEngine, type EngineAddress } from '../engine/address.ts';
 import type { EmbeddedEngine } from '../engine/embedded.ts';
+import { badInput, CliError, reportError } from '../errors.ts';
+import { EXIT } from '../exitCodes.ts';
 import { createLogger, type LogLevel } from '../logger.ts';
 import type { ObjectOptions } from '../options.ts';
-import { RunFollower } from '../run/follower.ts';
+import { RunFollower, type RunEnd } from '../run/follower.ts';
+import { listManifest, openJoblog } from '../run/list.ts';
+import { ListFollower } from '../run/listFollower.ts';
+import type { ListPlan } from '../run/listPlan.ts';
 import { runManifest, type RunShape } from '../run/manifest.ts';
-import { createView } from '../run/view.ts';
+import { PodPrinter } from '../run/podPrinter.ts';
+import {
+  isList,
+  parallelismOf,
+  readRequest,
+  type ListOptions,
+  type RunRequest,
+} from '../run/request.ts';
+import { quoteForShell } from '../run/template.ts';
+import { createView, presetStyle, type ProgressStyle } from '../run/view.ts';
 
 /** Options of `drover run`. */
-export interface RunOptions extends ObjectOptions {
-  completions: number;
-  parallelism: number;
+export interface RunOptions extends ObjectOptions, ListOptions {
   indexed?: boolean;
   name?: string;
-  retries?: number;
   env?: Record<string, string>;
   /** Milliseconds. */
   timeout?: number;
@@ -26,6 +37,8 @@ export interface RunOptions extends ObjectOptions {
   pool?: string;
   output: boolean;
   json?: boolean;
+  bar?: boolean;
+  dryRun?: boolean;
   logLevel: LogLevel;
 }
 
@@ -39,40 +52,153 @@ interface Engine {
   readonly embedded: EmbeddedEngine | null;
 }
 
-/** Runs a program as a Job and follows it to its end. */
-export async function runCommand(words: readonly string[], options: RunOptions): Promise<number> {
-  const address = await findEngine(options);
-  const isLocal = address === null || address.source === 'dev';
-  const manifest = runManifest(words, shapeOf(options, isLocal));
-  // What is wrong with the options is told before anything is started.
-  parseJob(manifest, { namespace: options.namespace ?? 'default' });
-
-  const { drover, embedded } = address === null ? await embed(options) : connect(address, options);
-  let force = true;
+/**
+ * Runs a program as a Job, or once for each of its arguments, and follows it to its end.
+ *
+ * @param problems - What is wrong with the values of the options.
+ */
+export async function runCommand(
+  words: readonly string[],
+  options: RunOptions,
+  problems: readonly string[],
+): Promise<number> {
+  if (!isList(words, options)) return await run(words, options, problems);
   try {
-    const job = await drover.jobs.create(manifest);
-    const output = outputOf(options);
-    const bar = options.completions > 1 || options.parallelism > 1 || options.json === true;
-    const view = createView({ title: `job/${job.metadata.name}`, bar });
-    const follower = new RunFollower(drover, job, view, {
-      output,
-      timeoutMs: options.timeout ?? null,
-      engineEnds: embedded !== null,
-    });
-    const end = await follower.follow();
-    if (options.json === true) process.stdout.write(`${JSON.stringify(end.job, null, 2)}\n`);
-    force = false;
-    return end.exitCode;
-  } finally {
-    await drover.close();
-    await embedded?.close({ force });
+    return await run(words, options, problems);
+  } catch (error) {
+    // 1 to 101 say how many failed: what went wrong otherwise has a code of its own.
+    const [first = '', ...rest] = reportError(error).lines;
+    throw Object.assign(new CliError(first, EXIT.badList, rest), { cause: error });
   }
 }
 
-function connect(
-  address: { readonly url: string; readonly prefix: string | undefined },
+async function run(
+  words: readonly string[],
   options: RunOptions,
-): Engine {
+  [problem, ...others]: readonly string[],
+): Promise<number> {
+  if (problem !== undefined) throw badInput(problem, others);
+  const request = await readRequest(words, options);
+  return request.type === 'single'
+    ? await runSingle(request, options)
+    : await runList(request.plan, options);
+}
+
+async function runSingle(
+  request: RunRequest & { type: 'single' },
+  options: RunOptions,
+): Promise<number> {
+  const { words, completions } = request;
+  if (options.dryRun === true) {
+    process.stdout.write(`${words.map(quoteForShell).join(' ')}\n`);
+    return EXIT.ok;
+  }
+  const address = await findEngine(options);
+  const parallelism = parallelismOf(options) ?? 1;
+  const shape = { ...shapeOf(options, address), completions, parallelism };
+  const manifest = runManifest(words, shape);
+  // What is wrong with the options is told before anything is started.
+  parseJob(manifest, { namespace: options.namespace ?? 'default' });
+
+  const end = await withEngine(address, parallelism, options, async ({ drover, embedded }) => {
+    const job = await drover.jobs.create(manifest);
+    const isBatch = completions > 1 || parallelism > 1;
+    const output = outputOf(options, completions, isBatch);
+    const view = createView(
+      titleOf(job),
+      isBatch || options.json === true ? styleOf(options) : 'none',
+    );
+    const pods = new PodPrinter({ drover, job, view, output });
+    const follower = new RunFollower(
+      drover,
+      job,
+      { view, pods },
+      {
+        timeoutMs: options.timeout ?? null,
+        engineEnds: embedded !== null,
+        isShown: process.stderr.isTTY && output !== 'stream',
+      },
+    );
+    return await follower.follow();
+  });
+  if (options.json === true) process.stdout.write(`${JSON.stringify(end.job, null, 2)}\n`);
+  return end.exitCode;
+}
+
+async function runList(plan: ListPlan, options: RunOptions): Promise<number> {
+  if (options.dryRun === true) {
+    for (const item of plan.items)
+      process.stdout.write(`${plan.tagOf(item)}${plan.textOf(item)}\n`);
+    return EXIT.ok;
+  }
+  const joblog = openJoblog(options.joblog, plan);
+  if (plan.items.length === 0) {
+    const why = plan.former === null ? 'no arguments' : 'all arguments were run before';
+    process.stderr.write(`${why}: nothing to run\n`);
+    return EXIT.ok;
+  }
+  const address = await findEngine(options);
+  const parallelism = Math.min(plan.items.length, parallelismOf(options) ?? availableParallelism());
+  const shape = { ...shapeOf(options, address), completions: plan.items.length, parallelism };
+  const manifest = listManifest(plan, shape, {
+    tries: options.retries === 0 ? Number.MAX_SAFE_INTEGER : (options.retries ?? 1),
+    timeoutMs: options.timeout ?? null,
+  });
+  parseJob(manifest, { namespace: options.namespace ?? 'default' });
+
+  const end = await withEngine(address, parallelism, options, async ({ drover, embedded }) => {
+    const argumentList = plan.items.map((item) => plan.argsOf(item));
+    const job = await drover.jobs.create(manifest, { argumentList });
+    const style = listStyle(options);
+    const view = createView(titleOf(job), style);
+    const pods = new ListFollower({
+      drover,
+      job,
+      view,
+      plan,
+      output: listOutputOf(options),
+      keepsOrder: options.keepOrder === true,
+      resultsDir: options.results === undefined ? null : resolve(options.results),
+      joblog,
+      isEmbedded: embedded !== null,
+    });
+    const follower = new RunFollower(
+      drover,
+      job,
+      { view, pods },
+      {
+        timeoutMs: null,
+        engineEnds: embedded !== null,
+        isShown: style !== 'none',
+      },
+    );
+    return await follower.follow();
+  });
+  joblog?.close();
+  if (options.json === true) process.stdout.write(`${JSON.stringify(end.job, null, 2)}\n`);
+  return end.exitCode;
+}
+
+/** Finds or starts an engine, and ends the one it started. */
+async function withEngine(
+  address: EngineAddress | null,
+  parallelism: number,
+  options: RunOptions,
+  follow: (engine: Engine) => Promise<RunEnd>,
+): Promise<RunEnd> {
+  const engine = address === null ? await embed(parallelism, options) : connect(address, options);
+  let force = true;
+  try {
+    const end = await follow(engine);
+    force = end.exitCode === EXIT.brokenPipe;
+    return end;
+  } finally {
+    await engine.drover.close();
+    await engine.embedded?.close({ force });
+  }
+}
+
+function connect(address: EngineAddress, options: RunOptions): Engine {
   const drover = new Drover({
     connection: address.url,
     ...(address.prefix === undefined ? {} : { prefix: address.prefix }),
@@ -81,10 +207,10 @@ function connect(
   return { drover, embedded: null };
 }
 
-async function embed(options: RunOptions): Promise<Engine> {
+async function embed(parallelism: number, options: RunOptions): Promise<Engine> {
   const { startEmbedded } = await import('../engine/embedded.ts');
   const embedded = await startEmbedded({
-    maxPods: Math.min(options.parallelism, Math.max(256, availableParallelism())),
+    maxPods: Math.min(parallelism, Math.max(256, availableParallelism())),
     logger: createLogger({ level: options.logLevel, name: 'drover' }),
   });
   return { drover: new Drover({ connection: embedded.url, ...namespaceOf(options) }), embedded };
@@ -98,11 +224,13 @@ function namespaceOf({ namespace }: RunOptions): { namespace?: string } {
  * On this machine a program starts where the user is, as in a shell; a worker elsewhere may not
  * have that directory.
  */
-function shapeOf(options: RunOptions, isLocal: boolean): RunShape {
+function shapeOf(
+  options: RunOptions,
+  address: EngineAddress | null,
+): Omit<RunShape, 'completions' | 'parallelism'> {
+  const isLocal = address === null || address.source === 'dev';
   const here = isLocal ? process.cwd() : null;
   return {
-    completions: options.completions,
-    parallelism: options.parallelism,
     indexed: options.indexed ?? false,
     name: options.name ?? null,
     retries: options.retries ?? null,
@@ -113,8 +241,33 @@ function shapeOf(options: RunOptions, isLocal: boolean): RunShape {
   };
 }
 
-function outputOf(options: RunOptions): 'stream' | 'grouped' | 'none' {
+function outputOf(
+  options: RunOptions,
+  completions: number,
+  isBatch: boolean,
+): 'stream' | 'grouped' | 'none' {
   if (!options.output || options.json === true) return 'none';
-  if (options.completions === 1 && options.parallelism === 1) return 'stream';
-  return options.completions <= MAX_PRINTED_PODS ? 'grouped' : 'none';
+  if (!isBatch) return 'stream';
+  return completions <= MAX_PRINTED_PODS ? 'grouped' : 'none';
+}
+
+function listOutputOf(options: RunOptions): 'grouped' | 'lines' | 'none' {
+  if (!options.output || options.json === true) return 'none';
+  return options.lineBuffer === true ? 'lines' : 'grouped';
+}
+
+function titleOf({ metadata }: Job): string {
+  return `job/${metadata.name}`;
+}
+
+function styleOf({ bar }: RunOptions): ProgressStyle {
+  if (bar === undefined) return presetStyle();
+  if (!bar) return 'none';
+  return process.stderr.isTTY ? 'bar' : 'lines';
+}
+
+/** With arguments a run says nothing of itself in a pipe, as a tool among others. */
+function listStyle(options: RunOptions): ProgressStyle {
+  const style = styleOf(options);
+  return options.bar === undefined && style === 'lines' ? 'none' : style;
 }

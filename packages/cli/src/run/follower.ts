@@ -1,38 +1,47 @@
 import type { Drover } from '@drover/sdk/client';
-import {
-  HOLD_ANNOTATION,
-  NotFoundError,
-  getCondition,
-  isConditionTrue,
-  terminalCondition,
-  type Job,
-  type Pod,
-} from '@drover/shared';
+import { HOLD_ANNOTATION, NotFoundError, terminalCondition, type Job } from '@drover/shared';
 
-import { EXIT, type ExitCode } from '../exitCodes.ts';
+import { EXIT } from '../exitCodes.ts';
 import { onInterrupt } from '../interrupt.ts';
-import { OutputPrinter } from './output.ts';
-import { failureNote, hasEnded } from './podNotes.ts';
-import type { RunView } from './view.ts';
+import { onOutputClosed } from '../outputClosed.ts';
+import type { Figures, RunView } from './view.ts';
 
 /** How a run is followed. */
 export interface FollowOptions {
-  /** `stream`: as the program writes it. `grouped`: of each pod when it ended. */
-  readonly output: 'stream' | 'grouped' | 'none';
-  /** Milliseconds; null = none. */
+  /** Milliseconds until the Job should have failed at its deadline; null = it has none. */
   readonly timeoutMs: number | null;
   /** The engine ends with this command: what is not done can't go on later. */
   readonly engineEnds: boolean;
+  /** The figures are shown while they move. */
+  readonly isShown: boolean;
 }
 
 /** How a run ended. */
 export interface RunEnd {
-  readonly exitCode: ExitCode;
+  readonly exitCode: number;
   readonly job: Job;
 }
 
+/** What is made of the pods of a Job that is followed. */
+export interface PodFollower {
+  /** Follows the pods until the signal. */
+  follow(control: RunControl, signal: AbortSignal): Promise<void>;
+  /** The pods have ended: tells what was not told yet. */
+  finish(job: Job): Promise<void>;
+  /** Where the Job stands. */
+  figures(job: Job): Figures;
+  /** Says the last words about a Job that came to its end; answers the exit code. */
+  settle(job: Job, seconds: string): number;
+}
+
+/** What can be done to a run by who follows its pods. */
+export interface RunControl {
+  /** Stops the pods that run and ends the run when they have ended. */
+  stopPods(): Promise<void>;
+}
+
 type Outcome =
-  | { readonly type: 'settled' | 'held' | 'deleted' | 'timeout' }
+  | { readonly type: 'settled' | 'held' | 'stopped' | 'deleted' | 'timeout' | 'unread' }
   | { readonly type: 'error'; readonly error: unknown };
 
 /** On a terminal the figures are read so often; else they come with the Job's own changes. */
@@ -41,39 +50,39 @@ const REFRESH_MS = 250;
 const HINT_AFTER_MS = 3_000;
 /** The controller ends a Job at its deadline; when there is none, we do. */
 const TIMEOUT_SLACK_MS = 5_000;
-/** Jobs with more pods are followed by their figures alone. */
-const MAX_WATCHED_PODS = 100_000;
-/** Lines of a failed pod's output that are shown with its failure. */
-const TAIL_LINES = 5;
 
-/** Follows a Job to its end: shows progress and failures, and acts on Ctrl-C. */
-export class RunFollower {
+/** Follows a Job to its end: shows progress, acts on Ctrl-C, and leaves its pods to a {@link PodFollower}. */
+export class RunFollower implements RunControl {
   readonly #drover: Drover;
   readonly #view: RunView;
+  readonly #pods: PodFollower;
   readonly #options: FollowOptions;
-  readonly #printer: OutputPrinter;
   readonly #outcome = Promise.withResolvers<Outcome>();
   readonly #ending = new AbortController();
-  readonly #told = new Set<string>();
   readonly #startedMs = Date.now();
   #job: Job;
   #interrupts = 0;
+  #isStopping = false;
 
-  constructor(drover: Drover, job: Job, view: RunView, options: FollowOptions) {
+  constructor(
+    drover: Drover,
+    job: Job,
+    parts: { readonly view: RunView; readonly pods: PodFollower },
+    options: FollowOptions,
+  ) {
     this.#drover = drover;
     this.#job = job;
-    this.#view = view;
+    this.#view = parts.view;
+    this.#pods = parts.pods;
     this.#options = options;
-    this.#printer = new OutputPrinter(drover, view);
   }
 
   /** Resolves when there is nothing more to follow. */
   async follow(): Promise<RunEnd> {
     const release = onInterrupt(() => this.#interrupt());
+    const releaseOutput = onOutputClosed(() => this.#outcome.resolve({ type: 'unread' }));
     const timers = this.#startTimers();
-    const watching = [this.#watchJob()];
-    // Of more pods than that the figures tell enough.
-    if ((this.#job.spec.completions ?? 1) <= MAX_WATCHED_PODS) watching.push(this.#watchPods());
+    const watching = [this.#watchJob(), this.#pods.follow(this, this.#ending.signal)];
     const watches = watching.map((watch) =>
       watch.catch((error: unknown) => this.#outcome.resolve({ type: 'error', error })),
     );
@@ -84,6 +93,7 @@ export class RunFollower {
     } finally {
       for (const timer of timers) clearInterval(timer);
       release();
+      releaseOutput();
       this.#ending.abort();
       await Promise.all(watches);
       this.#view.close();
@@ -92,7 +102,7 @@ export class RunFollower {
 
   #startTimers(): NodeJS.Timeout[] {
     const timers = [setTimeout(() => void this.#hint(), HINT_AFTER_MS)];
-    if (process.stderr.isTTY && this.#options.output !== 'stream') {
+    if (this.#options.isShown) {
       timers.push(setInterval(() => void this.#refresh(), REFRESH_MS));
     }
     const { timeoutMs } = this.#options;
@@ -118,35 +128,28 @@ export class RunFollower {
   #update(job: Job): void {
     this.#job = job;
     const { active = 0, terminating = 0 } = job.status;
-    this.#view.progress(figuresOf(job));
+    this.#view.progress(this.#pods.figures(job));
     if (terminalCondition(job.status.conditions) !== null) {
       this.#outcome.resolve({ type: 'settled' });
     } else if (this.#interrupts > 0 && isHeld(job) && active === 0 && terminating === 0) {
       this.#outcome.resolve({ type: 'held' });
+    } else if (this.#isStopping && job.spec.suspend && active === 0 && terminating === 0) {
+      this.#outcome.resolve({ type: 'stopped' });
     }
   }
 
-  async #watchPods(): Promise<void> {
-    const signal = this.#ending.signal;
-    for await (const { type, pod } of this.#drover.pods.watch({ job: this.#job, signal })) {
-      if (type !== 'DELETED') this.#onPod(pod);
-    }
-  }
-
-  #onPod(pod: Pod): void {
-    if (this.#options.output === 'stream') this.#printer.stream(pod);
-    if (!hasEnded(pod) || this.#told.has(pod.metadata.uid)) return;
-    this.#told.add(pod.metadata.uid);
-    if (this.#options.output === 'grouped') this.#printer.print(pod);
-    if (pod.status.phase !== 'Failed') return;
-    const tailLines = this.#options.output === 'none' ? TAIL_LINES : 0;
-    this.#printer.note(failureNote(pod), pod, tailLines);
+  async stopPods(): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    this.#update(await this.#drover.jobs.suspend(this.#job));
   }
 
   async #refresh(): Promise<void> {
     try {
       const job = await this.#drover.jobs.get(this.#job);
-      if (terminalCondition(job.status.conditions) === null) this.#view.progress(figuresOf(job));
+      if (terminalCondition(job.status.conditions) === null) {
+        this.#view.progress(this.#pods.figures(job));
+      }
     } catch {
       // The watch tells what is wrong.
     }
@@ -206,8 +209,14 @@ export class RunFollower {
       case 'error':
         throw outcome.error;
       case 'settled':
+      case 'stopped':
         await this.#tellRest();
         return this.#end(this.#settledCode());
+      case 'unread':
+        // Nobody reads what the programs print: as with any program in such a pipe, that is the end.
+        this.#view.close();
+        await this.#drover.jobs.delete(this.#job).catch(() => undefined);
+        return this.#end(EXIT.brokenPipe);
       case 'held':
         await this.#tellRest();
         await this.#park();
@@ -222,36 +231,21 @@ export class RunFollower {
     }
   }
 
-  #end(exitCode: ExitCode): RunEnd {
+  #end(exitCode: number): RunEnd {
     return { exitCode, job: this.#job };
   }
 
   /** What ended since the last event, and what is still being printed. */
   async #tellRest(): Promise<void> {
-    if (this.#options.output !== 'none') {
-      for await (const pod of this.#drover.pods.iterate({ job: this.#job })) this.#onPod(pod);
-    }
-    await this.#printer.close();
-    this.#view.progress(figuresOf(this.#job));
+    await this.#pods.finish(this.#job);
+    this.#view.progress(this.#pods.figures(this.#job));
     this.#view.close();
   }
 
-  #settledCode(): ExitCode {
-    const { conditions, succeeded = 0, failed = 0 } = this.#job.status;
-    const { name } = this.#job.metadata;
+  #settledCode(): number {
     const seconds = ((Date.now() - this.#startedMs) / 1000).toFixed(1);
-    const isComplete = isConditionTrue(conditions, 'Complete');
-    const failure = getCondition(conditions, 'Failed');
-    if (!isComplete) {
-      this.#view.note(`job/${name} failed: ${failure?.reason}: ${failure?.message}`);
-    } else if (this.#options.output !== 'stream') {
-      const pods = `${failed} ${failed === 1 ? 'pod' : 'pods'} failed and`;
-      const retried = failed === 0 ? '' : `, ${pods} ${failed === 1 ? 'was' : 'were'} replaced`;
-      this.#view.note(`job/${name} complete: ${succeeded} succeeded in ${seconds} s${retried}`);
-    }
-    if (this.#interrupts > 0) return EXIT.interrupted;
-    if (isComplete) return EXIT.ok;
-    return failure?.reason === 'DeadlineExceeded' ? EXIT.timedOut : EXIT.failed;
+    const exitCode = this.#pods.settle(this.#job, seconds);
+    return this.#interrupts > 0 ? EXIT.interrupted : exitCode;
   }
 
   /** After Ctrl-C the Job waits, suspended, for the user to resume it; unless the engine ends. */
@@ -275,13 +269,4 @@ export class RunFollower {
 
 function isHeld({ metadata }: Job): boolean {
   return metadata.annotations?.[HOLD_ANNOTATION] === 'true';
-}
-
-function figuresOf({ spec, status }: Job) {
-  return {
-    total: spec.completions ?? 1,
-    done: status.succeeded ?? 0,
-    running: status.ready ?? 0,
-    failed: status.failed ?? 0,
-  };
 }

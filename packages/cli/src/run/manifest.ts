@@ -15,6 +15,10 @@ export interface RunShape {
   /** Working directory of the program; null = the worker's. */
   readonly workingDir: string | null;
   readonly pool: string | null;
+  /** Between SIGTERM and SIGKILL; left out: the default of Kubernetes. */
+  readonly graceSeconds?: number;
+  /** Of each pod. */
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** What a batch of several may lose before the Job fails, as in Kubernetes. */
@@ -41,8 +45,14 @@ export function runManifest(words: readonly string[], shape: RunShape): Record<s
         ? {}
         : { activeDeadlineSeconds: Math.max(1, Math.ceil(shape.timeoutMs / 1000)) }),
       template: {
+        ...(shape.annotations === undefined
+          ? {}
+          : { metadata: { annotations: shape.annotations } }),
         spec: {
           restartPolicy: 'Never',
+          ...(shape.graceSeconds === undefined
+            ? {}
+            : { terminationGracePeriodSeconds: shape.graceSeconds }),
           ...(shape.pool === null ? {} : { nodeSelector: { 'drover.dev/pool': shape.pool } }),
           containers: [
             {

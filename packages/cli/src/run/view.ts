@@ -1,3 +1,7 @@
+import { fstatSync } from 'node:fs';
+import { clearLine, cursorTo } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { MultiBar, type SingleBar } from 'cli-progress';
 
 import { coloursFor } from '../text/colours.ts';
@@ -19,7 +23,9 @@ export interface RunView {
   /** A line about the run, on standard error. */
   note(line: string): void;
   /** Something that a pod wrote. */
-  output(stream: 'stdout' | 'stderr', text: string): void;
+  output(stream: 'stdout' | 'stderr', text: string | Uint8Array): void;
+  /** Resolves when what was put out is not far ahead of its reader. */
+  drained(): Promise<void>;
   /** Ends the display of progress; the last figures stay, notes may follow. */
   close(): void;
 }
@@ -28,15 +34,59 @@ export interface RunView {
 const PLAIN_INTERVAL_MS = 5_000;
 const BAR_CELLS = 30;
 
-/** A bar on a terminal, plain lines in a pipe, and nothing of both for a single program. */
-export function createView(options: { readonly title: string; readonly bar: boolean }): RunView {
-  if (!options.bar) return new QuietView();
-  return process.stderr.isTTY ? new BarView(options.title) : new PlainView(options.title);
+/** How progress is shown: as a bar that moves, as a line now and then, or not at all. */
+export type ProgressStyle = 'bar' | 'lines' | 'none';
+
+/** Makes what the user sees of a run. */
+export function createView(title: string, style: ProgressStyle): RunView {
+  switch (style) {
+    case 'bar':
+      return new BarView(title);
+    case 'lines':
+      return new PlainView(title);
+    case 'none':
+      return new QuietView();
+  }
 }
 
-function write(stream: 'stdout' | 'stderr', text: string): void {
-  (stream === 'stdout' ? process.stdout : process.stderr).write(text);
+/**
+ * How progress is shown when the user does not say it. What goes into a pipe may come out on the
+ * same terminal a moment later, on the line of the bar: then there is none.
+ */
+export function presetStyle(): ProgressStyle {
+  if (!process.stderr.isTTY) return 'lines';
+  return process.stdout.isTTY || !isPipe(STDOUT) ? 'bar' : 'lines';
 }
+
+const STDOUT = 1;
+
+function isPipe(descriptor: number): boolean {
+  try {
+    const stats = fstatSync(descriptor);
+    return stats.isFIFO() || stats.isSocket();
+  } catch {
+    // Closed: nothing comes out of it.
+    return false;
+  }
+}
+
+function write(stream: 'stdout' | 'stderr', text: string | Uint8Array): void {
+  const target = stream === 'stdout' ? process.stdout : process.stderr;
+  // Closed by its reader: the run is about to end.
+  if (!target.destroyed) target.write(text);
+}
+
+/** Output that may wait in memory for its reader. */
+const MAX_AHEAD_BYTES = 1024 * 1024;
+
+async function drained(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) {
+    // Nothing drains a stream that was closed.
+    while (stream.writableLength > MAX_AHEAD_BYTES && !stream.destroyed) await delay(DRAIN_MS);
+  }
+}
+
+const DRAIN_MS = 5;
 
 /** `42/100 done, 8 running, 1 failed, 3.1/s, ETA 0:18`. */
 function describe({ total, done, running, failed }: Figures, meter: RateMeter): string {
@@ -60,8 +110,12 @@ class QuietView implements RunView {
     process.stderr.write(`${line}\n`);
   }
 
-  output(stream: 'stdout' | 'stderr', text: string): void {
+  output(stream: 'stdout' | 'stderr', text: string | Uint8Array): void {
     write(stream, text);
+  }
+
+  async drained(): Promise<void> {
+    await drained();
   }
 
   close(): void {
@@ -91,8 +145,12 @@ class PlainView implements RunView {
     process.stderr.write(`${line}\n`);
   }
 
-  output(stream: 'stdout' | 'stderr', text: string): void {
+  output(stream: 'stdout' | 'stderr', text: string | Uint8Array): void {
     write(stream, text);
+  }
+
+  async drained(): Promise<void> {
+    await drained();
   }
 
   close(): void {
@@ -124,6 +182,8 @@ class BarView implements RunView {
       // Ctrl-C is ours to handle, and the cursor must come back whatever happens.
       gracefulExit: false,
       hideCursor: false,
+      // The line may have been cleared for other output.
+      forceRedraw: true,
       // Its last line would be cut by the length of its colours: we write that one.
       clearOnComplete: true,
     });
@@ -143,11 +203,24 @@ class BarView implements RunView {
     else process.stderr.write(`${line}\n`);
   }
 
-  output(stream: 'stdout' | 'stderr', text: string): void {
+  output(stream: 'stdout' | 'stderr', text: string | Uint8Array): void {
     // On one terminal with the bar it goes above it; a file gets just the output.
-    const isShared = stream === 'stderr' || process.stdout.isTTY;
-    if (isShared && this.#isOpen) this.#bars.log(text.endsWith('\n') ? text : `${text}\n`);
-    else write(stream, text);
+    const isShared = (stream === 'stderr' ? process.stderr : process.stdout).isTTY;
+    if (isShared && this.#isOpen) {
+      const shown = typeof text === 'string' ? text : Buffer.from(text).toString();
+      this.#bars.log(shown.endsWith('\n') ? shown : `${shown}\n`);
+      return;
+    }
+    // What goes into a pipe may come out here: it finds an empty line.
+    if (this.#isOpen && process.stderr.isTTY) {
+      cursorTo(process.stderr, 0);
+      clearLine(process.stderr, 0);
+    }
+    write(stream, text);
+  }
+
+  async drained(): Promise<void> {
+    await drained();
   }
 
   close(): void {
