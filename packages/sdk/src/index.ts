@@ -1,10 +1,4 @@
 export * from './client.ts';
 export { createController, type Controller, type ControllerOptions } from '@drover/controller';
-export {
-  createWorker,
-  defineHandler,
-  type DroverWorker,
-  type HandlerContext,
-  type HandlerDefinition,
-  type WorkerOptions,
-} from '@drover/worker';
+export { createWorker, type DroverWorker, type WorkerOptions } from '@drover/worker';
+export * from './handlers.ts';

@@ -1,14 +1,4 @@
-export type { HandlerContext, PodFactsOfHandler } from './handler/context.ts';
-export {
-  defineHandler,
-  type HandlerDefinition,
-  type HandlerOptions,
-  type Isolation,
-  type Schema,
-  type SchemaIssue,
-  type SchemaOutput,
-  type SchemaResult,
-} from './handler/defineHandler.ts';
+export * from './handlers.ts';
 export { MAX_RESULT_BYTES } from './handler/handlerEnd.ts';
 export {
   describeImportError,
@@ -17,8 +7,6 @@ export {
 } from './handler/handlerModule.ts';
 export { INPUT_ANNOTATION } from './handler/input.ts';
 export { HandlerThreadError } from './handler/threads/threadPool.ts';
-export type { Progress } from './handler/podProgress.ts';
-export type { JobFacts } from './jobPlan.ts';
 export type { Connection } from './link.ts';
 export type { NodeCondition, NodeDetails } from './nodeHeartbeat.ts';
 export type { CloseOptions, DroverWorker, WorkerOptions } from './options.ts';

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { getCompileCacheDir } from 'node:module';
+import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
 import type { Claim } from '@drover/store';
@@ -27,6 +29,16 @@ export interface ThreadCall {
   readonly onProgress: (progress: Progress) => void;
 }
 
+/**
+ * The compile cache before anything else: a thread does not take it over from the main thread, though it
+ * loads what that has loaded. With it a thread starts several times as fast, and takes half the memory.
+ * A text, since a file would itself be compiled, or its types stripped, without the cache.
+ */
+const BOOT = `
+const { compileCacheDir, main } = require('node:worker_threads').workerData;
+if (compileCacheDir !== null) require('node:module').enableCompileCache(compileCacheDir);
+import(main);
+`;
 /** Plans that a thread is trusted to know; a lane has one, and a thread serves one lane after the other. */
 const MAX_PLANS = 8;
 /** A module that takes longer to load in a thread, though the main thread has loaded it, waits for something. */
@@ -56,9 +68,15 @@ export class PodThread {
   #isDead = false;
 
   constructor({ modules, heapMiB }: PodThreadOptions) {
-    const workerData: ThreadStart = { modules, shared: this.#shared.buffer };
     this.#heapMiB = heapMiB;
-    this.#worker = new Worker(threadPath(), {
+    const workerData: ThreadStart = {
+      modules,
+      shared: this.#shared.buffer,
+      compileCacheDir: compileCacheOfProcess(),
+      main: mainUrl(),
+    };
+    this.#worker = new Worker(BOOT, {
+      eval: true,
       workerData,
       resourceLimits: { maxOldGenerationSizeMb: heapMiB },
       // What is to be told of experimental features, the main thread told.
@@ -224,7 +242,13 @@ function faultEnd(fault: unknown, heapMiB: number): PodEnd {
   return failedEnd(message, 'Error', 1);
 }
 
-function threadPath(): URL {
+/** The directory as it was given: Node adds one for its version. */
+function compileCacheOfProcess(): string | null {
+  const dir = getCompileCacheDir();
+  return dir === undefined ? null : dirname(dir);
+}
+
+function mainUrl(): string {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return new URL(`./threadMain.${extension}`, import.meta.url);
+  return new URL(`./threadMain.${extension}`, import.meta.url).href;
 }

@@ -10,6 +10,10 @@ export interface ThreadStart {
   /** Modules to load handlers from. */
   readonly modules: readonly HandlerModule[];
   readonly shared: SharedArrayBuffer;
+  /** Where compiled code is kept between starts; null = nowhere. */
+  readonly compileCacheDir: string | null;
+  /** URL of the module that runs in the thread. */
+  readonly main: string;
 }
 
 /**

@@ -1,3 +1,5 @@
+import { flushCompileCache } from 'node:module';
+
 import type { Logger } from 'pino';
 
 import { describeThrown, failedEnd, KILLED_EXIT_CODE } from '../handlerEnd.ts';
@@ -35,6 +37,8 @@ export class ThreadPool {
    * @throws HandlerThreadError with what is wrong with a module.
    */
   async warmUp(): Promise<void> {
+    // What this thread has compiled of the modules, others need not compile again.
+    flushCompileCache();
     const thread = await this.take().catch((error: unknown) => {
       throw new HandlerThreadError(`handlers in threads: ${(error as Error).message}`);
     });
