@@ -19,8 +19,8 @@ export interface PackedPackage {
 /** The compiler or pnpm failed; the message is what they said. */
 export class PackError extends Error {}
 
-/** What a package is built from beside its own folder. */
-const ROOT_FILES = ['package.json', 'pnpm-workspace.yaml', 'tsconfig.base.json', 'LICENSE'];
+/** What a package is built from beside its own folder; its `prepack` may use a script. */
+const BESIDE = ['package.json', 'pnpm-workspace.yaml', 'tsconfig.base.json', 'LICENSE', 'scripts'];
 
 /** What lies in a package's folder and has no part in it. */
 const LEFT_OUT = new Set(['node_modules', 'dist', 'prebuilt', 'test']);
@@ -60,7 +60,9 @@ export async function packPackages(destination: string): Promise<PackedPackage[]
 
 /** Copies the sources of all packages and links what they depend on; answers their folders. */
 async function copyPackages(copy: string): Promise<string[]> {
-  for (const file of ROOT_FILES) await cp(join(ROOT, file), join(copy, file));
+  for (const entry of BESIDE) {
+    await cp(join(ROOT, entry), join(copy, entry), { recursive: true });
+  }
   await linkModules(join(ROOT, 'node_modules', '@types'), join(copy, 'node_modules', '@types'));
   const folders = await readdir(join(ROOT, 'packages'));
   for (const folder of folders) {

@@ -2,7 +2,7 @@
  * What is published: the tarballs as `npm run pack` makes them, looked at from outside, then
  * installed into an empty folder and used as the README says.
  */
-import { cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 import { startRedis, type TestRedis } from '@drover/testkit';
@@ -135,6 +135,13 @@ describe.each(NAMES)('%s', (name) => {
     const { code, stdout } = await user.run(attw, args);
     expect(code, stdout).toBe(0);
   }, 60_000);
+});
+
+test('the worker brings the source of its process helper, to be compiled where it runs', async () => {
+  const { stdout } = await user.run('tar', ['-tzf', packedOf('@drover/worker').tarball]);
+  for (const source of await readdir(join(ROOT, 'packages/worker/native'))) {
+    expect(stdout.split('\n')).toContain(`package/native/${source}`);
+  }
 });
 
 describe('in an empty folder', () => {
