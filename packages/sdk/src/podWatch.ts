@@ -4,6 +4,7 @@ import {
   announcePodWatcher,
   watchShard,
   type JobView,
+  type PodNotes,
   type Shard,
   type StoredPod,
   type WatchEntry,
@@ -19,6 +20,14 @@ export interface PodEvent {
   readonly pod: Pod;
 }
 
+/** Makes the pods of one Job. */
+export interface PodComposer {
+  /** As the API shows it. `notes` are of a running pod. */
+  compose(stored: StoredPod, notes?: PodNotes): Pod;
+  /** How a running pod is can't be told without its notes. */
+  readonly needsNotes: boolean;
+}
+
 /** What a watch of pods reads with; the pods client provides it. */
 export interface PodReader {
   /** The Jobs whose pods the watch is about. */
@@ -26,7 +35,7 @@ export interface PodReader {
   /** Whether the watch is about pods of this Job. */
   accepts(view: JobView): boolean;
   /** How to compose the pods of a Job. */
-  composer(shard: Shard, view: JobView): Promise<(stored: StoredPod) => Pod>;
+  composer(shard: Shard, view: JobView): Promise<PodComposer>;
   /** Whether the watch is about this pod. */
   selects(pod: Pod): boolean;
 }
@@ -34,7 +43,7 @@ export interface PodReader {
 /** Pods of one Job as last told. Kept as they are stored: composed they take ten times the room. */
 interface KnownPods {
   readonly byNumber: Map<number, StoredPod>;
-  compose: (stored: StoredPod) => Pod;
+  composer: PodComposer;
 }
 
 const PAGE_SIZE = 1000;
@@ -100,9 +109,9 @@ async function* changesOf(
   to: number,
 ): AsyncGenerator<PodEvent> {
   if (from > to) return;
-  const compose = await reader.composer(shard, view);
-  const pods = known.get(view.uid) ?? { byNumber: new Map<number, StoredPod>(), compose };
-  pods.compose = compose;
+  const composer = await reader.composer(shard, view);
+  const pods = known.get(view.uid) ?? { byNumber: new Map<number, StoredPod>(), composer };
+  pods.composer = composer;
   known.set(view.uid, pods);
   const gone = new Set(numbersWithin(pods.byNumber, from, to));
   let after: number | null = from - 1;
@@ -110,12 +119,14 @@ async function* changesOf(
     const start: number = after;
     const limit = Math.min(PAGE_SIZE, to - start);
     const page = await backend.run(() => shard.listPods(view.uid, { after: start, limit }));
+    const running = composer.needsNotes ? runningNumbers(page.pods) : [];
+    const notes = await backend.run(() => shard.podNotes(view.uid, running));
     for (const stored of page.pods) {
       if (stored.podNumber > to) break;
       gone.delete(stored.podNumber);
       const before = pods.byNumber.get(stored.podNumber);
       if (before?.resourceVersion === stored.resourceVersion) continue;
-      const pod = compose(stored);
+      const pod = composer.compose(stored, notes.get(stored.podNumber));
       if (!reader.selects(pod)) continue;
       pods.byNumber.set(stored.podNumber, stored);
       yield { type: before === undefined ? 'ADDED' : 'MODIFIED', pod };
@@ -125,8 +136,15 @@ async function* changesOf(
   for (const number of gone) {
     const last = pods.byNumber.get(number);
     pods.byNumber.delete(number);
-    if (last !== undefined) yield { type: 'DELETED', pod: compose(last) };
+    if (last !== undefined) yield { type: 'DELETED', pod: composer.compose(last) };
   }
+}
+
+/** Numbers of the pods that may have notes. */
+export function runningNumbers(pods: readonly StoredPod[]): number[] {
+  return pods
+    .filter((pod) => pod.kind === 'slot' && pod.phase !== 'Pending')
+    .map((pod) => pod.podNumber);
 }
 
 /** The numbers of known pods from `from` to `to`; looks at the shorter of the two ranges. */
@@ -144,6 +162,6 @@ function* forget(known: Map<string, KnownPods>, uid: string): Generator<PodEvent
   known.delete(uid);
   if (pods === undefined) return;
   for (const stored of pods.byNumber.values()) {
-    yield { type: 'DELETED', pod: pods.compose(stored) };
+    yield { type: 'DELETED', pod: pods.composer.compose(stored) };
   }
 }

@@ -17,18 +17,18 @@ import {
   type JobView,
   type LogPiece,
   type PodLogLine,
-  type PodNotes,
   type Shard,
   type SlotRecord,
   type StoredPod,
 } from '@drover/store';
 
 import type { Backend } from './backend.ts';
+import { runsToRead } from './containerRuns.ts';
 import { mergeAll } from './merge.ts';
 import { nobodyFits } from './placement.ts';
 import { OutputTail } from './outputTail.ts';
 import { watchPodEnds, type PodEnd } from './podEnds.ts';
-import { watchPods, type PodEvent } from './podWatch.ts';
+import { runningNumbers, watchPods, type PodComposer, type PodEvent } from './podWatch.ts';
 import { resolveRef, type ObjectRef } from './refs.ts';
 
 /** Options of `pods.get`, `pods.delete` and the base of others. */
@@ -79,8 +79,10 @@ export interface LogOptions extends PodNamespaceOptions {
   readonly limitBytes?: number;
   /** A time before each line. */
   readonly timestamps?: boolean;
-  /** Only this container. */
+  /** Only this container. Default: all of them, as they wrote. */
   readonly container?: string;
+  /** What its containers wrote before their last restart, instead of since then. */
+  readonly previous?: boolean;
   /** Ends the iteration. */
   readonly signal?: AbortSignal;
 }
@@ -140,8 +142,10 @@ export class PodsClient {
 
   /**
    * Reads what a pod wrote, line by line; each item ends with its newline if it has one. With
-   * `follow` it goes on until the pod ended.
+   * `follow` it goes on until the pod ended. Of a container that was restarted it is what it wrote
+   * since then.
    *
+   * @throws NotFoundError, also for a container that there is not, or that was not restarted.
    * @example
    * for await (const line of drover.pods.logs(pod, { follow: true })) process.stdout.write(line);
    */
@@ -153,7 +157,7 @@ export class PodsClient {
 
   /** As `logs`, with the stream, the container and the time of each line. */
   async *logLines(ref: ObjectRef, options: LogOptions = {}): AsyncGenerator<PodLogLine> {
-    const { shard, view, stored } = await this.#locate(ref, options);
+    const { shard, view, stored, pod } = await this.#locate(ref, options);
     const key = shard.podLogKey(view.uid, stored.podNumber);
     const since = options.sinceSeconds;
     const wanted = {
@@ -162,6 +166,7 @@ export class PodsClient {
       limitBytes: options.limitBytes,
       timestamps: options.timestamps,
       container: options.container,
+      runs: runsToRead(pod, options),
       signal: options.signal,
       sinceMs: since === undefined ? undefined : Date.now() - since * 1000,
       hasEnded: async () => (await shard.getPod(view.uid, stored.podNumber))?.kind !== 'slot',
@@ -322,9 +327,11 @@ export class PodsClient {
       for (const { view, slots } of await this.#claimed(shard, node)) {
         if (namespace !== null && view.namespace !== namespace) continue;
         if (job !== null && view.uid !== job) continue;
-        const compose = await this.#composer(shard, view);
+        const composer = await this.#composer(shard, view);
+        const numbers = composer.needsNotes ? slots.map(({ podNumber }) => podNumber) : [];
+        const notes = await this.#backend.run(() => shard.podNotes(view.uid, numbers));
         for (const slot of slots) {
-          const pod = compose({ kind: 'slot', ...slot });
+          const pod = composer.compose({ kind: 'slot', ...slot }, notes.get(slot.podNumber));
           if (options.phase !== undefined && pod.status.phase !== options.phase) continue;
           if (!matchesSelector(selector, pod.metadata.labels)) continue;
           if (left <= 0) return;
@@ -352,7 +359,7 @@ export class PodsClient {
 
   /** @param from - Pods up to this number are left out. */
   async *#podsOf(shard: Shard, view: JobView, from = 0): AsyncGenerator<Pod> {
-    const compose = await this.#composer(shard, view);
+    const composer = await this.#composer(shard, view);
     let after: number | null = Math.max(0, from);
     while (after !== null) {
       const start: number = after;
@@ -362,30 +369,34 @@ export class PodsClient {
       const notes = await this.#backend.run(() =>
         shard.podNotes(view.uid, runningNumbers(page.pods)),
       );
-      for (const stored of page.pods) yield compose(stored, notes.get(stored.podNumber));
+      for (const stored of page.pods) yield composer.compose(stored, notes.get(stored.podNumber));
       after = page.next;
     }
   }
 
   /** How to compose the pods of a Job; reads once what they share. */
-  async #composer(
-    shard: Shard,
-    view: JobView,
-  ): Promise<(stored: StoredPod, notes?: PodNotes) => Pod> {
+  async #composer(shard: Shard, view: JobView): Promise<PodComposer> {
     const job: Job = composeJob({ stored: view, counters: null, done: null });
     const [nodeNames, lanes] = await this.#backend.run(() =>
       Promise.all([shard.nodeNames(), shard.fittingLanes(view.fittingKey)]),
     );
     const pending = lanes === 0 ? { pendingMessage: nobodyFits(job) } : {};
-    return (stored, notes) =>
-      composePod({
-        job,
-        pod: stored,
-        overlay: stored.kind === 'record' ? stored.overlay : null,
-        nodeName: nodeNames.get(stored.nodeNumber) ?? '',
-        notes,
-        ...pending,
-      });
+    const { containers, initContainers = [], volumes = [], restartPolicy } = job.spec.template.spec;
+    return {
+      needsNotes:
+        restartPolicy === 'OnFailure' ||
+        containers.length + initContainers.length > 1 ||
+        volumes.length > 0,
+      compose: (stored, notes) =>
+        composePod({
+          job,
+          pod: stored,
+          overlay: stored.kind === 'record' ? stored.overlay : null,
+          nodeName: nodeNames.get(stored.nodeNumber) ?? '',
+          notes,
+          ...pending,
+        }),
+    };
   }
 
   async #locate(ref: ObjectRef, options: PodNamespaceOptions): Promise<Located> {
@@ -397,11 +408,11 @@ export class PodsClient {
       if (view === null || podNumber === null) continue;
       const stored = await this.#backend.run(() => shard.getPod(view.uid, podNumber));
       if (stored === null) continue;
-      const compose = await this.#composer(shard, view);
+      const composer = await this.#composer(shard, view);
       const notes = await this.#backend.run(() =>
         shard.podNotes(view.uid, runningNumbers([stored])),
       );
-      const pod = compose(stored, notes.get(podNumber));
+      const pod = composer.compose(stored, notes.get(podNumber));
       // The number may belong to a pod of another index, or of another Job with a similar name.
       if (pod.metadata.name !== name || (uid !== null && pod.metadata.uid !== uid)) continue;
       return { shard, view, stored, pod };
@@ -424,13 +435,6 @@ export class PodsClient {
     }
     return names;
   }
-}
-
-/** Numbers of the pods that may have said how far they have come. */
-function runningNumbers(pods: readonly StoredPod[]): number[] {
-  return pods
-    .filter((pod) => pod.kind === 'slot' && pod.phase !== 'Pending')
-    .map((pod) => pod.podNumber);
 }
 
 /** The Job that a selector is about, when it names one. */

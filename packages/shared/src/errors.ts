@@ -99,6 +99,14 @@ export class NotFoundError extends DroverError {
   }
 }
 
+/** A pod has no such container, or the container no such run. The message says which there are. */
+export class ContainerNotFoundError extends NotFoundError {
+  constructor(object: ObjectReference, message: string, options: DroverErrorOptions = {}) {
+    super(object, options);
+    this.message = message;
+  }
+}
+
 /** Another object has the name. Choose another name, use generateName, or delete the old one. */
 export class AlreadyExistsError extends DroverError {
   /** What exists. */

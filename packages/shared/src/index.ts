@@ -25,6 +25,7 @@ export { isSemanticallyEqual } from './equality.ts';
 export {
   AlreadyExistsError,
   ConflictError,
+  ContainerNotFoundError,
   ConnectionError,
   DroverError,
   InvalidSelectorError,

@@ -17,6 +17,9 @@ export interface LogsOptions extends ObjectOptions {
   since?: number;
   timestamps?: boolean;
   allPods?: boolean;
+  container?: string;
+  allContainers?: boolean;
+  previous?: boolean;
 }
 
 /** Prints what a pod wrote, or what the pods of a Job wrote. */
@@ -27,14 +30,59 @@ export async function logsCommand(what: string, options: LogsOptions): Promise<n
   if (options.allPods === true && thing.kind !== 'job') {
     throw badInput('--all-pods is for job/NAME');
   }
+  if (options.allContainers === true && options.container !== undefined) {
+    throw badInput('--container and --all-containers exclude each other');
+  }
   return await withClient(options, async (drover) => {
     await untilInterrupted(async (signal) => {
-      if (thing.kind === 'pod') await print(drover, thing.name, options, signal);
-      else if (options.allPods === true) await printAll(drover, thing.name, options, signal);
+      if (thing.kind === 'pod') {
+        await printPod(drover, await drover.pods.get(thing.name), options, signal);
+      } else if (options.allPods === true) await printAll(drover, thing.name, options, signal);
       else await printOneOf(drover, thing.name, options, signal);
     });
     return EXIT.ok;
   });
+}
+
+/** Annotation that names the container which is meant when none is given, as kubectl reads it. */
+const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
+
+/** Prints what one container of a pod wrote, or all of them one after the other. */
+async function printPod(
+  drover: Drover,
+  pod: Pod,
+  options: LogsOptions,
+  signal: AbortSignal,
+  prefix = '',
+): Promise<void> {
+  const { containers, initContainers = [] } = pod.spec;
+  const all = [...initContainers, ...containers];
+  if (all.length === 1 || options.container !== undefined) {
+    await print(drover, pod, options, signal, prefix);
+  } else if (options.allContainers !== true) {
+    const container = defaultContainer(pod);
+    await print(drover, pod, { ...options, container }, signal, prefix);
+  } else if (options.follow === true) {
+    await print(drover, pod, options, signal, prefix);
+  } else {
+    for (const { name } of all) {
+      await print(drover, pod, { ...options, container: name }, signal, prefix);
+    }
+  }
+}
+
+/** The container that kubectl would take; says so. */
+function defaultContainer({ metadata, spec }: Pod): string {
+  const { containers, initContainers = [] } = spec;
+  const named = metadata.annotations?.[DEFAULT_CONTAINER];
+  if (named !== undefined && containers.some(({ name }) => name === named)) return named;
+  const name = containers[0]?.name ?? '';
+  const others = [
+    ...containers.map((container) => container.name),
+    ...initContainers.map((container) => `${container.name} (init)`),
+  ];
+  process.stderr.write(`Defaulted container "${name}" out of: ${others.join(', ')}\n`);
+  return name;
 }
 
 async function print(
@@ -82,7 +130,7 @@ async function printOneOf(
       `Found ${pods.length} pods, using pod/${pod.metadata.name} (--all-pods prints all)\n`,
     );
   }
-  await print(drover, pod, options, signal);
+  await printPod(drover, pod, options, signal);
 }
 
 async function printAll(
@@ -95,7 +143,7 @@ async function printAll(
   const prefixOf = (pod: Pod) => `${colours.cyan(`[pod/${pod.metadata.name}]`)} `;
   if (options.follow !== true) {
     for await (const pod of drover.pods.iterate({ job })) {
-      await print(drover, pod, options, signal, prefixOf(pod));
+      await printPod(drover, pod, options, signal, prefixOf(pod));
     }
     return;
   }
@@ -105,7 +153,7 @@ async function printAll(
   const finished = drover.jobs.wait(job, { signal }).then(() => ended.abort());
   const watch = drover.pods.watch({ job, signal: AbortSignal.any([signal, ended.signal]) });
   for await (const { type, pod } of watch) {
-    if (type === 'ADDED') printing.push(print(drover, pod, options, signal, prefixOf(pod)));
+    if (type === 'ADDED') printing.push(printPod(drover, pod, options, signal, prefixOf(pod)));
   }
   await Promise.all(printing);
   await finished.catch((error: unknown) => {
@@ -127,12 +175,14 @@ async function podsOf(
 }
 
 function logOptions(options: LogsOptions, signal: AbortSignal): LogOptions {
-  const { follow, tail, since, timestamps } = options;
+  const { follow, tail, since, timestamps, container, previous } = options;
   return {
     signal,
     ...(follow === undefined ? {} : { follow }),
     ...(tail === undefined ? {} : { tailLines: tail }),
     ...(since === undefined ? {} : { sinceSeconds: since / 1000 }),
     ...(timestamps === undefined ? {} : { timestamps }),
+    ...(container === undefined ? {} : { container }),
+    ...(previous === undefined ? {} : { previous }),
   };
 }

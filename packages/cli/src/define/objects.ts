@@ -110,7 +110,10 @@ function defineLogs({ program, problems, finish }: Definition): void {
     .addOption(integerOption(problems, '--tail <lines>', 'only the last lines', { min: 0 }))
     .addOption(durationOption(problems, '--since <duration>', 'only what is younger'))
     .option('--timestamps', 'a time before each line')
-    .option('--all-pods', 'of all pods of the Job, each line with its pod');
+    .option('--all-pods', 'of all pods of the Job, each line with its pod')
+    .option('-c, --container <name>', 'of this container')
+    .option('--all-containers', 'of all containers of the pod, initContainers first')
+    .option('-p, --previous', 'what the container wrote before its last restart');
   withHelp(withNamespace(withEngine(command)), {
     notes: [
       "Of a Job it is the pod that runs, or the last one. Works from any host that reaches Redis, also when the pod's worker is gone.",
@@ -119,6 +122,7 @@ function defineLogs({ program, problems, finish }: Definition): void {
       'drover logs job/pi',
       'drover logs -f --tail 20 pi-x7k2p',
       'drover logs job/indexed --all-pods',
+      'drover logs -c proxy --previous pi-x7k2p',
     ],
   }).action(async (what: string, options) => {
     const { logsCommand } = await import('../commands/logs.ts');

@@ -2,6 +2,7 @@ import {
   completionsText,
   humanDuration,
   jobDurationText,
+  isSidecar,
   jobStatusWord,
   parseTime,
   podStatusWord,
@@ -89,13 +90,28 @@ function age(time: string | undefined, nowMs: number): string {
   return sinceMs === null ? '<unknown>' : humanDuration(nowMs - sinceMs);
 }
 
+/** Containers and sidecars that are ready, of how many: kubectl counts no other initContainer. */
 function readyText({ status, spec }: Pod): string {
-  const ready = (status?.containerStatuses ?? []).filter((container) => container.ready).length;
-  return `${ready}/${spec.containers.length}`;
+  const sidecars = (spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name);
+  const statuses = [
+    ...(status?.initContainerStatuses ?? []).filter(({ name }) => sidecars.includes(name)),
+    ...(status?.containerStatuses ?? []),
+  ];
+  const ready = statuses.filter((container) => container.ready).length;
+  return `${ready}/${spec.containers.length + sidecars.length}`;
 }
 
-function restartsOf({ status }: Pod): number {
-  return (status?.containerStatuses ?? []).reduce((sum, { restartCount }) => sum + restartCount, 0);
+/** Restarts of its containers and sidecars, and of an initContainer while it runs. */
+function restartsOf({ status, spec }: Pod): number {
+  const sidecars = (spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name);
+  const isInitializing = status?.phase === 'Pending';
+  const counted = [
+    ...(status?.initContainerStatuses ?? []).filter(
+      ({ name }) => isInitializing || sidecars.includes(name),
+    ),
+    ...(status?.containerStatuses ?? []),
+  ];
+  return counted.reduce((sum, { restartCount }) => sum + restartCount, 0);
 }
 
 /** The STATUS column of nodes. */

@@ -111,7 +111,8 @@ function activeStatus(source: PodSource, pod: SlotRecord): PodStatus {
   const running = {
     ready: pod.phase === 'Running',
     started: true,
-    restartCount: pod.restarts,
+    // Of several containers nobody knows yet whose they are.
+    restartCount: spec.containers.length > 1 ? 0 : pod.restarts,
     state: { running: { startedAt } },
   };
   const statuses = withDetails(
