@@ -29,7 +29,7 @@ export class ControllerActor {
     this.#jobs = new JobReconciler({
       shard: this.#shard,
       offers: {
-        offer: (_queue, uid, _shard, slots) =>
+        offer: ({ uid }, _shard, slots) =>
           world.send(this.actor, 'offer', async () => queue.offer(uid, slots)),
       },
       backoff: BACKOFF,

@@ -293,9 +293,7 @@ export class JobReconciler {
 
     const waiting = look.pendingCount + opened.length > room;
     await Promise.all([
-      offering.length > 0
-        ? this.#offers.offer(job.queue, job.uid, this.#shard.index, offering)
-        : null,
+      offering.length > 0 ? this.#offers.offer(job, this.#shard.index, offering) : null,
       // More lanes would help; whoever brings some makes the Job due.
       waiting ? this.#shard.awaitLanes(job.uid, job.fittingKey, look.fittingLanes) : null,
       decision.contended ? this.#markContended(look) : null,

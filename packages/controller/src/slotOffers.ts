@@ -1,4 +1,4 @@
-import { Gather, slotQueueJob, slotQueueOptions } from '@drover/store';
+import { Gather, slotQueueJob, slotQueueOptions, type StoredJob } from '@drover/store';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -36,11 +36,15 @@ export class SlotOffers {
    * Offers slots of a Job. One that is in the queue already, in whatever state, stays as it is.
    * What is offered in one tick goes together: a pipeline for each Job would cost more than its slots.
    */
-  async offer(queue: string, uid: string, shard: number, slots: readonly number[]): Promise<void> {
-    const { adds } = this.#queue(queue);
+  async offer(
+    job: Pick<StoredJob, 'uid' | 'queue' | 'fittingKey'>,
+    shard: number,
+    slots: readonly number[],
+  ): Promise<void> {
+    const { adds } = this.#queue(job.queue);
     for (let from = 0; from < slots.length; from += MAX_OFFERS_PER_CALL) {
       const some = slots.slice(from, from + MAX_OFFERS_PER_CALL);
-      await adds.call(some.map((slot) => slotQueueJob(uid, shard, slot)));
+      await adds.call(some.map((slot) => slotQueueJob(job, shard, slot)));
     }
   }
 

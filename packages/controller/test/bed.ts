@@ -182,7 +182,7 @@ export class TestController {
     this.jobs = new JobReconciler({
       shard,
       offers: {
-        offer: async (_queue, _uid, _shard, slots) => {
+        offer: async (_job, _shard, slots) => {
           this.offered.push(...slots);
           await offer(slots);
         },

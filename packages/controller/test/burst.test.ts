@@ -34,7 +34,7 @@ class Controller {
     this.#jobs = new JobReconciler({
       shard: dyingAfter(bed.shard, dyingAt),
       offers: {
-        offer: async (_queue, uid, _shard, slots) => {
+        offer: async ({ uid }, _shard, slots) => {
           for (const slot of slots) this.#queue.add(`${uid}:${slot}`);
           if (dyingAt === 'offer') throw new Crash();
         },

@@ -32,6 +32,7 @@
 
   Returns a list, for each slot in order
            {1, podNumber, index, createdMs, startMs, restarts, generation, job fields or {}}  RUN
+                                         job fields: of the first slot of a Job whose generation is not known
            { 0}           GONE           no such slot: finish the QueueJob
            {-1, untilMs}  HELD           the gate is closed for the moment
            {-2, untilMs}  PARKED         another holder has it
@@ -50,7 +51,7 @@
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local isAlive = redis.call('ZSCORE', KEYS[5], ARGV[3])
 local now, rv = readClock(KEYS[1], ARGV[1])
-local node, claims, pods, hots = nil, {}, {}, {}
+local node, claims, pods, hots, sent = nil, {}, {}, {}, {}
 
 local function text(number)
   return string.format('%.0f', number)
@@ -58,7 +59,10 @@ end
 
 local function run(jobKey, generation, known, pod, index, createdMs, startMs, restarts)
   local job = {}
-  if generation ~= known then job = redis.call('HGETALL', jobKey) end
+  if generation ~= known and not sent[jobKey] then
+    sent[jobKey] = true
+    job = redis.call('HGETALL', jobKey)
+  end
   return { 1, text(pod), text(index), text(createdMs), text(startMs), restarts, generation, job }
 end
 

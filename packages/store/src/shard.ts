@@ -24,6 +24,7 @@ import type {
   SlotRequest,
   StopInput,
   StopOrder,
+  StoredJob,
   Taken,
   Verdicts,
   WriteStatusInput,
@@ -696,7 +697,9 @@ export class Shard extends ShardReader {
       args.push(request.uid, request.slot, request.attemptsStarted, request.knownGeneration);
     }
     const replies = list(await this.#run('acquire', keys, args));
-    return requests.map(({ uid }, i) => acquireReply(uid, list(replies[i]!)));
+    // The object of a Job comes once for all of its slots.
+    const jobs = new Map<string, StoredJob>();
+    return requests.map((request, i) => acquireReply(request, list(replies[i]!), jobs));
   }
 
   /**
@@ -880,9 +883,16 @@ function created(reply: readonly ScriptReply[]): Created {
   }
 }
 
-function acquireReply(uid: string, reply: readonly ScriptReply[]): AcquireReply {
+function acquireReply(
+  { uid, knownGeneration }: SlotRequest,
+  reply: readonly ScriptReply[],
+  jobs: Map<string, StoredJob>,
+): AcquireReply {
   switch (integer(reply[0])) {
-    case 1:
+    case 1: {
+      const generation = integer(reply[6]);
+      const fields = list(reply[7]!);
+      if (fields.length > 0) jobs.set(uid, storedJob(uid, textMap(fields)));
       return {
         type: 'run',
         claim: {
@@ -892,9 +902,10 @@ function acquireReply(uid: string, reply: readonly ScriptReply[]): AcquireReply 
           startMs: integer(reply[4]),
           restarts: integer(reply[5]),
         },
-        generation: integer(reply[6]),
-        job: list(reply[7]!).length === 0 ? null : storedJob(uid, textMap(reply[7])),
+        generation,
+        job: generation === knownGeneration ? null : jobs.get(uid)!,
       };
+    }
     case 0:
       return { type: 'gone' };
     case -1:

@@ -1,3 +1,4 @@
+import type { StoredJob } from './api.ts';
 import { slotQueuePrefix } from './keys.ts';
 
 /** Data of a slot's QueueJob; immutable. All else is in our own state. */
@@ -5,6 +6,8 @@ export interface SlotQueueJobData {
   readonly uid: string;
   readonly shard: number;
   readonly slot: number;
+  /** What a worker must offer to run the slot's pods: it need not read the Job to know. */
+  readonly fittingKey: string;
 }
 
 /** Name of the queue of a pool and runtime. BullMQ refuses ':' in names. */
@@ -19,7 +22,7 @@ export function slotQueueOptions(prefix: string, queue: string): { readonly pref
 
 /** The QueueJob of a slot, as `Queue.addBulk` takes it. Adding one that exists does nothing. */
 export function slotQueueJob(
-  uid: string,
+  { uid, fittingKey }: Pick<StoredJob, 'uid' | 'fittingKey'>,
   shard: number,
   slot: number,
 ): {
@@ -29,7 +32,7 @@ export function slotQueueJob(
 } {
   return {
     name: 'slot',
-    data: { uid, shard, slot },
+    data: { uid, shard, slot, fittingKey },
     opts: { jobId: `${uid}.${slot}`, removeOnComplete: true, removeOnFail: true },
   };
 }

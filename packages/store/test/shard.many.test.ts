@@ -277,6 +277,23 @@ describe('acquire', () => {
     expect((await bed.redis.smembers(claims)).toSorted()).toEqual(['u1:1', 'u1:2', 'u2:1']);
   });
 
+  test('sends the object of a Job once, and gives it to all of its slots that do not know it', async () => {
+    const session = await bed.registerSession();
+    const object = JSON.stringify({ metadata: {}, spec: { text: 'x'.repeat(100_000) } });
+    await bed.createJob({ uid: 'u1', object });
+    await bed.setGate('u1');
+    const slots = await bed.openSlots('u1', 20);
+    await bed.redis.config('RESETSTAT');
+    const replies = await Promise.all(
+      slots.map((slot) =>
+        bed.shard.acquire({ uid: 'u1', slot, session, attemptsStarted: 1, knownGeneration: 0 }),
+      ),
+    );
+    for (const reply of replies) expect(reply).toMatchObject({ type: 'run', job: { object } });
+    const sent = /total_net_output_bytes:(\d+)/.exec(await bed.redis.info('stats'));
+    expect(Number(sent?.[1])).toBeLessThan(2 * object.length);
+  });
+
   test('for several sessions asks for each of them', async () => {
     const [first, second] = [await bed.registerSession(), await bed.registerSession()];
     await bed.createJob({ uid: 'u1' });

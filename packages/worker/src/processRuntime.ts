@@ -59,10 +59,6 @@ export class ProcessRuntime implements Runtime {
     await Promise.all([this.#options.runner.warmUp(), this.#volumes.warmUp()]);
   }
 
-  unfitness(): string | null {
-    return null;
-  }
-
   takeSeat(): Seat {
     return NO_SEAT;
   }

@@ -55,13 +55,13 @@ export interface Runtime {
   fittingLanes(pool: string): Readonly<Record<string, number>>;
   /** Gets ready, so that the first pod need not wait. Rejects when no pod could ever be run. */
   warmUp(): Promise<void>;
-  /** Why a Job's pods can not run here; null when they can. */
-  unfitness(plan: JobPlan): string | null;
   /**
    * Makes room for the pods of a slot before it is claimed; null when there is none, so that another
    * worker should have it. The seat is given back when the slot is left.
+   *
+   * @param fittingKey - What the pods need of this runtime, one of the keys of `fittingLanes`.
    */
-  takeSeat(plan: JobPlan): Seat | Promise<Seat | null> | null;
+  takeSeat(fittingKey: string): Seat | Promise<Seat | null> | null;
   createLane(plan: JobPlan, slot: SlotRef, sink: PodSink): PodLane;
   /** Ends whatever still runs, by force. */
   close(): Promise<void>;

@@ -211,13 +211,9 @@ export class WorkerParts {
   #openQueues(store: Store): void {
     const { connection, prefix, pool, lanes, name, logger } = this.#options;
     const plans = new PlanCache({
-      surroundings: {
-        nodeName: name,
-        hostIP: hostAddress(),
-        baseEnv: baseEnvironment(process.env),
-      },
-      read: async (shard, uid) =>
-        (await this.#shards[shard]?.port.run((there) => there.getJobByUid(uid))) ?? null,
+      nodeName: name,
+      hostIP: hostAddress(),
+      baseEnv: baseEnvironment(process.env),
     });
     for (const runtime of this.#runtimes) {
       const redis = openConnection(connection);
@@ -240,8 +236,10 @@ export class WorkerParts {
   }
 
   #createHost(runtime: Runtime, plans: PlanCache): HolderHost {
-    const { logger, quantumMs } = this.#options;
-    return { runtime, plans, logger, quantumMs, state: this.#state, unfit: new UnfitSlots() };
+    const { logger, quantumMs, pool } = this.#options;
+    const fittingKeys = new Set(Object.keys(runtime.fittingLanes(pool)));
+    const unfit = new UnfitSlots();
+    return { runtime, fittingKeys, plans, logger, quantumMs, state: this.#state, unfit };
   }
 
   async #closeRuntimes(): Promise<void> {

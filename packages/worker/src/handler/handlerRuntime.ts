@@ -82,19 +82,16 @@ export class HandlerRuntime implements Runtime {
     await this.#pool?.warmUp();
   }
 
-  unfitness(plan: JobPlan): string | null {
-    if (this.#handlers.has(plan.image)) return null;
-    return `handler "${plan.image}" is not registered with this worker`;
-  }
-
-  takeSeat(plan: JobPlan): Seat | Promise<Seat | null> | null {
-    const handler = this.#handlers.get(plan.image);
+  takeSeat(fittingKey: string): Seat | Promise<Seat | null> | null {
+    const handler = this.#handlers.get(handlerOf(fittingKey));
     return handler !== undefined && isThreaded(handler) ? this.#seats.take() : NO_SEAT;
   }
 
   createLane(plan: JobPlan, slot: SlotRef, sink: PodSink): PodLane {
     const handler = this.#handlers.get(plan.image);
-    if (handler === undefined) throw new Error(this.unfitness(plan) ?? 'unreachable');
+    if (handler === undefined) {
+      throw new Error(`handler "${plan.image}" is not registered with this worker`);
+    }
     const { openLog, writeProgress, crashLoop: policy, port, logger } = this.#options;
     const common = {
       plan,
@@ -137,4 +134,9 @@ function isThreaded(handler: HandlerDefinition): boolean {
 function modulesOf(handlers: readonly HandlerDefinition[]): HandlerModule[] {
   const modules = handlers.flatMap(({ module }) => (module === null ? [] : [module]));
   return [...new Map(modules.map((module) => [module.url, module])).values()];
+}
+
+/** The name in `<pool>/handler/<name>`; that of a pool has no slash. */
+function handlerOf(fittingKey: string): string {
+  return fittingKey.slice(fittingKey.indexOf('/') + '/handler/'.length);
 }

@@ -26,6 +26,8 @@ export interface SlotDelivery {
   readonly uid: string;
   readonly shard: number;
   readonly slot: number;
+  /** What a worker must offer to run its pods. */
+  readonly fittingKey: string;
 }
 
 /** What becomes of the QueueJob when its holder is done with it. */
@@ -59,6 +61,8 @@ export interface WorkerState {
 /** What all holders of a queue share. */
 export interface HolderHost {
   readonly runtime: Runtime;
+  /** What this worker offers of the runtime. */
+  readonly fittingKeys: ReadonlySet<string>;
   readonly plans: PlanCache;
   readonly logger: Logger;
   /** How long a slot stays with its holder while others wait. */
@@ -181,21 +185,24 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   }
 
   async #holdOnce(): Promise<SlotEnd | 'askAgain'> {
-    const plan = await this.#fittingPlan();
-    if (plan === 'unfit') return this.#backUnfit();
-    if (plan === null) return this.#holdFitting(null);
-    // Before the claim, which could not be given back.
-    let seat = this.#host.runtime.takeSeat(plan);
+    const { fittingKey } = this.#delivery;
+    // A `handler` queue has slots of handlers that this worker does not have. Both before the claim,
+    // which could not be given back.
+    if (!this.#host.fittingKeys.has(fittingKey)) {
+      this.#host.logger.debug({ ...this.#names(), fittingKey }, 'a slot can not run here');
+      return this.#backUnfit();
+    }
+    let seat = this.#host.runtime.takeSeat(fittingKey);
     if (seat instanceof Promise) seat = await seat;
     if (seat === null) return this.#backUnfit();
     try {
-      return await this.#holdFitting(plan);
+      return await this.#holdFitting();
     } finally {
       seat();
     }
   }
 
-  async #holdFitting(plan: JobPlan | null): Promise<SlotEnd | 'askAgain'> {
+  async #holdFitting(): Promise<SlotEnd | 'askAgain'> {
     const { uid } = this.#delivery;
     const session = await this.#shard.keeper.current();
     const key = `${uid}:${this.#delivery.slot}`;
@@ -205,7 +212,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     if (other !== undefined && other !== this) return this.#back(Date.now() + RETRY_CAP_MS);
     this.#shard.holders.set(key, this);
     try {
-      return await this.#claimAndRun(session, plan);
+      return await this.#claimAndRun(session, this.#host.plans.get(uid));
     } finally {
       this.#shard.holders.delete(key);
       this.#session = null;
@@ -240,31 +247,6 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
         return this.#run(session, plan, reply.claim);
       }
     }
-  }
-
-  /**
-   * The Job's plan when this worker can run it. A `handler` queue has slots of handlers that this
-   * worker does not have; that is found out before the claim, which could not be given back.
-   */
-  async #fittingPlan(): Promise<JobPlan | null | 'unfit'> {
-    const { uid, shard } = this.#delivery;
-    let plan = this.#host.plans.get(uid);
-    if (plan === null && this.#host.runtime.name === 'handler') {
-      try {
-        plan = await this.#host.plans.load(shard, uid);
-      } catch (error) {
-        this.#host.logger.debug({ err: error, jobUid: uid }, 'the Job of a slot could not be read');
-        return 'unfit';
-      }
-    }
-    if (plan === null) return null;
-    const reason = this.#host.runtime.unfitness(plan);
-    if (reason === null) return plan;
-    this.#host.logger.debug(
-      { jobUid: uid, slot: this.#delivery.slot, reason },
-      'a slot can not run here',
-    );
-    return 'unfit';
   }
 
   #run(session: Session, plan: JobPlan, claim: Claim): Promise<SlotEnd | 'askAgain'> {

@@ -136,7 +136,7 @@ export class SlotQueueWorker {
 
   async #hold(job: QueueJob<SlotQueueJobData, void>, token: string): Promise<SlotEnd> {
     const { host, logger } = this.#options;
-    const { uid, slot } = job.data;
+    const { uid, slot, fittingKey } = job.data;
     const shard = this.#options.shard(job.data.shard);
     if (shard === null || job.id === undefined) {
       logger.error(
@@ -153,6 +153,7 @@ export class SlotQueueWorker {
       uid,
       shard: job.data.shard,
       slot,
+      fittingKey,
     });
     this.holders.add(holder);
     this.#locks.add(holder);

@@ -126,8 +126,9 @@ export class TestEngine {
       parallelism,
     );
     if (opened.type !== 'opened') throw new Error(`openSlots: ${opened.type}`);
-    const queue = this.queue((await this.job(uid)).queue);
-    await queue.addBulk(opened.slots.map((slot) => slotQueueJob(uid, this.shard.index, slot)));
+    const job = await this.job(uid);
+    const { index } = this.shard;
+    await this.queue(job.queue).addBulk(opened.slots.map((slot) => slotQueueJob(job, index, slot)));
     return opened.slots;
   }
 
