@@ -4,13 +4,14 @@
  */
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
-import { dirname, join, normalize } from 'node:path';
+import { delimiter, dirname, join, normalize } from 'node:path';
+import { hostProblem } from '@drover/shared';
 import { startRedis, type TestRedis } from '@drover/testkit';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { packPackages, type PackedPackage } from '../../scripts/lib/packages.ts';
-import { NODE_MIN, ROOT } from '../../scripts/lib/toolchain.js';
+import { isNodeNewEnough, NODE_MIN, ROOT } from '../../scripts/lib/toolchain.js';
 import { type Ended, filesBelow, UserFolder } from './support.ts';
 
 /** What of a package.json is looked at here. */
@@ -177,6 +178,23 @@ describe('in an empty folder', () => {
     expect(ended).toMatchObject({ code: 0, stdout: `${version}\n` });
   }, 30_000);
 
+  test('an old Node is told so, by the command and by the SDK', async ({ skip }) => {
+    await installed(skip);
+    const old = await oldNode();
+    if (old === null) return skip('there is no Node older than 22.18 on PATH');
+    const problem = hostProblem(process.platform, old.version);
+    const command = await user.run(old.path, ['node_modules/.bin/drover', 'get', 'jobs']);
+    expect(command).toEqual({ code: 1, stdout: '', stderr: `${problem}\n` });
+    for (const call of ['new Drover()', 'createWorker({})', 'createController({})']) {
+      const script = `
+        import { createController, createWorker, Drover } from '@drover/sdk';
+        try { ${call} } catch (error) { console.log(error.message) }
+      `;
+      const ended = await user.run(old.path, ['--input-type=module', '--eval', script]);
+      expect(ended).toEqual({ code: 0, stdout: `${problem}\n`, stderr: '' });
+    }
+  }, 30_000);
+
   test('the examples are right by their types: of every README, and in examples/', async ({
     skip,
   }) => {
@@ -235,6 +253,17 @@ describe('in an empty folder', () => {
     expect(await dev.exited).toEqual({ code: 0, signal: null });
   }, 90_000);
 });
+
+/** A Node on PATH that is too old for Drover. */
+async function oldNode(): Promise<{ path: string; version: string } | null> {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    const path = join(folder, 'node');
+    const { code, stdout } = await user.run(path, ['--version']);
+    const version = stdout.trim().slice(1);
+    if (code === 0 && !isNodeNewEnough(version)) return { path, version };
+  }
+  return null;
+}
 
 /** The TypeScript of a README, block by block. */
 async function codeOf(readme: string): Promise<string[]> {

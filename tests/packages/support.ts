@@ -71,8 +71,13 @@ export class UserFolder {
       const ended = await runFile(command, args, { cwd: this.dir, env: this.env });
       return { code: 0, ...ended };
     } catch (error) {
-      const { code, stdout, stderr } = error as Ended;
-      return { code, stdout, stderr };
+      // Without code and output when it could not be started.
+      const { code, stdout, stderr } = error as Partial<Ended>;
+      return {
+        code: typeof code === 'number' ? code : null,
+        stdout: stdout ?? '',
+        stderr: stderr ?? '',
+      };
     }
   }
 

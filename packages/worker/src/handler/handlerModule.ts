@@ -1,4 +1,5 @@
-import { registerHooks } from 'node:module';
+// As a whole: an old Node can not load a module that names what it does not have, and so not say so.
+import * as nodeModule from 'node:module';
 
 import type { HandlerDefinition } from './defineHandler.ts';
 
@@ -37,7 +38,7 @@ export function describeImportError(error: unknown): string {
 
 /** Packages of Drover that a module can't find are looked for from there. */
 function lendPackages(parentURL: string): { deregister(): void } {
-  return registerHooks({
+  return nodeModule.registerHooks({
     resolve(specifier, context, nextResolve) {
       try {
         return nextResolve(specifier, context);

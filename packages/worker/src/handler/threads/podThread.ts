@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { getCompileCacheDir } from 'node:module';
+// As a whole: an old Node can not load a module that names what it does not have, and so not say so.
+import * as nodeModule from 'node:module';
 import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
@@ -244,7 +245,7 @@ function faultEnd(fault: unknown, heapMiB: number): PodEnd {
 
 /** The directory as it was given: Node adds one for its version. */
 function compileCacheOfProcess(): string | null {
-  const dir = getCompileCacheDir();
+  const dir = nodeModule.getCompileCacheDir();
   return dir === undefined ? null : dirname(dir);
 }
 

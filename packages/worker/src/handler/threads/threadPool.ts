@@ -1,4 +1,5 @@
-import { flushCompileCache } from 'node:module';
+// As a whole: an old Node can not load a module that names what it does not have, and so not say so.
+import * as nodeModule from 'node:module';
 
 import type { Logger } from 'pino';
 
@@ -38,7 +39,7 @@ export class ThreadPool {
    */
   async warmUp(): Promise<void> {
     // What this thread has compiled of the modules, others need not compile again.
-    flushCompileCache();
+    nodeModule.flushCompileCache();
     const thread = await this.take().catch((error: unknown) => {
       throw new HandlerThreadError(`handlers in threads: ${(error as Error).message}`);
     });
