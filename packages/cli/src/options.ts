@@ -80,7 +80,8 @@ export function integerOption(
   return new Option(flags, description).argParser((text: string) => {
     const value = Number(text);
     if (/^-?\d+$/.test(text) && value >= min && value <= max) return value;
-    const limit = max === 2_147_483_647 ? `${min} or more` : `${min} to ${max}`;
+    const isOpen = max === 2_147_483_647 && !(value > max);
+    const limit = isOpen ? `${min} or more` : `${min} to ${max}`;
     problems.push(`${longFlag(flags)} ${text}: a whole number of ${limit} is expected`);
     return min;
   });

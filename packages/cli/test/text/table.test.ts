@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { formatTable } from '../../src/text/table.ts';
+import { formatTable, truncate } from '../../src/text/table.ts';
 
 test('columns are as wide as their widest cell, three spaces apart, nothing at the end', () => {
   const rows = [
@@ -30,4 +30,12 @@ test('colours take no room', () => {
   );
   expect(red).toBe('\u001b[31mx\u001b[39m    1');
   expect(plain).toBe('yy   2');
+});
+
+test('a text is cut to the screen; its colours are ended and take no room', () => {
+  const red = '\u001b[31mabc\u001b[39mdef';
+  expect(truncate('abcdef', 6)).toBe('abcdef');
+  expect(truncate('abcdef', 5)).toBe('abcde');
+  expect(truncate(red, 6)).toBe(red);
+  expect(truncate(red, 2)).toBe('\u001b[31mab\u001b[39m\u001b[0m');
 });
