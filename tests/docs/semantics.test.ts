@@ -45,8 +45,11 @@ const citations = lines.flatMap((line) => {
 });
 
 /** Whether a row of the page speaks for a field: its own, or that of an object that it belongs to. */
-function isCovered(path: string): boolean {
+function isCovered(field: string): boolean {
+  // The page says once that they are as those of containers.
+  const path = field.replace('.initContainers[*].', '.containers[*].');
   return (
+    paths.includes(field) ||
     paths.includes(path) ||
     rows.some((row) => isBelow(path, row.path) && sharesRow(row)) ||
     // An object on the way: each of its fields has a row.

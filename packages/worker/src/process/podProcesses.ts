@@ -190,7 +190,7 @@ export class PodProcesses {
     if (mounts.length > 0) {
       void running.started.then((process) => {
         if (process === null || process.mountProblem === null) return;
-        this.#unmounted = process.mountProblem;
+        this.#unmounted = unmountedText(process.mountProblem);
         onChange();
       });
     }
@@ -213,7 +213,7 @@ export class PodProcesses {
           `${mountProblem}; use another mountPath, or DROVER_VOLUME_<NAME>`,
       );
     }
-    this.#unmounted = mountProblem;
+    this.#unmounted = unmountedText(mountProblem);
     return [];
   }
 
@@ -238,6 +238,10 @@ export class PodProcesses {
       measure().catch((error: unknown) => logger.warn({ err: error }, 'a volume was not measured'));
     }, volumeCheckMs);
   }
+}
+
+function unmountedText(problem: string): string {
+  return `volumes are not mounted: ${problem}; DROVER_VOLUME_<NAME> says where each of them is`;
 }
 
 /** A container that could not even be asked for. */

@@ -6,10 +6,12 @@ import { join } from 'node:path';
 import { readPodLog } from '@drover/store';
 import { waitFor } from '@drover/testkit';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import type { WorkerOptions } from '../../src/index.ts';
+import { MountProbe } from '../../src/process/mountProbe.ts';
 import { Volumes } from '../../src/process/podVolumes.ts';
+import { ProcessRunner } from '../../src/process/processRunner.ts';
 import { removeTree, usedBytes, VolumeRoot } from '../../src/process/volumeRoot.ts';
 import type { TestEngine, TestJob } from '../support/engine.ts';
 import { Workers } from '../support/workers.ts';
@@ -258,6 +260,103 @@ describe('an emptyDir', () => {
     const pod = await ended(engine, uid);
     expect(pod).toMatchObject({ outcome: 'Failed', exitCode: 128, reason: 'StartError' });
     expect(pod.overlay?.message).toContain('its volumes could not be made: ENOTDIR');
+  });
+});
+
+describe('a mount', () => {
+  /** Says why there are none here, or null. */
+  const problem = async (): Promise<string | null> => {
+    const runner = new ProcessRunner({ logger: pino({ level: 'silent' }) });
+    try {
+      return await new MountProbe(runner).problem();
+    } finally {
+      await runner.close();
+    }
+  };
+
+  test('is where the template wants it, for this container alone', async ({ skip }) => {
+    const why = await problem();
+    if (why !== null) skip(`no mounts here: ${why}`);
+    const existing = join(directory, 'existing');
+    await mkdir(existing);
+    await writeFile(join(existing, 'hidden'), '');
+    const { engine, uid } = await startOne({
+      volumes: [{ name: 'shared-data', emptyDir: {} }],
+      initContainers: [
+        shell('fill', `mkdir ${existing}/part; echo word > ${existing}/part/file`, {
+          ...mounts(at(existing)),
+        }),
+      ],
+      containers: [
+        shell(
+          'main',
+          `ls ${existing}; cat /drover-new/file; touch /drover-new/x 2>/dev/null || echo not to be written`,
+          mounts(at(existing), at('/drover-new', { subPath: 'part', readOnly: true })),
+        ),
+        shell('other', `while [ ! -e ${existing}/hidden ]; do sleep 0.02; done`),
+      ],
+    });
+    const pod = await ended(engine, uid);
+    expect(pod).toMatchObject({ outcome: 'Succeeded' });
+    expect(pod.overlay?.details?.unmounted).toBeUndefined();
+    expect(await logOf(engine, uid)).toBe('part\nword\nnot to be written\n');
+    expect(await readdir(existing)).toEqual(['hidden']);
+    expect(existsSync('/drover-new')).toBe(false);
+  });
+
+  test('may be the working directory', async ({ skip }) => {
+    const why = await problem();
+    if (why !== null) skip(`no mounts here: ${why}`);
+    const { engine, uid } = await startOne({
+      volumes: [{ name: 'shared-data', emptyDir: {} }],
+      containers: [
+        shell('main', 'pwd; touch here; ls', {
+          workingDir: '/drover-work',
+          ...mounts(at('/drover-work')),
+        }),
+      ],
+    });
+    expect(await ended(engine, uid)).toMatchObject({ outcome: 'Succeeded' });
+    expect(await logOf(engine, uid)).toBe('/drover-work\nhere\n');
+  });
+
+  describe('where the worker can not mount', () => {
+    beforeEach(() => {
+      vi.stubEnv('DROVER_PROCESS_HELPER', 'javascript');
+    });
+
+    afterEach(() => {
+      vi.unstubAllEnvs();
+    });
+
+    test('is told of, and the variable says where the volume lies', async () => {
+      const { engine, uid } = await startOne({
+        volumes: [{ name: 'shared-data', emptyDir: {} }],
+        containers: [
+          shell(
+            'main',
+            'cd $DROVER_VOLUME_SHARED_DATA && ls /drover-new',
+            mounts(at('/drover-new')),
+          ),
+        ],
+      });
+      const pod = await ended(engine, uid);
+      expect(pod).toMatchObject({ outcome: 'Failed', reason: 'Error' });
+      expect(pod.overlay?.details?.unmounted).toMatch(/^volumes are not mounted: .*; DROVER_VOLUME_/);
+      expect(await logOf(engine, uid)).toContain('/drover-new');
+    });
+
+    test('at a path that the worker has itself fails: it would be taken for the volume', async () => {
+      const { engine, uid } = await startOne({
+        volumes: [{ name: 'shared-data', emptyDir: {} }],
+        containers: [shell('main', 'true', mounts(at(directory)))],
+      });
+      const pod = await ended(engine, uid);
+      expect(pod).toMatchObject({ outcome: 'Failed', exitCode: 128, reason: 'StartError' });
+      expect(pod.overlay?.message).toContain(
+        `container main: no volume can be mounted at ${directory}, and the worker has something there`,
+      );
+    });
   });
 });
 
