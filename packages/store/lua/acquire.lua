@@ -51,7 +51,9 @@
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local isAlive = redis.call('ZSCORE', KEYS[5], ARGV[3])
 local now, rv = readClock(KEYS[1], ARGV[1])
-local node, claims, pods, hots, sent = nil, {}, {}, {}, {}
+local node
+-- Jobs whose object is in the answer already.
+local sent = {}
 
 local function text(number)
   return string.format('%.0f', number)
@@ -101,18 +103,19 @@ local function ask(argument, keyBase)
 
   -- A QueueJob that was lost and offered again begins at 1: it gets here with each delivery a step nearer.
   if attemptsNow <= asked then return { -1, text(now + 20) } end
-  local hot = hots[hotKey] or readHot(hotKey)
+  local hot = readHot(hotKey)
   if hot.hold == 1 and hot.unjudged > 0 then return refuse(-1, now + 20) end
   if hot.deadlineMs > 0 and now >= hot.deadlineMs then return refuse(-1, now + 200) end
-  hots[hotKey] = hot
   rv = math.max(rv + 1, now * 4096)
+  redis.call('SET', KEYS[1], rv)
   node = node or tonumber(redis.call('HGET', KEYS[6], 'nodeNumber'))
   redis.call('HSET', slotsKey, slot, struct.pack(SLOT, pod, index, previous, RUNNING, restarts, attemptsNow,
     node, ARGV[4], createdMs, now, rv, attemptsNow))
   redis.call('ZREM', KEYS[keyBase + 4], slot)
-  claims[#claims + 1] = uid .. ':' .. slot
+  redis.call('SADD', KEYS[7], uid .. ':' .. slot)
   hot.running = hot.running + 1
-  pods[#pods + 1] = { rv, uid, pod }
+  writeHot(hotKey, hot)
+  tellPods(KEYS[8], KEYS[9], rv, uid, pod, pod)
   return run(jobKey, text(hot.generation), known, pod, index, createdMs, now, restarts)
 end
 
@@ -121,15 +124,5 @@ local keyBase = 9
 for argument = 6, #ARGV, 4 do
   replies[#replies + 1] = isAlive and ask(argument, keyBase) or { -3 }
   keyBase = keyBase + 4
-end
-if #claims == 0 then return replies end
-
-redis.call('SET', KEYS[1], rv)
-redis.call('SADD', KEYS[7], unpack(claims))
-for hotKey, hot in pairs(hots) do
-  writeHot(hotKey, hot)
-end
-for _, one in ipairs(pods) do
-  tellPods(KEYS[8], KEYS[9], one[1], one[2], one[3], one[3])
 end
 return replies

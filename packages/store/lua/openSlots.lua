@@ -47,8 +47,6 @@
 -- @include verdicts
 -- @include watch
 local now, rv = readClock(KEYS[1], ARGV[1])
-local before = rv
-local onQueue = {}
 
 local function open(hot, count, slotsKey, pendingKey, retryKey)
   local opened, slots, pending = {}, {}, {}
@@ -84,11 +82,12 @@ local function openFor(argument, keyBase)
     applyVerdicts(argument + 7, hot, KEYS[keyBase + 6], KEYS[keyBase + 5])
   end
   rv = math.max(rv + 1, now * 4096)
+  redis.call('SET', KEYS[1], rv)
   local firstPod = hot.podCount + 1
   local opened = open(hot, count, KEYS[keyBase + 3], KEYS[keyBase + 4], KEYS[keyBase + 5])
   if #opened > 0 and hot.onQueue == 0 then
     hot.onQueue = 1
-    onQueue[job[1]] = (onQueue[job[1]] or 0) + 1
+    redis.call('HINCRBY', KEYS[2], job[1], 1)
   end
   local isWritten = status ~= '' and #opened == count
   if isWritten then
@@ -108,8 +107,4 @@ while argument <= #ARGV do
   keyBase = keyBase + 6
   argument = argument + (ARGV[argument + 6] == '1' and 14 + 3 * ARGV[argument + 13] or 7)
 end
-for queue, jobs in pairs(onQueue) do
-  redis.call('HINCRBY', KEYS[2], queue, jobs)
-end
-if rv > before then redis.call('SET', KEYS[1], rv) end
 return replies

@@ -33,8 +33,6 @@
 -- @include hot
 -- @include watch
 local now, rv = readClock(KEYS[1], ARGV[1])
-local before = rv
-local offQueue, settled = {}, {}
 
 local function write(argument, keyBase)
   local jobKey, hotKey = KEYS[keyBase + 1], KEYS[keyBase + 2]
@@ -52,11 +50,12 @@ local function write(argument, keyBase)
   end
 
   rv = math.max(rv + 1, now * 4096)
+  redis.call('SET', KEYS[1], rv)
   local version = string.format('%.0f', rv)
   if finish ~= '' then
     redis.call('HSET', jobKey, 'status', status, 'rv', version, 'finished', 1)
-    settled[#settled + 1] = uid
-    if hot.onQueue == 1 then offQueue[job[4]] = (offQueue[job[4]] or 0) + 1 end
+    redis.call('SREM', KEYS[3], uid)
+    if hot.onQueue == 1 then redis.call('HINCRBY', KEYS[2], job[4], -1) end
     hot.limit, hot.onQueue = 0, 0
   else
     redis.call('HSET', jobKey, 'status', status, 'rv', version)
@@ -75,9 +74,4 @@ for argument = 2, #ARGV, 6 do
   replies[#replies + 1] = write(argument, keyBase)
   keyBase = keyBase + 2
 end
-for queue, jobs in pairs(offQueue) do
-  redis.call('HINCRBY', KEYS[2], queue, -jobs)
-end
-if #settled > 0 then redis.call('SREM', KEYS[3], unpack(settled)) end
-if rv > before then redis.call('SET', KEYS[1], rv) end
 return replies

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-/** Bounds of what a {@link Gather} sends at once, and with that of a script's time. */
+/** How a {@link Gather} sends what it gathered; its bounds are those of a script's time. */
 export interface GatherLimits<Input> {
   /** Most calls, >= 1. */
   readonly calls: number;
@@ -8,6 +8,11 @@ export interface GatherLimits<Input> {
   readonly weight?: number;
   /** Weight of a call. Default 0. */
   readonly weightOf?: (input: Input) => number;
+  /**
+   * Whether an error may be that of one call only: then each is done by itself, so that one can not
+   * take the others with it. What was done may be done twice by that. Default: never.
+   */
+  readonly isOfOne?: (error: unknown) => boolean;
 }
 
 interface Waiting<Input, Output> {
@@ -55,13 +60,19 @@ export class Gather<Input, Output> {
     if (sent.length === 0) return;
     this.#waiting = [];
     this.#weight = 0;
-    this.#run(sent.map((one) => one.input)).then(
+    this.#do(sent);
+  }
+
+  #do(calls: readonly Waiting<Input, Output>[]): void {
+    this.#run(calls.map((one) => one.input)).then(
       (outputs) => {
-        assert.equal(outputs.length, sent.length, 'an answer to each call');
-        for (const [i, one] of sent.entries()) one.resolve(outputs[i]!);
+        assert.equal(outputs.length, calls.length, 'an answer to each call');
+        for (const [i, one] of calls.entries()) one.resolve(outputs[i]!);
       },
       (error: unknown) => {
-        for (const one of sent) one.reject(error);
+        if (calls.length > 1 && this.#limits.isOfOne?.(error) === true) {
+          for (const one of calls) this.#do([one]);
+        } else for (const one of calls) one.reject(error);
       },
     );
   }

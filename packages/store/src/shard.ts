@@ -24,7 +24,6 @@ import type {
   SlotRequest,
   StopInput,
   StopOrder,
-  StoredJob,
   Taken,
   Verdicts,
   WriteStatusInput,
@@ -65,14 +64,28 @@ const MAX_CREATE_BYTES = 512 * 1024;
 /** What a Job costs a script beside its pods, as a number of pods. */
 const JOB_WEIGHT = 6;
 
+const TOGETHER = { calls: MAX_JOBS_PER_SCRIPT, isOfOne: isScriptError };
+
 /** A member that is given back. */
 interface Given extends Taken {
   readonly nextAtMs: number | null;
 }
 
+/** A look as Redis answered it: one that can not be read must not take the others with it. */
+interface RawLook {
+  readonly nowMs: number;
+  readonly look: ScriptReply;
+}
+
 interface LookRequest {
   readonly uid: string;
   readonly pendingWanted: number;
+}
+
+/** The answer to one acquire, and the fields of the Job when they are not known. */
+interface RawAcquire {
+  readonly reply: readonly ScriptReply[];
+  readonly fields: ScriptReply[];
 }
 
 interface Opening extends DecisionGuard {
@@ -89,21 +102,19 @@ export class Shard extends ShardReader {
   readonly #purgedChunks = new Map<string, number>();
   readonly #creates = new Gather(
     {
-      calls: MAX_JOBS_PER_SCRIPT,
+      ...TOGETHER,
       weight: MAX_CREATE_BYTES,
       weightOf: (job: NewJob) => job.object.length,
     },
     (jobs) => this.#createJobs(jobs),
   );
-  readonly #dones = new Gather({ calls: MAX_JOBS_PER_SCRIPT }, (given: readonly Given[]) =>
-    this.#giveBack(given),
-  );
-  readonly #looks = new Gather({ calls: MAX_JOBS_PER_SCRIPT }, (asked: readonly LookRequest[]) =>
+  readonly #dones = new Gather(TOGETHER, (given: readonly Given[]) => this.#giveBack(given));
+  readonly #looks = new Gather(TOGETHER, (asked: readonly LookRequest[]) =>
     this.#observeJobs(asked),
   );
   readonly #judgings = new Gather(
     {
-      calls: MAX_JOBS_PER_SCRIPT,
+      ...TOGETHER,
       weight: MAX_PODS_PER_CALL,
       weightOf: (input: JudgeInput) => JOB_WEIGHT + input.judgements.length,
     },
@@ -111,19 +122,17 @@ export class Shard extends ShardReader {
   );
   readonly #openings = new Gather(
     {
-      calls: MAX_JOBS_PER_SCRIPT,
+      ...TOGETHER,
       weight: MAX_PODS_PER_CALL,
       weightOf: ({ count, judge }: Opening) => JOB_WEIGHT + count + (judge?.judgements.length ?? 0),
     },
     (inputs) => this.#openSlotsOf(inputs),
   );
-  readonly #statuses = new Gather(
-    { calls: MAX_JOBS_PER_SCRIPT },
-    (inputs: readonly WriteStatusInput[]) => this.#writeStatuses(inputs),
+  readonly #statuses = new Gather(TOGETHER, (inputs: readonly WriteStatusInput[]) =>
+    this.#writeStatuses(inputs),
   );
-  readonly #acquires = new Gather(
-    { calls: MAX_JOBS_PER_SCRIPT },
-    (requests: readonly SlotRequest[]) => this.#acquireSlots(requests),
+  readonly #acquires = new Gather(TOGETHER, (requests: readonly SlotRequest[]) =>
+    this.#acquireSlots(requests),
   );
 
   constructor(options: ShardOptions) {
@@ -294,11 +303,12 @@ export class Shard extends ShardReader {
 
   /** One atomic look at a Job; null when nothing is left of it. Looks of one tick go together. */
   async observeJob(uid: string, pendingWanted: number): Promise<ObservedJob | null> {
-    return await this.#looks.call({ uid, pendingWanted });
+    const { nowMs, look } = await this.#looks.call({ uid, pendingWanted });
+    return observedJob(uid, nowMs, look);
   }
 
-  async #observeJobs(asked: readonly LookRequest[]): Promise<(ObservedJob | null)[]> {
-    const looks: (ObservedJob | null)[] = [];
+  async #observeJobs(asked: readonly LookRequest[]): Promise<RawLook[]> {
+    const looks: RawLook[] = [];
     // A script that had many pods to name leaves the rest of the Jobs to the next one.
     while (looks.length < asked.length) {
       const rest = asked.slice(looks.length);
@@ -311,9 +321,7 @@ export class Shard extends ShardReader {
       }
       const [nowMs, ...replies] = list(await this.#run('observeJob', keys, args));
       assert(replies.length > 0, 'one look at least');
-      for (const [i, reply] of replies.entries()) {
-        looks.push(observedJob(rest[i]!.uid, integer(nowMs), reply));
-      }
+      for (const look of replies) looks.push({ nowMs: integer(nowMs), look });
     }
     return looks;
   }
@@ -666,12 +674,13 @@ export class Shard extends ShardReader {
 
   /** Asks for the pod of a slot that BullMQ delivered. What is asked in one tick goes together. */
   async acquire(request: SlotRequest): Promise<AcquireReply> {
-    return await this.#acquires.call(request);
+    const { reply, fields } = await this.#acquires.call(request);
+    return acquireReply(request, reply, fields);
   }
 
   /** Requests are of one session, but for the moment when a new one begins. */
-  async #acquireSlots(requests: readonly SlotRequest[]): Promise<AcquireReply[]> {
-    const replies = new Map<SlotRequest, AcquireReply>();
+  async #acquireSlots(requests: readonly SlotRequest[]): Promise<RawAcquire[]> {
+    const replies = new Map<SlotRequest, RawAcquire>();
     const bySession = Map.groupBy(requests, (request) => request.session);
     await Promise.all(
       [...bySession].map(async ([session, own]) => {
@@ -682,10 +691,7 @@ export class Shard extends ShardReader {
     return requests.map((request) => replies.get(request)!);
   }
 
-  async #acquireSlotsOf(
-    session: string,
-    requests: readonly SlotRequest[],
-  ): Promise<AcquireReply[]> {
+  async #acquireSlotsOf(session: string, requests: readonly SlotRequest[]): Promise<RawAcquire[]> {
     const ofSession = this.keys.session(session);
     const keys: string[] = [...this.#dueKeys(), this.keys.sessions];
     keys.push(ofSession.session, ofSession.claims, this.keys.watch, this.keys.podWatchers);
@@ -698,8 +704,13 @@ export class Shard extends ShardReader {
     }
     const replies = list(await this.#run('acquire', keys, args));
     // The object of a Job comes once for all of its slots.
-    const jobs = new Map<string, StoredJob>();
-    return requests.map((request, i) => acquireReply(request, list(replies[i]!), jobs));
+    const fieldsOf = new Map<string, ScriptReply[]>();
+    return requests.map(({ uid }, i) => {
+      const reply = list(replies[i]!);
+      const fields = list(reply[7] ?? []);
+      if (fields.length > 0) fieldsOf.set(uid, fields);
+      return { reply, fields: fieldsOf.get(uid) ?? [] };
+    });
   }
 
   /**
@@ -868,6 +879,11 @@ function choose<const T extends Record<string, string | boolean>>(
   return name as T[keyof T];
 }
 
+/** A script broke off, at what is stored of one Job: Redis itself is well. */
+function isScriptError(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('user_script');
+}
+
 function created(reply: readonly ScriptReply[]): Created {
   switch (integer(reply[0])) {
     case 1:
@@ -886,13 +902,11 @@ function created(reply: readonly ScriptReply[]): Created {
 function acquireReply(
   { uid, knownGeneration }: SlotRequest,
   reply: readonly ScriptReply[],
-  jobs: Map<string, StoredJob>,
+  fields: ScriptReply[],
 ): AcquireReply {
   switch (integer(reply[0])) {
     case 1: {
       const generation = integer(reply[6]);
-      const fields = list(reply[7]!);
-      if (fields.length > 0) jobs.set(uid, storedJob(uid, textMap(fields)));
       return {
         type: 'run',
         claim: {
@@ -903,7 +917,7 @@ function acquireReply(
           restarts: integer(reply[5]),
         },
         generation,
-        job: generation === knownGeneration ? null : jobs.get(uid)!,
+        job: generation === knownGeneration ? null : storedJob(uid, textMap(fields)),
       };
     }
     case 0:

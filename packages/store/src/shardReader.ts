@@ -23,6 +23,12 @@ const READS_PER_PIPELINE = 200;
 /** Slots per page of `listSlots`, about. */
 const SLOTS_PER_PAGE = 500;
 
+/** A Job as Redis answered it: one that can not be read must not take the others with it. */
+interface RawJob {
+  readonly job: [Error | null, unknown];
+  readonly hot: [Error | null, unknown];
+}
+
 /** What is plainly read of a shard: Jobs, pods, slots, nodes. Nothing here writes. */
 export class ShardReader {
   readonly keys: ShardKeys;
@@ -30,7 +36,7 @@ export class ShardReader {
   protected readonly prefix: string;
 
   readonly #reads = new Gather({ calls: READS_PER_PIPELINE }, (uids: readonly string[]) =>
-    this.#readJobs(uids),
+    this.#readRaw(uids),
   );
 
   constructor(options: {
@@ -63,7 +69,7 @@ export class ShardReader {
 
   /** A Job by uid; deleted ones too while their pods end. Those asked for in one tick go together. */
   async getJobByUid(uid: string): Promise<JobView | null> {
-    return await this.#reads.call(uid);
+    return jobView(uid, await this.#reads.call(uid));
   }
 
   /**
@@ -85,7 +91,9 @@ export class ShardReader {
     const paths = await this.redis.zrangebylex(this.keys.names, from, to, 'LIMIT', 0, limit);
     if (paths.length === 0) return { jobs: [], next: null, resourceVersion };
     const uids = await this.redis.hmget(this.keys.uids, ...paths);
-    const jobs = await this.#readJobs(uids.filter((uid) => uid !== null));
+    const known = uids.filter((uid) => uid !== null);
+    const raw = await this.#readRaw(known);
+    const jobs = known.map((uid, i) => jobView(uid, raw[i]!));
     const next = paths.length < limit ? null : paths.at(-1)!;
     return {
       jobs: jobs.filter((job): job is JobView => job !== null && !job.deleted),
@@ -126,7 +134,7 @@ export class ShardReader {
     return (await this.redis.getBuffer(this.keys.job(uid).done)) ?? Buffer.alloc(0);
   }
 
-  async #readJobs(uids: readonly string[]): Promise<(JobView | null)[]> {
+  async #readRaw(uids: readonly string[]): Promise<RawJob[]> {
     const pipeline = this.redis.pipeline();
     for (const uid of uids) {
       const keys = this.keys.job(uid);
@@ -134,13 +142,7 @@ export class ShardReader {
       pipeline.getBuffer(keys.hot);
     }
     const replies = (await pipeline.exec()) ?? [];
-    return uids.map((uid, i) => {
-      const job = pipelineMap(replies[2 * i]);
-      const hot = pipelineValue(replies[2 * i + 1]);
-      if (job.size === 0 || hot === null) return null;
-      const { counters, gate } = decodeHot(hot as Buffer);
-      return { ...storedJob(uid, job), counters, gate };
-    });
+    return uids.map((_uid, i) => ({ job: replies[2 * i]!, hot: replies[2 * i + 1]! }));
   }
 
   async #counters(uid: string): Promise<HotCounters | null> {
@@ -334,6 +336,14 @@ export class ShardReader {
   async fittingLanes(fittingKey: string): Promise<number> {
     return Number((await this.redis.hget(this.keys.lanes, fittingKey)) ?? 0);
   }
+}
+
+function jobView(uid: string, raw: RawJob): JobView | null {
+  const job = pipelineMap(raw.job);
+  const hot = pipelineValue(raw.hot);
+  if (job.size === 0 || hot === null) return null;
+  const { counters, gate } = decodeHot(hot as Buffer);
+  return { ...storedJob(uid, job), counters, gate };
 }
 
 function pipelineValue(reply: [Error | null, unknown] | undefined): unknown {

@@ -61,3 +61,18 @@ test('an error is that of all calls that went together, and of no other', async 
   ]);
   expect(await kept).toBe(3);
 });
+
+test('an error that may be of one call: each is done by itself, and only that one fails', async () => {
+  const sent: (readonly number[])[] = [];
+  const gather = new Gather<number, number>(
+    { calls: 10, isOfOne: (error) => (error as Error).message === 'odd' },
+    async (inputs) => {
+      sent.push(inputs);
+      if (inputs.includes(2)) throw new Error('odd');
+      return inputs;
+    },
+  );
+  const ends = await Promise.allSettled([1, 2, 3].map((input) => gather.call(input)));
+  expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect(sent).toEqual([[1, 2, 3], [1], [2], [3]]);
+});

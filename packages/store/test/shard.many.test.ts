@@ -197,6 +197,36 @@ describe('openSlots', () => {
   });
 });
 
+describe('a Job whose state can not be read', () => {
+  /** The others are looked at, opened, run, written and read as if it were not there. */
+  test('takes no other with it', async () => {
+    const session = await bed.registerSession();
+    const uids = await createMany(5);
+    const guards = await Promise.all(uids.map((uid) => bed.guard(uid)));
+    await Promise.all(
+      guards.slice(0, 3).map((guard) => bed.shard.openSlots(guard, 1, { judge: OPENING })),
+    );
+    await bed.redis.set(bed.shard.keys.job('u2').hot, 'nothing that could be read');
+    const only = async (run: (uid: string) => Promise<unknown>): Promise<string[]> => {
+      const ends = await Promise.allSettled(uids.map(run));
+      return uids.filter((_uid, i) => ends[i]!.status === 'rejected');
+    };
+    const status = { status: '{}', finish: null, critical: true };
+    const guardOf = (uid: string) => guards[uids.indexOf(uid)]!;
+    expect(await only((uid) => bed.shard.observeJob(uid, 1))).toEqual(['u2']);
+    expect(await only((uid) => bed.shard.getJobByUid(uid))).toEqual(['u2']);
+    const open = (uid: string) => bed.shard.openSlots(guardOf(uid), 1, { judge: OPENING });
+    expect(await only(open)).toEqual(['u2']);
+    const write = (uid: string) => bed.shard.writeStatus({ ...guardOf(uid), ...status });
+    expect(await only(write)).toEqual(['u2']);
+    expect(await only((uid) => bed.acquire(uid, 1, session))).toEqual(['u2']);
+    for (const uid of ['u0', 'u1', 'u3', 'u4']) {
+      expect((await bed.rawJob(uid)).hot).toMatchObject({ active: 1, running: 1, podCount: 1 });
+    }
+    expect(await queueCount()).toBe('5');
+  });
+});
+
 describe('writeStatus', () => {
   test('of many Jobs writes those that are settled and tells the watchers which ended', async () => {
     const session = await bed.registerSession();
