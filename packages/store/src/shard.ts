@@ -102,7 +102,7 @@ export class Shard extends ShardReader {
   readonly #purgedChunks = new Map<string, number>();
   readonly #creates = new Gather(
     {
-      ...TOGETHER,
+      calls: MAX_JOBS_PER_SCRIPT,
       weight: MAX_CREATE_BYTES,
       weightOf: (job: NewJob) => job.object.length,
     },
