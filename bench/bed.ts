@@ -27,9 +27,17 @@ export class Bed {
   }
 
   /** Starts a process of `bench/processes` and waits until it is ready. */
-  async start(name: string, ...args: (string | number)[]): Promise<NodeProcess> {
+  start(name: string, ...args: (string | number)[]): Promise<NodeProcess> {
+    return this.#start(name, args, {});
+  }
+
+  async #start(
+    name: string,
+    args: readonly (string | number)[],
+    env: Readonly<Record<string, string>>,
+  ): Promise<NodeProcess> {
     const script = fileURLToPath(new URL(`processes/${name}.ts`, import.meta.url));
-    const child = spawnNode(script, [this.redis.url, ...args.map(String)]);
+    const child = spawnNode(script, [this.redis.url, ...args.map(String)], { env });
     this.#processes.push(child);
     await child.waitForLine(/^ready$/, 30_000);
     return child;
@@ -40,9 +48,9 @@ export class Bed {
     return this.start('controller', this.prefix);
   }
 
-  /** A worker of Drover. */
-  startWorker(lanes: number): Promise<NodeProcess> {
-    return this.start('worker', this.prefix, lanes);
+  /** A worker of Drover; `env` is added to its environment. */
+  startWorker(lanes: number, env: Readonly<Record<string, string>> = {}): Promise<NodeProcess> {
+    return this.#start('worker', [this.prefix, lanes], env);
   }
 
   /** Stops a process and waits for its end. */

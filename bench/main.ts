@@ -2,11 +2,17 @@
  * Drover beside BullMQ on one Redis, in turn, in one run: what counts are the ratios.
  *
  *   pnpm bench [--quick] [--rounds N] [--million] [--json FILE]
- *   pnpm bench --only burst [--rounds N]
+ *   pnpm bench --only burst|programs [--rounds N]
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Bed, median } from './bed.ts';
+import {
+  measureRunningPods,
+  playPrograms,
+  type ProgramRound,
+  tellPrograms,
+} from './programReport.ts';
 import {
   bullmqJobsPerSecond,
   burst,
@@ -170,19 +176,37 @@ function printTable(rows: readonly (readonly [string, string, string])[]): void 
   }
 }
 
-if (flags.only !== undefined && flags.only !== 'burst') {
-  say(`--only ${flags.only}: must be burst`);
+const parts = ['burst', 'programs'];
+if (flags.only !== undefined && !parts.includes(flags.only)) {
+  say(`--only ${flags.only}: must be one of ${parts.join(', ')}`);
   process.exit(2);
 }
+const isWanted = (part: string): boolean => flags.only === undefined || flags.only === part;
 const played: Round[] = [];
 const bursts: Burst[] = [];
+const programs: ProgramRound[] = [];
 for (let i = 0; i < rounds; i++) {
   say(`round ${i + 1} of ${rounds} ...`);
   if (flags.only === undefined) played.push(await playRound());
-  bursts.push(await playBurst());
+  if (isWanted('burst')) bursts.push(await playBurst());
+  if (isWanted('programs')) programs.push(await playPrograms(quick));
 }
-const told = tellBursts(bursts);
-if (flags.only === 'burst') {
+const told: { rows: [string, string, string][]; ratios: Record<string, number> } = {
+  rows: [],
+  ratios: {},
+};
+if (isWanted('burst')) {
+  const { rows, ratios } = tellBursts(bursts);
+  told.rows.push(...rows);
+  Object.assign(told.ratios, ratios);
+}
+const running = isWanted('programs') ? await measureRunningPods(quick) : null;
+if (running !== null) {
+  const { rows, ratios } = tellPrograms(programs, running);
+  told.rows.push(...rows);
+  Object.assign(told.ratios, ratios);
+}
+if (flags.only !== undefined) {
   printTable([['what', 'median rates', 'ratio'], ...told.rows]);
   process.exit(0);
 }
@@ -270,6 +294,8 @@ if (flags.json !== undefined) {
     completedIndexes: large.completedIndexes,
     rounds: played,
     bursts,
+    programs,
+    running,
   };
   writeFileSync(flags.json, `${JSON.stringify(result, null, 2)}\n`);
 }
