@@ -134,7 +134,7 @@ async function bringRedis() {
 async function installRedis() {
   const isRoot = process.getuid?.() === 0;
   if (isRoot && findOnPath('apt-get') !== null) {
-    await bringPackage('redis-server');
+    await bringPackages('redis-server');
     return;
   }
   throw new SetupError(
@@ -170,24 +170,26 @@ function redisVersion(path) {
 }
 
 /**
- * Installs one Debian package and starts no service of it: this project starts its own.
+ * Installs Debian packages and starts no service of them: this project starts its own.
  *
- * @param {string} name
+ * @param {string[]} names
  */
-export async function bringPackage(name) {
-  await step(`${name} from the system's packages (apt-get)`, async () => {
+export async function bringPackages(...names) {
+  await step(`${names.join(', ')} from the system's packages (apt-get)`, async () => {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     const wait = ['-q', '-o', 'DPkg::Lock::Timeout=120'];
     const allow = denyServiceStarts();
     try {
       await run('apt-get', ['update', ...wait], { env });
-      await run('apt-get', ['install', '-y', '--no-install-recommends', ...wait, name], { env });
+      await run('apt-get', ['install', '-y', '--no-install-recommends', ...wait, ...names], {
+        env,
+      });
     } finally {
       allow();
     }
     // Nor at the next start of the machine.
     if (existsSync('/run/systemd/system')) {
-      spawnSync('systemctl', ['disable', name], { stdio: 'ignore' });
+      spawnSync('systemctl', ['disable', ...names], { stdio: 'ignore' });
     }
   });
 }

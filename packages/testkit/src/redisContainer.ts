@@ -2,6 +2,9 @@ import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainer
 import { Redis } from 'ioredis';
 import { Clients, type StartRedisOptions, type TestRedis } from './testRedis.ts';
 
+/** The image of Redis; another by the variable that docker-compose.yml knows, too. */
+const IMAGE = process.env['DROVER_REDIS_IMAGE'] || 'redis:8';
+
 /** A Redis in a container, for machines with a container engine and no redis-server. */
 export async function startRedisContainer(options: StartRedisOptions): Promise<TestRedis> {
   if (options.unixSocket === true) {
@@ -9,12 +12,14 @@ export async function startRedisContainer(options: StartRedisOptions): Promise<T
   }
   const settings = {
     save: '',
+    // Some images are closed to other hosts unless there is a password.
+    'protected-mode': 'no',
     appendonly: options.appendOnly === true ? 'yes' : 'no',
     appendfsync: 'always',
     ...options.config,
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-  let container: StartedTestContainer | null = await new GenericContainer('redis:7')
+  let container: StartedTestContainer | null = await new GenericContainer(IMAGE)
     .withExposedPorts(6379)
     .withCommand(['redis-server', ...flags])
     .withWaitStrategy(Wait.forLogMessage('Ready to accept connections'))

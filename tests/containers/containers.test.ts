@@ -1,0 +1,234 @@
+/** The image and docker-compose.yml, with a real engine; skipped, with the reason, where none is. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitFor } from '@drover/testkit';
+
+import { OFFICIAL } from '../../scripts/containers/baseImages.ts';
+import { docker, run } from '../../scripts/containers/docker.ts';
+import {
+  buildImage,
+  type Containers,
+  DROVER_IMAGE,
+  findContainers,
+  ROOT,
+} from './support/containers.ts';
+import { Project, type SeenPod } from './support/project.ts';
+
+/** Has what a shell, a URL and redis.conf would take for something else. */
+const PASSWORD = `a%41:@/?#"quoted" \\$x'`;
+
+const found = await findContainers();
+const compose = typeof found === 'string' ? null : found.compose;
+const why = typeof found === 'string' ? found : compose === null ? 'there is no compose' : null;
+if (why !== null) console.log(`tests with containers are skipped: ${why}`);
+const note = why === null ? '' : ` (skipped: ${why})`;
+
+describe.skipIf(why !== null)(`docker-compose.yml${note}`, { timeout: 240_000 }, () => {
+  let project: Project;
+
+  beforeAll(async () => {
+    const containers = found as Containers;
+    await buildImage(containers);
+    project = await Project.make(containers, PASSWORD);
+    await project.up(3);
+    await project.healthy(5);
+  }, 900_000);
+
+  afterAll(async () => {
+    await project.down();
+  }, 60_000);
+
+  test('what runs is a plain user, behind an init, and has the password in a file only', async () => {
+    for (const service of ['redis', 'controller', 'worker']) {
+      for (const id of await project.containers(service)) {
+        expect(await docker(['exec', id, 'id', '--user'])).not.toBe('0');
+        expect(await docker(['exec', id, 'cat', '/proc/1/comm'])).toMatch(/init/);
+        expect(await docker(['inspect', id])).not.toContain('quoted');
+        const commands = await docker(['exec', id, 'sh', '-c', 'cat /proc/[0-9]*/cmdline']);
+        expect(commands).not.toContain('quoted');
+        // Redis is for the containers alone.
+        expect(await docker(['port', id])).toBe('');
+      }
+    }
+  });
+
+  test('the image has nothing that only development needs', async () => {
+    const script = 'ls /opt/drover/node_modules/.pnpm; find /opt/drover -name "*.d.ts" | head -1';
+    const seen = await docker(['run', '--rm', '--entrypoint', 'sh', DROVER_IMAGE, '-c', script]);
+    expect(seen).toContain('bullmq@');
+    expect(seen).not.toMatch(/typescript|vitest|oxlint|testcontainers|testkit|\.d\.ts/);
+    expect(await docker(['run', '--rm', DROVER_IMAGE, '--version'])).toMatch(/^\d+\.\d+\.\d+$/);
+    const layers = await docker([
+      'history',
+      '--format',
+      '{{.Size}}',
+      '--human=false',
+      DROVER_IMAGE,
+    ]);
+    const base = await docker([
+      'image',
+      'inspect',
+      '--format',
+      '{{.Size}}',
+      (found as Containers).env.DROVER_NODE_IMAGE,
+    ]);
+    const bytes = layers.split('\n').reduce((sum, size) => sum + Number(size), 0);
+    expect(bytes - Number(base)).toBeLessThan(60_000_000);
+  });
+
+  test('a worker container that is killed loses nothing', async () => {
+    // As many at once as there are lanes: each worker runs some at any time.
+    await project.submit('killed', 'echo "index $JOB_COMPLETION_INDEX"; sleep 1.5', {
+      completions: 30,
+      parallelism: 6,
+      completionMode: 'Indexed',
+    });
+    await waitFor(async () => ((await project.job('killed')).status.succeeded ?? 0) > 0, {
+      timeoutMs: 60_000,
+    });
+    const [victim = ''] = await project.containers('worker');
+    await docker(['kill', victim]);
+
+    await project.complete('killed');
+    const { status } = await project.job('killed');
+    const pods = await project.pods('killed');
+    const failed = pods.filter((pod) => pod.status.phase === 'Failed');
+    expect(status).toMatchObject({ succeeded: 30, completedIndexes: '0-29' });
+    expect(status.active ?? 0).toBe(0);
+    expect(status.failed ?? 0).toBe(failed.length);
+    expect(failed.length).toBeGreaterThan(0);
+    for (const pod of failed) {
+      expect(await containerOf(pod)).toBe(victim);
+      expect(pod.status.conditions).toContainEqual(
+        expect.objectContaining({ type: 'DisruptionTarget' }),
+      );
+    }
+    const logs = await project.drover(['logs', 'job/killed', '--all-pods']);
+    const told = new Set([...logs.matchAll(/index (\d+)/g)].map(([, index]) => Number(index)));
+    expect(told.size).toBe(30);
+  });
+
+  test('with no worker a Job waits; with workers again it goes on', async () => {
+    await project.up(0);
+    await project.submit('patient', 'true', { completions: 3, parallelism: 3 });
+    expect((await project.job('patient')).status.succeeded ?? 0).toBe(0);
+    await project.up(2);
+    await project.complete('patient');
+    expect((await project.job('patient')).status).toMatchObject({ succeeded: 3 });
+  });
+
+  test('workers that are stopped report their pods first', async () => {
+    await project.submit('drained', 'sleep 2', { completions: 2, parallelism: 2 });
+    await waitFor(async () => (await project.pods('drained')).filter(isRunning).length === 2, {
+      timeoutMs: 60_000,
+    });
+    const stopped = await project.compose(['stop', 'worker']);
+    expect(stopped.code).toBe(0);
+    await project.complete('drained');
+    expect((await project.job('drained')).status).toMatchObject({ succeeded: 2 });
+    expect((await project.job('drained')).status.failed ?? 0).toBe(0);
+    for (const id of await project.containers('worker')) {
+      expect(await docker(['inspect', '--format', '{{.State.ExitCode}}', id])).toBe('0');
+    }
+  });
+
+  test('Redis may be killed: its data are on the volume', async () => {
+    const [redis = ''] = await project.containers('redis');
+    await project.submit('kept', 'true', { completions: 2, parallelism: 1, suspend: true });
+    await docker(['kill', redis]);
+    await project.up(1);
+    await project.drover(['resume', 'job/kept']);
+    await project.complete('kept');
+  });
+
+  describe('bad input is told in words', () => {
+    /** Runs a worker with another file for the password. */
+    async function workerWith(path: string): Promise<{ code: number; stderr: string }> {
+      const flags = [
+        `--network=${project.name}_default`,
+        `--volume=${path}:/password:ro`,
+        '--env=DROVER_REDIS_URL=redis://redis:6379',
+        '--env=DROVER_REDIS_PASSWORD_FILE=/password',
+      ];
+      return await run('docker', ['run', '--rm', ...flags, DROVER_IMAGE, 'worker']);
+    }
+
+    test('a wrong password', async () => {
+      const path = join(project.folder, 'wrong');
+      await writeFile(path, 'wrong\n', { mode: 0o644 });
+      const { code, stderr } = await workerWith(path);
+      expect(stderr).toMatch(/error: Redis at redis:6379 refused the login: wrong user name or/);
+      expect(stderr).not.toMatch(/^\s+at /m);
+      expect(code).toBe(3);
+    });
+
+    test('a file that only its owner may read', async () => {
+      const path = join(project.folder, 'mine');
+      await writeFile(path, 'secret\n', { mode: 0o600 });
+      const { code, stderr } = await workerWith(path);
+      expect(stderr).toContain(
+        'error: DROVER_REDIS_PASSWORD_FILE=/password: user 1000 of this process may not read it',
+      );
+      expect(code).toBe(2);
+    });
+
+    test('no file: Docker makes a directory', async () => {
+      const { code, stderr } = await workerWith(join(project.folder, 'missing'));
+      expect(stderr).toContain('/password: is a directory, a file with the password is expected');
+      expect(code).toBe(2);
+    });
+
+    test('an empty file: Redis does not start without a password', async () => {
+      const empty = await Project.make(found as Containers, '');
+      try {
+        await empty.compose(['up', '--detach', '--no-deps', 'redis']);
+        const said = async (): Promise<boolean> =>
+          /no password: write one into/.test((await empty.compose(['logs', 'redis'])).stdout);
+        expect(await waitFor(said, { timeoutMs: 60_000, intervalMs: 200 })).toBe(true);
+      } finally {
+        await empty.down();
+      }
+    });
+  });
+
+  test("an image of one's own brings programs and handlers", async () => {
+    project.use('examples/containers/docker-compose.yml');
+    await project.build('worker');
+    await project.up(2);
+    const jobs = await readFile(join(ROOT, 'examples/containers/jobs.yaml'), 'utf8');
+    await project.drover(['apply', '-f', '-'], jobs);
+    await project.complete('where');
+    const logs = await project.drover(['logs', 'job/where', '--all-pods']);
+    const hosts = [...logs.matchAll(/pod \d runs in (\w{12})$/gm)].map(([, host]) => host);
+    expect(hosts).toHaveLength(6);
+
+    await project.complete('squares');
+    const results = (await project.pods('squares')).map(
+      ({ metadata }) => metadata.annotations?.['drover.dev/result'],
+    );
+    expect(new Set(results)).toEqual(new Set(['0', '1', '4', '9', '16']));
+  });
+});
+
+test('Dockerfile and docker-compose.yml name the images that the tests know', async () => {
+  expect(await readFile(join(ROOT, 'Dockerfile'), 'utf8')).toContain(
+    `ARG NODE_IMAGE=${OFFICIAL.DROVER_NODE_IMAGE}\n`,
+  );
+  const file = await readFile(join(ROOT, 'docker-compose.yml'), 'utf8');
+  for (const [variable, name] of Object.entries(OFFICIAL)) {
+    expect(file).toContain(`\${${variable}:-${name}}`);
+  }
+});
+
+function isRunning(pod: SeenPod): boolean {
+  return pod.status.phase === 'Running' && pod.spec.nodeName !== undefined;
+}
+
+/** Id of the container that runs, or ran, a pod: the node has its host name, and five more characters. */
+async function containerOf(pod: SeenPod | undefined): Promise<string> {
+  const host = pod?.spec.nodeName?.slice(0, 12) ?? '';
+  expect(host).toMatch(/^[0-9a-f]{12}$/);
+  return await docker(['inspect', '--format', '{{.Id}}', host]);
+}
