@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Drover } from '@drover/sdk/client';
@@ -21,6 +22,8 @@ export interface TopOptions extends ObjectOptions {
 
 /** Workers can't be watched: they are looked at so often, and times go on. */
 const LOOK_MS = 1_000;
+/** A look that takes longer than this is told: the figures are old. */
+const SILENT_MS = 3_000;
 /** Changes are drawn no more often than this. */
 const DRAW_MS = 200;
 /** Columns of a snapshot that goes into a pipe: nothing is cut. */
@@ -94,6 +97,7 @@ class LiveTop {
   readonly #screen: AlternateScreen;
   #scroll = 0;
   #drawing: NodeJS.Timeout | null = null;
+  #answeredMs = performance.now();
 
   constructor(drover: Drover, options: TopOptions) {
     this.#drover = drover;
@@ -107,12 +111,16 @@ class LiveTop {
   async run(interrupted: AbortSignal): Promise<void> {
     const signal = AbortSignal.any([interrupted, this.#quit.signal]);
     this.#screen.open();
+    const clock = setInterval(() => this.#checkAnswer(), LOOK_MS);
     try {
-      await Promise.all([
+      const feeding = Promise.all([
         this.#again(signal, () => this.#watchJobs(signal)),
         this.#again(signal, () => this.#lookAtNodes(signal)),
       ]);
+      // A Redis that does not answer must not keep the user waiting.
+      await Promise.race([feeding, once(signal, 'abort')]);
     } finally {
+      clearInterval(clock);
       if (this.#drawing !== null) clearTimeout(this.#drawing);
       this.#screen.close();
     }
@@ -144,11 +152,20 @@ class LiveTop {
   async #lookAtNodes(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await lookAtNodes(this.#drover, this.#state);
+      this.#answeredMs = performance.now();
       this.#state.problem = null;
       this.#state.tick(Date.now());
       this.#plan();
       await delay(LOOK_MS, undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  /** A connection that is lost is made anew for a long while before a call fails. */
+  #checkAnswer(): void {
+    const silentMs = performance.now() - this.#answeredMs;
+    if (silentMs < SILENT_MS) return;
+    this.#state.problem = `no answer from Redis for ${Math.round(silentMs / 1000)} s`;
+    this.#plan();
   }
 
   #plan(): void {
