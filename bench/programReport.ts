@@ -54,15 +54,18 @@ async function podsBy(bed: Bed, helper: string, count: number): Promise<number> 
 
 /** Measures pods that only sleep, and pods that only write. */
 export async function measureRunningPods(quick: boolean): Promise<RunningPods> {
-  const sleeping = await Bed.open();
-  const sleepers = await idleSleepers(sleeping, 200, quick ? 5_000 : 20_000).finally(() =>
-    sleeping.close(),
-  );
-  const writing = await Bed.open();
-  const follow = await logFollow(writing, 20, 1_000, quick ? 2_000 : 5_000).finally(() =>
-    writing.close(),
-  );
+  const sleepers = await onBed((bed) => idleSleepers(bed, 200, quick ? 5_000 : 20_000));
+  const follow = await onBed((bed) => logFollow(bed, 20, 1_000, quick ? 2_000 : 5_000));
   return { sleepers, follow };
+}
+
+async function onBed<T>(measure: (bed: Bed) => Promise<T>): Promise<T> {
+  const bed = await Bed.open();
+  try {
+    return await measure(bed);
+  } finally {
+    await bed.close();
+  }
 }
 
 /** Rows of the table and ratios. */

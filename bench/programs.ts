@@ -1,9 +1,7 @@
 import { spawn } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
-import type { NodeProcess } from '@drover/testkit';
 import type { Bed } from './bed.ts';
 
 let queueNumber = 0;

@@ -23,7 +23,7 @@ export async function idleSleepers(bed: Bed, count: number, forMs: number): Prom
   const job = await bed.drover.jobs.create(
     processJob(['sleep', '600'], { completions: count, parallelism: count }),
   );
-  await untilRunning(bed, job.metadata.name!, count);
+  await untilRunning(bed, job.metadata.name, count);
   const cpu = cpuClock(worker.pid);
   await delay(forMs);
   const share = cpu();
@@ -67,9 +67,9 @@ export async function logFollow(
       parallelism: pods,
     }),
   );
-  await untilRunning(bed, job.metadata.name!, pods);
-  const listed = await bed.drover.pods.list({ job: job.metadata.name! });
-  const reading = Promise.all(listed.map((pod) => followOne(bed, pod.metadata.name!)));
+  await untilRunning(bed, job.metadata.name, pods);
+  const listed = await bed.drover.pods.list({ job: job.metadata.name });
+  const reading = Promise.all(listed.map((pod) => followOne(bed, pod.metadata.name)));
   await delay(startAtMs - Date.now());
   const cpu = cpuClock(worker.pid);
   await delay(forMs);
