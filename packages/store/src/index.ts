@@ -6,6 +6,13 @@ export { composePod, type PodSource } from './compose/pod.ts';
 export { Gather, type GatherLimits } from './gather.ts';
 export { checkHost } from './host.ts';
 export {
+  type ChunkData,
+  ITEM_QUEUE_NAME,
+  type ItemQueueJobData,
+  itemQueueOptions,
+  type SingleItemData,
+} from './itemQueue.ts';
+export {
   hashSlot,
   podLogKey,
   RECORDS_PER_CHUNK,
@@ -51,3 +58,5 @@ export {
   type WatchOptions,
   watchShard,
 } from './watch.ts';
+export * from './workQueueApi.ts';
+export { WorkQueues } from './workQueues.ts';

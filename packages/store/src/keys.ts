@@ -64,6 +64,11 @@ export function slotQueuePrefix(prefix: string, queue: string): string {
   return `{${prefix}:q:${queue}}`;
 }
 
+/** BullMQ's prefix for the items of a work queue: a tag of its own. */
+export function itemQueuePrefix(prefix: string, uid: string): string {
+  return `{${prefix}:wq:${uid}}`;
+}
+
 /** Jobs whose keys are remembered, about: a bound on memory. */
 const REMEMBERED_JOBS = 1_000;
 
@@ -93,6 +98,20 @@ export interface SessionKeys {
   readonly ordersChannel: string;
 }
 
+/** Keys of one work queue within its shard. */
+export interface WorkQueueKeys {
+  readonly queue: string;
+  readonly settled: string;
+  readonly outcomes: string;
+  readonly dead: string;
+  readonly losses: string;
+  readonly keys: string;
+  readonly batches: string;
+  readonly open: string;
+  readonly committed: string;
+  readonly abandoned: string;
+}
+
 /** Keys and channels of one shard. */
 export class ShardKeys {
   /** The hash tag with braces. */
@@ -115,6 +134,10 @@ export class ShardKeys {
   readonly contended: string;
   /** Pub/sub channel that wakes controllers; the message is a time in ms. */
   readonly wakeChannel: string;
+  readonly workQueueNames: string;
+  readonly workQueueUids: string;
+  /** Pub/sub channel; the message is the uid of a work queue that is all done, or deleted. */
+  readonly workQueueChannel: string;
   readonly #jobs = new Map<string, JobKeys>();
 
   constructor(prefix: string, shard: number, shardCount: number) {
@@ -136,6 +159,9 @@ export class ShardKeys {
     this.queues = `${tag}:queues`;
     this.contended = `${tag}:contended`;
     this.wakeChannel = `${tag}:wake`;
+    this.workQueueNames = `${tag}:wq:names`;
+    this.workQueueUids = `${tag}:wq:uids`;
+    this.workQueueChannel = `${tag}:wq:wake`;
   }
 
   /** Keys of a Job. Remembered, since every report asks for them. */
@@ -179,6 +205,28 @@ export class ShardKeys {
   /** How the containers of a running pod are, a string that expires. */
   podContainers(uid: string, podNumber: number): string {
     return `${this.tag}:job:${uid}:containers:${podNumber}`;
+  }
+
+  /** Keys of a work queue. */
+  workQueue(uid: string): WorkQueueKeys {
+    const queue = `${this.tag}:wq:${uid}`;
+    return {
+      queue,
+      settled: `${queue}:settled`,
+      outcomes: `${queue}:outcomes`,
+      dead: `${queue}:dead`,
+      losses: `${queue}:losses`,
+      keys: `${queue}:keys`,
+      batches: `${queue}:batches`,
+      open: `${queue}:open`,
+      committed: `${queue}:committed`,
+      abandoned: `${queue}:abandoned`,
+    };
+  }
+
+  /** Uids of the Jobs that name a work queue which does not exist. */
+  awaitedWorkQueue(namespace: string, name: string): string {
+    return `${this.tag}:wq:awaited:${namespace}:${name}`;
   }
 
   /** Keys of a session. */

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { ResourceExhaustedError } from '@drover/shared';
 import type { Redis } from 'ioredis';
 
 /** Lua sources lie beside `src` and, when published, beside `dist`. */
@@ -6,15 +7,21 @@ const LUA_DIRECTORY = new URL('../lua/', import.meta.url);
 
 /** Names of the scripts: one file each in `lua/`. */
 export const SCRIPT_NAMES = [
+  'abandonItems',
   'acquire',
   'awaitLanes',
+  'clearItems',
+  'commitItems',
   'createJob',
+  'createWorkQueue',
   'deleteJob',
+  'deleteWorkQueue',
   'doneDue',
   'endLostPods',
   'expireSession',
   'heartbeat',
   'judge',
+  'loseItems',
   'observeJob',
   'openSlots',
   'purgeJob',
@@ -22,6 +29,9 @@ export const SCRIPT_NAMES = [
   'registerSession',
   'removePod',
   'report',
+  'reserveItems',
+  'sealWorkQueue',
+  'settleItems',
   'stopPods',
   'takeDue',
   'trigger',
@@ -89,4 +99,24 @@ export function runScript(
 ): Promise<ScriptReply> {
   const command = Reflect.get(redis, `${commandName(name)}Buffer`) as BufferCommand;
   return command.call(redis, keys.length, ...keys, ...args);
+}
+
+/** Like {@link runScript}, with what a full memory means in words. @throws ResourceExhaustedError */
+export async function runGuarded(
+  redis: Redis,
+  name: ScriptName,
+  keys: readonly string[],
+  args: readonly (string | number | Buffer)[],
+): Promise<ScriptReply> {
+  try {
+    return await runScript(redis, name, keys, args);
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('OOM ')) {
+      throw new ResourceExhaustedError(
+        'Redis is out of memory: raise maxmemory or delete finished Jobs; nothing was written',
+        { cause: error },
+      );
+    }
+    throw error;
+  }
 }

@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { ResourceExhaustedError } from '@drover/shared';
 import type { Redis } from 'ioredis';
 import type {
   AcquireReply,
@@ -33,9 +32,10 @@ import { Gather } from './gather.ts';
 import { RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
 import { decodeAnswers, decodeSlotRecord, encodeEntries, encodeOverlays } from './records.ts';
 import { integer, observedJob, storedJob, textMap } from './replies.ts';
-import { defineScripts, runScript, type ScriptName, type ScriptReply } from './scripts.ts';
+import { defineScripts, runGuarded, type ScriptName, type ScriptReply } from './scripts.ts';
 import { sessionBytes } from './session.ts';
 import { ShardReader } from './shardReader.ts';
+import { WorkQueues } from './workQueues.ts';
 
 /** Most pods per call of `stopPods`, `endLostPods`, `judge`, `openSlots`: bounds a script's time. */
 export const MAX_PODS_PER_CALL = 500;
@@ -135,9 +135,13 @@ export class Shard extends ShardReader {
     this.#acquireSlots(requests),
   );
 
+  /** The work queues of these namespaces. */
+  readonly workQueues: WorkQueues;
+
   constructor(options: ShardOptions) {
     super(options);
     this.#options = options;
+    this.workQueues = new WorkQueues(options);
     this.index = options.index;
     defineScripts(options.redis);
   }
@@ -856,17 +860,7 @@ export class Shard extends ShardReader {
     keys: readonly string[],
     args: readonly Argument[],
   ): Promise<ScriptReply> {
-    try {
-      return await runScript(this.redis, name, keys, args);
-    } catch (error) {
-      if (error instanceof Error && error.message.startsWith('OOM ')) {
-        throw new ResourceExhaustedError(
-          'Redis is out of memory: raise maxmemory or delete finished Jobs; nothing was written',
-          { cause: error },
-        );
-      }
-      throw error;
-    }
+    return await runGuarded(this.redis, name, keys, args);
   }
 }
 

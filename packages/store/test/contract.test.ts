@@ -121,6 +121,66 @@ interface Case {
 }
 
 const CASES: Record<ScriptName, Case> = {
+  abandonItems: {
+    call: (shard) => shard.workQueues.abandon(UID),
+    plain: [[3, Buffer.from('70')], { abandoned: 3, nextAtMs: 70 }],
+  },
+  clearItems: {
+    call: (shard) => shard.workQueues.clear(UID, 10, [3, 4]),
+    results: { [-1]: null },
+    plain: [5, 5],
+  },
+  commitItems: {
+    call: (shard) => shard.workQueues.commit({ uid: UID, batchId: 'b', retriedIds: [3, 4] }),
+  },
+  createWorkQueue: {
+    call: (shard) =>
+      shard.workQueues.create({
+        uid: UID,
+        namespace: 'default',
+        name: 'letters',
+        object: '{}',
+        resultTtlMs: 5,
+      }),
+    reply: (code) => (code === 1 ? [1, Buffer.from('8'), Buffer.from('2')] : [code]),
+  },
+  deleteWorkQueue: { call: (shard) => shard.workQueues.delete(UID) },
+  loseItems: {
+    call: (shard) => shard.workQueues.lose(UID, 'j.1', [3, 4]),
+    plain: [
+      [1, 2],
+      [1, 2],
+    ],
+  },
+  reserveItems: {
+    call: (shard) =>
+      shard.workQueues.reserve({
+        uid: UID,
+        batchId: 'b',
+        count: 3,
+        keys: ['a', 'b', 'c'],
+        leaseMs: 5,
+        isRetry: false,
+      }),
+    reply: (code) => (code === 1 ? [1, 8, 2, 0, 5, 0] : [code]),
+  },
+  sealWorkQueue: { call: (shard) => shard.workQueues.seal(UID) },
+  settleItems: {
+    call: async (shard) =>
+      (
+        await shard.workQueues.settle({
+          uid: UID,
+          jobUid: OTHER,
+          session: SESSION,
+          pods: [1, 2].map((slot) => ({
+            slot,
+            podNumber: slot,
+            items: [{ id: slot, outcome: 'completed', attempts: 1, payload: '' }],
+          })),
+        })
+      )[0],
+    reply: (code) => Buffer.from([code, code]),
+  },
   acquire: {
     call: (shard) =>
       shard.acquire({
@@ -265,7 +325,15 @@ const CASES: Record<ScriptName, Case> = {
 };
 
 /** Scripts that add to what is stored are refused when memory is full; all others go on. */
-const CREATING = ['writeContainers', 'createJob', 'openSlots', 'registerSession', 'updateJob'];
+const CREATING = [
+  'writeContainers',
+  'createJob',
+  'createWorkQueue',
+  'openSlots',
+  'registerSession',
+  'reserveItems',
+  'updateJob',
+];
 const READING = ['observeJob'];
 
 test('every file in lua/ is a script, and every script has its file', () => {
@@ -439,11 +507,13 @@ test('every key that is made is described there, and every key that is described
     ofSession.session,
     ofSession.claims,
     ofSession.orders,
+    ...Object.values(keys.workQueue('<uid>')),
+    keys.awaitedWorkQueue('<namespace>', '<name>'),
     keys.podChunk('<uid>', '<chunk>' as unknown as number),
     keys.podProgress('<uid>', '<pod>' as unknown as number),
     keys.podContainers('<uid>', '<pod>' as unknown as number),
   ]
-    .filter((key) => key !== keys.tag && key !== keys.wakeChannel)
+    .filter((key) => ![keys.tag, keys.wakeChannel, keys.workQueueChannel].includes(key))
     .map((key) => key.replace(keys.tag, '<tag>'));
   const nodes = nodeKeys('P');
   made.push(installationKey('P'), nodes.objects, nodes.leases);

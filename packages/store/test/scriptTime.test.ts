@@ -1,7 +1,9 @@
 /** No script blocks Redis for longer than 5 ms, with the largest input that the wrappers take. */
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { DecisionGuard, NewJob, Verdicts } from '../src/api.ts';
 import { MAX_JOBS_PER_SCRIPT, MAX_PODS_PER_CALL } from '../src/shard.ts';
+import { MAX_BATCH_ITEMS, MAX_SETTLED_ITEMS } from '../src/workQueueApi.ts';
 import {
   entryOf,
   FAILED,
@@ -101,6 +103,30 @@ async function manyGuards(): Promise<DecisionGuard[]> {
   const jobs = manyJobs();
   await Promise.all(jobs.map((job) => bed.shard.createJob(job)));
   return Promise.all(jobs.map(({ uid }) => bed.guard(uid)));
+}
+
+async function reserve(keys: string[] | null): Promise<unknown> {
+  const [batchId, count] = [randomUUID(), MAX_BATCH_ITEMS];
+  return bed.shard.workQueues.reserve({
+    uid: 'q1',
+    batchId,
+    count,
+    keys,
+    leaseMs: 1_000,
+    isRetry: false,
+  });
+}
+
+/** A work queue with so many batches, all of them open. */
+async function manyItems(batches: number): Promise<void> {
+  await bed.shard.workQueues.create({
+    uid: 'q1',
+    namespace: 'default',
+    name: 'q1',
+    object: '{}',
+    resultTtlMs: 60_000,
+  });
+  for (let i = 0; i < batches; i++) await reserve(null);
 }
 
 const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>>][] = [
@@ -267,6 +293,50 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
       await manyGuards();
       const { taken } = await bed.shard.take(MAX_JOBS_PER_SCRIPT, 5000);
       return () => Promise.all(taken.map((one) => bed.shard.done(one, T0 + 1000)));
+    },
+  ],
+  [
+    'reserveItems of 1000 items with keys',
+    async () => {
+      await manyItems(0);
+      const keys = Array.from({ length: MAX_BATCH_ITEMS }, (_, i) => `customer/4711/order/${i}`);
+      return () => reserve(keys);
+    },
+  ],
+  [
+    'settleItems of 500 items with results',
+    async () => {
+      const { session, pods } = await held(2);
+      await manyItems(1);
+      const payload = JSON.stringify({ text: 'x'.repeat(200) });
+      const request = pods.map(({ slot, claim }, pod) => ({
+        slot,
+        podNumber: claim.podNumber,
+        items: Array.from({ length: MAX_SETTLED_ITEMS / 2 }, (_, i) => ({
+          id: 1 + 2 * i + pod,
+          outcome: i % 2 === 0 ? ('completed' as const) : ('dead' as const),
+          attempts: 1,
+          payload,
+        })),
+      }));
+      return () => bed.shard.workQueues.settle({ uid: 'q1', jobUid: 'u1', session, pods: request });
+    },
+  ],
+  [
+    'clearItems of 1,000,000 items, 1000 of them in flight',
+    async () => {
+      await manyItems(0);
+      await bed.redis.hset(bed.shard.keys.workQueue('q1').queue, 'enqueued', 1_000_000);
+      const inFlight = Array.from({ length: 1_000 }, (_, i) => 1_000 * (i + 1));
+      return () => bed.shard.workQueues.clear('q1', 1_000_000, inFlight);
+    },
+  ],
+  [
+    'abandonItems of 8 batches of 1000 items',
+    async () => {
+      await manyItems(8);
+      bed.clock.advance(1_000);
+      return () => bed.shard.workQueues.abandon('q1');
     },
   ],
   [

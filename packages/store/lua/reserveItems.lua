@@ -1,0 +1,85 @@
+#!lua
+--[[
+  reserveItems: give a batch of new items its ids, before they are handed to BullMQ. The batch is
+  open until commitItems; one whose producer dies before is abandoned after its deadline.
+
+  Caller   sdk
+
+  KEYS[1]  string  <tag>:clock
+  KEYS[2]  zset    <tag>:due
+  KEYS[3]  hash    <tag>:due:taken
+  KEYS[4]  hash    <tag>:due:counts
+  KEYS[5]  hash    <tag>:wq:<uid>
+  KEYS[6]  zset    <tag>:wq:<uid>:open        batchId by deadline
+  KEYS[7]  hash    <tag>:wq:<uid>:batches     batchId to <first id>:<count>:<open, committed or abandoned>
+  KEYS[8]  hash    <tag>:wq:<uid>:keys        key to id
+  KEYS[9]  string  <tag>:wq:<uid>:abandoned   bitmap
+
+  ARGV[1]  nowMs        test clock, or ''
+  ARGV[2]  wakeChannel  string
+  ARGV[3]  uid          string
+  ARGV[4]  batchId      string, chosen by the caller: the idempotency key
+  ARGV[5]  count        of items, at most 1000
+  ARGV[6]  leaseMs      for how long the batch may stay open
+  ARGV[7]  isRetry      1 = items that were dead-lettered: taken by a sealed queue too
+  ARGV[8+] key of each item, or none at all
+
+  Returns  {1, firstId, newCount, ids...}  RESERVED  ids: with keys, for each item the id that has its key, 0 when it
+                                                     is new; the new ones have firstId and those after it
+           {-1}  SEALED
+           {-2}  NOT_FOUND
+
+  A batch that was reserved before gets the same answer. O(items). One hash tag. Refused when memory is full.
+]]
+-- @include clock
+-- @include due
+local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
+local uid, batchId, count = ARGV[3], ARGV[4], tonumber(ARGV[5])
+local queue = redis.call('HMGET', KEYS[5], 'sealedMs', 'enqueued', 'open')
+if not queue[1] then return { -2 } end
+local batch = redis.call('HGET', KEYS[7], batchId)
+if not batch and queue[1] ~= '0' and ARGV[7] ~= '1' then return { -1 } end
+
+local first, newCount = tonumber(queue[2]) + 1, count
+if batch then
+  local at, size = string.match(batch, '^(%d+):(%d+):')
+  first, newCount = tonumber(at), tonumber(size)
+end
+local reply = { 1, first, newCount }
+if #ARGV > 7 then
+  local keys, fresh, seen = {}, {}, {}
+  for i = 8, #ARGV do keys[#keys + 1] = ARGV[i] end
+  local ids = redis.call('HMGET', KEYS[8], unpack(keys))
+  local given = 0
+  for i, key in ipairs(keys) do
+    local id = seen[key] or tonumber(ids[i] or 0)
+    -- Of this batch, when it was reserved before; or of one that never came to be, which gave its key free.
+    local isOwn = not seen[key] and batch and id >= first and id < first + newCount
+    if id > 0 and not isOwn and not seen[key] and redis.call('GETBIT', KEYS[9], id) == 1 then id = 0 end
+    if isOwn or id == 0 then
+      id = first + given
+      given = given + 1
+      fresh[#fresh + 1] = key
+      fresh[#fresh + 1] = id
+      reply[3 + i] = 0
+    else
+      reply[3 + i] = id
+    end
+    seen[key] = id
+  end
+  if not batch then
+    newCount = given
+    reply[3] = newCount
+    if #fresh > 0 then redis.call('HSET', KEYS[8], unpack(fresh)) end
+  end
+end
+if batch or newCount == 0 then return reply end
+
+local now = readClock(KEYS[1], ARGV[1])
+local deadline = now + tonumber(ARGV[6])
+redis.call('HINCRBY', KEYS[5], 'enqueued', newCount)
+redis.call('HINCRBY', KEYS[5], 'open', 1)
+redis.call('HSET', KEYS[7], batchId, string.format('%d:%d:open', first, newCount))
+redis.call('ZADD', KEYS[6], deadline, batchId)
+if queue[3] == '0' then trigger(due, 'wq:' .. uid, deadline, now) end
+return reply

@@ -1,0 +1,435 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { isAllDone, type ItemEnd, type SettleAnswer } from '../src/workQueueApi.ts';
+import type { WorkQueues } from '../src/workQueues.ts';
+import { type HeldPod, StoreBed, T0 } from './support/bed.ts';
+
+const TTL_MS = 60_000;
+const LEASE_MS = 30_000;
+
+let server: StoreBed;
+let bed: StoreBed;
+let queues: WorkQueues;
+let uid: string;
+let pod: HeldPod;
+
+beforeAll(async () => {
+  server = await StoreBed.open();
+});
+afterAll(() => server.server.stop());
+beforeEach(async () => {
+  bed = await server.fresh();
+  queues = bed.shard.workQueues;
+  uid = await create('letters');
+  [pod] = (await bed.runningJob(await bed.registerSession(), 1, { completions: null })) as [
+    HeldPod,
+  ];
+});
+
+async function create(name: string): Promise<string> {
+  const id = randomUUID();
+  const reply = await queues.create({
+    uid: id,
+    namespace: 'default',
+    name,
+    object: '{"metadata":{}}',
+    resultTtlMs: TTL_MS,
+  });
+  expect(reply.type).toBe('created');
+  return id;
+}
+
+async function reserve(
+  count: number,
+  over: { batchId?: string; keys?: string[]; isRetry?: boolean } = {},
+) {
+  const { batchId = randomUUID(), keys = null, isRetry = false } = over;
+  return queues.reserve({ uid, batchId, count, keys, leaseMs: LEASE_MS, isRetry });
+}
+
+/** New items that BullMQ has. */
+async function enqueue(count: number): Promise<readonly number[]> {
+  const batchId = randomUUID();
+  const reply = await reserve(count, { batchId });
+  if (reply.type !== 'reserved') throw new Error(reply.type);
+  expect(await queues.commit({ uid, batchId, retriedIds: [] })).toBe('committed');
+  return reply.ids;
+}
+
+function done(id: number, payload = ''): ItemEnd {
+  return { id, outcome: 'completed', attempts: 1, payload };
+}
+
+function dead(id: number, payload = '{"error":"x"}'): ItemEnd {
+  return { id, outcome: 'dead', attempts: 3, payload };
+}
+
+async function settle(items: readonly ItemEnd[], by: HeldPod = pod): Promise<SettleAnswer[]> {
+  return queues.settle({
+    uid,
+    jobUid: by.uid,
+    session: by.session,
+    pods: [{ slot: by.slot, podNumber: by.claim.podNumber, items }],
+  });
+}
+
+async function counts(): Promise<Partial<Record<string, number>>> {
+  const all = (await queues.read(uid))!.counts;
+  return Object.fromEntries(Object.entries(all).filter(([, count]) => count !== 0));
+}
+
+describe('a work queue', () => {
+  test('is found by its name until it is deleted', async () => {
+    expect(await queues.find('default', 'letters')).toBe(uid);
+    expect(await queues.read(uid)).toMatchObject({
+      name: 'letters',
+      createdMs: T0,
+      sealedMs: null,
+      resultTtlMs: TTL_MS,
+      openBatches: 0,
+    });
+    expect(await queues.delete(uid)).toBe('deleted');
+    expect(await queues.delete(uid)).toBe('notFound');
+    expect(await queues.find('default', 'letters')).toBeNull();
+    expect(await queues.read(uid)).toBeNull();
+  });
+
+  test('has its name for itself; the same uid is a repetition', async () => {
+    const again = { namespace: 'default', name: 'letters', object: '{}', resultTtlMs: TTL_MS };
+    expect(await queues.create({ ...again, uid })).toEqual({ type: 'replayed' });
+    expect(await queues.create({ ...again, uid: randomUUID() })).toEqual({ type: 'alreadyExists' });
+    expect((await queues.create({ ...again, uid: randomUUID(), namespace: 'other' })).type).toBe(
+      'created',
+    );
+  });
+
+  test('is listed in order of name, those of other namespaces are not', async () => {
+    for (const name of ['zoo', 'alpha']) await create(name);
+    await queues.create({
+      uid: randomUUID(),
+      namespace: 'default-2',
+      name: 'beta',
+      object: '{}',
+      resultTtlMs: TTL_MS,
+    });
+    const first = await queues.list('default', { after: '', limit: 2 });
+    expect(first.map((queue) => queue.name)).toEqual(['alpha', 'letters']);
+    const rest = await queues.list('default', { after: 'letters', limit: 2 });
+    expect(rest.map((queue) => queue.name)).toEqual(['zoo']);
+  });
+
+  test('that is created makes the Jobs due that wait for it', async () => {
+    await bed.settleDue();
+    await queues.awaitCreation('default', 'parcels', pod.uid);
+    await create('parcels');
+    expect(await bed.dueAtMs(`job:${pod.uid}`)).toBe(T0);
+    await bed.settleDue();
+    await create('unrelated');
+    expect(await bed.dueAtMs(`job:${pod.uid}`)).toBeNull();
+  });
+
+  test('leaves no key behind', async () => {
+    await enqueue(3);
+    await reserve(2, { keys: ['a', 'b'] });
+    await settle([done(1, '1'), dead(2)]);
+    await queues.lose(uid, 'j.1', [3]);
+    await queues.delete(uid);
+    expect(await bed.redis.keys(`*${uid}*`)).toEqual([]);
+  });
+});
+
+describe('enqueue', () => {
+  test('gives ids in a row, once per batch', async () => {
+    const batchId = randomUUID();
+    expect(await reserve(3, { batchId })).toMatchObject({ ids: [1, 2, 3] });
+    expect(await reserve(2)).toMatchObject({ ids: [4, 5] });
+    expect(await reserve(3, { batchId })).toMatchObject({ ids: [1, 2, 3] });
+    expect(await counts()).toEqual({ enqueued: 5 });
+    expect((await queues.read(uid))!.openBatches).toBe(2);
+    await queues.commit({ uid, batchId, retriedIds: [] });
+    expect(await queues.commit({ uid, batchId, retriedIds: [] })).toBe('committed');
+    expect((await queues.read(uid))!.openBatches).toBe(1);
+  });
+
+  test('gives a key to one item only, within a batch, over batches, and when a batch is sent again', async () => {
+    const batchId = randomUUID();
+    const keys = ['a', 'b', 'a'];
+    const expected = { ids: [1, 2, 1], isNew: [true, true, false] };
+    expect(await reserve(3, { batchId, keys })).toMatchObject(expected);
+    expect(await reserve(3, { batchId, keys })).toMatchObject(expected);
+    expect(await reserve(2, { keys: ['c', 'b'] })).toMatchObject({
+      ids: [3, 2],
+      isNew: [true, false],
+    });
+    expect(await counts()).toEqual({ enqueued: 3 });
+  });
+
+  test('opens no batch for items that are all there', async () => {
+    const batchId = randomUUID();
+    await reserve(1, { batchId, keys: ['a'] });
+    await queues.commit({ uid, batchId, retriedIds: [] });
+    await reserve(1, { keys: ['a'] });
+    expect((await queues.read(uid))!.openBatches).toBe(0);
+  });
+
+  test('is refused by a sealed work queue, but for a batch it had before and for what is tried again', async () => {
+    const batchId = randomUUID();
+    await reserve(1, { batchId });
+    expect(await queues.seal(uid)).toBe('sealed');
+    expect(await queues.seal(uid)).toBe('alreadySealed');
+    expect((await queues.read(uid))!.sealedMs).toBe(T0);
+    expect(await reserve(1)).toEqual({ type: 'sealed' });
+    expect(await reserve(1, { batchId })).toMatchObject({ ids: [1] });
+    expect(await reserve(1, { isRetry: true })).toMatchObject({ ids: [2] });
+  });
+
+  test('into nothing says so', async () => {
+    await queues.delete(uid);
+    expect(await reserve(1)).toEqual({ type: 'notFound' });
+    expect(await queues.seal(uid)).toBe('notFound');
+    expect(await queues.commit({ uid, batchId: 'b', retriedIds: [] })).toBe('notFound');
+    expect(await queues.clear(uid, 1, [])).toBeNull();
+    expect(await settle([done(1)])).toEqual(['gone']);
+  });
+
+  test('that is not committed in time is abandoned: its items count for nothing, its keys are free', async () => {
+    await bed.settleDue();
+    const batchId = randomUUID();
+    await reserve(3, { batchId, keys: ['a', 'b', 'c'] });
+    expect(await bed.dueAtMs(`wq:${uid}`)).toBe(T0 + LEASE_MS);
+    await settle([done(2)]);
+    expect(await queues.abandon(uid)).toEqual({ abandoned: 0, nextAtMs: T0 + LEASE_MS });
+    bed.clock.advance(LEASE_MS);
+    expect(await queues.abandon(uid)).toEqual({ abandoned: 2, nextAtMs: null });
+    expect(await queues.abandon(uid)).toEqual({ abandoned: 0, nextAtMs: null });
+    expect(await counts()).toEqual({ enqueued: 3, settled: 3, completed: 1, abandoned: 2 });
+    expect(await queues.commit({ uid, batchId, retriedIds: [] })).toBe('abandoned');
+    expect(await settle([done(1)])).toEqual(['already']);
+    expect(await reserve(3, { keys: ['a', 'b', 'c'] })).toMatchObject({
+      ids: [4, 2, 5],
+      isNew: [true, false, true],
+    });
+  });
+
+  test('forgets old batches, a few at a time', async () => {
+    for (let i = 0; i < 3; i++) await enqueue(1);
+    bed.clock.advance(3_600_000);
+    await enqueue(1);
+    const kept = await bed.redis.hlen(bed.shard.keys.workQueue(uid).batches);
+    expect(kept).toBe(2);
+  });
+});
+
+describe('settle', () => {
+  test('counts each item once and keeps what became of it in order', async () => {
+    await enqueue(4);
+    expect(await settle([done(3, '"c"'), dead(1), done(3)])).toEqual([
+      'settled',
+      'settled',
+      'already',
+    ]);
+    bed.clock.advance(5);
+    expect(await settle([done(1), done(2)])).toEqual(['already', 'settled']);
+    expect(await counts()).toEqual({ enqueued: 4, settled: 3, completed: 2, dead: 1 });
+    expect(await queues.areSettled(uid, [1, 2, 3, 4])).toEqual([true, true, true, false]);
+    const of = { jobUid: pod.uid, podNumber: 1 };
+    expect((await queues.outcomes(uid, { after: '', limit: 10 })).outcomes).toEqual([
+      { id: 3, outcome: 'completed', attempts: 1, result: '"c"', endedMs: T0, ...of },
+      { id: 1, outcome: 'dead', attempts: 3, result: '', endedMs: T0, ...of },
+      { id: 2, outcome: 'completed', attempts: 1, result: '', endedMs: T0 + 5, ...of },
+    ]);
+    const { items } = await queues.listDead(uid, '0');
+    expect([...items]).toEqual([[1, '{"error":"x"}']]);
+  });
+
+  test('of several pods of a Job at once asks each for its own claim', async () => {
+    await enqueue(6);
+    const session = pod.session;
+    const [first, second] = (await bed.runningJob(session, 2, { completions: null })) as [
+      HeldPod,
+      HeldPod,
+    ];
+    const other = await bed.registerSession();
+    const answers = await queues.settle({
+      uid,
+      jobUid: first.uid,
+      session,
+      pods: [
+        { slot: first.slot, podNumber: first.claim.podNumber, items: [done(1), done(2)] },
+        { slot: second.slot, podNumber: 99, items: [done(3)] },
+        { slot: 77, podNumber: 1, items: [done(4)] },
+        { slot: second.slot, podNumber: second.claim.podNumber, items: [done(5), done(1)] },
+      ],
+    });
+    expect(answers).toEqual(['settled', 'settled', 'fenced', 'fenced', 'settled', 'already']);
+    expect(await settle([done(6)], { ...first, session: other })).toEqual(['fenced']);
+    expect(await counts()).toEqual({ enqueued: 6, settled: 3, completed: 3 });
+    const { outcomes } = await queues.outcomes(uid, { after: '', limit: 10 });
+    expect(outcomes.map((one) => [one.id, one.podNumber])).toEqual([
+      [1, 1],
+      [2, 1],
+      [5, 2],
+    ]);
+  });
+
+  test('by a pod that was lost or has ended is refused', async () => {
+    await enqueue(2);
+    await bed.report([pod], { leave: true });
+    expect(await settle([done(1)])).toEqual(['fenced']);
+    expect(await counts()).toEqual({ enqueued: 2 });
+  });
+
+  test('by a pod that is told to stop counts: it is still the one that runs', async () => {
+    await enqueue(1);
+    await bed.shard.stopPods({
+      uid: pod.uid,
+      guard: null,
+      pods: [{ slot: pod.slot, podNumber: pod.claim.podNumber, session: pod.session }],
+      countAs: 'uncounted',
+    });
+    expect(await settle([done(1)])).toEqual(['settled']);
+  });
+
+  test('pages through outcomes by position', async () => {
+    await enqueue(3);
+    for (const id of [1, 2, 3]) await settle([done(id)]);
+    const first = await queues.outcomes(uid, { after: '', limit: 2 });
+    expect(first.outcomes.map((one) => one.id)).toEqual([1, 2]);
+    const rest = await queues.outcomes(uid, { after: first.position, limit: 2 });
+    expect(rest.outcomes.map((one) => one.id)).toEqual([3]);
+    const end = await queues.outcomes(uid, { after: rest.position, limit: 2 });
+    expect(end).toEqual({ outcomes: [], position: rest.position });
+  });
+
+  test('expires outcomes', async () => {
+    await enqueue(1);
+    await settle([done(1)]);
+    const ttl = await bed.redis.pttl(bed.shard.keys.workQueue(uid).outcomes);
+    expect(ttl).toBeGreaterThan(TTL_MS - 5_000);
+    expect(ttl).toBeLessThanOrEqual(TTL_MS);
+  });
+});
+
+describe('all done', () => {
+  /** Uids on the channel of work queues, and a way to wait for what was sent before. */
+  async function listen(): Promise<() => Promise<string[]>> {
+    const subscriber = bed.store.openSubscriber();
+    const told: string[] = [];
+    let flushed = (): void => {};
+    const channel = bed.shard.keys.workQueueChannel;
+    await subscriber.subscribe(channel, (message) => {
+      if (message === 'flush') flushed();
+      else told.push(message);
+    });
+    return async () => {
+      const arrived = new Promise<void>((resolve) => (flushed = resolve));
+      await bed.redis.publish(channel, 'flush');
+      await arrived;
+      subscriber.close();
+      return told;
+    };
+  }
+
+  async function isDone(): Promise<boolean> {
+    return isAllDone((await queues.read(uid))!);
+  }
+
+  test('when sealed and every item is settled, told by whichever comes last', async () => {
+    const told = await listen();
+    await enqueue(2);
+    await settle([done(1), done(2)]);
+    expect(await isDone()).toBe(false);
+    await queues.seal(uid);
+    expect(await isDone()).toBe(true);
+    expect(await told()).toEqual([uid]);
+  });
+
+  test('not before the last item', async () => {
+    const told = await listen();
+    await enqueue(2);
+    await queues.seal(uid);
+    await settle([done(1)]);
+    expect(await isDone()).toBe(false);
+    await settle([dead(2)]);
+    expect(await isDone()).toBe(true);
+    expect(await told()).toEqual([uid]);
+  });
+
+  test('not while a batch is open, though its items ran already', async () => {
+    const told = await listen();
+    const batchId = randomUUID();
+    await reserve(1, { batchId });
+    await queues.seal(uid);
+    await settle([done(1)]);
+    expect(await isDone()).toBe(false);
+    await queues.commit({ uid, batchId, retriedIds: [] });
+    expect(await isDone()).toBe(true);
+    expect(await told()).toEqual([uid]);
+  });
+
+  test('when the rest is cleared or abandoned', async () => {
+    await enqueue(2);
+    await reserve(1);
+    await queues.seal(uid);
+    expect(await queues.clear(uid, 2, [])).toBe(2);
+    expect(await isDone()).toBe(false);
+    bed.clock.advance(LEASE_MS);
+    await queues.abandon(uid);
+    expect(await isDone()).toBe(true);
+  });
+
+  test('of an empty work queue as soon as it is sealed', async () => {
+    await queues.seal(uid);
+    expect(await isDone()).toBe(true);
+  });
+
+  test('is told when it is deleted', async () => {
+    const told = await listen();
+    await queues.delete(uid);
+    expect(await told()).toEqual([uid]);
+  });
+});
+
+describe('clear', () => {
+  test.each([2, 7, 8, 15, 16, 300])('settles %d items but those in flight and ended', async (n) => {
+    await enqueue(n);
+    const inFlight = n > 2 ? [2] : [];
+    if (n > 3) await settle([done(3), dead(n)]);
+    const ended = n > 3 ? 2 : 0;
+    expect(await queues.clear(uid, n, inFlight)).toBe(n - inFlight.length - ended);
+    expect(await queues.clear(uid, n, inFlight)).toBe(0);
+    expect((await queues.read(uid))!.counts.settled).toBe(n - inFlight.length);
+    expect(await enqueue(1)).toEqual([n + 1]);
+    expect(await queues.areSettled(uid, [n + 1])).toEqual([false]);
+    expect(await settle([done(2)])).toEqual([inFlight.length > 0 ? 'settled' : 'already']);
+  });
+
+  test('leaves what was enqueued later', async () => {
+    await enqueue(20);
+    expect(await queues.clear(uid, 10, [])).toBe(10);
+    expect(await queues.areSettled(uid, [10, 11])).toEqual([true, false]);
+  });
+});
+
+describe('dead-lettered items', () => {
+  test('that are tried again are dead no more, once', async () => {
+    await enqueue(2);
+    await settle([dead(1), dead(2)]);
+    const batchId = randomUUID();
+    await reserve(1, { batchId, isRetry: true });
+    for (let i = 0; i < 2; i++) await queues.commit({ uid, batchId, retriedIds: [1] });
+    expect(await counts()).toEqual({ enqueued: 3, settled: 2, dead: 1, retried: 1 });
+    expect([...(await queues.listDead(uid, '0')).items.keys()]).toEqual([2]);
+  });
+
+  test('losses are counted once per pod, and forgotten with the item', async () => {
+    await enqueue(2);
+    expect(await queues.lose(uid, 'j.1', [1, 2])).toEqual([1, 1]);
+    expect(await queues.lose(uid, 'j.1', [1, 2])).toEqual([1, 1]);
+    expect(await queues.lose(uid, 'j.2', [1])).toEqual([2]);
+    await settle([done(1)]);
+    expect(await queues.lose(uid, 'j.3', [1, 2])).toEqual([1, 2]);
+    await queues.delete(uid);
+    expect(await queues.lose(uid, 'j.4', [1])).toEqual([]);
+  });
+});
