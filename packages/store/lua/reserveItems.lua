@@ -53,9 +53,10 @@ if #ARGV > 7 then
   local given = 0
   for i, key in ipairs(keys) do
     local id = seen[key] or tonumber(ids[i] or 0)
-    -- Of this batch, when it was reserved before; or of one that never came to be, which gave its key free.
+    -- Of this batch, when it was reserved before.
     local isOwn = not seen[key] and batch and id >= first and id < first + newCount
-    if id > 0 and not isOwn and not seen[key] and redis.call('GETBIT', KEYS[9], id) == 1 then id = 0 end
+    -- An item that never came to be gave its key free.
+    if id > 0 and not batch and not seen[key] and redis.call('GETBIT', KEYS[9], id) == 1 then id = 0 end
     if isOwn or id == 0 then
       id = first + given
       given = given + 1

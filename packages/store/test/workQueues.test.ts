@@ -164,6 +164,17 @@ describe('enqueue', () => {
     expect(await counts()).toEqual({ enqueued: 3 });
   });
 
+  test('that is sent again has the answer of the first time, though another batch was abandoned meanwhile', async () => {
+    await reserve(1, { keys: ['a'] });
+    bed.clock.advance(LEASE_MS - 1);
+    const batchId = randomUUID();
+    const first = await reserve(2, { batchId, keys: ['a', 'b'] });
+    expect(first).toMatchObject({ ids: [1, 2], isNew: [false, true] });
+    bed.clock.advance(1);
+    expect(await queues.abandon(uid)).toMatchObject({ abandoned: 1 });
+    expect(await reserve(2, { batchId, keys: ['a', 'b'] })).toEqual(first);
+  });
+
   test('opens no batch for items that are all there', async () => {
     const batchId = randomUUID();
     await reserve(1, { batchId, keys: ['a'] });
