@@ -1,4 +1,4 @@
-/** What the store says of work queues and their items: docs/design/0004-work-queues.md. */
+/** What the store says of work queues and their items: docs/design/0006-work-queues.md. */
 
 /** Most items of one batch: bounds the time of a script. */
 export const MAX_BATCH_ITEMS = 1_000;
