@@ -10,7 +10,8 @@ type SlotQueueJob = ReturnType<typeof slotQueueJob>;
 
 interface OfferedQueue {
   readonly queue: Queue;
-  readonly adds: Gather<readonly SlotQueueJob[], unknown>;
+  /** Answers what it added. */
+  readonly adds: Gather<readonly SlotQueueJob[], readonly SlotQueueJob[]>;
 }
 
 /** Puts slots into the queues that workers take them from. */
