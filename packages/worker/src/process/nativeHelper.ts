@@ -20,6 +20,8 @@ export const PORTABLE_FLAG = '-DDROVER_PORTABLE';
  * scripts/buildHelpers.js when the package is packed. It may turn out not to start here.
  */
 export function prebuiltHelper(): string | null {
+  // A checkout, whose sources may be newer than what was packed last.
+  if (import.meta.url.endsWith('.ts')) return null;
   const platform = `${process.platform}-${process.arch}`;
   const path = fileURLToPath(new URL(`../../prebuilt/${platform}/process-helper`, import.meta.url));
   return existsSync(path) ? path : null;
