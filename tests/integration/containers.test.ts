@@ -1,7 +1,12 @@
 /** Pods with several containers, volumes and restarts, from the manifest to what a client sees. */
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import { podStatusWord, type ContainerStatus, type Pod } from '@drover/shared';
 import type { JobManifest, LogOptions } from '@drover/sdk';
-import { waitFor } from '@drover/testkit';
+import { isAlive, waitFor } from '@drover/testkit';
 import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest';
 
 import { Engine } from './support/engine.ts';
@@ -198,3 +203,52 @@ test('a watch sees a pod go through its initContainers', async () => {
     expect.arrayContaining(['Init:0/1', 'Running', 'Completed']),
   );
 });
+
+test('kill -9 of the worker: nothing of the pod is left, and another worker runs it anew', async () => {
+  const own = await Engine.forTest();
+  const directory = await mkdtemp(join(tmpdir(), 'drover-volumes-test-'));
+  try {
+    await own.controller();
+    const first = await own.worker({ volumeDirectory: directory });
+    const hold = (name: string) =>
+      shell(name, `echo $$$$ > ${directory}/${name}.pid; exec sleep 1000`, mount('/drover-data'));
+    await own.drover.jobs.create(
+      job(
+        'lost',
+        {
+          volumes: [{ name: 'data', emptyDir: {} }],
+          initContainers: [{ ...hold('proxy'), restartPolicy: 'Always' }],
+          containers: [
+            hold('main'),
+            shell(
+              'second',
+              `echo x > $DROVER_VOLUME_DATA/x; touch ${directory}/second.pid; exec sleep 1000`,
+              mount('/drover-data'),
+            ),
+          ],
+        },
+        { backoffLimit: 3 },
+      ),
+    );
+    const files = ['proxy.pid', 'main.pid'].map((name) => join(directory, name));
+    await waitFor(() =>
+      [...files, join(directory, 'second.pid')].every((file) => existsSync(file)),
+    );
+    const pids = await Promise.all(files.map(async (file) => Number(await readFile(file, 'utf8'))));
+    await first.process.kill('SIGKILL');
+    await waitFor(() => pids.every((pid) => !isAlive(pid)));
+    await own.worker({ volumeDirectory: directory });
+    await waitFor(async () => {
+      const pods = await own.pods('lost');
+      return pods.length === 2 && podStatusWord(pods[1]!) === 'Running';
+    });
+    const [lost] = await own.pods('lost');
+    expect(lost?.status).toMatchObject({ phase: 'Failed', reason: 'NodeLost' });
+    // Volumes of the one worker that lives, and no others.
+    const shared = (await readdir(directory)).find((name) => name.startsWith('drover-volumes-'))!;
+    expect(await readdir(join(directory, shared))).toHaveLength(1);
+  } finally {
+    await own.close();
+    await rm(directory, { recursive: true, force: true });
+  }
+}, 60_000);

@@ -66,6 +66,15 @@ test('work-queue.yaml takes every file once, from the queue that it says how to 
   expect(taken.toSorted()).toEqual(items.toSorted());
 }, 40_000);
 
+test('sidecar.yaml: its programs work together, and the sidecar is stopped at the end', async () => {
+  await home.drover(['apply', '-f', join(examples, 'sidecar.yaml')]);
+  await complete('sidecar');
+  const { stdout } = await home.drover(['logs', 'job/sidecar', '--all-containers']);
+  expect(stdout).toBe(
+    'served 2 requests\nthe odd numbers make 250000\nthe even numbers make 250500\n',
+  );
+}, 40_000);
+
 test('pi.yaml is a valid Job', async () => {
   const applied = await home.drover(['apply', '--dry-run', '-f', join(examples, 'pi.yaml')]);
   expect(applied).toMatchObject({ code: 0, stdout: 'job.batch/pi created (dry run)\n' });

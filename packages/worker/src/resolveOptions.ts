@@ -98,6 +98,12 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
   }
   if (!(quantumMs >= 0)) problems.push(`quantumMs ${quantumMs}: must be 0 or more`);
   if (!(drainTimeoutMs >= 0)) problems.push(`drainTimeoutMs ${drainTimeoutMs}: must be 0 or more`);
+  const crashLoop = { ...DEFAULT_CRASH_LOOP, ...options.crashLoop };
+  const { baseMs, capMs } = crashLoop;
+  if (!(baseMs > 0)) problems.push(`crashLoop.baseMs ${baseMs}: must be more than 0`);
+  if (!(capMs >= baseMs)) {
+    problems.push(`crashLoop.capMs ${capMs}: must be at least baseMs, which is ${baseMs}`);
+  }
   const { checkMs } = options.volumes ?? {};
   if (checkMs !== undefined && !(checkMs > 0)) {
     problems.push(`volumes.checkMs ${checkMs}: must be more than 0`);
@@ -119,7 +125,7 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
     threadHeapMiB,
     quantumMs,
     drainTimeoutMs,
-    crashLoop: { ...DEFAULT_CRASH_LOOP, ...options.crashLoop },
+    crashLoop,
     logTailBytes: options.logTailBytes,
     volumes: {
       directory: options.volumes?.directory,

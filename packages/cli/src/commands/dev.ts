@@ -138,6 +138,9 @@ function startWorkers(
   for (const runtime of options.runtime ?? []) args.push('--runtime', runtime);
   if (options.maxPods !== undefined) args.push('--max-pods', String(options.maxPods));
   if (options.threads !== undefined) args.push('--threads', String(options.threads));
+  const { crashLoopBase, crashLoopCap } = options;
+  if (crashLoopBase !== undefined) args.push('--crash-loop-base', `${crashLoopBase}ms`);
+  if (crashLoopCap !== undefined) args.push('--crash-loop-cap', `${crashLoopCap}ms`);
   return Array.from({ length: options.workers }, (_, index) => {
     return new WorkerProcess({ name: `dev-${index + 1}`, args, start, onSource, logger });
   });

@@ -18,6 +18,10 @@ export interface WorkerShape {
   handlers?: string[];
   maxPods?: number;
   threads?: number;
+  /** Milliseconds. */
+  crashLoopBase?: number;
+  /** Milliseconds. */
+  crashLoopCap?: number;
   runtime?: string[];
 }
 
@@ -57,6 +61,7 @@ export async function workerCommand(options: WorkerCommandOptions): Promise<numb
       name: options.name,
       maxPods: options.maxPods,
       threads: options.threads,
+      crashLoop: crashLoopOf(options),
     }),
   );
   const release = options.supervised === true ? supervise(worker, logger) : () => undefined;
@@ -79,6 +84,16 @@ async function describeNode(drover: Drover, name: string): Promise<string> {
   const ready = status.conditions?.find(({ type }) => type === 'Ready');
   if (ready?.status === 'True') return `worker ${name} takes pods`;
   throw new Error(`worker ${name} is not ready: ${ready?.message ?? 'nothing is known of it'}`);
+}
+
+function crashLoopOf({ crashLoopBase, crashLoopCap }: WorkerShape): {
+  baseMs?: number;
+  capMs?: number;
+} {
+  return {
+    ...(crashLoopBase === undefined ? {} : { baseMs: crashLoopBase }),
+    ...(crashLoopCap === undefined ? {} : { capMs: crashLoopCap }),
+  };
 }
 
 /** What the worker runs: processes, and handlers when there are some, unless it is said. */

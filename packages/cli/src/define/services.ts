@@ -90,6 +90,20 @@ function addWorkerOptions(command: Command, problems: Problems): void {
       ).env('DROVER_THREADS'),
     )
     .addOption(
+      durationOption(
+        problems,
+        '--crash-loop-base <duration>',
+        'wait before the first restart of a failed program in its pod (default: 10s); it doubles each time',
+      ).env('DROVER_CRASH_LOOP_BASE'),
+    )
+    .addOption(
+      durationOption(
+        problems,
+        '--crash-loop-cap <duration>',
+        'longest such wait (default: 5m)',
+      ).env('DROVER_CRASH_LOOP_CAP'),
+    )
+    .addOption(
       listOption(
         '--runtime <name>',
         'process, handler (default: process, and handler with --handlers)',
