@@ -1,6 +1,6 @@
 /** Lines of a trace: a script with its arguments and its answer, short enough to be read. */
 
-const ENTRY_BYTES = 19;
+const ENTRY_BYTES = 15;
 const ANSWER_BYTES = 15;
 const ANSWERS = ['', 'next', 'released', 'yield', 'stale', 'rolledBack'];
 
@@ -30,7 +30,7 @@ export function describeReply(script: string, reply: unknown): string {
 /** `slot/pod@attempts`, with `!` for a failed pod. */
 function describeEntries(packed: Buffer): string {
   const entries: string[] = [];
-  for (let at = 0; at < packed.length; at += ENTRY_BYTES + packed.readUInt32BE(at + 15)) {
+  for (let at = 0; at < packed.length; at += ENTRY_BYTES) {
     const [slot, pod, attempts] = [0, 4, 8].map((offset) => packed.readUInt32BE(at + offset));
     entries.push(`${slot}/${pod}@${attempts}${packed[at + 12]! & 1 ? '!' : ''}`);
   }
