@@ -14,6 +14,7 @@ import { RunFollower, type RunEnd } from '../run/follower.ts';
 import { listManifest, openJoblog } from '../run/list.ts';
 import { ListFollower } from '../run/listFollower.ts';
 import type { ListPlan } from '../run/listPlan.ts';
+import { makeResultsDir } from '../run/listPrinter.ts';
 import { runManifest, type RunShape } from '../run/manifest.ts';
 import { PodPrinter } from '../run/podPrinter.ts';
 import {
@@ -131,6 +132,8 @@ async function runList(plan: ListPlan, options: RunOptions): Promise<number> {
       process.stdout.write(`${plan.tagOf(item)}${plan.textOf(item)}\n`);
     return EXIT.ok;
   }
+  const resultsDir = options.results === undefined ? null : resolve(options.results);
+  if (resultsDir !== null) makeResultsDir(resultsDir);
   const joblog = openJoblog(options.joblog, plan);
   if (plan.items.length === 0) {
     const why = plan.former === null ? 'no arguments' : 'all arguments were run before';
@@ -158,7 +161,7 @@ async function runList(plan: ListPlan, options: RunOptions): Promise<number> {
       plan,
       output: listOutputOf(options),
       keepsOrder: options.keepOrder === true,
-      resultsDir: options.results === undefined ? null : resolve(options.results),
+      resultsDir,
       joblog,
       isEmbedded: embedded !== null,
     });
@@ -252,7 +255,8 @@ function outputOf(
 }
 
 function listOutputOf(options: RunOptions): 'grouped' | 'lines' | 'none' {
-  if (!options.output || options.json === true) return 'none';
+  // What goes into files is not printed, as in GNU parallel.
+  if (!options.output || options.json === true || options.results !== undefined) return 'none';
   return options.lineBuffer === true ? 'lines' : 'grouped';
 }
 

@@ -1,6 +1,7 @@
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 
 import { badInput } from '../errors.ts';
+import { fileProblem } from './sources.ts';
 
 /** How a run of a command ended, as a line of a job log. The columns are those of GNU parallel. */
 export interface JoblogEntry {
@@ -60,7 +61,7 @@ export function readJoblog(path: string): Joblog | null {
     bytes = readFileSync(path);
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
-    throw badInput(`--joblog ${path}: ${error instanceof Error ? error.message : ''}`);
+    throw badInput(`--joblog ${path}: ${fileProblem(error)}`);
   }
   const wholeBytes = bytes.lastIndexOf(0x0a) + 1;
   const lines = bytes.subarray(0, wholeBytes).toString().split('\n').slice(0, -1);
@@ -100,7 +101,7 @@ export class JoblogWriter {
       this.#file = openSync(path, former === null ? 'w' : 'r+');
       if (former !== null) ftruncateSync(this.#file, former.wholeBytes);
     } catch (error) {
-      throw badInput(`--joblog ${path}: ${error instanceof Error ? error.message : ''}`);
+      throw badInput(`--joblog ${path}: ${fileProblem(error)}`);
     }
     this.#position = former?.wholeBytes ?? 0;
     if (this.#position === 0) this.#write(`${HEADER}\n`);

@@ -69,6 +69,7 @@ export class ListFollower implements PodFollower {
       countsBytes: joblog !== null,
       removesLogs: options.isEmbedded && output !== 'lines',
     });
+    this.#all.promise.catch(() => undefined);
     const lines = { drover, job, view, items: plan.items, tagOf: plan.tagOf };
     this.#lines = output === 'lines' ? new LinePrinter(lines) : null;
   }
@@ -134,7 +135,13 @@ export class ListFollower implements PodFollower {
   async #take(batch: readonly PodEnd[]): Promise<void> {
     const turn = this.#lastBatch.then(() => this.#takeBatch(batch));
     this.#lastBatch = turn.catch(() => undefined);
-    await turn;
+    try {
+      await turn;
+    } catch (error) {
+      // Who waits for the last run waits in vain.
+      this.#all.reject(error);
+      throw error;
+    }
   }
 
   async #takeBatch(batch: readonly PodEnd[]): Promise<void> {

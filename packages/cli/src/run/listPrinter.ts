@@ -1,11 +1,12 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 import type { Drover, LogPiece, PodEnd } from '@drover/sdk/client';
 import type { Job } from '@drover/shared';
 
 import { badInput } from '../errors.ts';
 import type { ListItem } from './listPlan.ts';
+import { fileProblem } from './sources.ts';
 import type { RunView } from './view.ts';
 
 /** A run that ended. */
@@ -172,6 +173,31 @@ function bytesOf(pieces: readonly LogPiece[], stream?: 'stdout'): number {
   return size;
 }
 
+/**
+ * Makes a folder with those above it. (Node's own `recursive` never ends where a folder can't be
+ * made although the one above it is there, as in /proc.)
+ */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : '';
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return;
+    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error;
+    makeFolder(dirname(path));
+    mkdirSync(path);
+  }
+}
+
+/** Makes the directory of `--results`. @throws CliError when that can't be done. */
+export function makeResultsDir(path: string): void {
+  try {
+    makeFolder(path);
+  } catch (error) {
+    throw badInput(`--results ${path}: ${fileProblem(error)}`);
+  }
+}
+
 /** Longest name of a file on common file systems, in bytes. */
 const MAX_NAME_BYTES = 255;
 
@@ -179,14 +205,14 @@ const MAX_NAME_BYTES = 255;
 function saveResult(dir: string, { row, seq }: ListItem, pieces: readonly LogPiece[]): void {
   const folder = join(dir, ...row.flatMap((value, i) => [String(i + 1), fileName(value)]));
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     for (const stream of ['stdout', 'stderr'] as const) {
       const data = pieces.flatMap((piece) => (piece.stream === stream ? [piece.data] : []));
       writeFileSync(join(folder, stream), Buffer.concat(data));
     }
     writeFileSync(join(folder, 'seq'), String(seq));
   } catch (error) {
-    throw badInput(`--results ${dir}: ${error instanceof Error ? error.message : ''}`);
+    throw badInput(`--results ${dir}: ${fileProblem(error)}`);
   }
 }
 

@@ -1,4 +1,4 @@
-import { COMPLETION_INDEX_LABEL, type Pod } from '@drover/shared';
+import { COMPLETION_INDEX_LABEL, type ContainerStateTerminated, type Pod } from '@drover/shared';
 
 /** Why a pod failed, in a line: `pod work-3-x7k2p (index 3) failed: exit code 2`. */
 export function failureNote(pod: Pod): string {
@@ -7,12 +7,22 @@ export function failureNote(pod: Pod): string {
   return `pod ${pod.metadata.name}${which} failed: ${failureText(pod)}`;
 }
 
-/** Why a pod failed, in a few words: `exit code 2`. */
+/** Why a pod failed, in a few words: `exit code 2`; of several containers `bad: exit code 2`. */
 export function failureText({ status }: Pick<Pod, 'status'>): string {
   if (status.message !== undefined) return status.message;
-  const terminated = status.containerStatuses?.[0]?.state?.terminated;
-  if (terminated === undefined) return status.reason ?? 'for an unknown reason';
-  const { reason, message, exitCode } = terminated;
+  const { containerStatuses = [], initContainerStatuses = [] } = status;
+  // The containers first: a sidecar among the initContainers ends by a signal when all is well, too.
+  const all = [...containerStatuses, ...initContainerStatuses];
+  const culprit = all.find(({ state }) => (state?.terminated?.exitCode ?? 0) !== 0) ?? all[0];
+  const terminated = culprit?.state?.terminated;
+  if (culprit === undefined || terminated === undefined) {
+    return status.reason ?? 'for an unknown reason';
+  }
+  const text = endText(terminated);
+  return all.length === 1 ? text : `${culprit.name}: ${text}`;
+}
+
+function endText({ reason, message, exitCode }: ContainerStateTerminated): string {
   if (message !== undefined && message !== '') return message.split('\n')[0] ?? message;
   return reason === undefined || reason === 'Error' ? `exit code ${exitCode}` : reason;
 }

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { badInput, CliError } from '../errors.ts';
 import { HALT_FORMS, parseHalt, type HaltRule } from './halt.ts';
 import { isForShell, planList, type ListPlan } from './listPlan.ts';
-import { readRows, splitWords, type SourceSpec } from './sources.ts';
+import { hasSources, readRows, splitWords, type SourceSpec } from './sources.ts';
 import { wantsArguments } from './template.ts';
 
 /** Options of `drover run` that say what is run, how often and with which arguments. */
@@ -56,7 +56,7 @@ const MAX_PARALLELISM = 10_000;
 
 /** Whether a command is to be run once for each of its arguments. */
 export function isList(words: readonly string[], options: ListOptions): boolean {
-  if (splitWords(words).sources.length > 0 || listFlags(options).length > 0) return true;
+  if (hasSources(words) || listFlags(options).length > 0) return true;
   if (options.completions !== undefined || options.indexed === true) return false;
   return options.jobs !== undefined || words.some(wantsArguments);
 }

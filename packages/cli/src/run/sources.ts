@@ -23,15 +23,21 @@ export interface SplitWords {
 /** More runs than this are refused: a product grows faster than one thinks. */
 const MAX_ROWS = 1_000_000;
 
+const SEPARATOR = /^:{3,4}\+?$/;
+
+/** Whether arguments follow the command. */
+export function hasSources(words: readonly string[]): boolean {
+  return words.some((word) => SEPARATOR.test(word));
+}
+
 /** Takes the command and what follows `:::`, `:::+`, `::::` and `::::+` apart. */
 export function splitWords(words: readonly string[]): SplitWords {
-  const isSeparator = (word: string) => /^:{3,4}\+?$/.test(word);
-  const first = words.findIndex(isSeparator);
+  const first = words.findIndex((word) => SEPARATOR.test(word));
   if (first === -1) return { command: words, sources: [] };
   const sources: SourceSpec[] = [];
   for (let at = first; at < words.length;) {
     const separator = words[at] ?? '';
-    const next = words.findIndex((word, i) => i > at && isSeparator(word));
+    const next = words.findIndex((word, i) => i > at && SEPARATOR.test(word));
     const values = words.slice(at + 1, next === -1 ? undefined : next);
     at = next === -1 ? words.length : next;
     const isLinked = separator.endsWith('+');
@@ -110,7 +116,7 @@ async function readValues(
     const stream: AsyncIterable<Buffer> = path === '-' ? stdin : createReadStream(path);
     for await (const chunk of stream) chunks.push(Buffer.from(chunk));
   } catch (error) {
-    problems.push(`${name}: can't be read: ${readError(error)}`);
+    problems.push(`${name}: can't be read: ${fileProblem(error)}`);
     return [];
   }
   const values = split(Buffer.concat(chunks), isNullSeparated ? 0 : 0x0a);
@@ -146,11 +152,12 @@ function split(bytes: Buffer, separator: number): Buffer[] {
   return parts;
 }
 
-function readError(error: unknown): string {
+/** Why a file can't be used, in words. */
+export function fileProblem(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   switch (code) {
     case 'ENOENT':
-      return 'there is no such file';
+      return 'there is no such file or directory';
     case 'EACCES':
       return 'permission denied';
     case 'EISDIR':

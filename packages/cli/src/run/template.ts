@@ -135,7 +135,7 @@ function partOf(value: string, what: Replacement['what']): string {
     case '/':
       return value.replace(/^.*\//s, '');
     case '//':
-      return posix.dirname(value);
+      return posix.dirname(value).replace(/(?!^)\/+$/, '');
     case '/.':
       return value.replace(/^.*\//s, '').replace(/\.[^/.]*$/, '');
     default:
