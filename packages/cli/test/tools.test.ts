@@ -5,9 +5,12 @@ import { fileURLToPath } from 'node:url';
 
 import { Drover, type Job } from '@drover/sdk/client';
 import { NodeProcess, waitFor } from '@drover/testkit';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 import { Home, manifest } from './drover.ts';
+
+// Each test starts several commands, which take a second or more on a machine that is busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const DROVER = fileURLToPath(new URL('../bin/drover.js', import.meta.url));
 let home: Home;
@@ -19,7 +22,7 @@ beforeAll(async () => {
   dev = await home.dev(['--max-pods', '4', '--backoff-base', '1h', '--backoff-cap', '1h']);
   const context = await readFile(join(home.dir, 'drover', 'dev.json'), 'utf8');
   engine = new Drover({ connection: (JSON.parse(context) as { redisUrl: string }).redisUrl });
-}, 60_000);
+});
 
 afterAll(async () => {
   // A worker would wait for pods that still run.
@@ -127,7 +130,8 @@ describe('drover scale', () => {
     await apply('wide', ['sleep', '100'], { completions: 10, parallelism: 1 });
     expect(await stdout('scale', 'job/wide', '--parallelism', '3')).toBe('job.batch/wide scaled\n');
     await untilJob('wide', ({ ready = 0 }) => ready === 3);
-    await stdout('scale', 'wide', '--replicas=0');
+    const scaled = await stdout('scale', 'wide', '--replicas=0', '-o', 'json');
+    expect(JSON.parse(scaled)).toMatchObject({ kind: 'Job', spec: { parallelism: 0 } });
     await untilJob('wide', ({ active = 0 }) => active === 0);
     expect(await stdout('describe', 'job/wide')).toMatch(/^Waiting:\n {2}its parallelism is 0/m);
     await home.drover(['delete', 'job/wide']);
@@ -332,4 +336,4 @@ test('every command has help with an example', async () => {
     const own = await home.drover([name, '--help']);
     expect(own.stdout, name).toMatch(/\nExamples?:\n {2}\S/);
   }
-}, 60_000);
+});

@@ -4,13 +4,16 @@ import { withClient } from '../client.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import type { ObjectOptions } from '../options.ts';
-import { parseThings, refText } from '../things.ts';
+import { changeJobs, type ChangedOutput } from '../print/changed.ts';
+import { nameLine } from '../print/printer.ts';
+import { parseThings } from '../things.ts';
 
 /** Options of `drover scale`. */
 export interface ScaleOptions extends ObjectOptions {
   parallelism?: number;
   /** The same by the name that kubectl has for it. */
   replicas?: number;
+  output?: ChangedOutput;
 }
 
 /** Changes how many pods of Jobs run at once. */
@@ -28,14 +31,16 @@ export async function scaleCommand(
   const parallelism = options.parallelism ?? options.replicas;
   if (parallelism === undefined) throw badInput('to how many? --parallelism N');
   return await withClient(options, async (drover) => {
-    for (const thing of things) {
-      const job = await drover.jobs.scale(thing.name, parallelism);
-      process.stdout.write(`${refText(thing)} scaled\n`);
+    const changes = things.map(
+      ({ name }) =>
+        () =>
+          drover.jobs.scale(name, parallelism),
+    );
+    const jobs = await changeJobs(changes, 'scaled', options.output);
+    for (const job of jobs) {
       const over = terminalCondition(job.status.conditions);
       if (over !== null) {
-        process.stderr.write(
-          `Warning: ${refText(thing)} is ${over.type}: it starts no more pods\n`,
-        );
+        process.stderr.write(`Warning: ${nameLine(job)} is ${over.type}: it starts no more pods\n`);
       }
     }
     return EXIT.ok;

@@ -164,7 +164,8 @@ function defineScale({ program, problems, finish }: Definition): void {
     .description('Change how many pods of Jobs run at once.')
     .argument('<jobs...>', 'job/NAME or NAME')
     .addOption(integerOption(problems, '-p, --parallelism <count>', 'so many; 0 stops all', range))
-    .addOption(integerOption(problems, '--replicas <count>', 'the same', range));
+    .addOption(integerOption(problems, '--replicas <count>', 'the same', range))
+    .addOption(outputOption(['name', 'json', 'yaml']));
   withHelp(withNamespace(withEngine(command)), {
     notes: [
       'Of pods above the new number the youngest are stopped; they are not counted as failed, and their work is done anew later.',
@@ -193,7 +194,8 @@ function defineSuspendResume({ program, finish }: Definition): void {
     const command = program
       .command(verb)
       .description(description)
-      .argument('<jobs...>', 'job/NAME or NAME');
+      .argument('<jobs...>', 'job/NAME or NAME')
+      .addOption(outputOption(['name', 'json', 'yaml']));
     withHelp(withNamespace(withEngine(command)), {
       notes: [note],
       examples: [`drover ${verb} job/pi`],

@@ -7,6 +7,7 @@ import {
   formatTime,
   humanDuration,
   parseTime,
+  terminalCondition,
   type Job,
   type JobCondition,
   type Pod,
@@ -49,7 +50,10 @@ export function jobEvents(job: Job, pods: readonly Pod[]): DerivedEvent[] {
   if (!resumed)
     events.push(once('Normal', 'Started', 'controller', 'Job started', status.startTime));
   events.push(...failureEvents(pods));
-  for (const condition of status.conditions ?? []) events.push(conditionEvent(condition));
+  const isOver = terminalCondition(status.conditions) !== null;
+  for (const condition of status.conditions ?? []) {
+    if (!isOver || !INTERIM.has(condition.type)) events.push(conditionEvent(condition));
+  }
   return inOrder(events);
 }
 
@@ -123,7 +127,9 @@ function once(
   return { type, reason, message, from, count: 1, firstTimestamp: time, lastTimestamp: time };
 }
 
-/** The interim conditions say what the final ones say again: they are told only without these. */
+/** The final conditions say what these say, too: they are told only as long as there is none. */
+const INTERIM: ReadonlySet<string> = new Set(['FailureTarget', 'SuccessCriteriaMet']);
+
 function conditionEvent(condition: JobCondition): DerivedEvent | null {
   const { type, status, message = '', lastTransitionTime } = condition;
   if (type === 'Suspended') {
@@ -135,7 +141,7 @@ function conditionEvent(condition: JobCondition): DerivedEvent | null {
     return once('Normal', 'Completed', 'controller', 'Job completed', lastTransitionTime);
   }
   const isBad = type === 'Failed' || type === 'FailureTarget';
-  if (type === 'FailureTarget' || type === 'SuccessCriteriaMet') {
+  if (INTERIM.has(type)) {
     return once(isBad ? 'Warning' : 'Normal', type, 'controller', message, lastTransitionTime);
   }
   const reason = condition.reason ?? type;

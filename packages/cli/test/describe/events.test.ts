@@ -51,10 +51,15 @@ describe('of a Job', () => {
       ['Normal', 'Created'],
       ['Normal', 'Started'],
       ['Warning', 'PodFailed'],
-      ['Warning', 'FailureTarget'],
       ['Warning', 'BackoffLimitExceeded'],
     ]);
     expect(events[2]?.message).toBe('pod pi-1 failed: exit code 3');
+  });
+
+  test('an interim condition is told as long as there is no final one', () => {
+    const condition = { type: 'FailureTarget', status: 'True' as const, message: 'soon' };
+    const ending = job({ conditions: [{ ...condition, lastTransitionTime: at(8) }] });
+    expect(jobEvents(ending, []).map(({ reason }) => reason)).toEqual(['Created', 'FailureTarget']);
   });
 
   test('have one line for failures of a kind, with their number and the last one', () => {

@@ -27,6 +27,29 @@ describe('failureNote', () => {
       'failed: the worker is gone',
     ],
     ['nothing known', {}, 'failed: for an unknown reason'],
+    [
+      'the container that failed, not those that are well',
+      {
+        containerStatuses: [
+          { name: 'good', state: { terminated: { exitCode: 0, reason: 'Completed' } } },
+          { name: 'bad', state: { terminated: { exitCode: 7, reason: 'Error' } } },
+        ],
+        initContainerStatuses: [
+          { name: 'sidecar', state: { terminated: { exitCode: 143, reason: 'Error' } } },
+        ],
+      },
+      'failed: bad: exit code 7',
+    ],
+    [
+      'an initContainer',
+      {
+        containerStatuses: [{ name: 'main', state: { waiting: { reason: 'PodInitializing' } } }],
+        initContainerStatuses: [
+          { name: 'setup', state: { terminated: { exitCode: 2, reason: 'Error' } } },
+        ],
+      },
+      'failed: setup: exit code 2',
+    ],
   ])('%s', (_name, status, want) => {
     expect(failureNote(pod(status))).toBe(`pod work-x7k2p ${want}`);
   });
