@@ -64,7 +64,7 @@ export class PodThread {
   #lastPlanId = 0;
   #run = 0;
   #call: ThreadCall | null = null;
-  #settle: ((end: PodEnd) => void) | null = null;
+  #settle: ((end: PodEnd | null) => void) | null = null;
   #fault: unknown = undefined;
   #isDead = false;
 
@@ -105,8 +105,12 @@ export class PodThread {
     return this.#fault;
   }
 
-  /** Runs a pod; the thread must be loaded and idle. Never rejects. */
-  call(call: ThreadCall): Promise<PodEnd> {
+  /**
+   * Runs a pod; the thread must be loaded and idle. Never rejects.
+   *
+   * @returns How the pod ended; null when the thread ended, by what was left behind in it, before the pod began.
+   */
+  call(call: ThreadCall): Promise<PodEnd | null> {
     assert(this.#settle === null && !this.#isDead, 'a thread runs one pod at a time');
     // An Int32 in the shared words, above 0.
     this.#run = (this.#run % 0x7fff_ffff) + 1;
@@ -195,7 +199,7 @@ export class PodThread {
     }
   }
 
-  #settleWith(end: PodEnd): void {
+  #settleWith(end: PodEnd | null): void {
     const settle = this.#settle;
     this.#settle = null;
     this.#call = null;
@@ -208,6 +212,10 @@ export class PodThread {
     this.#load.reject(
       new Error(`the thread ended while it was being loaded: ${end.overlay?.message}`),
     );
+    if (Atomics.load(this.#shared, SHARED.begunRun) !== this.#run) {
+      this.#settleWith(null);
+      return;
+    }
     // The status has the message; where it came from is for the log.
     if (this.#fault instanceof Error && this.#fault.stack !== undefined) {
       this.#call?.onOutput('stderr', `${this.#fault.stack}\n`);

@@ -75,7 +75,7 @@ export class ThreadLane implements PodLane {
     try {
       for (;;) {
         const startedMs = performance.now();
-        end = await this.#callOnce(claim, log);
+        end = (await this.#callOnce(claim, log)) ?? (await this.#callOnce(claim, log)) ?? NO_THREAD;
         const isOver = end.outcome === 'Succeeded' || plan.restartPolicy === 'Never';
         if (isOver || this.#isStopping) break;
         if (!(await restarts.next(performance.now() - startedMs))) break;
@@ -93,7 +93,8 @@ export class ThreadLane implements PodLane {
     return { ...end, overlay, hasLog: log.written };
   }
 
-  async #callOnce(claim: Claim, log: PodLog): Promise<PodEnd> {
+  /** null when the thread ended before it began. */
+  async #callOnce(claim: Claim, log: PodLog): Promise<PodEnd | null> {
     const { pool, handler, plan, openProgress } = this.#options;
     let thread: PodThread;
     try {
@@ -132,3 +133,10 @@ export class ThreadLane implements PodLane {
     this.#thread.kill(failedEnd(message, 'HandlerTimeout', KILLED_EXIT_CODE));
   }
 }
+
+/** Of a pod that met two threads on their way out. */
+const NO_THREAD = failedEnd(
+  'its thread was ended, twice, by what other pods had left behind in it',
+  'StartError',
+  128,
+);

@@ -6,12 +6,13 @@ import type { HandlerDefinition } from '../defineHandler.ts';
 import { describeImportError, importHandlers, type HandlerModule } from '../handlerModule.ts';
 import { readInput, type HandlerInput } from '../input.ts';
 import { markHandlerThread } from './handlerThread.ts';
-import type {
-  FromThread,
-  RunMessage,
-  ThreadPlan,
-  ThreadStart,
-  ToThread,
+import {
+  SHARED,
+  type FromThread,
+  type RunMessage,
+  type ThreadPlan,
+  type ThreadStart,
+  type ToThread,
 } from './threadMessages.ts';
 import { ThreadPod } from './threadPod.ts';
 
@@ -52,6 +53,7 @@ async function load(modules: readonly HandlerModule[]): Promise<void> {
 }
 
 async function run(message: RunMessage): Promise<void> {
+  Atomics.store(shared, SHARED.begunRun, message.run);
   const handler = handlers.get(message.handler);
   const plan = rememberPlan(message);
   assert(handler !== undefined, 'only what is loaded is run');

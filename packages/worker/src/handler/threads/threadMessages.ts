@@ -25,7 +25,9 @@ export const SHARED = {
   stopRun: 0,
   /** Characters of output that were sent and not yet taken. */
   unreadOutput: 1,
-  words: 2,
+  /** Number of the run that the thread began last. */
+  begunRun: 2,
+  words: 3,
 } as const;
 
 /** A thread that has so many characters of output unread waits, as a program does that writes into a full pipe. */

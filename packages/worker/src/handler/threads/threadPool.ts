@@ -81,7 +81,7 @@ export class ThreadPool {
   #forget(thread: PodThread): void {
     this.#all.delete(thread);
     const index = this.#idle.indexOf(thread);
-    if (index < 0) return;
+    if (index < 0 || this.#isClosed) return;
     this.#idle.splice(index, 1);
     this.#options.logger.warn(
       { reason: thread.fault === undefined ? 'process.exit' : describeThrown(thread.fault) },

@@ -1,7 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import type { Seat } from '../../runtime.ts';
 
 /** How long a slot waits here for a seat, until it is offered to other workers again. */
 const WAIT_MS = 1_000;
+/** What is not even let wait is passed on after this: thousands of slots must not go round and round. */
+const PASS_ON_MS = 100;
 
 /**
  * Who may use a thread: one seat for each, and a slot keeps its seat for as long as it is held here.
@@ -25,7 +29,7 @@ export class ThreadSeats {
   take(): Seat | Promise<Seat | null> | null {
     if (this.#isClosed) return null;
     if (this.#taken < this.#count) return this.#sit();
-    if (this.#waiting.length >= this.#count) return null;
+    if (this.#waiting.length >= this.#count) return delay(PASS_ON_MS, null);
     return new Promise((resolve) => {
       const settle = (seat: Seat | null): void => {
         clearTimeout(timer);

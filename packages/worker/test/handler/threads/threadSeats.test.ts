@@ -1,0 +1,64 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+
+import { ThreadSeats } from '../../../src/handler/threads/threadSeats.ts';
+import type { Seat } from '../../../src/runtime.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A seat that is free at once. */
+function sit(seats: ThreadSeats): Seat {
+  const seat = seats.take();
+  if (typeof seat !== 'function') throw new Error('no seat is free');
+  return seat;
+}
+
+test('there are as many seats as said, and as many may wait for one; the others soon get none', async () => {
+  const seats = new ThreadSeats(2);
+  sit(seats);
+  const seat = sit(seats);
+  const answers = [seats.take(), seats.take(), seats.take()];
+  await vi.advanceTimersByTimeAsync(100);
+  expect(await answers[2]).toBeNull();
+  seat();
+  expect(await answers[0]).toBeTypeOf('function');
+});
+
+test('a seat that is given back goes to who has waited longest', async () => {
+  const seats = new ThreadSeats(2);
+  const [one, other] = [sit(seats), sit(seats)];
+  const [first, second] = [seats.take(), seats.take()];
+  one();
+  const seat = await first;
+  expect(seat).toBeTypeOf('function');
+  other();
+  expect(await second).toBeTypeOf('function');
+  expect(seats.take()).toBeInstanceOf(Promise);
+  seat?.();
+});
+
+test('who has waited for a second gets none, and its place to wait is free again', async () => {
+  const seats = new ThreadSeats(1);
+  const seat = sit(seats);
+  const waiting = seats.take();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(await waiting).toBeNull();
+  const next = seats.take();
+  seat();
+  expect(await next).toBeTypeOf('function');
+});
+
+test('closed, there are none any more', async () => {
+  const seats = new ThreadSeats(1);
+  const seat = sit(seats);
+  const waiting = seats.take();
+  seats.close();
+  expect(await waiting).toBeNull();
+  seat();
+  expect(seats.take()).toBeNull();
+});
