@@ -59,6 +59,7 @@ function readReport(path) {
     const broken = report.testResults.filter(
       (/** @type {any} */ file) => file.status === 'failed' && file.assertionResults.length === 0,
     );
+    tellSkipped(report.testResults);
     return {
       passed: report.numPassedTests,
       failed: report.numFailedTests + broken.length,
@@ -68,4 +69,22 @@ function readReport(path) {
     console.log(`the test runner left no report: ${String(error)}`);
     return { passed: 0, failed: 1, skipped: 0 };
   }
+}
+
+/**
+ * Says which tests were skipped; what they are grouped under says why.
+ *
+ * @param {any[]} files - As in the report.
+ */
+function tellSkipped(files) {
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const { assertionResults } of files) {
+    for (const { status, ancestorTitles, title } of assertionResults) {
+      if (status === 'passed' || status === 'failed') continue;
+      const group = ancestorTitles[0] ?? title;
+      counts.set(group, (counts.get(group) ?? 0) + 1);
+    }
+  }
+  for (const [group, count] of counts) console.log(`== skipped ${count}: ${group}`);
 }

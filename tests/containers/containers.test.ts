@@ -1,19 +1,16 @@
 /** The image and docker-compose.yml, with a real engine; skipped, with the reason, where none is. */
 import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
+import { Drover } from '@drover/sdk';
+import { startRedis, waitFor } from '@drover/testkit';
+import { GenericContainer, Network, Wait } from 'testcontainers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitFor } from '@drover/testkit';
 
 import { OFFICIAL } from '../../scripts/containers/baseImages.ts';
 import { docker, run } from '../../scripts/containers/docker.ts';
-import {
-  buildImage,
-  type Containers,
-  DROVER_IMAGE,
-  findContainers,
-  ROOT,
-} from './support/containers.ts';
+import { findOnPath } from '../../scripts/lib/toolchain.js';
+import { type Containers, DROVER_IMAGE, findContainers, ROOT } from './support/containers.ts';
 import { Project, type SeenPod } from './support/project.ts';
 
 /** Has what a shell, a URL and redis.conf would take for something else. */
@@ -30,7 +27,6 @@ describe.skipIf(why !== null)(`docker-compose.yml${note}`, { timeout: 240_000 },
 
   beforeAll(async () => {
     const containers = found as Containers;
-    await buildImage(containers);
     project = await Project.make(containers, PASSWORD);
     await project.up(3);
     await project.healthy(5);
@@ -209,6 +205,80 @@ describe.skipIf(why !== null)(`docker-compose.yml${note}`, { timeout: 240_000 },
       ({ metadata }) => metadata.annotations?.['drover.dev/result'],
     );
     expect(new Set(results)).toEqual(new Set(['0', '1', '4', '9', '16']));
+  });
+});
+
+describe.skipIf(why !== null)(`testcontainers${note}`, { timeout: 240_000 }, () => {
+  test('startRedis() finds a Redis in a container where there is no redis-server', async () => {
+    const { REDIS_URL, PATH } = process.env;
+    // Nothing but the command of Docker, which testcontainers may ask for credentials.
+    process.env['PATH'] = dirname(findOnPath('docker') ?? '');
+    delete process.env['REDIS_URL'];
+    expect(findOnPath('redis-server')).toBeNull();
+    try {
+      const redis = await startRedis({ appendOnly: true, config: { maxmemory: '64mb' } });
+      const client = redis.connect();
+      expect(await client.set('key', 'value')).toBe('OK');
+      expect(await client.config('GET', 'maxmemory')).toEqual(['maxmemory', '67108864']);
+      expect(redis.pid).toBeNull();
+      await redis.stop();
+    } finally {
+      process.env['PATH'] = PATH;
+      if (REDIS_URL !== undefined) process.env['REDIS_URL'] = REDIS_URL;
+    }
+  });
+
+  describe('Redis, a controller and a worker, each a container', () => {
+    const started: { stop(): Promise<unknown> }[] = [];
+    let url: string;
+
+    beforeAll(async () => {
+      const network = await new Network().start();
+      started.push(network);
+      const redis = await new GenericContainer((found as Containers).env.DROVER_REDIS_IMAGE)
+        .withNetwork(network)
+        .withNetworkAliases('redis')
+        .withExposedPorts(6379)
+        .withCommand(['redis-server', '--requirepass', 'secret', '--appendonly', 'yes'])
+        .withWaitStrategy(Wait.forLogMessage('Ready to accept connections'))
+        .start();
+      started.push(redis);
+      for (const [command, ready] of [
+        ['controller', 'controller runs'],
+        ['worker', 'takes pods'],
+      ] as const) {
+        const service = await new GenericContainer(DROVER_IMAGE)
+          .withNetwork(network)
+          .withEnvironment({ DROVER_REDIS_URL: 'redis://:secret@redis:6379' })
+          .withCommand([command])
+          .withWaitStrategy(Wait.forLogMessage(ready))
+          .start();
+        started.push(service);
+      }
+      url = `redis://:secret@${redis.getHost()}:${redis.getMappedPort(6379)}`;
+    }, 240_000);
+
+    afterAll(async () => {
+      for (const one of started.toReversed()) await one.stop();
+    }, 60_000);
+
+    test('run the Job of a client on this machine', async () => {
+      const drover = new Drover({ connection: url });
+      const command = ['sh', '-c', 'echo "$JOB_COMPLETION_INDEX"'];
+      const podSpec = { restartPolicy: 'Never' as const, containers: [{ name: 'main', command }] };
+      const job = await drover.jobs.create({
+        metadata: { name: 'outside' },
+        spec: {
+          completions: 20,
+          parallelism: 4,
+          completionMode: 'Indexed',
+          template: { spec: podSpec },
+        },
+      });
+      const done = await drover.jobs.wait(job, { for: 'complete', timeoutMs: 60_000 });
+      expect(done.status).toMatchObject({ succeeded: 20, completedIndexes: '0-19' });
+      await drover.close();
+    });
   });
 });
 

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 
 import { type BaseImages, findBaseImages } from '../../../scripts/containers/baseImages.ts';
-import { docker, run, whyNoEngine } from '../../../scripts/containers/docker.ts';
+import { lastLines, run, whyNoEngine } from '../../../scripts/containers/docker.ts';
 
 /** Root of the checkout. */
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
@@ -18,23 +18,34 @@ export interface Containers {
   readonly compose: readonly string[] | null;
 }
 
-/** Looks for an engine and images; answers in words why tests have to be skipped. */
+/** Whether a build failed because a container does not reach npm's registry, or does not trust it. */
+const UNREACHED = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|CERT/;
+
+/** Finds an engine and builds the image under test; answers in words why tests have to be skipped. */
 export async function findContainers(): Promise<Containers | string> {
   const none = await whyNoEngine();
   if (none !== null) return none;
+  let images: BaseImages;
   try {
-    const images = await findBaseImages();
-    return { env: { ...images, DROVER_IMAGE, WORKER_IMAGE }, compose: await findCompose() };
+    images = await findBaseImages();
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+  const output = await buildImage(images.DROVER_NODE_IMAGE);
+  if (output !== null && UNREACHED.test(output)) {
+    return `containers do not reach the registry of npm: ${lastLines(output, 3)}`;
+  }
+  if (output !== null) throw new Error(`the image was not built:\n${lastLines(output)}`);
+  return { env: { ...images, DROVER_IMAGE, WORKER_IMAGE }, compose: await findCompose() };
 }
 
-/** Builds the image under test, from this checkout. */
-export async function buildImage({ env }: Containers): Promise<void> {
-  const args = ['--build-arg', `NODE_IMAGE=${env.DROVER_NODE_IMAGE}`, '--tag', DROVER_IMAGE];
+/** Builds the image under test from this checkout; answers what was said when that failed. */
+async function buildImage(node: string): Promise<string | null> {
+  const args = ['--build-arg', `NODE_IMAGE=${node}`, '--tag', DROVER_IMAGE];
   // The network of the host reaches whatever registry this machine is set up for.
-  await docker(['build', '--network', 'host', ...args, ROOT], { timeoutMs: 540_000 });
+  const command = ['build', '--network', 'host', ...args, ROOT];
+  const { code, stdout, stderr } = await run('docker', command, { timeoutMs: 540_000 });
+  return code === 0 ? null : stdout + stderr;
 }
 
 async function findCompose(): Promise<readonly string[] | null> {
