@@ -18,6 +18,8 @@ const MAX_STATE_MESSAGE_BYTES = 1024;
 export interface ContainerLoopOptions {
   readonly name: string;
   readonly rule: RestartRule;
+  /** It is done when it succeeded: then it is ready, as in Kubernetes. Default false. */
+  readonly isInit?: boolean;
   /** Runs the program once. */
   readonly start: (sink: OutputSink) => RunningProcess;
   readonly log: ContainerLog;
@@ -89,11 +91,11 @@ export class ContainerLoop {
 
   /** How it is now, in the form of the API. */
   record(): ContainerRecord {
-    const { name, restarts } = this.#options;
+    const { name, restarts, isInit = false } = this.#options;
     const last = this.#lastExit;
     return {
       name,
-      ready: this.#ready,
+      ready: this.#ready || (isInit && this.#exit?.exitCode === 0),
       started: this.#ready,
       restartCount: restarts.count,
       state: this.#state(),

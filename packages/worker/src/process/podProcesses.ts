@@ -160,6 +160,7 @@ export class PodProcesses {
     const loop = new ContainerLoop({
       name: container.name,
       rule,
+      isInit: container.role === 'init',
       start: (sink) => this.#start(container, sink),
       log: log.of(container.name),
       restarts: createRestarts(),

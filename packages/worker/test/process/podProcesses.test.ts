@@ -110,6 +110,8 @@ describe('initContainers', () => {
     expect(await notes()).toEqual([]);
     await open('go');
     const pod = await ended(engine, uid);
+    expect(of(pod.overlay?.details, 'a')?.ready).toBe(true);
+    expect(of(pod.overlay?.details, 'main')?.ready).toBe(false);
     expect(pod).toMatchObject({ outcome: 'Succeeded', exitCode: 0, reason: 'Completed' });
     expect(await notes()).toEqual(['a', 'b', 'c', 'main']);
     const states = pod.overlay?.details?.containers.map(({ name, state }) => [
