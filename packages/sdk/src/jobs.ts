@@ -118,8 +118,12 @@ export class JobsClient {
   }
 
   /**
-   * Creates a Job from a `batch/v1` manifest.
+   * Creates a Job from a `batch/v1` manifest. Many are created at little cost when none waits for
+   * another: they go to Redis together, and each is made or refused for itself.
    *
+   * @example
+   * const jobs = await Promise.all(manifests.map((manifest) => drover.jobs.create(manifest)));
+   * await Promise.all(jobs.map((job) => drover.jobs.wait(job)));
    * @throws InvalidSpecError with everything that is wrong with it.
    * @throws AlreadyExistsError when another Job has the name.
    */

@@ -65,6 +65,33 @@ describe('create', () => {
     expect(job.metadata.creationTimestamp).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
   });
 
+  test('answers with the Job as a read shows it', async () => {
+    const { status: _new, ...created } = await engine.drover.jobs.create(
+      handlerJob('as-read', 'work', { completions: 3, completionMode: 'Indexed' }),
+    );
+    const { status: _later, ...read } = await engine.drover.jobs.get('as-read');
+    const { resourceVersion } = created.metadata;
+    expect({ ...read, metadata: { ...read.metadata, resourceVersion } }).toEqual(created);
+    // The controller may have written a status in between.
+    expect(Number(read.metadata.resourceVersion)).toBeGreaterThanOrEqual(Number(resourceVersion));
+  });
+
+  test('of many at once: each is made, or refused, for itself', async () => {
+    const names = ['many-1', 'many-2', 'many-1', 'many-3'];
+    const ends = await Promise.allSettled(
+      names.map((name) => engine.drover.jobs.create(handlerJob(name, 'work'))),
+    );
+    expect(
+      ends.map((end) =>
+        end.status === 'fulfilled' ? end.value.metadata.name : (end.reason as Error).name,
+      ),
+    ).toEqual(['many-1', 'many-2', 'AlreadyExistsError', 'many-3']);
+    const uids = new Set(
+      ends.map((end) => (end.status === 'fulfilled' ? end.value.metadata.uid : '')),
+    );
+    expect(uids.size).toBe(4);
+  });
+
   test('sent again with the same uid answers with the same Job', async () => {
     const uid = randomUUID();
     const manifest = handlerJob('twice', 'work');
@@ -361,6 +388,36 @@ describe('wait', () => {
     expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['deleted']));
     await waitFor(async () => (await connections()) === before);
     redis.disconnect();
+  });
+
+  test('reads a Job when it begins and when it ended, not with each change', async () => {
+    const redis = engine.redis.connect();
+    const reads = async (): Promise<number> =>
+      Number(/^cmdstat_hgetall:calls=(\d+)/m.exec(await redis.info('commandstats'))?.[1] ?? 0);
+    const suspended = handlerJob('rarely-read', 'work', { suspend: true });
+    const job = await engine.drover.jobs.create(suspended);
+    const atFirst = await reads();
+    const waits = Array.from({ length: 50 }, () => engine.drover.jobs.wait(job));
+    await waitFor(async () => (await reads()) >= atFirst + 50);
+    const before = await reads();
+    for (let i = 0; i < 5; i++) {
+      await engine.drover.jobs.patch(job, { metadata: { labels: { change: String(i) } } });
+    }
+    // Those of patch and controller, some for each change.
+    expect((await reads()) - before).toBeLessThan(50);
+    await engine.drover.jobs.patch(job, { spec: { suspend: false, activeDeadlineSeconds: 0 } });
+    await expect(engine.drover.jobs.wait(job, { for: 'complete' })).rejects.toThrow('is Failed');
+    for (const ended of await Promise.all(waits)) {
+      expect(ended.status?.conditions?.at(-1)).toMatchObject({ type: 'Failed' });
+    }
+    redis.disconnect();
+  });
+
+  test('a timeout longer than a timer can be is no timeout of a millisecond', async () => {
+    const job = await engine.drover.jobs.create(handlerJob('patient', 'work'));
+    const wait = engine.drover.jobs.wait(job, { timeoutMs: 2 ** 40 });
+    await engine.drover.jobs.patch(job, { spec: { activeDeadlineSeconds: 0 } });
+    expect((await wait).status?.conditions?.at(-1)).toMatchObject({ reason: 'DeadlineExceeded' });
   });
 
   test('goes on when its connection was cut', async () => {
