@@ -64,11 +64,11 @@ export async function docker(args: readonly string[], options: RunOptions = {}):
 
 /** Why no Docker engine can be used here, in words; null when one can. */
 export async function whyNoEngine(env: NodeJS.ProcessEnv = process.env): Promise<string | null> {
-  const args = ['info', '--format', '{{.OSType}} {{.ServerVersion}}'];
+  const args = ['version', '--format', '{{.Server.Os}}'];
   const { code, stdout, stderr } = await run('docker', args, { env, timeoutMs: 20_000 });
   if (code === 127) return 'the command docker is not on PATH';
   // Some versions end with 0 when nobody answers.
-  if (code !== 0 || !stdout.startsWith('linux ')) {
+  if (code !== 0 || stdout.trim() !== 'linux') {
     return `no Docker engine with Linux containers answers (${lastLines(stderr || stdout, 1)})`;
   }
   return null;
