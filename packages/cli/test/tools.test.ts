@@ -96,6 +96,10 @@ describe('drover describe', () => {
     const pod = await stdout('describe', 'pods', '-l', 'job-name=nobody');
     expect(pod).toMatch(/^Status: +Pending$/m);
     expect(pod).toContain(`PodScheduled   False    Unschedulable   ${why}`);
+    const told = async (...args: string[]) => (await home.drover(['get', ...args])).stderr;
+    expect(await told('jobs')).toBe(`job/nobody: 1 pod waits: ${why}\n`);
+    expect(await told('pods', '-l', 'job-name=nobody')).toBe(`1 pod waits: ${why}\n`);
+    expect(await told('jobs', '-o', 'name')).toBe('');
     await home.drover(['delete', 'job/nobody']);
   });
 
@@ -204,6 +208,8 @@ test('explain needs no engine', async () => {
   const { stdout: text } = await home.drover(['explain', 'job.spec.backoffLimit'], { env });
   expect(text).toMatch(/^FIELD: +spec\.backoffLimit <integer>$/m);
   expect(text).toMatch(/^SUPPORT:\n {4}honoured: /m);
+  const short = await home.drover(['explain', 'spec.backoffLimit'], { env });
+  expect(short.stdout).toBe(text);
   const wrong = await home.drover(['explain', 'job.spec.parallelizm'], { env });
   expect(wrong.code).toBe(2);
   expect(wrong.stderr).toMatch(

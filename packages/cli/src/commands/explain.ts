@@ -36,10 +36,14 @@ function withoutDepth(field: Field): object {
 
 /** Finds `job.spec.template` and the like; lists may be written with or without brackets. */
 function findField(what: string): { kind: ExplainedKind; path: string[]; field: Field } {
-  const [first = '', ...steps] = what
+  const words = what
     .replace(/^(jobs?)\.batch\b/i, '$1')
     .replace(/\[[^\]]*\]/g, '')
-    .split('.');
+    .split('.')
+    .filter((word) => word !== '');
+  // A path without a kind is one of a Job.
+  if (fieldsOf('Job').fields.some(({ name }) => name === words[0])) words.unshift('job');
+  const [first = '', ...steps] = words;
   const kind = KINDS[parseKind(first)];
   let field = fieldsOf(kind);
   const path: string[] = [];

@@ -5,6 +5,7 @@ import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import { untilInterrupted } from '../interrupt.ts';
 import { formatDocument, TablePrinter, type Printable } from '../print/printer.ts';
+import { waitNotes } from '../print/waitNotes.ts';
 import { parseThings, type Kind, type Thing } from '../things.ts';
 import { printOptions, type GetOptions } from './getOptions.ts';
 import { watchThings } from './watchThings.ts';
@@ -30,6 +31,10 @@ export async function getCommand(
         ? await readThings(drover, things)
         : await Promise.all(kinds.map((kind) => listKind(drover, kind, options)));
     await print(groups, things.length === 1, options);
+    const isTable = options.output === undefined || options.output === 'wide';
+    for (const note of isTable ? await waitNotes(drover, groups.flat(), Date.now()) : []) {
+      process.stderr.write(`${note}\n`);
+    }
     return EXIT.ok;
   });
 }

@@ -62,7 +62,9 @@ function defineGet({ program, problems, finish }: Definition): void {
     .addOption(integerOption(problems, '--limit <count>', 'at most so many', { min: 1 }))
     .addOption(outputOption(['json', 'yaml', 'wide', 'name']));
   withHelp(withNamespace(withEngine(command)), {
-    notes: ["Prints kubectl's columns."],
+    notes: [
+      "Prints kubectl's columns. What keeps Jobs and pods from running, where somebody has to do something, is said in words on standard error: no worker fits, no controller is there.",
+    ],
     examples: [
       'drover get jobs',
       'drover get pods -l job-name=pi -o wide',
