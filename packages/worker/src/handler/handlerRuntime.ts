@@ -15,6 +15,7 @@ import {
   type SlotRef,
 } from '../runtime.ts';
 import type { ControlPort } from '../shardPort.ts';
+import { BlockWatch } from './blockWatch.ts';
 import type { HandlerDefinition } from './defineHandler.ts';
 import { HandlerLane } from './handlerLane.ts';
 import type { HandlerModule } from './handlerModule.ts';
@@ -50,6 +51,7 @@ export class HandlerRuntime implements Runtime {
   readonly #handlers = new Map<string, HandlerDefinition>();
   readonly #options: HandlerRuntimeOptions;
   readonly #seats: ThreadSeats;
+  readonly #blocks: BlockWatch;
   /** null when no handler runs in a thread. */
   readonly #pool: ThreadPool | null;
   readonly #inputs = new WeakMap<JobPlan, HandlerInput | Promise<HandlerInput>>();
@@ -59,6 +61,7 @@ export class HandlerRuntime implements Runtime {
     for (const handler of options.handlers) this.#handlers.set(handler.name, handler);
     const { threads, threadHeapMiB: heapMiB, logger } = options;
     this.#seats = new ThreadSeats(threads);
+    this.#blocks = new BlockWatch(logger);
     const threaded = options.handlers.filter(isThreaded);
     const handlers = threaded.map(({ name }) => name);
     const modules = modulesOf(threaded);
@@ -79,6 +82,7 @@ export class HandlerRuntime implements Runtime {
 
   async warmUp(): Promise<void> {
     // Other functions are ready when they are there.
+    if ([...this.#handlers.values()].some((handler) => !isThreaded(handler))) this.#blocks.start();
     await this.#pool?.warmUp();
   }
 
@@ -110,6 +114,7 @@ export class HandlerRuntime implements Runtime {
 
   async close(): Promise<void> {
     this.#seats.close();
+    this.#blocks.stop();
     // A function on this thread that is still running ends with its process.
     await this.#pool?.close();
   }
