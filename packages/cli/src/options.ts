@@ -28,25 +28,31 @@ export interface ServiceOptions extends EngineOptions {
   healthFile?: string;
 }
 
+/** What stands above the options in help that say which engine is meant. */
+const ENGINE_GROUP = 'Options of the engine:';
+
 /** Adds --redis, --redis-file, --redis-password-file and --prefix. */
 export function withEngine(command: Command): Command {
-  return command
-    .option('--redis <url>', "the engine's Redis (default: $DROVER_REDIS_URL, or `drover dev`)")
-    .option('--redis-file <path>', 'read that URL from a file, so that no process list shows it')
-    .option(
+  const options = [
+    new Option('--redis <url>', "the engine's Redis (default: $DROVER_REDIS_URL, or `drover dev`)"),
+    new Option(
+      '--redis-file <path>',
+      'read that URL from a file, so that no process list shows it',
+    ),
+    new Option(
       '--redis-password-file <path>',
       'read the password for that URL from a file (default: $DROVER_REDIS_PASSWORD_FILE)',
-    )
-    .addOption(
-      new Option('--prefix <text>', 'key prefix of the installation').env('DROVER_PREFIX'),
-    );
+    ),
+    new Option('--prefix <text>', 'key prefix of the installation').env('DROVER_PREFIX'),
+  ];
+  for (const option of options) command.addOption(option.helpGroup(ENGINE_GROUP));
+  return command;
 }
 
 /** Adds -n. */
 export function withNamespace(command: Command): Command {
-  return command.addOption(
-    new Option('-n, --namespace <name>', 'namespace (default: "default")').env('DROVER_NAMESPACE'),
-  );
+  const option = new Option('-n, --namespace <name>', 'namespace (default: "default")');
+  return command.addOption(option.env('DROVER_NAMESPACE').helpGroup(ENGINE_GROUP));
 }
 
 /** Adds --log-level. */
