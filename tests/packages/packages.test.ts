@@ -78,7 +78,9 @@ describe.each(NAMES)('%s', (name) => {
     expect(files).toContain('README.md');
     expect(files).toContain('dist/index.js');
     expect(files).toContain('dist/index.d.ts');
-    const strange = files.filter((file) => !/^(bin|dist|lua|native|src|[^/]+$)/.test(file));
+    const strange = files.filter(
+      (file) => !/^(bin|dist|lua|native|prebuilt|src|[^/]+$)/.test(file),
+    );
     expect(strange).toEqual([]);
     const unwanted = /(^|\/)(test|node_modules)\/|\.test\.|tsbuildinfo|tsconfig|\.log$/;
     expect(files.filter((file) => unwanted.test(file))).toEqual([]);
@@ -145,10 +147,16 @@ describe.each(NAMES)('%s', (name) => {
   );
 });
 
-test('the worker brings the source of its process helper, to be compiled where it runs', async () => {
-  const { stdout } = await user.run('tar', ['-tzf', packedOf('@drover/worker').tarball]);
+test('the worker brings its process helper: as source, and where a compiler was found built', async () => {
+  const folder = join(user.temporary, 'unpacked', '@drover/worker');
+  const files = await filesBelow(folder);
   for (const source of await readdir(join(ROOT, 'packages/worker/native'))) {
-    expect(stdout.split('\n')).toContain(`package/native/${source}`);
+    expect(files).toContain(`native/${source}`);
+  }
+  const built = files.filter((file) => file.startsWith('prebuilt/'));
+  for (const file of built) {
+    expect(file).toMatch(/^prebuilt\/linux-(x64|arm64)\/process-helper$/);
+    expect((await stat(join(folder, file))).mode & 0o111).toBe(0o111);
   }
 });
 
