@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -456,3 +456,56 @@ test('the next pod of a slot begins afresh', async () => {
   expect(await readFile(join(directory, 'indexes'), 'utf8')).toBe('0\n1\n2\n');
   expect((await notes()).filter((word) => word === 'proxy stopped')).toHaveLength(3);
 });
+
+/** State and parent of every process. */
+function processes(): { readonly pid: number; readonly state: string; readonly parent: number }[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+        // The name of the program, in brackets, may hold anything.
+        const [state = '', parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        return [{ pid: Number(name), state, parent: Number(parent) }];
+      } catch {
+        return [];
+      }
+    });
+}
+
+test('many pods leave nothing behind: no descriptor, no zombie, no directory', async ({ skip }) => {
+  if (!existsSync('/proc/self/fd')) skip('only Linux shows them');
+  const pods = {
+    volumes: [{ name: 'data', emptyDir: {} }],
+    initContainers: [container('proxy', 'exec sleep 1000', { restartPolicy: 'Always' })],
+    containers: [
+      container('main', 'sleep 1000 & echo hello', {
+        volumeMounts: [{ name: 'data', mountPath: directory }],
+      }),
+      container('other', 'true'),
+    ],
+  };
+  const { engine, uid } = await startOne(
+    pods,
+    { completions: 33, indexed: true },
+    { volumes: { directory } },
+  );
+  const succeeded = async () => (await engine.job(uid)).counters.succeeded;
+  await waitFor(async () => (await succeeded()) >= 3);
+  const before = readdirSync('/proc/self/fd').length;
+  await waitFor(async () => (await succeeded()) === 33, { timeoutMs: 30_000 });
+  await waitFor(() => readdirSync('/proc/self/fd').length <= before);
+  const children = new Set(
+    processes().flatMap(({ pid, parent }) => (parent === process.pid ? [pid] : [])),
+  );
+  await waitFor(() => {
+    const left = processes().filter(({ parent }) => children.has(parent));
+    return left.length === 0;
+  });
+  await waitFor(() => {
+    const [shared = ''] = readdirSync(directory);
+    return (
+      readdirSync(join(directory, shared, readdirSync(join(directory, shared))[0]!)).length === 0
+    );
+  });
+}, 60_000);
