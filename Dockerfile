@@ -4,6 +4,15 @@
 
 ARG NODE_IMAGE=node:24-bookworm-slim
 
+# The process helper of workers is a small program in C. The image has no compiler, so it is made here.
+FROM ${NODE_IMAGE} AS helper
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
+WORKDIR /src
+COPY scripts/lib/toolchain.js scripts/lib/
+COPY scripts/buildHelpers.js scripts/
+COPY packages/worker/native packages/worker/native
+RUN node --no-warnings scripts/buildHelpers.js && ls packages/worker/prebuilt/*/process-helper
+
 FROM ${NODE_IMAGE} AS build
 WORKDIR /src
 # The pnpm that belongs to the lockfile is named in one place.
@@ -16,6 +25,7 @@ RUN pnpm fetch
 COPY . .
 RUN CI=true pnpm install --offline --frozen-lockfile --ignore-scripts
 RUN node_modules/.bin/tsc -b packages/cli
+COPY --from=helper /src/packages/worker/prebuilt packages/worker/prebuilt
 RUN node scripts/asPublished.js \
   && CI=true pnpm --config.inject-workspace-packages=true --filter @drover/cli deploy --prod --offline --ignore-scripts /app \
   && find /app \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete

@@ -18,8 +18,9 @@ export interface Containers {
   readonly compose: readonly string[] | null;
 }
 
-/** Whether a build failed because a container does not reach npm's registry, or does not trust it. */
-const UNREACHED = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|CERT/;
+/** Whether a build failed because it does not reach the packages of npm or Debian, or does not trust them. */
+const UNREACHED =
+  /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|CERT|Failed to fetch|Unable to locate package/;
 
 /** Finds an engine and builds the image under test; answers in words why tests have to be skipped. */
 export async function findContainers(): Promise<Containers | string> {
@@ -33,7 +34,7 @@ export async function findContainers(): Promise<Containers | string> {
   }
   const output = await buildImage(images.DROVER_NODE_IMAGE);
   if (output !== null && UNREACHED.test(output)) {
-    return `containers do not reach the registry of npm: ${lastLines(output, 3)}`;
+    return `the build of the image does not reach the packages it takes: ${lastLines(output, 3)}`;
   }
   if (output !== null) throw new Error(`the image was not built:\n${lastLines(output)}`);
   return { env: { ...images, DROVER_IMAGE, WORKER_IMAGE }, compose: await findCompose() };
