@@ -12,6 +12,7 @@ export {
   itemQueueOptions,
   type SingleItemData,
 } from './itemQueue.ts';
+export { MAX_PODS_PER_CALL } from './jobScripts.ts';
 export {
   hashSlot,
   podLogKey,
@@ -34,7 +35,7 @@ export {
 export { decodePodRecord, decodeSlotRecord, entrySize } from './records.ts';
 export { defineScripts } from './scripts.ts';
 export { newSessionId } from './session.ts';
-export { MAX_PODS_PER_CALL, Shard, type ShardOptions } from './shard.ts';
+export { Shard, type ShardOptions } from './shard.ts';
 export {
   slotQueueJob,
   type SlotQueueJobData,

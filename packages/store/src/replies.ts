@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { ObservedJob, StoredJob } from './api.ts';
+import type { ObservedJob, Refused, StoredJob } from './api.ts';
 import { decodeHot } from './hot.ts';
 import { decodePodRecord } from './records.ts';
 import type { ScriptReply } from './scripts.ts';
@@ -75,4 +75,27 @@ export function observedJob(uid: string, nowMs: number, reply: ScriptReply): Obs
     jobsOnQueue: integer(jobsOnQueue),
     foldAtMs: hot.foldAtMs,
   };
+}
+
+/** The name of a code that a script answered. */
+export function choose<const T extends Record<string, string | boolean>>(
+  reply: ScriptReply,
+  names: T,
+): T[keyof T] {
+  const name = names[String(reply)];
+  assert(name !== undefined, `unknown reply ${String(reply)}`);
+  return name as T[keyof T];
+}
+
+/** Why a guarded script wrote nothing; null when it wrote. */
+export function refused(reply: number): Refused | null {
+  if (reply === -1) return { type: 'moved' };
+  if (reply === -2) return { type: 'gone' };
+  return null;
+}
+
+/** A reply that is a list. */
+export function list(reply: ScriptReply): ScriptReply[] {
+  assert(Array.isArray(reply), 'a list reply');
+  return reply;
 }

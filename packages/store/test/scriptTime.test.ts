@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { DecisionGuard, NewJob, Verdicts } from '../src/api.ts';
-import { MAX_JOBS_PER_SCRIPT, MAX_PODS_PER_CALL } from '../src/shard.ts';
+import { MAX_JOBS_PER_SCRIPT, MAX_PODS_PER_CALL } from '../src/jobScripts.ts';
 import { MAX_BATCH_ITEMS, MAX_SETTLED_ITEMS } from '../src/workQueueApi.ts';
 import {
   entryOf,
