@@ -166,6 +166,20 @@ test('a container that fails once and then works: its log is that of the last ru
   });
   expect(await logOf(pod)).toBe('run 2\n');
   expect(await logOf(pod, { previous: true })).toBe('run 1\n');
+  expect(await logOf(pod, { previous: true, follow: true })).toBe('run 1\n');
+});
+
+test('following one container ends with it, not with its pod', async () => {
+  onTestFailed(() => engine.show());
+  await engine.drover.jobs.create(
+    job('follow-one', {
+      containers: [shell('short', 'sleep 0.3; echo done'), shell('long', 'sleep 1000')],
+    }),
+  );
+  const pod = await waitFor(() => onlyPod('follow-one'));
+  expect(await logOf(pod, { container: 'short', follow: true })).toBe('done\n');
+  expect((await onlyPod('follow-one'))?.status.phase).toBe('Running');
+  await engine.drover.jobs.delete('follow-one');
 });
 
 test('a log that there is not: another container, or a run before the first', async () => {

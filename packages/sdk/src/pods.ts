@@ -69,7 +69,7 @@ export interface WatchPodsOptions extends PodNamespaceOptions {
 
 /** Options of `pods.logs`. */
 export interface LogOptions extends PodNamespaceOptions {
-  /** Go on until the pod ended. */
+  /** Go on until the pod ended; with `container` until that has ended for good. */
   readonly follow?: boolean;
   /** Begin with the last so many lines. */
   readonly tailLines?: number;
@@ -161,7 +161,8 @@ export class PodsClient {
     const key = shard.podLogKey(view.uid, stored.podNumber);
     const since = options.sinceSeconds;
     const wanted = {
-      follow: options.follow,
+      // A run that is over has nothing to wait for.
+      follow: options.follow === true && options.previous !== true,
       tailLines: options.tailLines,
       limitBytes: options.limitBytes,
       timestamps: options.timestamps,
@@ -169,7 +170,7 @@ export class PodsClient {
       runs: runsToRead(pod, options),
       signal: options.signal,
       sinceMs: since === undefined ? undefined : Date.now() - since * 1000,
-      hasEnded: async () => (await shard.getPod(view.uid, stored.podNumber))?.kind !== 'slot',
+      hasEnded: () => this.#hasEnded(shard, view.uid, stored.podNumber, options.container),
     };
     const redis = await this.#backend.duplicate();
     try {
@@ -313,6 +314,20 @@ export class PodsClient {
       throw new NotFoundError({ resource: 'jobs.batch', name, namespace });
     }
     return { shard, view };
+  }
+
+  /** Whether a pod has ended, or the one container of it that is of interest, for good. */
+  async #hasEnded(
+    shard: Shard,
+    uid: string,
+    podNumber: number,
+    container: string | undefined,
+  ): Promise<boolean> {
+    const stored = await shard.getPod(uid, podNumber);
+    if (stored?.kind !== 'slot' || container === undefined) return stored?.kind !== 'slot';
+    const details = (await shard.podNotes(uid, [podNumber])).get(podNumber)?.details;
+    const record = details?.containers.find(({ name }) => name === container);
+    return record?.state?.terminated !== undefined;
   }
 
   /** The pods that a worker runs now, from what its sessions have claimed. */
