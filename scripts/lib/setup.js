@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { platformProblem } from '../../packages/cli/bin/host.js';
 import {
   BROUGHT_NODE,
   DROVER_DIR,
@@ -46,6 +47,8 @@ export function isSetUp() {
 
 /** Brings what is missing; says one line for each thing, nothing when nothing is missing. */
 export async function setUp() {
+  const problem = platformProblem(process.platform);
+  if (problem !== null) throw new SetupError(problem);
   // A link that pnpm dropped is no reason to wait for the lock.
   linkNode();
   if (isSetUp()) return;

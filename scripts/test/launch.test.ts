@@ -40,6 +40,14 @@ describe('launch', () => {
     },
   );
 
+  test('refuses Windows before it brings anything', async () => {
+    const pretend =
+      'data:text/javascript,Object.defineProperty(process,"platform",{value:"win32"})';
+    const launched = spawnNode(launcher, [echo, 'end', '3'], { execArgv: ['--import', pretend] });
+    expect(await launched.exited).toEqual({ code: 1, signal: null });
+    expect(launched.output()).toMatch(/^set-up: Drover does not run on Windows: .*\n$/);
+  });
+
   test('says what is missing', async () => {
     const noFile = launch('scripts/nothing.ts');
     expect(await noFile.exited).toEqual({ code: 1, signal: null });
