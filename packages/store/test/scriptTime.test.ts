@@ -245,6 +245,14 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
     },
   ],
   [
+    `createJob of ${MAX_JOBS_PER_SCRIPT} large Jobs`,
+    async () => {
+      const object = JSON.stringify({ metadata: {}, spec: { template: 'x'.repeat(16_000) } });
+      const jobs = manyJobs().map((job) => ({ ...job, object }));
+      return () => Promise.all(jobs.map((job) => bed.shard.createJob(job)));
+    },
+  ],
+  [
     `openSlots of ${MAX_JOBS_PER_SCRIPT} new Jobs, with verdict and status`,
     async () => {
       const guards = await manyGuards();
