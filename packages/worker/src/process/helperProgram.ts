@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { compiledHelper, prebuiltHelper } from './nativeHelper.ts';
 
@@ -51,10 +52,37 @@ function nativeProgram(command: string | null): HelperProgram | null {
   return command === null ? null : { kind: 'native', command, args: [] };
 }
 
-/** The script beside this file: TypeScript in development, JavaScript when published. */
+/** What the helper in JavaScript consists of. */
+const SCRIPTS = ['processHelper', 'frames', 'outputPipes', 'strays'];
+
+/** The script beside this file: JavaScript when published, and TypeScript in a checkout. */
 function javascriptProgram(): HelperProgram {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const script = fileURLToPath(new URL(`./processHelper.${extension}`, import.meta.url));
-  const args = ['--disable-warning=ExperimentalWarning', script];
-  return { kind: 'javascript', command: process.execPath, args };
+  const isBuilt = import.meta.url.endsWith('.js') || hasCurrentBuild();
+  // Little memory, since all of it is copied for each program that Node starts.
+  const flags = [
+    '--single-threaded',
+    '--max-semi-space-size=1',
+    '--disable-warning=ExperimentalWarning',
+  ];
+  const script = fileURLToPath(scriptUrl('processHelper', isBuilt ? 'js' : 'ts'));
+  return { kind: 'javascript', command: process.execPath, args: [...flags, script] };
+}
+
+/**
+ * Whether a checkout was built since these sources changed. Node runs the sources as well, but
+ * what it needs for their types doubles its memory, and with it the price of each start.
+ */
+function hasCurrentBuild(): boolean {
+  const builtAtMs = changedAtMs(new URL('../../dist/.tsbuildinfo', import.meta.url));
+  return SCRIPTS.every((name) => changedAtMs(scriptUrl(name, 'ts')) < builtAtMs);
+}
+
+/** 0 = there is no such file. */
+function changedAtMs(file: URL): number {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+function scriptUrl(name: string, extension: 'js' | 'ts'): URL {
+  const folder = extension === 'js' ? 'dist' : 'src';
+  return new URL(`../../${folder}/process/${name}.${extension}`, import.meta.url);
 }

@@ -37,7 +37,7 @@ export class OutputPipe {
    * programs expect of their output.
    */
   open(): number {
-    this.#descriptor = openSync(this.#path, constants.O_RDONLY | constants.O_NONBLOCK);
+    this.#descriptor ??= openSync(this.#path, constants.O_RDONLY | constants.O_NONBLOCK);
     return openSync(this.#path, constants.O_WRONLY);
   }
 
@@ -130,9 +130,12 @@ export class OutputPipes {
 
   /** Gives a pipe back. One that may still have writers is thrown away. */
   giveBack(pipe: OutputPipe, isClean: boolean): void {
+    if (isClean) {
+      this.#free.push(pipe);
+      return;
+    }
     pipe.close();
-    if (isClean) this.#free.push(pipe);
-    else pipe.remove();
+    pipe.remove();
   }
 
   /** Makes a batch of pipes. Rejects when that can not be done. */

@@ -52,7 +52,7 @@ const STRAY_DELAY_MS = 20;
 /** Shortest time between two looks; a slow one (many processes) is spaced further. */
 const STRAY_INTERVAL_MS = 100;
 /** A look for strays may take one part in so many of the helper's time. */
-const STRAY_TIME_SHARE = 20;
+const STRAY_TIME_SHARE = 50;
 /** Looks at the end, so that what forks while it is being killed is found too. */
 const FINAL_LOOKS = 10;
 
