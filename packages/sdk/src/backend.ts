@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 
 import { Connection, type ConnectionOption } from './connection.ts';
 import { SharedWatch } from './sharedWatch.ts';
+import { openItemQueue, type ItemQueue } from './workQueues/itemQueue.ts';
 
 /** Where Redis is when nothing is said. */
 const DEFAULT_CONNECTION = 'redis://127.0.0.1:6379';
@@ -22,6 +23,7 @@ export class Backend {
   #ready: Opened | null = null;
   #closed = false;
   readonly #watches = new Map<Shard, SharedWatch>();
+  readonly #itemQueues = new Map<string, Promise<ItemQueue>>();
 
   constructor(options: { connection?: ConnectionOption; prefix?: string }) {
     this.#option = options.connection ?? DEFAULT_CONNECTION;
@@ -61,6 +63,16 @@ export class Backend {
     return watch;
   }
 
+  /** BullMQ's queue of a work queue's items; kept open. */
+  itemQueue(uid: string): Promise<ItemQueue> {
+    const known = this.#itemQueues.get(uid);
+    if (known !== undefined) return known;
+    const opening = this.store().then(({ redis, prefix }) => openItemQueue(redis, prefix, uid));
+    this.#itemQueues.set(uid, opening);
+    opening.catch(() => this.#itemQueues.delete(uid));
+    return opening;
+  }
+
   /** An error of the connection as one of ours. */
   async translate(error: unknown): Promise<unknown> {
     return (await this.#open()).connection.translate(error);
@@ -72,6 +84,9 @@ export class Backend {
     this.#ready = null;
     const opened = this.#opened;
     if (opened === null) return;
+    await Promise.allSettled(
+      [...this.#itemQueues.values()].map(async (queue) => (await queue).close()),
+    );
     // A connection that could not be opened is closed already.
     await opened.then(({ connection }) => connection.close()).catch(() => undefined);
   }

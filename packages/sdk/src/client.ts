@@ -31,20 +31,42 @@ export type { PodEvent } from './podWatch.ts';
 export type { ObjectRef } from './refs.ts';
 export type { WaitReason } from './waiting.ts';
 export {
+  BatchAbandonedError,
+  WorkQueueHandle,
+  type Enqueued,
+  type EnqueueOptions,
+  type ResultsOptions,
+  type WorkQueueHandleOptions,
+  type WorkQueueStats,
+} from './workQueues/workQueue.ts';
+export type { ItemSource } from './workQueues/itemBatches.ts';
+export type { DeadItem, ItemResult } from './workQueues/results.ts';
+export type {
+  WorkQueueManifest,
+  WorkQueueNamespaceOptions,
+  WorkQueuesClient,
+} from './workQueues/workQueues.ts';
+export {
   AlreadyExistsError,
   ConflictError,
   ConnectionError,
   DroverError,
+  InvalidItemsError,
   InvalidSelectorError,
   InvalidSpecError,
   NotFoundError,
   ResourceExhaustedError,
+  SealedError,
   TimeoutError,
   UnsuitableHostError,
+  type ItemOptions,
   type Job,
   type JobCondition,
   type Node,
   type Pod,
   type PodPhase,
+  type WorkQueue,
+  type WorkQueueSpec,
+  type WorkQueueStatus,
 } from '@drover/shared';
-export { UnsuitableRedisError, type LogPiece } from '@drover/store';
+export { UnsuitableRedisError, type DeadReason, type LogPiece } from '@drover/store';

@@ -5,6 +5,8 @@ import type { ConnectionOption } from './connection.ts';
 import { JobsClient } from './jobs.ts';
 import { NodesClient } from './nodes.ts';
 import { PodsClient } from './pods.ts';
+import { WorkQueueHandle, type WorkQueueHandleOptions } from './workQueues/workQueue.ts';
+import { WorkQueuesClient } from './workQueues/workQueues.ts';
 
 /** Options of {@link Drover}. */
 export interface DroverOptions {
@@ -34,6 +36,8 @@ export class Drover {
   readonly pods: PodsClient;
   /** The workers. */
   readonly nodes: NodesClient;
+  /** Work queues: create, read, list. */
+  readonly workQueues: WorkQueuesClient;
   /** Namespace of names that do not say theirs. */
   readonly namespace: string;
   readonly #backend: Backend;
@@ -46,6 +50,23 @@ export class Drover {
     this.jobs = new JobsClient(this.#backend, this.namespace);
     this.pods = new PodsClient(this.#backend, this.namespace);
     this.nodes = new NodesClient(this.#backend);
+    this.workQueues = new WorkQueuesClient(this.#backend, this.namespace);
+  }
+
+  /**
+   * The work queue of a name, to put items in and read results; it need not exist yet.
+   *
+   * @example
+   * const pages = drover.workQueue('pages', { schema: z.object({ url: z.url() }) });
+   * await pages.enqueue([{ url: 'https://example.com/1' }, { url: 'https://example.com/2' }]);
+   * await pages.seal();
+   */
+  workQueue<Item = unknown>(
+    name: string,
+    options: WorkQueueHandleOptions<Item> = {},
+  ): WorkQueueHandle<Item> {
+    const { namespace = this.namespace, schema = null } = options;
+    return new WorkQueueHandle(this.#backend, name, { namespace, schema });
   }
 
   /**

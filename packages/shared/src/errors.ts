@@ -16,6 +16,7 @@ export type DroverErrorCode =
   | 'CONNECTION'
   | 'TIMEOUT'
   | 'RESOURCE_EXHAUSTED'
+  | 'SEALED'
   | 'UNSUITABLE_HOST'
   | 'TERMINAL';
 

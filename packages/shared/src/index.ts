@@ -167,3 +167,19 @@ export {
 } from './runtime.ts';
 export { SUPPORTED, type Feature } from './supported.ts';
 export { formatMicroTime, formatTime, parseTime } from './time.ts';
+export {
+  InvalidItemsError,
+  ItemBackoff,
+  ItemOptions,
+  MAX_ITEM_BYTES,
+  MAX_ITEM_KEY_BYTES,
+  MAX_ITEM_RESULT_BYTES,
+  parseItemOptions,
+  parseWorkQueue,
+  readWorkQueue,
+  SealedError,
+  WORK_QUEUE_ANNOTATION,
+  WorkQueue,
+  WorkQueueSpec,
+  WorkQueueStatus,
+} from './workQueue.ts';

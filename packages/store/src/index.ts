@@ -2,6 +2,7 @@ export * from './api.ts';
 export { type Arguments, ARGUMENTS_PER_CHUNK } from './argumentList.ts';
 export { composeJob, type JobSource } from './compose/job.ts';
 export { composeNode } from './compose/node.ts';
+export { composeWorkQueue } from './compose/workQueue.ts';
 export { composePod, type PodSource } from './compose/pod.ts';
 export { Gather, type GatherLimits } from './gather.ts';
 export { checkHost } from './host.ts';

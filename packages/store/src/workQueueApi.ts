@@ -140,3 +140,22 @@ export interface ItemOutcome {
   readonly podNumber: number;
   readonly endedMs: number;
 }
+
+/**
+ * Why an item is dead-lettered. `Failed`: it was tried as often as it may be, or failed for good.
+ * `KilledItsPods`: so many pods or workers ended with it in hand that it is held for the cause.
+ */
+export type DeadReason = 'Failed' | 'KilledItsPods';
+
+/** What is kept of a dead-lettered item: the payload of its {@link ItemEnd}, as JSON. */
+export interface StoredDeadItem {
+  /** What was enqueued. */
+  readonly data: unknown;
+  readonly key?: string;
+  /** What went wrong the last time. */
+  readonly error: string;
+  readonly reason: DeadReason;
+  /** How often it was run. */
+  readonly attempts: number;
+  readonly endedMs: number;
+}

@@ -314,6 +314,21 @@ export class WorkQueues {
     return { outcomes, position };
   }
 
+  /**
+   * Waits for an outcome after a position, at most `timeoutMs`.
+   *
+   * @param reader - A connection of its own: the command blocks.
+   */
+  async awaitOutcome(
+    reader: Redis,
+    uid: string,
+    options: { readonly after: string; readonly timeoutMs: number },
+  ): Promise<void> {
+    const { outcomes } = this.#keys.workQueue(uid);
+    const after = options.after === '' ? '0' : options.after;
+    await reader.xread('COUNT', 1, 'BLOCK', options.timeoutMs, 'STREAMS', outcomes, after);
+  }
+
   /** Dead-lettered items by id, a page of JSON texts. Begin with cursor '0', end at '0'. */
   async listDead(
     uid: string,

@@ -1,0 +1,54 @@
+import type { Subscriber, WorkQueues } from '@drover/store';
+import type { Redis } from 'ioredis';
+
+import type { Backend } from '../backend.ts';
+
+/** A hint may be lost: so often the state is read without one. */
+const BLOCK_MS = 10_000;
+
+/** Wakes whoever follows the outcomes of a work queue. Has two connections of its own. */
+export class OutcomeNews {
+  readonly #workQueues: WorkQueues;
+  readonly #uid: string;
+  readonly #reader: Redis;
+  readonly #subscriber: Subscriber;
+  #wake: () => void = () => undefined;
+  /** All done, or deleted. */
+  #wasTold = false;
+
+  private constructor(workQueues: WorkQueues, uid: string, reader: Redis, subscriber: Subscriber) {
+    this.#workQueues = workQueues;
+    this.#uid = uid;
+    this.#reader = reader;
+    this.#subscriber = subscriber;
+  }
+
+  /** Begins to listen. */
+  static async open(backend: Backend, namespace: string, uid: string): Promise<OutcomeNews> {
+    const store = await backend.store();
+    const shard = store.shardOf(namespace);
+    const subscriber = store.openSubscriber();
+    const news = new OutcomeNews(shard.workQueues, uid, await backend.duplicate(), subscriber);
+    await subscriber.subscribe(shard.keys.workQueueChannel, (message) => {
+      if (message !== uid) return;
+      news.#wasTold = true;
+      news.#wake();
+    });
+    return news;
+  }
+
+  /** Resolves when there may be an outcome after a position, or none can come any more. */
+  async next(after: string): Promise<void> {
+    const told = new Promise<void>((resolve) => (this.#wake = resolve));
+    if (this.#wasTold) this.#wake();
+    this.#wasTold = false;
+    const options = { after, timeoutMs: BLOCK_MS };
+    await Promise.race([told, this.#workQueues.awaitOutcome(this.#reader, this.#uid, options)]);
+  }
+
+  /** Closes its connections; what waits is rejected. */
+  close(): void {
+    this.#reader.disconnect();
+    this.#subscriber.close();
+  }
+}

@@ -1,0 +1,416 @@
+import { randomUUID } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+
+import { InvalidItemsError, InvalidSpecError, NotFoundError, SealedError } from '@drover/shared';
+import {
+  ITEM_QUEUE_NAME,
+  type ItemEnd,
+  type ItemQueueJobData,
+  itemQueueOptions,
+  newSessionId,
+  type Shard,
+  Store,
+} from '@drover/store';
+import { startRedis, type TestRedis, uniquePrefix, waitFor } from '@drover/testkit';
+import { Queue } from 'bullmq';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  expectTypeOf,
+  test,
+} from 'vitest';
+import * as z from 'zod';
+
+import { Drover } from '../src/drover.ts';
+import type { WorkQueueHandle } from '../src/workQueues/workQueue.ts';
+
+let redis: TestRedis;
+let prefix: string;
+let drover: Drover;
+let shard: Shard;
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.stop());
+beforeEach(async () => {
+  prefix = uniquePrefix();
+  drover = new Drover({ connection: redis.url, prefix });
+  shard = (await Store.open({ redis: redis.connect(), prefix })).shardOf('default');
+});
+afterEach(() => drover.close());
+
+/** Data of the QueueJobs that wait, in the order in which they would be taken. */
+async function waiting(name: string): Promise<ItemQueueJobData[]> {
+  const { metadata } = await drover.workQueues.get(name);
+  const queue = new Queue<ItemQueueJobData>(ITEM_QUEUE_NAME, {
+    connection: redis.connect(),
+    ...itemQueueOptions(prefix, metadata.uid),
+  });
+  const jobs = await queue.getJobs(['waiting', 'prioritized', 'delayed'], 0, -1, true);
+  await queue.close();
+  return jobs.map(({ data }) => data);
+}
+
+/** A pod that runs, and settles items as a worker does. */
+async function runningPod(): Promise<(name: string, items: readonly ItemEnd[]) => Promise<void>> {
+  const [jobUid, session] = [randomUUID(), newSessionId()];
+  await shard.createJob({
+    uid: jobUid,
+    namespace: 'default',
+    name: `job-${jobUid}`,
+    object: '{}',
+    status: '{}',
+    completions: null,
+    queue: 'default.process',
+    fittingKey: 'default/process',
+    indexed: false,
+  });
+  const lanes = { 'default/process': 1 };
+  await shard.registerSession({ id: session, node: 'n', lanes, leaseTtlMs: 600_000 });
+  const gate = { limit: 1, notBeforeMs: 0, deadlineMs: 0, holdOnFailure: true };
+  const look = (await shard.observeJob(jobUid, 0))!;
+  const guard = { uid: jobUid, generation: 1, decisionVersion: look.decisionVersion };
+  const judged = await shard.judge({
+    ...guard,
+    judgements: [],
+    gate,
+    failuresInRow: 0,
+    lastFailureMs: 0,
+  });
+  expect(judged.type).toBe('judged');
+  await shard.openSlots({ ...guard, decisionVersion: look.decisionVersion + 1 }, 1);
+  const asked = { uid: jobUid, slot: 1, attemptsStarted: 1, session, knownGeneration: 1 };
+  expect((await shard.acquire(asked)).type).toBe('run');
+  return async (name, items) => {
+    const uid = (await shard.workQueues.find('default', name))!;
+    const pods = [{ slot: 1, podNumber: 1, items }];
+    await shard.workQueues.settle({ uid, jobUid, session, pods });
+  };
+}
+
+function done(id: number, result?: unknown): ItemEnd {
+  const payload = result === undefined ? '' : JSON.stringify(result);
+  return { id, outcome: 'completed', attempts: 1, payload };
+}
+
+function dead(id: number, data: unknown, key?: string): ItemEnd {
+  const stored = { data, error: 'boom', reason: 'Failed', attempts: 3, endedMs: 1_000 };
+  const payload = JSON.stringify(key === undefined ? stored : { ...stored, key });
+  return { id, outcome: 'dead', attempts: 3, payload };
+}
+
+async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const one of source) found.push(one);
+  return found;
+}
+
+describe('a work queue', () => {
+  test('is created, read, listed and deleted', async () => {
+    const created = await drover.workQueues.create({ metadata: { name: 'pages' } });
+    expect(created).toMatchObject({
+      apiVersion: 'drover.dev/v1',
+      kind: 'WorkQueue',
+      metadata: { name: 'pages', namespace: 'default' },
+      spec: { resultTtlSeconds: 604_800 },
+      status: { allDone: false, enqueued: 0, unsettled: 0 },
+    });
+    await expect(drover.workQueues.create({ metadata: { name: 'pages' } })).rejects.toThrow(
+      'workqueues.drover.dev "pages" in namespace "default" already exists',
+    );
+    expect((await drover.workQueues.list()).map((queue) => queue.metadata.name)).toEqual(['pages']);
+    await drover.workQueue('pages').delete();
+    expect(await drover.workQueues.list()).toEqual([]);
+    await expect(drover.workQueue('pages').delete()).rejects.toThrow(NotFoundError);
+  });
+
+  test('that is not valid is refused with all that is wrong', async () => {
+    const manifest = { metadata: { name: 'Pages!' }, spec: { resultTtlSeconds: 1 } };
+    await expect(drover.workQueues.create(manifest)).rejects.toThrow(
+      /spec\.resultTtlSeconds: Invalid value: 1: must be greater than or equal to 60.*metadata\.name: Invalid value: "Pages!"/s,
+    );
+    await expect(drover.workQueue('Pages!').enqueue(1)).rejects.toThrow(InvalidSpecError);
+  });
+
+  test('leaves nothing in Redis when it is deleted', async () => {
+    const pages = drover.workQueue('pages');
+    await pages.enqueue(['a', 'b'], { key: (text) => String(text) });
+    await pages.delete();
+    const keys = await redis.connect().keys(`*${prefix}*wq*`);
+    expect(keys).toEqual([]);
+  });
+});
+
+describe('enqueue', () => {
+  test('of one item, a text included, makes the work queue', async () => {
+    const pages = drover.workQueue('pages');
+    expect(await pages.enqueue('one text')).toEqual({ enqueued: 1, duplicates: 0 });
+    expect(await pages.enqueue({ url: 'x' })).toEqual({ enqueued: 1, duplicates: 0 });
+    expect(await waiting('pages')).toEqual([
+      { i: 1, d: 'one text' },
+      { i: 2, d: { url: 'x' } },
+    ]);
+    expect(await pages.stats()).toEqual({
+      sealed: false,
+      allDone: false,
+      waiting: 2,
+      delayed: 0,
+      inFlight: 0,
+      completed: 0,
+      dead: 0,
+    });
+  });
+
+  test('of arrays, sets and generators keeps their order', async () => {
+    const pages = drover.workQueue<number>('pages');
+    await pages.enqueue([1, 2]);
+    await pages.enqueue(new Set([3]));
+    await pages.enqueue(
+      (async function* () {
+        yield 4;
+        await setImmediate();
+        yield 5;
+      })(),
+    );
+    expect(await waiting('pages')).toEqual([1, 2, 3, 4, 5].map((n) => ({ i: n, d: n })));
+  });
+
+  test('of an empty source makes an empty work queue', async () => {
+    expect(await drover.workQueue('pages').enqueue([])).toEqual({ enqueued: 0, duplicates: 0 });
+    expect(await waiting('pages')).toEqual([]);
+  });
+
+  test('reads a source no faster than Redis takes it', async () => {
+    let read = 0;
+    let most = 0;
+    let told = 0;
+    async function* many() {
+      for (; read < 20_000; read++) {
+        most = Math.max(most, read - told);
+        yield { n: read };
+      }
+    }
+    const result = await drover.workQueue('pages').enqueue(many(), {
+      onProgress: (enqueued) => {
+        told = enqueued;
+      },
+    });
+    expect(result.enqueued).toBe(20_000);
+    // Three batches on their way, one that is being made.
+    expect(most).toBeLessThanOrEqual(4_001);
+  });
+
+  test('gives an item of a key once', async () => {
+    const pages = drover.workQueue<{ id: string }>('pages');
+    const key = (item: { id: string }): string => item.id;
+    const items = [{ id: 'a' }, { id: 'b' }, { id: 'a' }];
+    expect(await pages.enqueue(items, { key })).toEqual({ enqueued: 2, duplicates: 1 });
+    expect(await pages.enqueue(items, { key })).toEqual({ enqueued: 0, duplicates: 3 });
+    expect(await pages.enqueue({ id: 'c' }, { key: 'b' })).toEqual({ enqueued: 0, duplicates: 1 });
+    expect(await waiting('pages')).toEqual([
+      { i: 1, d: { id: 'a' }, k: 'a' },
+      { i: 2, d: { id: 'b' }, k: 'b' },
+    ]);
+  });
+
+  test('sends many small items in chunks, those with options of their own one by one', async () => {
+    const pages = drover.workQueue<number>('pages');
+    const numbers = Array.from({ length: 1_200 }, (_, i) => i);
+    await pages.enqueue(numbers);
+    const chunks = await waiting('pages');
+    expect(chunks.map((data) => [data.i, 'c' in data ? data.c.length : 0])).toEqual([
+      [1, 500],
+      [501, 500],
+      [1001, 200],
+    ]);
+    expect(chunks.flatMap((data) => ('c' in data ? data.c : []))).toEqual(numbers);
+    await pages.clear();
+    await pages.enqueue(numbers, { attempts: 1 });
+    expect(await waiting('pages')).toHaveLength(1_200);
+    await pages.clear();
+    await pages.enqueue(numbers, { chunk: false });
+    expect(await waiting('pages')).toHaveLength(1_200);
+    await pages.clear();
+    await pages.enqueue([1, 2, 3], { chunk: 2 });
+    expect(await waiting('pages')).toMatchObject([{ c: [1, 2] }, { c: [3] }]);
+  });
+
+  test('takes items in order of priority, and delayed ones later', async () => {
+    const pages = drover.workQueue('pages');
+    await pages.enqueue('late', { priority: 5 });
+    await pages.enqueue('soon', { priority: 1 });
+    await pages.enqueue('tomorrow', { delay: 86_400_000 });
+    expect((await waiting('pages')).map((data) => ('d' in data ? data.d : null))).toEqual([
+      'soon',
+      'late',
+      'tomorrow',
+    ]);
+    expect(await pages.stats()).toMatchObject({ waiting: 2, delayed: 1 });
+  });
+
+  test('refuses bad items of an array before it enqueues any, and says which', async () => {
+    const pages = drover.workQueue('pages', { schema: z.object({ url: z.string() }) });
+    expectTypeOf(pages).toEqualTypeOf<WorkQueueHandle<{ url: string }>>();
+    const items = [{ url: 'x' }, { url: 7 }, {}] as { url: string }[];
+    const error = await pages.enqueue(items).catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(InvalidItemsError);
+    expect((error as Error).message).toMatch(/items\[1\]\.url: Invalid value: .*items\[2\]\.url/);
+    expect(await drover.workQueues.list()).toEqual([]);
+  });
+
+  test.each([
+    ['a function', () => 1, 'items[0]: Invalid value: must be JSON; it is a function'],
+    ['nothing', undefined, 'items[0]: Invalid value: must be JSON; it is undefined'],
+    ['a BigInt', 1n, 'items[0]: Invalid value: must be JSON; it is a bigint'],
+    [
+      'too much',
+      'x'.repeat(262_144),
+      'items[0]: Invalid value: has 262146 bytes as JSON, at most 262144',
+    ],
+  ])('refuses %s', async (_name, item, message) => {
+    await expect(drover.workQueue('pages').enqueue(item)).rejects.toThrow(message);
+  });
+
+  test('refuses bad keys', async () => {
+    const enqueue = (key: unknown) =>
+      drover.workQueue('pages').enqueue(1, { key: () => key as string });
+    await expect(enqueue('')).rejects.toThrow('its key must be a text that is not empty; it is ""');
+    await expect(enqueue(7)).rejects.toThrow(
+      'its key must be a text that is not empty; it is a number',
+    );
+    await expect(enqueue('x'.repeat(257))).rejects.toThrow('its key has more than 256 bytes');
+  });
+
+  test('refuses bad options with all that is wrong', async () => {
+    const options = { attempts: 0, delay: -1, backoff: { type: 'random', delay: 1 }, priorty: 1 };
+    await expect(drover.workQueue('pages').enqueue(1, options as never)).rejects.toThrow(
+      /delay: .*attempts: .*backoff\.type: Unsupported value.*priorty: Unknown field/s,
+    );
+    await expect(drover.workQueue('pages').enqueue(1, { chunk: 1, key: 'a' })).rejects.toThrow(
+      'chunk: Invalid value: 1: must be "auto", false or an integer of 2 to 500',
+    );
+    await expect(drover.workQueue('pages').enqueue(1, { chunk: 2, key: 'a' })).rejects.toThrow(
+      'items with key travel one by one',
+    );
+  });
+
+  test('of a source that turns bad leaves what was read before', async () => {
+    function* items() {
+      for (let i = 0; i < 1_000; i++) yield i;
+      yield undefined;
+    }
+    await expect(drover.workQueue('pages').enqueue(items())).rejects.toThrow('items[1000]');
+    expect((await drover.workQueues.get('pages')).status).toMatchObject({ enqueued: 0 });
+  });
+
+  test('is refused by a sealed work queue; sealing twice is no error', async () => {
+    const pages = drover.workQueue('pages');
+    await expect(pages.seal()).rejects.toThrow(NotFoundError);
+    await pages.enqueue(1);
+    await pages.seal();
+    await pages.seal();
+    await expect(pages.enqueue(2)).rejects.toThrow(SealedError);
+    expect((await pages.get()).status).toMatchObject({ enqueued: 1, allDone: false });
+  });
+
+  test('ends when its signal says so', async () => {
+    const abort = new AbortController();
+    function* endless() {
+      for (let i = 0; ; i++) yield i;
+    }
+    const enqueue = drover.workQueue<number>('pages').enqueue(endless(), {
+      signal: abort.signal,
+      onProgress: () => abort.abort(new Error('enough')),
+    });
+    await expect(enqueue).rejects.toThrow('enough');
+  });
+});
+
+describe('results', () => {
+  test('come in order of completion or of enqueueing', async () => {
+    const pages = drover.workQueue('pages');
+    await pages.enqueue([1, 2, 3, 4]);
+    const settle = await runningPod();
+    await settle('pages', [done(3, { n: 3 }), done(1)]);
+    await settle('pages', [dead(2, 2), done(4, 'four')]);
+    const inOrder = await all(pages.results());
+    expect(inOrder.map(({ id, result }) => [id, result])).toEqual([
+      [3, { n: 3 }],
+      [1, undefined],
+      [4, 'four'],
+    ]);
+    expect(inOrder[0]).toMatchObject({ attempts: 1, pod: { number: 1 } });
+    const byId = await all(pages.results({ order: 'enqueue' }));
+    expect(byId.map(({ id }) => id)).toEqual([1, 3, 4]);
+  });
+
+  test('are followed until the work queue is all done', async () => {
+    const pages = drover.workQueue('pages');
+    await pages.enqueue([1, 2]);
+    const settle = await runningPod();
+    const seen: number[] = [];
+    const following = (async () => {
+      for await (const { id } of pages.results({ follow: true })) seen.push(id);
+    })();
+    await settle('pages', [done(2)]);
+    await waitFor(() => seen.length === 1);
+    await settle('pages', [done(1)]);
+    await waitFor(() => seen.length === 2);
+    await pages.seal();
+    await following;
+    expect(seen).toEqual([2, 1]);
+  });
+
+  test('end with their signal', async () => {
+    const pages = drover.workQueue('pages');
+    await pages.enqueue(1);
+    const abort = new AbortController();
+    const following = all(pages.results({ follow: true, signal: abort.signal }));
+    abort.abort();
+    expect(await following).toEqual([]);
+  });
+});
+
+describe('dead letters', () => {
+  test('are listed, and tried again by a filter, on a sealed work queue too', async () => {
+    const pages = drover.workQueue<string>('pages');
+    await pages.enqueue(['a', 'b', 'c'], { key: (text) => text });
+    const settle = await runningPod();
+    await settle('pages', [dead(1, 'a', 'a'), dead(2, 'b', 'b'), done(3)]);
+    await pages.clear();
+    await pages.seal();
+    const found = (await all(pages.deadLetters())).toSorted((one, other) => one.id - other.id);
+    expect(found).toEqual([
+      {
+        id: 1,
+        data: 'a',
+        key: 'a',
+        error: 'boom',
+        reason: 'Failed',
+        attempts: 3,
+        endTime: '1970-01-01T00:00:01.000Z',
+      },
+      expect.objectContaining({ id: 2, data: 'b' }),
+    ]);
+    expect(await pages.retry(({ data }) => data === 'b')).toBe(1);
+    expect(await waiting('pages')).toEqual([{ i: 4, d: 'b', k: 'b' }]);
+    expect(await pages.stats()).toMatchObject({ waiting: 1, dead: 1, allDone: false });
+    expect((await pages.get()).status).toMatchObject({ retried: 1, dead: 1, enqueued: 4 });
+  });
+});
+
+test('clear removes what waits', async () => {
+  const pages = drover.workQueue('pages');
+  await pages.enqueue(['a', 'b']);
+  await pages.enqueue('c', { delay: 60_000 });
+  expect(await pages.clear()).toBe(3);
+  expect(await waiting('pages')).toEqual([]);
+  expect(await pages.stats()).toMatchObject({ waiting: 0, delayed: 0 });
+  await pages.seal();
+  expect((await pages.get()).status?.allDone).toBe(true);
+});
