@@ -60,6 +60,8 @@ export class PodProcesses {
   /** Those that were begun, in this order. */
   readonly #loops: ContainerLoop[] = [];
   readonly #sidecars: { readonly loop: ContainerLoop; readonly over: Promise<ProcessExit> }[] = [];
+  /** The sidecar that was told to stop and has not ended. */
+  #leaving: ContainerLoop | null = null;
   #killAtMs: number | null = null;
   #eviction: string | null = null;
   #unmounted: string | null = null;
@@ -97,6 +99,7 @@ export class PodProcesses {
     // One that is waited for, since it does not come up, is waited for no longer.
     const last = this.#loops.at(-1);
     if (last !== undefined && this.#isSidecar(last)) last.stop(graceMs);
+    this.#leaving?.stop(graceMs);
   }
 
   /** Runs the initContainers; the one that failed, or null when all is well. */
@@ -147,9 +150,11 @@ export class PodProcesses {
     for (const { loop, over } of this.#sidecars.toReversed()) {
       // A stop that came meanwhile may be more urgent.
       const killAtMs = Math.min(endMs, this.#killAtMs ?? endMs);
+      this.#leaving = loop;
       loop.stop(Math.max(0, killAtMs - performance.now()));
       await over;
     }
+    this.#leaving = null;
   }
 
   #begin(

@@ -400,6 +400,30 @@ describe('sidecars', () => {
     });
   });
 
+  test('one that is being stopped is killed sooner when the pod has to go', async () => {
+    const { engine, uid } = await startOne(
+      {
+        initContainers: [
+          container(
+            'deaf',
+            `trap 'echo asked >> notes' TERM; echo $$$$ > deaf.pid; touch up; while :; do sleep 0.05; done`,
+            { restartPolicy: 'Always' },
+          ),
+        ],
+        containers: [container('main', until('up'))],
+      },
+      { graceSeconds: 60 },
+    );
+    await waitFor(async () => (await notes()).includes('asked'));
+    const pid = Number(await readFile(join(directory, 'deaf.pid'), 'utf8'));
+    expect(isAlive(pid)).toBe(true);
+    const [session = ''] = await engine.sessions();
+    await engine.endSession(session);
+    // At most 2 s are left to a pod whose claim is void.
+    await waitFor(() => !isAlive(pid), { timeoutMs: 6_000 });
+    expect((await engine.job(uid)).counters.succeeded).toBe(0);
+  });
+
   test('one that does not come up is waited for, until the pod is told to stop', async () => {
     const { engine, uid } = await startOne(
       {
