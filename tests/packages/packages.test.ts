@@ -109,15 +109,20 @@ describe.each(NAMES)('%s', (name) => {
   });
 
   test('has maps that lead to sources in the package, and no path of the machine', async () => {
+    const known = new Set(files);
+    const problems: string[] = [];
     for (const file of files) {
       const text = await readFile(join(folder, file), 'latin1');
       for (const path of [`${ROOT}/`, `${homedir()}/`, join(tmpdir(), 'drover-')]) {
-        expect(text.includes(path), `${file} has ${path}`).toBe(false);
+        if (text.includes(path)) problems.push(`${file} has ${path}`);
       }
       if (!file.endsWith('.map')) continue;
-      const { sources } = JSON.parse(text) as { sources: string[] };
-      for (const source of sources) expect(files).toContain(join(dirname(file), source));
+      for (const source of (JSON.parse(text) as { sources: string[] }).sources) {
+        const path = join(dirname(file), source);
+        if (!known.has(path)) problems.push(`${file} leads to ${path}, which is not there`);
+      }
     }
+    expect(problems).toEqual([]);
   });
 
   test('has commands that can be executed', async () => {
