@@ -394,6 +394,16 @@ export class History {
     const { uid, slot, podNumber, session } = belief;
     const input = { uid, slot, podNumber, session, restarts: 1 + (b % 3) };
     const job = this.model.jobs.get(uid)!;
+    // Only for those who look: no other answer may change by it.
+    const note = { uid, slot, podNumber, session, details: { containers: [] }, ttlMs: 60_000 };
+    await this.make(
+      {
+        name: `writeContainers ${JSON.stringify(note)}`,
+        send: () => this.bed.shard.writeContainers(note),
+        model: () => (job.isClaimed(slot, podNumber, session) ? 'written' : 'stale'),
+      },
+      twice,
+    );
     await this.make(
       {
         name: `recordRestart ${JSON.stringify(input)}`,

@@ -204,6 +204,12 @@ export class ModelJob {
     return 'written';
   }
 
+  /** Whether a session has a pod, told to stop or not. */
+  isClaimed(slotNumber: number, pod: number, session: string): boolean {
+    const slot = this.slots.get(slotNumber);
+    return slot?.pod === pod && slot.session === session && slot.phase !== 'Pending';
+  }
+
   recordRestart(
     slotNumber: number,
     pod: number,
@@ -212,8 +218,7 @@ export class ModelJob {
     nowMs: number,
   ): 'recorded' | 'replayed' | 'stale' | 'stopping' {
     const slot = this.slots.get(slotNumber);
-    if (slot === undefined || slot.pod !== pod || slot.session !== session) return 'stale';
-    if (slot.phase === 'Pending') return 'stale';
+    if (slot === undefined || !this.isClaimed(slotNumber, pod, session)) return 'stale';
     if (slot.phase === 'Stopping') return 'stopping';
     if (restarts <= slot.restarts) return 'replayed';
     slot.restarts = restarts;
