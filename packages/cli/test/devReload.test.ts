@@ -84,7 +84,7 @@ test('changed handlers run the new pods; a pod that runs ends with the old ones'
 
   // Not the file that was named, but one that it imports.
   await writeFile(join(home.dir, 'version.ts'), "export const VERSION = 'second';\n");
-  await dev!.waitForLine(CHANGED, 20_000);
+  await dev!.waitForLine(CHANGED, 40_000);
   expect(await nodes()).toEqual(['node/dev-1', 'node/dev-1.1']);
   await start('new');
   expect(await result('new')).toBe('second');
@@ -92,12 +92,12 @@ test('changed handlers run the new pods; a pod that runs ends with the old ones'
   await rm(hold);
   expect(await result('old')).toBe('first');
   await waitFor(async () => (await nodes()).join() === 'node/dev-1.1', { timeoutMs: 10_000 });
-}, 90_000);
+}, 150_000);
 
 test('handlers that can not be loaded change nothing, and are tried again when they are mended', async () => {
   await startDev(['--workers', '2']);
   await home.write('version.ts', "\nexport const VERSION = 'second;\n");
-  await dev!.waitForLine(REFUSED, 20_000);
+  await dev!.waitForLine(REFUSED, 40_000);
   expect(dev!.output('stderr')).toMatch(/^error: --handlers .*\(\/.*\/version\.ts:2\)$/m);
   // One worker tries, not each of them.
   expect(dev!.output('stderr').match(/^error:/gm)).toHaveLength(1);
@@ -108,23 +108,23 @@ test('handlers that can not be loaded change nothing, and are tried again when t
   await waitFor(() => /Cannot find module .*not-yet/.test(dev!.output('stderr')));
   // The file that was missing is waited for, too.
   await home.write('not-yet.ts', 'export {};\n');
-  await dev!.waitForLine(CHANGED, 20_000);
+  await dev!.waitForLine(CHANGED, 40_000);
   await start('two');
   expect(await result('two')).toBe('third');
-}, 90_000);
+}, 150_000);
 
 test('a worker that dies while its handlers are broken comes back when they are mended', async () => {
   await startDev();
   await home.write('version.ts', 'broken(');
-  await dev!.waitForLine(REFUSED, 20_000);
+  await dev!.waitForLine(REFUSED, 40_000);
   const { stdout } = await home.drover(['get', 'nodes', '-o', 'json']);
   process.kill(Number(/"drover\.dev\/pid": "(\d+)"/.exec(stdout)?.[1]), 'SIGKILL');
-  await dev!.waitForLine(/can not be started until its handlers are mended/, 20_000);
+  await dev!.waitForLine(/can not be started until its handlers are mended/, 40_000);
   await home.write('version.ts', "export const VERSION = 'mended';\n");
-  await dev!.waitForLine(CHANGED, 20_000);
+  await dev!.waitForLine(CHANGED, 40_000);
   await start('again');
   expect(await result('again')).toBe('mended');
-}, 90_000);
+}, 150_000);
 
 test('--no-reload goes on with what it has', async () => {
   await startDev(['--no-reload']);

@@ -85,6 +85,7 @@ async function serve(dataDir: string, options: DevOptions): Promise<number> {
     await Promise.race([Promise.all(workers.map((worker) => worker.ready)), stopped]);
     const startedAt = new Date().toISOString();
     await writeDevContext({ pid: process.pid, redisUrl, prefix: PREFIX, dataDir, startedAt });
+    reload?.start();
     announce(redisUrl, port, dataDir, options.workers);
     return await stopped;
   } catch (error) {

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { relative } from 'node:path';
 
 import { watch } from 'chokidar';
@@ -25,8 +26,11 @@ export class HandlerReload {
   /** Resolves when changes of the first files are noticed. */
   readonly ready = new Promise<void>((resolve) => this.#watcher.once('ready', () => resolve()));
   #settling: NodeJS.Timeout | null = null;
+  #isStarted = false;
   #isReloading = false;
   #isAsked = false;
+  /** When the workers that run now began to load their handlers, or earlier; ms since the epoch. */
+  #loadedSinceMs = Date.now();
   #isClosed = false;
 
   /** @param workers - The workers there are. */
@@ -37,6 +41,12 @@ export class HandlerReload {
     this.#watcher.on('error', (error) =>
       logger.warn({ err: error }, 'changes of the handlers may go unnoticed'),
     );
+  }
+
+  /** Replaces workers from now on, at once if there was a change already. To be called when all of them run. */
+  start(): void {
+    this.#isStarted = true;
+    if (this.#isAsked || this.#hasMissedChange()) this.#ask();
   }
 
   /** Watches a file, too; it need not be there yet. */
@@ -69,20 +79,35 @@ export class HandlerReload {
 
   #ask(): void {
     this.#isAsked = true;
+    if (!this.#isStarted) return;
     if (!this.#isReloading) void this.#reload();
     else for (const worker of this.#workers()) worker.cancelReplace();
+  }
+
+  /**
+   * A file becomes known when it is loaded, and is watched a little later: what happens in between, or while
+   * files are loaded, is found by their times.
+   */
+  #hasMissedChange(): boolean {
+    const nowMs = Date.now();
+    return [...this.#sources].some((path) => {
+      const ctimeMs = statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? 0;
+      return ctimeMs > this.#loadedSinceMs && ctimeMs <= nowMs;
+    });
   }
 
   async #reload(): Promise<void> {
     this.#isReloading = true;
     while (this.#isAsked && !this.#isClosed) {
       this.#isAsked = false;
+      this.#loadedSinceMs = Date.now();
       const [first, ...others] = this.#workers();
       if (first === undefined) break;
       let outcomes = [await first.replace()];
       if (outcomes[0] === 'replaced') {
         outcomes = await Promise.all(others.map((worker) => worker.replace()));
       }
+      if (this.#hasMissedChange()) this.#isAsked = true;
       // Another change: what came of this one does not matter.
       if (this.#isAsked || this.#isClosed) continue;
       if (outcomes.every((outcome) => outcome === 'replaced')) {

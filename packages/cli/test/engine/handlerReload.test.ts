@@ -45,11 +45,12 @@ class FakeWorker implements Replaceable {
 }
 
 /** Watches a file of its own. */
-async function watchFile(workers: readonly FakeWorker[]): Promise<string> {
+async function watchFile(workers: readonly FakeWorker[], isStarted = true): Promise<string> {
   const path = await home.write('handlers.ts', '0');
   reload = new HandlerReload(() => workers, logger);
   reload.addSource(path);
   await reload.ready;
+  if (isStarted) reload.start();
   return path;
 }
 
@@ -87,4 +88,28 @@ test('other files of the folder change nothing', async () => {
   worker.settle('failed');
   await waitFor(() => logged.some((line) => line.includes('can not be used')));
   expect(logged.filter((line) => line.startsWith('the handlers changed'))).toHaveLength(1);
+});
+
+test('a change that comes before all workers run waits for that', async () => {
+  const worker = new FakeWorker();
+  await watchFile([worker], false);
+  await home.write('handlers.ts', '1');
+  await waitFor(() => logged.some((line) => line.startsWith('the handlers changed')));
+  expect(worker.replacements).toBe(0);
+  reload.start();
+  expect(worker.replacements).toBe(1);
+});
+
+test('a file that changes before it is watched is not missed', async () => {
+  const worker = new FakeWorker();
+  await watchFile([worker]);
+  await home.write('handlers.ts', '1');
+  await waitFor(() => worker.replacements === 1);
+  // It is there when it becomes known, but came after the worker had looked for it.
+  reload.addSource(await home.write('late.ts', '0'));
+  worker.settle('failed');
+  await waitFor(() => worker.replacements === 2);
+  worker.settle('replaced');
+  await waitFor(() => logged.some((line) => line.startsWith('new pods run the changed handlers')));
+  expect(logged.filter((line) => line.includes('can not be used'))).toEqual([]);
 });
