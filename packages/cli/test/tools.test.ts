@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { Drover, type Job } from '@drover/sdk/client';
-import { NodeProcess, waitFor } from '@drover/testkit';
+import { NodeProcess, startProxy, startRedis, waitFor } from '@drover/testkit';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 import { Home, manifest } from './drover.ts';
@@ -182,25 +182,51 @@ describe('drover top', () => {
     await home.drover(['delete', 'job/top']);
   });
 
-  test.skipIf(process.platform !== 'linux' || !has('script'))(
-    'is a live screen on a terminal: it follows, and gives the terminal back',
-    async () => {
-      const command = `stty cols 90 rows 20; exec ${process.execPath} ${DROVER} top`;
-      const child = spawn('script', ['-qec', command, '/dev/null'], {
-        env: { ...process.env, XDG_STATE_HOME: home.dir, TERM: 'xterm', DROVER_REDIS_URL: '' },
-        stdio: ['pipe', 'pipe', 'pipe'],
-      });
-      const top = new NodeProcess(child);
-      await top.waitForLine(/NAMESPACE +JOB/);
+  /** Starts `drover top` on a terminal of its own. */
+  function topOnTerminal(args: readonly string[] = []): NodeProcess {
+    const command = [process.execPath, DROVER, 'top', ...args].join(' ');
+    const child = spawn('script', ['-qec', `stty cols 90 rows 20; exec ${command}`, '/dev/null'], {
+      env: { ...process.env, XDG_STATE_HOME: home.dir, TERM: 'xterm', DROVER_REDIS_URL: '' },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    return new NodeProcess(child);
+  }
+
+  describe.skipIf(process.platform !== 'linux' || !has('script'))('on a terminal', () => {
+    test('is a live screen: it follows, and gives the terminal back', async () => {
+      const top = topOnTerminal();
+      await top.waitForLine(/WORKER +STATUS/);
       await apply('seen', ['true']);
       await top.waitForLine(/default +seen .*Complete/);
-      child.stdin.write('q');
+      top.child.stdin?.write('q');
       expect(await top.exited).toEqual({ code: 0, signal: null });
       const output = top.output('stdout');
       expect(output.startsWith('\u001b[?1049h\u001b[?25l')).toBe(true);
       expect(output.trimEnd().endsWith('\u001b[?25h\u001b[?1049l')).toBe(true);
-    },
-  );
+    });
+
+    test('says that Redis does not answer, goes on when it does, and ends while it does not', async () => {
+      const redis = await startRedis();
+      const proxy = await startProxy({ target: { port: redis.port } });
+      const top = topOnTerminal(['--redis', `redis://127.0.0.1:${proxy.port}`]);
+      try {
+        await top.waitForLine(/no workers/);
+        proxy.blackhole();
+        await top.waitForLine(/no answer from Redis for \d+ s/, 20_000);
+        const seen = top.lines.length;
+        proxy.heal();
+        await waitFor(() => top.lines.slice(seen).some(({ text }) => text.includes('not over')));
+        proxy.blackhole();
+        top.child.stdin?.write('q');
+        await waitFor(() => top.isOver);
+        expect(await top.exited).toEqual({ code: 0, signal: null });
+      } finally {
+        top.child.kill('SIGKILL');
+        await proxy.stop();
+        await redis.stop();
+      }
+    });
+  });
 });
 
 test('explain needs no engine', async () => {
