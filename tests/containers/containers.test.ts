@@ -189,6 +189,11 @@ describe.skipIf(why !== null)(`docker-compose.yml${note}`, { timeout: 240_000 },
     });
   });
 
+  async function resultsOf(job: string): Promise<Set<string | undefined>> {
+    const pods = await project.pods(job);
+    return new Set(pods.map(({ metadata }) => metadata.annotations?.['drover.dev/result']));
+  }
+
   test("an image of one's own brings programs and handlers", async () => {
     project.use('examples/containers/docker-compose.yml');
     await project.build('worker');
@@ -201,10 +206,9 @@ describe.skipIf(why !== null)(`docker-compose.yml${note}`, { timeout: 240_000 },
     expect(hosts).toHaveLength(6);
 
     await project.complete('squares');
-    const results = (await project.pods('squares')).map(
-      ({ metadata }) => metadata.annotations?.['drover.dev/result'],
-    );
-    expect(new Set(results)).toEqual(new Set(['0', '1', '4', '9', '16']));
+    expect(await resultsOf('squares')).toEqual(new Set(['0', '1', '4', '9', '16']));
+    await project.complete('primes');
+    expect(await resultsOf('primes')).toEqual(new Set(['1229']));
   });
 });
 
