@@ -9,7 +9,10 @@ const folder = given === undefined ? join(DROVER_DIR, 'packages') : resolve(give
 // Only the folder of its own is emptied: tarballs of another version must not be published again.
 if (given === undefined) await rm(folder, { recursive: true, force: true });
 try {
-  for (const { tarball } of await packPackages(folder)) console.log(tarball);
+  for (const { tarball, leftOut } of await packPackages(folder)) {
+    console.log(tarball);
+    for (const path of leftOut) console.error(`  without ${path}: no compiler for it here`);
+  }
 } catch (error) {
   if (!(error instanceof PackError)) throw error;
   console.error(error.message);

@@ -1,5 +1,6 @@
 // Makes the packages as they are published: copied without what is not theirs, built and packed.
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, relative } from 'node:path';
@@ -14,6 +15,8 @@ export interface PackedPackage {
   readonly folder: string;
   /** Path of the .tgz. */
   readonly tarball: string;
+  /** Programs it should bring that could not be built here; it works without them. */
+  readonly leftOut: readonly string[];
 }
 
 /** The compiler or pnpm failed; the message is what they said. */
@@ -46,11 +49,13 @@ export async function packPackages(destination: string): Promise<PackedPackage[]
     await mkdir(destination, { recursive: true });
     const packed: PackedPackage[] = [];
     // One by one: a package may build something for itself first.
-    for (const { name, folder, version } of published) {
+    for (const { name, folder, version, publishConfig } of published) {
       const args = ['pack', '--pack-destination', destination];
       await run(PNPM, args, join(copy, 'packages', folder));
       const file = `${name.slice(1).replace('/', '-')}-${version}.tgz`;
-      packed.push({ name, folder, tarball: join(destination, file) });
+      const programs = publishConfig.executableFiles ?? [];
+      const leftOut = programs.filter((path) => !existsSync(join(copy, 'packages', folder, path)));
+      packed.push({ name, folder, tarball: join(destination, file), leftOut });
     }
     return packed;
   } finally {
@@ -94,6 +99,7 @@ interface Manifest {
   readonly name: string;
   readonly version: string;
   readonly private?: boolean;
+  readonly publishConfig: { readonly executableFiles?: readonly string[] };
 }
 
 /** Those of the packages that are not private. */
