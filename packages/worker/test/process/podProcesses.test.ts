@@ -504,7 +504,7 @@ test('many pods leave nothing behind: no descriptor, no zombie, no directory', a
     initContainers: [container('proxy', 'exec sleep 1000', { restartPolicy: 'Always' })],
     containers: [
       container('main', 'sleep 1000 & echo hello', {
-        volumeMounts: [{ name: 'data', mountPath: directory }],
+        volumeMounts: [{ name: 'data', mountPath: '/drover-data' }],
       }),
       container('other', 'true'),
     ],
