@@ -118,7 +118,11 @@ describe('drover describe', () => {
     await home.drover(['delete', 'job/long']);
   });
 
-  test('what is not there, and what makes no sense', async () => {
+  test('colours where they are asked for; what is not there, and what makes no sense', async () => {
+    const painted = await home.drover(['describe', 'node/dev-1'], {
+      env: { NO_COLOR: '', FORCE_COLOR: '1' },
+    });
+    expect(painted.stdout.startsWith('\u001b[1mName:')).toBe(true);
     const missing = await home.drover(['describe', 'job/nobody-here']);
     expect(missing).toMatchObject({
       code: 1,

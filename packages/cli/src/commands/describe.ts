@@ -4,10 +4,12 @@ import { checkSelector, withClient } from '../client.ts';
 import { jobEvents, podEvents } from '../describe/events.ts';
 import { describeJob } from '../describe/job.ts';
 import { describeNode } from '../describe/node.ts';
+import { paint } from '../describe/layout.ts';
 import { describePod } from '../describe/pod.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import type { ObjectOptions } from '../options.ts';
+import { coloursFor } from '../text/colours.ts';
 import { parseThings, type Kind, type Thing } from '../things.ts';
 
 /** Options of `drover describe`. */
@@ -46,7 +48,8 @@ export async function describeCommand(
     } else if (found.length === 0) {
       process.stderr.write('No resources found.\n');
     } else {
-      const texts = found.map(({ lines }) => `${lines.join('\n')}\n`);
+      const colours = coloursFor(process.stdout);
+      const texts = found.map(({ lines }) => `${paint(lines, colours).join('\n')}\n`);
       process.stdout.write(texts.join('\n\n'));
     }
     return EXIT.ok;

@@ -1,5 +1,6 @@
 import { humanDuration, parseTime } from '@drover/shared';
 
+import type { Colours } from '../text/colours.ts';
 import { formatTable } from '../text/table.ts';
 
 /**
@@ -83,4 +84,18 @@ export function indexesText(intervals: string | undefined): string {
   if (intervals === undefined || intervals === '') return '<none>';
   if (intervals.length <= 50) return intervals;
   return `${intervals.slice(0, intervals.lastIndexOf(',', 50))}, ...`;
+}
+
+/** Paints a description: the labels of its first level, warnings, and what is waited for. */
+export function paint(lines: readonly string[], colours: Colours): string[] {
+  let part = '';
+  return lines.map((line) => {
+    const label = /^[A-Z][\w -]*:/.exec(line)?.[0];
+    if (label !== undefined) {
+      part = label;
+      return colours.bold(label) + line.slice(label.length);
+    }
+    const isWarning = part === 'Waiting:' || /^ {2}Warning {2}/.test(line);
+    return isWarning ? colours.yellow(line) : line;
+  });
 }

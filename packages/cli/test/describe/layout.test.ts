@@ -1,6 +1,15 @@
+import { stripVTControlCharacters } from 'node:util';
+
 import { expect, test } from 'vitest';
 
-import { formatEntries, formatPart, indexesText, timeText } from '../../src/describe/layout.ts';
+import {
+  formatEntries,
+  formatPart,
+  indexesText,
+  paint,
+  timeText,
+} from '../../src/describe/layout.ts';
+import { coloursFor } from '../../src/text/colours.ts';
 
 test('values of one level stand in one column, parts are indented below their label', () => {
   const lines = formatEntries([
@@ -39,4 +48,11 @@ test('a long list of indexes is cut between two of them', () => {
   expect(indexesText('0-4,7')).toBe('0-4,7');
   expect(indexesText('')).toBe('<none>');
   expect(indexesText(intervals)).toBe('0,2,4,6,8,10,12,14,16,18,20,22,24,26,28,30,32,34, ...');
+});
+
+test('colours change nothing but the colours', () => {
+  const lines = ['Name:  pi', 'Waiting:', '  no worker', 'Events:', '  Warning  x', '  Normal   y'];
+  const painted = paint(lines, coloursFor({ isTTY: true }));
+  expect(painted.map(stripVTControlCharacters)).toEqual(lines);
+  expect(paint(lines, coloursFor({ isTTY: false }))).toEqual(lines);
 });
