@@ -13,6 +13,7 @@ import { DEFAULT_BACKOFF } from './decide/backoff.ts';
 import { DueLoop } from './dueLoop.ts';
 import { JobReconciler } from './reconcile.ts';
 import { reconcileSession } from './sessions.ts';
+import { reconcileWorkQueue } from './workQueues.ts';
 import { SlotOffers } from './slotOffers.ts';
 
 /** Options of {@link createController}. */
@@ -163,9 +164,9 @@ class RunningController implements Controller {
       logger,
       handle: (member, reconcileId) => {
         const [kind, id] = splitMember(member);
-        return kind === 'session'
-          ? reconcileSession(shard, id, logger)
-          : jobs.reconcile(id, reconcileId);
+        if (kind === 'session') return reconcileSession(shard, id, logger);
+        if (kind === 'wq') return reconcileWorkQueue(shard.workQueues, id, logger);
+        return jobs.reconcile(id, reconcileId);
       },
     });
   }

@@ -15,6 +15,8 @@ export interface JobMemo {
   offered: Set<number>;
   /** When everything on offer was last added again, shard's clock. */
   offeredAtMs: number;
+  /** The work queue that it names was there. */
+  hasWorkQueue: boolean;
   /** When status was last written by this controller, shard's clock. */
   statusAtMs: number;
 }
@@ -30,6 +32,7 @@ export class JobMemos {
       spec: null,
       offered: new Set<number>(),
       offeredAtMs: 0,
+      hasWorkQueue: false,
       statusAtMs: 0,
     };
     this.#memos.delete(uid);

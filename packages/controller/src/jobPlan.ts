@@ -2,6 +2,7 @@ import {
   HOLD_ANNOTATION,
   parseTime,
   TerminalError,
+  WORK_QUEUE_ANNOTATION,
   type Job,
   type JobStatus,
 } from '@drover/shared';
@@ -49,8 +50,22 @@ export function readStatus(job: StoredJob): JobStatus {
   return readJson(job, 'status', job.status) as JobStatus;
 }
 
-/** One look as `decide` takes it. */
-export function toObserved(look: ObservedJob, spec: DecideSpec, status: JobStatus): Observed {
+/** The work queue that a Job names; null = none. */
+export function workQueueOf(job: StoredJob): string | null {
+  return annotationOf(job, WORK_QUEUE_ANNOTATION);
+}
+
+/**
+ * One look as `decide` takes it.
+ *
+ * @param isHeldUp - What the Job's pods need is not there: none is started.
+ */
+export function toObserved(
+  look: ObservedJob,
+  spec: DecideSpec,
+  status: JobStatus,
+  isHeldUp: boolean,
+): Observed {
   return {
     spec,
     status: {
@@ -59,7 +74,7 @@ export function toObserved(look: ObservedJob, spec: DecideSpec, status: JobStatu
     },
     finished: look.job.finished,
     deleted: look.job.deleted,
-    held: isHeld(look.job),
+    held: isHeldUp || annotationOf(look.job, HOLD_ANNOTATION) === 'true',
     gate: look.gate,
     counters: look.counters,
     unjudged: look.unjudged,
@@ -70,10 +85,10 @@ export function toObserved(look: ObservedJob, spec: DecideSpec, status: JobStatu
 }
 
 /** The generation does not tell: an annotation is no part of the spec. Most Jobs never had it. */
-function isHeld(job: StoredJob): boolean {
-  if (!job.object.includes(HOLD_ANNOTATION)) return false;
+function annotationOf(job: StoredJob, annotation: string): string | null {
+  if (!job.object.includes(annotation)) return null;
   const { metadata } = readJson(job, 'object', job.object) as Pick<Job, 'metadata'>;
-  return metadata.annotations?.[HOLD_ANNOTATION] === 'true';
+  return metadata.annotations?.[annotation] ?? null;
 }
 
 function readJson(job: StoredJob, what: string, text: string): unknown {

@@ -18,7 +18,7 @@ import { decide } from './decide/decide.ts';
 import { composeStatus, renderDone, type DoneIndexes } from './decide/status.ts';
 import { stopOrder } from './decide/stopOrder.ts';
 import type { Decision, Figures, JudgePlan, Next, Standing } from './decide/types.ts';
-import { readSpec, readStatus, toObserved } from './jobPlan.ts';
+import { readSpec, readStatus, toObserved, workQueueOf } from './jobPlan.ts';
 import { JobMemos, type JobMemo } from './jobMemo.ts';
 import { MAX_OFFERS_PER_CALL, type SlotOffers } from './slotOffers.ts';
 
@@ -52,7 +52,7 @@ export type ReconcileShard = Pick<
   | 'awaitLanes'
   | 'markContended'
   | 'purgeJob'
->;
+> & { readonly workQueues: Pick<Shard['workQueues'], 'find' | 'awaitCreation'> };
 
 /** Options of a {@link JobReconciler}. */
 export interface ReconcilerOptions {
@@ -179,7 +179,9 @@ export class JobReconciler {
     const status = readStatus(job);
     const { indexed, completions } = spec;
     const pass = { reconcileId, look, memo, status, indexed, completions: completions ?? 0 };
-    const decision = decide(toObserved(look, spec, status), look.nowMs, this.#backoff);
+    const isHeldUp = await this.#missesWorkQueue(look, memo);
+    const observed = toObserved(look, spec, status, isHeldUp);
+    const decision = decide(observed, look.nowMs, this.#backoff);
     switch (decision.type) {
       case 'rest':
         return { type: 'settled', nextAtMs: null };
@@ -195,6 +197,20 @@ export class JobReconciler {
       case 'converge':
         return this.#applyConverge(pass, decision);
     }
+  }
+
+  /** Whether the Job names a work queue that does not exist; its creation then makes the Job due. */
+  async #missesWorkQueue({ job }: ObservedJob, memo: JobMemo): Promise<boolean> {
+    if (memo.hasWorkQueue || job.finished || job.deleted) return false;
+    const name = workQueueOf(job);
+    if (name === null) return false;
+    const { workQueues } = this.#shard;
+    const isThere = async (): Promise<boolean> =>
+      (memo.hasWorkQueue = (await workQueues.find(job.namespace, name)) !== null);
+    if (await isThere()) return false;
+    await workQueues.awaitCreation(job.namespace, name, job.uid);
+    // It may have been created in between.
+    return !(await isThere());
   }
 
   async #purge({ job, nowMs }: ObservedJob): Promise<PassEnd> {

@@ -1,6 +1,6 @@
 /** A store on a real Redis with a clock of the test's, and stand-ins for worker and due loop. */
 import { randomUUID } from 'node:crypto';
-import { HOLD_ANNOTATION, type JobStatus } from '@drover/shared';
+import { HOLD_ANNOTATION, WORK_QUEUE_ANNOTATION, type JobStatus } from '@drover/shared';
 import {
   type Claim,
   newSessionId,
@@ -34,6 +34,8 @@ export interface SpecInput {
   restartPolicy?: 'Never' | 'OnFailure';
   /** Annotation `drover.dev/hold`. */
   hold?: boolean;
+  /** Annotation `drover.dev/work-queue`. */
+  workQueue?: string;
 }
 
 /** A pod in the hands of a {@link FakeWorker}. */
@@ -301,10 +303,20 @@ function completionsOf(spec: SpecInput): number | null {
   return spec.completions ?? (spec.parallelism === undefined ? 1 : null);
 }
 
-function objectOf({ restartPolicy = 'Never', hold = false, ...spec }: SpecInput): string {
+function objectOf({
+  restartPolicy = 'Never',
+  hold = false,
+  workQueue,
+  ...spec
+}: SpecInput): string {
   const completions = completionsOf(spec);
   return JSON.stringify({
-    metadata: { annotations: hold ? { [HOLD_ANNOTATION]: 'true' } : {} },
+    metadata: {
+      annotations: {
+        ...(hold ? { [HOLD_ANNOTATION]: 'true' } : {}),
+        ...(workQueue === undefined ? {} : { [WORK_QUEUE_ANNOTATION]: workQueue }),
+      },
+    },
     spec: {
       parallelism: 1,
       backoffLimit: 6,

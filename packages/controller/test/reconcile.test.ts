@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import type { JobStatus } from '@drover/shared';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { ReconcileShard } from '../src/reconcile.ts';
 import { reconcileSession } from '../src/sessions.ts';
+import { reconcileWorkQueue } from '../src/workQueues.ts';
 import { LANE, silent, T0, TestBed, type TestController } from './bed.ts';
 
 let server: TestBed;
@@ -475,6 +477,55 @@ describe('holding', () => {
     await bed.updateJob(uid, spec);
     await bed.settle(controller);
     expect(await bed.counters(uid)).toMatchObject({ active: 4, succeeded: 3 });
+  });
+});
+
+describe('a work queue', () => {
+  async function createQueue(name: string): Promise<string> {
+    const uid = randomUUID();
+    const object = '{}';
+    const queue = { uid, namespace: 'default', name, object, resultTtlMs: 60_000 };
+    await bed.shard.workQueues.create(queue);
+    return uid;
+  }
+
+  test('that a Job names and that does not exist is waited for', async () => {
+    const worker = await bed.worker();
+    const uid = await bed.createJob({ parallelism: 2, workQueue: 'pages' });
+    await bed.settle(controller);
+    expect(await bed.counters(uid)).toMatchObject({ active: 0 });
+    await createQueue('parcels');
+    await bed.settle(controller);
+    expect(await bed.counters(uid)).toMatchObject({ active: 0 });
+    await createQueue('pages');
+    await bed.settle(controller);
+    expect(await bed.counters(uid)).toMatchObject({ active: 2 });
+    expect(await worker.acquireAll(uid)).toHaveLength(2);
+  });
+
+  test('that exists is asked for once', async () => {
+    await createQueue('pages');
+    const uid = await bed.createJob({ parallelism: 2, workQueue: 'pages' });
+    await bed.settle(controller);
+    expect(await bed.counters(uid)).toMatchObject({ active: 2 });
+    const find = vi.spyOn(bed.shard.workQueues, 'find');
+    await controller.jobs.reconcile(uid);
+    expect(find).not.toHaveBeenCalled();
+  });
+
+  test('whose producer died is not waited for', async () => {
+    const uid = await createQueue('pages');
+    const request = { uid, count: 3, keys: null, leaseMs: 1_000, isRetry: false };
+    await bed.shard.workQueues.reserve({ ...request, batchId: 'a' });
+    bed.clock.advance(500);
+    await bed.shard.workQueues.reserve({ ...request, batchId: 'b' });
+    const { workQueues } = bed.shard;
+    expect(await reconcileWorkQueue(workQueues, uid, silent)).toBe(T0 + 1_000);
+    bed.clock.advance(500);
+    expect(await reconcileWorkQueue(workQueues, uid, silent)).toBe(T0 + 1_500);
+    bed.clock.advance(500);
+    expect(await reconcileWorkQueue(workQueues, uid, silent)).toBeNull();
+    expect((await workQueues.read(uid))!.counts).toMatchObject({ abandoned: 6, settled: 6 });
   });
 });
 

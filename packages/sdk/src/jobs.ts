@@ -15,6 +15,7 @@ import {
   parseJobUpdate,
   parseSelector,
   uidProblems,
+  WORK_QUEUE_ANNOTATION,
   type Job,
   type JobInput,
   type Selector,
@@ -277,7 +278,7 @@ export class JobsClient {
       if (view === null) throw new NotFoundError(reference(target));
       const lanes = await shard.fittingLanes(view.fittingKey);
       const job = composeJob({ stored: view, counters: view.counters, done: null });
-      return waitReasons(job, view, lanes, Date.now());
+      return waitReasons(job, view, lanes, await lacksWorkQueue(shard, job), Date.now());
     });
   }
 
@@ -585,4 +586,10 @@ function byNamespaceAndName(a: Job, b: Job): number {
   return (
     order(a.metadata.namespace, b.metadata.namespace) || order(a.metadata.name, b.metadata.name)
   );
+}
+
+async function lacksWorkQueue(shard: Shard, { metadata }: Job): Promise<boolean> {
+  const name = metadata.annotations?.[WORK_QUEUE_ANNOTATION];
+  if (name === undefined) return false;
+  return (await shard.workQueues.find(metadata.namespace, name)) === null;
 }

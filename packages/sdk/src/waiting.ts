@@ -1,4 +1,10 @@
-import { HOLD_ANNOTATION, isConditionTrue, terminalCondition, type Job } from '@drover/shared';
+import {
+  HOLD_ANNOTATION,
+  isConditionTrue,
+  terminalCondition,
+  WORK_QUEUE_ANNOTATION,
+  type Job,
+} from '@drover/shared';
 import type { JobView } from '@drover/store';
 
 import { nobodyFits } from './placement.ts';
@@ -10,6 +16,7 @@ export interface WaitReason {
     | 'NoController'
     | 'Suspended'
     | 'Held'
+    | 'NoWorkQueue'
     | 'ZeroParallelism'
     | 'Unjudged'
     | 'BackOff'
@@ -25,6 +32,7 @@ const BRIEFLY_UNJUDGED_MS = 2_000;
 /**
  * Why a Job does not go on, or not faster; nothing when it is over or all is well.
  *
+ * @param lacksWorkQueue - It names a work queue that does not exist.
  * @param lanes - Lanes of the live workers that could run its pods.
  * @param nowMs - By the clock of Redis, about.
  */
@@ -32,6 +40,7 @@ export function waitReasons(
   job: Job,
   { counters, gate }: Pick<JobView, 'counters' | 'gate'>,
   lanes: number,
+  lacksWorkQueue: boolean,
   nowMs: number,
 ): WaitReason[] {
   const { status, spec } = job;
@@ -49,6 +58,11 @@ export function waitReasons(
   if (job.metadata.annotations?.[HOLD_ANNOTATION] === 'true') {
     const message = `no further pods start while its annotation ${HOLD_ANNOTATION} is "true"`;
     reasons.push({ reason: 'Held', message });
+  }
+  if (lacksWorkQueue) {
+    const queue = job.metadata.annotations?.[WORK_QUEUE_ANNOTATION];
+    const message = `its pods start when there is a work queue "${queue}" in its namespace: enqueue something, or create it`;
+    reasons.push({ reason: 'NoWorkQueue', message });
   }
   if (spec.parallelism === 0) {
     const message = `its parallelism is 0: \`drover scale ${name} --parallelism N\` lets it go on`;

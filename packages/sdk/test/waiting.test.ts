@@ -15,12 +15,21 @@ interface Given {
   readonly counters?: Partial<Record<'active' | 'running' | 'unjudged' | 'failuresInRow', number>>;
   readonly notBeforeMs?: number;
   readonly lanes?: number;
+  readonly lacksWorkQueue?: boolean;
 }
 
 const STARTED = { startTime: '2023-11-14T22:13:20Z' };
 
 /** The reasons of a Job `work`, with what the case is about. */
-function reasonsOf({ spec, annotations, status, counters, notBeforeMs, lanes }: Given) {
+function reasonsOf({
+  spec,
+  annotations,
+  status,
+  counters,
+  notBeforeMs,
+  lanes,
+  lacksWorkQueue = false,
+}: Given) {
   const manifest = handlerJob('work', 'h', { ...spec });
   const metadata = { name: 'work', ...(annotations === undefined ? {} : { annotations }) };
   const { job } = parseJob({ ...manifest, metadata });
@@ -46,7 +55,7 @@ function reasonsOf({ spec, annotations, status, counters, notBeforeMs, lanes }: 
     holdOnFailure: true,
   };
   const found = { ...job, status: status ?? STARTED };
-  return waitReasons(found, { counters: figures, gate }, lanes ?? 4, T0);
+  return waitReasons(found, { counters: figures, gate }, lanes ?? 4, lacksWorkQueue, T0);
 }
 
 describe('waitReasons', () => {
@@ -86,6 +95,15 @@ describe('waitReasons', () => {
       name: 'the hold of drover run',
       given: { annotations: { 'drover.dev/hold-new-pods': 'true' } },
       want: [['Held', /drover.dev\/hold-new-pods/]],
+    },
+    {
+      name: 'a work queue that does not exist',
+      given: {
+        spec: { parallelism: 2, completions: undefined },
+        annotations: { 'drover.dev/work-queue': 'pages' },
+        lacksWorkQueue: true,
+      },
+      want: [['NoWorkQueue', /there is a work queue "pages"/]],
     },
     {
       name: 'parallelism 0',

@@ -14,6 +14,8 @@ export const CONTROLLER_UID_LABEL = 'batch.kubernetes.io/controller-uid';
 export const COMPLETION_INDEX_LABEL = 'batch.kubernetes.io/job-completion-index';
 /** How often pods of the index failed before this one; annotation, with backoffLimitPerIndex. */
 export const INDEX_FAILURE_COUNT_ANNOTATION = 'batch.kubernetes.io/job-index-failure-count';
+/** Annotation of a Job: the work queue of its namespace that its pods take items from. Can't be changed. */
+export const WORK_QUEUE_ANNOTATION = 'drover.dev/work-queue';
 /**
  * Annotation of a Job: with `true` no further pods start, while those that run go on to their end.
  * Suspending, in contrast, stops them too.

@@ -48,6 +48,7 @@ export {
   HOLD_ANNOTATION,
   INDEX_FAILURE_COUNT_ANNOTATION,
   JOB_NAME_LABEL,
+  WORK_QUEUE_ANNOTATION,
 } from './generated.ts';
 export { hostProblem } from './host.ts';
 export {
@@ -178,7 +179,6 @@ export {
   parseWorkQueue,
   readWorkQueue,
   SealedError,
-  WORK_QUEUE_ANNOTATION,
   WorkQueue,
   WorkQueueSpec,
   WorkQueueStatus,

@@ -1,5 +1,6 @@
 /** The rules for a Job that its types alone do not say, in the order of Kubernetes' checks. */
 
+import { WORK_QUEUE_ANNOTATION } from './generated.ts';
 import {
   forbidden,
   invalid,
@@ -42,6 +43,7 @@ const OUR_CONTROLLER = 'kubernetes.io/job-controller';
 export function jobIssues(job: Job, isSound: IsSound): ValidationIssue[] {
   const issues = objectMetaIssues(job.metadata, 'metadata');
   issues.push(...nameIssues(job, isSound));
+  issues.push(...workQueueIssues(job, isSound));
   issues.push(...jobSpecIssues(job.spec, 'spec', isSound));
   if (byteLength(JSON.stringify(job)) > MAX_JOB_BYTES) issues.push(tooLong('spec', MAX_JOB_BYTES));
   return issues;
@@ -62,6 +64,20 @@ function nameIssues({ metadata, spec }: Job, isSound: IsSound): ValidationIssue[
   const path = name === '' ? 'metadata.generateName' : 'metadata.name';
   const detail = `will not able to create pod with invalid DNS label: ${hostname}`;
   return [invalid(path, name === '' ? generateName : name, detail)];
+}
+
+/** A Job whose pods take items from a work queue says so by an annotation. */
+function workQueueIssues({ metadata, spec }: Job, isSound: IsSound): ValidationIssue[] {
+  const name = metadata.annotations?.[WORK_QUEUE_ANNOTATION];
+  if (name === undefined) return [];
+  const path = `metadata.annotations[${WORK_QUEUE_ANNOTATION}]`;
+  const issues = invalidEach(path, name, dnsLabelProblems(name));
+  if (spec.completions !== undefined && isSound('spec.completions')) {
+    const detail =
+      'must not be set when the pods take items from a work queue: set parallelism alone';
+    issues.push(invalid('spec.completions', spec.completions, detail));
+  }
+  return issues;
 }
 
 /** What is wrong with a spec at `path`, `spec` for a Job's own. */

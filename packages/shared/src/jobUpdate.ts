@@ -2,7 +2,12 @@
 
 import { isConditionTrue } from './conditions.ts';
 import { isSemanticallyEqual } from './equality.ts';
-import { generatedLabelIssues, generatedLabels, withDefaultLabels } from './generated.ts';
+import {
+  generatedLabelIssues,
+  generatedLabels,
+  withDefaultLabels,
+  WORK_QUEUE_ANNOTATION,
+} from './generated.ts';
 import { forbidden, invalid, required, type ValidationIssue } from './issues.ts';
 import { checkJob, throwIfInvalid, type Job, type ParsedJob } from './job.ts';
 import type { Container, PodTemplateSpec } from './podTemplate.ts';
@@ -87,6 +92,10 @@ export function jobUpdateIssues(old: Job, job: Job): ValidationIssue[] {
     if (job.metadata[field] !== old.metadata[field]) {
       issues.push(invalid(`metadata.${field}`, job.metadata[field], IMMUTABLE));
     }
+  }
+  const [was, is] = [old, job].map(({ metadata }) => metadata.annotations?.[WORK_QUEUE_ANNOTATION]);
+  if (is !== was) {
+    issues.push(invalid(`metadata.annotations[${WORK_QUEUE_ANNOTATION}]`, is ?? null, IMMUTABLE));
   }
   for (const field of IMMUTABLE_FIELDS) {
     if (!isSemanticallyEqual(old.spec[field], job.spec[field])) {

@@ -12,8 +12,6 @@ export const MAX_ITEM_BYTES = 256 * 1024;
 export const MAX_ITEM_RESULT_BYTES = 64 * 1024;
 /** Most bytes of an item's key. */
 export const MAX_ITEM_KEY_BYTES = 256;
-/** Annotation of a Job's pod template: the work queue that its pods take items from. */
-export const WORK_QUEUE_ANNOTATION = 'drover.dev/work-queue';
 
 const DAY_SECONDS = 86_400;
 /** BullMQ's lowest priority. */

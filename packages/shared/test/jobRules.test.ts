@@ -51,6 +51,22 @@ const metadata: Case[] = [
     want: ['metadata.namespace Invalid must not contain dots'],
   },
   {
+    name: 'a work queue',
+    given: {
+      metadata: { annotations: { 'drover.dev/work-queue': 'pages' } },
+      spec: { parallelism: 2 },
+    },
+    want: [],
+  },
+  {
+    name: 'a work queue that has no name, and completions',
+    given: { metadata: { annotations: { 'drover.dev/work-queue': 'Pages' } } },
+    want: [
+      'metadata.annotations[drover.dev/work-queue] Invalid a lowercase RFC 1123 label',
+      'spec.completions Invalid must not be set when the pods take items from a work queue',
+    ],
+  },
+  {
     name: 'a uid that is none',
     given: { metadata: { uid: '1' } },
     want: ['metadata.uid Invalid must be a UUID'],

@@ -30,6 +30,7 @@ function problems(old: Job, values: Changes): string[] {
   );
 }
 
+const QUEUE = 'drover.dev/work-queue';
 const CONTAINER = 'spec.template.spec.containers.0';
 
 describe('what may change', () => {
@@ -71,6 +72,19 @@ describe('what may not', () => {
 
   test.each(cases)('%s: %j', (path, value) => {
     expect(problems(stored(), { [path]: value })).toEqual([`${path} Invalid field is immutable`]);
+  });
+
+  test.each([
+    ['set', 'pages'],
+    ['changed', 'parcels'],
+    ['removed', undefined],
+  ])('the work queue: %s', (how, name) => {
+    const annotations: Record<string, string> = how === 'set' ? {} : { [QUEUE]: 'pages' };
+    const old = stored({ metadata: { annotations }, spec: { parallelism: 1 } });
+    const changed = name === undefined ? {} : { [QUEUE]: name };
+    expect(problems(old, { 'metadata.annotations': changed })).toEqual([
+      `metadata.annotations[${QUEUE}] Invalid field is immutable`,
+    ]);
   });
 
   test('the template, with what was changed of it', () => {
