@@ -296,7 +296,10 @@ static bool decodeStart(Fields fields, char *marker, StartRequest *request) {
   char **strings = calloc(restCount + 4, sizeof *strings);
   if (strings == NULL) fail("out of memory");
   request->argv = strings + 1;
-  if (argumentCount == 0 || argumentCount > restCount) fields.isBroken = true;
+  if (argumentCount == 0 || argumentCount > restCount) {
+    fields.isBroken = true;
+    argumentCount = 0;
+  }
   for (size_t index = 0; index < argumentCount; index++) request->argv[index] = nextField(&fields);
   request->environment = request->argv + argumentCount + 1;
   size_t variable = 0;

@@ -57,6 +57,16 @@ export class HelperReplies {
     else this.#socket.unref();
   }
 
+  /** Stops reading for now, so that the helper has to wait. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  /** Reads on. */
+  resume(): void {
+    this.#socket.resume();
+  }
+
   /** Reads no more. */
   close(): void {
     this.#socket.destroy();

@@ -8,7 +8,7 @@ import type { ProcessMount } from '../../src/process/frames.ts';
 import type { HelperSource } from '../../src/process/helperProgram.ts';
 import { compiledHelper } from '../../src/process/nativeHelper.ts';
 import { ProcessRunner } from '../../src/process/processRunner.ts';
-import { testHelpers } from '../support/helpers.ts';
+import { canCompile, testHelpers } from '../support/helpers.ts';
 
 const logger = pino({ level: 'silent' });
 const env = { PATH: '/usr/bin:/bin' };
@@ -87,7 +87,7 @@ const users = [
   },
 ];
 
-describe.each(users.filter(({ can }) => can))('$name', ({ helper }) => {
+describe.skipIf(!canCompile).each(users.filter(({ can }) => can))('$name', ({ helper }) => {
   let runner: ProcessRunner;
 
   beforeAll(async () => {

@@ -20,8 +20,20 @@ const portable: HelperSource = async () => ({
   args: [],
 });
 
-/** All helpers there are: each must do the same. */
-export const testHelpers: readonly TestHelper[] = [
+/** Whether the native helper can be compiled on this machine; else its tests are skipped. */
+export const canCompile = await compiles([]);
+
+/** Whether the native helper can be compiled with these flags. */
+export async function compiles(flags: readonly string[]): Promise<boolean> {
+  try {
+    await compiledHelper(flags);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const allHelpers: readonly TestHelper[] = [
   {
     name: 'native',
     helper: 'native',
@@ -44,3 +56,6 @@ export const testHelpers: readonly TestHelper[] = [
     canMount: false,
   },
 ];
+
+/** All helpers that this machine can have: each must do the same. */
+export const testHelpers = allHelpers.filter(({ name }) => canCompile || name === 'javascript');

@@ -1,0 +1,299 @@
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { guardProcess, waitFor } from '@drover/testkit';
+import { pino } from 'pino';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import {
+  encodeFrame,
+  encodeStart,
+  FrameReader,
+  FrameType,
+  PROTOCOL_VERSION,
+  type Frame,
+} from '../../src/process/frames.ts';
+import { helperSources, type HelperSource } from '../../src/process/helperProgram.ts';
+import { HelperReplies } from '../../src/process/helperReplies.ts';
+import { compiledHelper, PORTABLE_FLAG } from '../../src/process/nativeHelper.ts';
+import { ProcessRunner } from '../../src/process/processRunner.ts';
+import { canCompile, compiles } from '../support/helpers.ts';
+
+/** What a compiler can find wrong, and what the program finds wrong with itself while it runs. */
+const WARNINGS = ['-Wall', '-Wextra', '-Wshadow', '-Wstrict-prototypes', '-Werror'];
+const SANITIZERS = ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+
+const sanitizers = (await compiles(SANITIZERS)) ? SANITIZERS : [];
+
+let directory: string;
+const closers: (() => void | Promise<void>)[] = [];
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'drover-test-'));
+});
+
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+afterAll(async () => {
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** A helper that is spoken to frame by frame. */
+class RawHelper {
+  readonly child: ChildProcess;
+  readonly frames: Frame[] = [];
+  readonly errors: string[] = [];
+  outputBytes = 0;
+  replies: HelperReplies | null = null;
+  exitCode: number | null | undefined;
+
+  constructor(command: string, args: readonly string[], home: string) {
+    this.child = spawn(command, [...args, '0123456789abcdef', home], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { PATH: process.env['PATH'] ?? '' },
+    });
+    guardProcess(this.child);
+    this.child.stdin?.on('error', () => {});
+    this.child.stderr?.on('data', (chunk: Buffer) => this.errors.push(chunk.toString()));
+    this.child.once('close', (code) => (this.exitCode = code));
+    const first = new FrameReader({ onFrame: (frame) => this.#ready(frame), onOutput: () => {} });
+    this.child.stdout?.on('data', (chunk: Buffer) => first.push(chunk));
+  }
+
+  #ready({ type, fields: [version, path = ''] }: Frame): void {
+    assert.deepEqual([type, version], [FrameType.ready, PROTOCOL_VERSION]);
+    const reader = new FrameReader({
+      onFrame: (frame) => this.frames.push(frame),
+      onOutput: (_id, _stream, bytes) => (this.outputBytes += bytes.length),
+    });
+    this.replies = HelperReplies.open(path, (bytes) => reader.push(bytes));
+  }
+
+  write(...frames: Buffer[]): void {
+    this.child.stdin?.write(Buffer.concat(frames));
+  }
+
+  ofType(type: number): Frame[] {
+    return this.frames.filter((frame) => frame.type === type);
+  }
+}
+
+async function startRaw(flags: readonly string[], shellPrefix = ''): Promise<RawHelper> {
+  const path = await compiledHelper(flags);
+  const home = await mkdtemp(join(directory, 'raw-'));
+  const [command, args] =
+    shellPrefix === '' ? [path, []] : ['sh', ['-c', `${shellPrefix}; exec "$0" "$@"`, path]];
+  const helper = new RawHelper(command, args, home);
+  closers.push(() => {
+    helper.replies?.close();
+    helper.child.kill('SIGKILL');
+  });
+  await waitFor(() => helper.replies !== null, { describe: () => helper.errors });
+  return helper;
+}
+
+function program(id: number, argv: readonly string[]): Buffer {
+  return encodeStart(id, { workingDir: '/', mounts: [], argv, env: { PATH: '/usr/bin:/bin' } });
+}
+
+const variants = [
+  { name: 'native', flags: [] },
+  { name: 'portable', flags: [PORTABLE_FLAG] },
+];
+
+describe.skipIf(!canCompile).each(variants)('$name', ({ flags }) => {
+  const checked = [...WARNINGS, ...sanitizers, ...flags];
+
+  test('compiles without a warning, optimised', async () => {
+    await expect(compiledHelper([...WARNINGS, ...flags])).resolves.toMatch(/process-helper/);
+  });
+
+  test('many programs, good and bad, with signals for some: each has one answer and one end', async () => {
+    const helper = await startRaw(checked);
+    const count = 200;
+    for (let id = 1; id <= count; id++) {
+      if (id % 4 === 0) helper.write(program(id, ['no-such-command']));
+      else if (id % 4 === 1)
+        helper.write(program(id, ['sh', '-c', `echo ${id}; exit ${id % 100}`]));
+      else helper.write(program(id, ['sleep', id % 4 === 2 ? '0.01' : '100']));
+      if (id % 4 === 3) helper.write(encodeFrame(FrameType.signal, id, ['9']));
+      helper.write(encodeFrame(FrameType.signal, id + 100_000, ['15']));
+    }
+    const answered = (): number => {
+      return helper.ofType(FrameType.startFailed).length + helper.ofType(FrameType.exited).length;
+    };
+    await waitFor(() => answered() === count, { describe: () => [answered(), helper.errors] });
+    expect(helper.ofType(FrameType.startFailed).length).toBe(count / 4);
+    expect(helper.ofType(FrameType.started).length).toBe((3 * count) / 4);
+    for (const { id, fields } of helper.ofType(FrameType.exited)) {
+      const want = { 1: [String(id % 100), ''], 2: ['0', ''], 3: ['', '9'] }[id % 4];
+      expect(fields.slice(0, 2)).toEqual(want);
+    }
+    helper.child.stdin?.end();
+    await waitFor(() => helper.exitCode !== undefined);
+    expect([helper.exitCode, helper.errors]).toEqual([0, []]);
+  });
+
+  test('a start that makes no sense is refused, an unknown frame passed over', async () => {
+    const helper = await startRaw(checked);
+    const broken = [
+      ['/', '0', '5', 'true'],
+      ['/', '99999999999', 'true'],
+      ['/', '0', '0'],
+      ['/'],
+      ['/', '1', '/only-a-source'],
+      ['/', '-1', '1', 'true'],
+    ];
+    helper.write(
+      encodeFrame(99, 1, ['x']),
+      encodeFrame(FrameType.signal, 1, []),
+      ...broken.map((fields, index) => encodeFrame(FrameType.start, index + 1, fields)),
+      program(50, ['true']),
+    );
+    await waitFor(() => helper.ofType(FrameType.exited).length === 1, {
+      describe: () => [helper.frames, helper.errors, helper.exitCode],
+    });
+    expect(helper.ofType(FrameType.exited)[0]?.id).toBe(50);
+    const refused = helper.ofType(FrameType.startFailed);
+    expect(refused.map(({ id, fields }) => [id, ...fields])).toEqual(
+      broken.map((_, index) => [index + 1, 'EINVAL', 'other']),
+    );
+    expect(helper.errors).toEqual([]);
+  });
+
+  test('a frame of impossible length ends it, and with it what it started', async () => {
+    const helper = await startRaw(checked);
+    helper.write(program(1, ['sleep', '100']));
+    await waitFor(() => helper.ofType(FrameType.started).length === 1);
+    const pid = Number(helper.ofType(FrameType.started)[0]?.fields[0]);
+    helper.write(Buffer.from('hello, this is not a frame'));
+    await waitFor(() => helper.exitCode !== undefined);
+    expect(helper.exitCode).toBe(1);
+    expect(helper.errors.join('')).toMatch(/impossible length/);
+    expect(existsSync(`/proc/${pid}`)).toBe(false);
+  });
+
+  test('a request in the smallest pieces', async () => {
+    const helper = await startRaw(checked);
+    const request = program(1, ['sh', '-c', 'exit 3']);
+    for (const byte of request) {
+      helper.write(Buffer.of(byte));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await waitFor(() => helper.ofType(FrameType.exited).length === 1);
+    expect(helper.ofType(FrameType.exited)[0]?.fields[0]).toBe('3');
+  });
+
+  test('out of descriptors: starts fail in words, and work again later', async () => {
+    const helper = await startRaw(checked, 'ulimit -n 24');
+    for (let id = 1; id <= 40; id++) helper.write(program(id, ['sleep', '100']));
+    const answered = (): number =>
+      helper.ofType(FrameType.startFailed).length + helper.ofType(FrameType.started).length;
+    await waitFor(() => answered() === 40, { describe: () => [answered(), helper.errors] });
+    const refused = helper.ofType(FrameType.startFailed);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused.every(({ fields }) => fields.join() === 'EMFILE,other')).toBe(true);
+    const started = helper.ofType(FrameType.started);
+    for (const { id } of started) helper.write(encodeFrame(FrameType.signal, id, ['15']));
+    await waitFor(() => helper.ofType(FrameType.exited).length === started.length);
+    helper.write(program(100, ['true']));
+    await waitFor(() => helper.ofType(FrameType.exited).some(({ id }) => id === 100));
+  });
+
+  test('while nobody reads its replies a flood waits, and the helper stays small', async () => {
+    // Not with sanitizers, which take memory of their own.
+    const helper = await startRaw(flags);
+    helper.write(program(1, ['head', '-c', '100000000', '/dev/zero']));
+    await waitFor(() => helper.outputBytes > 0);
+    helper.replies?.pause();
+    // Signals are obeyed nevertheless.
+    helper.write(program(2, ['sleep', '100']), encodeFrame(FrameType.signal, 2, ['9']));
+    const rss = (): number =>
+      Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${helper.child.pid}/status`, 'utf8'))?.[1]);
+    await waitFor(() => !hasChild(helper.child.pid ?? 0, 'sleep'));
+    expect(rss()).toBeLessThan(8_000);
+    helper.replies?.resume();
+    await waitFor(() => helper.ofType(FrameType.exited).length === 2);
+    expect(helper.outputBytes).toBe(100_000_000);
+  });
+});
+
+function hasChild(parent: number, name: string): boolean {
+  const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim();
+  return children
+    .split(' ')
+    .filter((pid) => pid !== '')
+    .some((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name);
+}
+
+describe('which helper', () => {
+  const logger = pino({ level: 'silent' });
+
+  async function run(helper: readonly HelperSource[] | undefined): Promise<number> {
+    const runner = new ProcessRunner({ logger, helper });
+    closers.push(() => runner.close());
+    const env = { PATH: '/usr/bin:/bin' };
+    const running = runner.start({ command: ['true'], args: [], env }, { onOutput: () => {} });
+    return (await running.exited).exitCode;
+  }
+
+  /** A native helper that does not start. */
+  const broken = (command: string): HelperSource => {
+    return () => Promise.resolve({ kind: 'native', command, args: [] });
+  };
+
+  test('one that does not start is passed over', async () => {
+    const notExecutable = join(directory, 'not-executable');
+    await copyFile('/bin/true', notExecutable);
+    chmodSync(notExecutable, 0o644);
+    const foreign = join(directory, 'foreign');
+    // As a binary of another architecture looks to the system.
+    await writeFile(foreign, Buffer.from('7f454c4602010100000000000000000002000000', 'hex'));
+    chmodSync(foreign, 0o755);
+    const [javascript] = helperSources('javascript');
+    const sources = [notExecutable, foreign, '/no/such/helper', '/bin/true'].map(broken);
+    expect(await run([...sources, ...(javascript === undefined ? [] : [javascript])])).toBe(0);
+  });
+
+  test('when none starts the pod says why', async () => {
+    const runner = new ProcessRunner({ logger, helper: [broken('/bin/false')] });
+    closers.push(() => runner.close());
+    const running = runner.start({ command: ['true'], args: [], env: {} }, { onOutput: () => {} });
+    const exit = await running.exited;
+    expect(exit).toMatchObject({ exitCode: 128, reason: 'StartError' });
+    expect(exit.message).toMatch(/helper.*\/bin\/false.*code 1/);
+  });
+
+  test('a wrong value of the variable is refused', () => {
+    process.env['DROVER_PROCESS_HELPER'] = 'rust';
+    try {
+      expect(() => new ProcessRunner({ logger })).toThrow(
+        /DROVER_PROCESS_HELPER: "rust" is not one of auto, native, javascript/,
+      );
+    } finally {
+      delete process.env['DROVER_PROCESS_HELPER'];
+    }
+  });
+
+  test.skipIf(!canCompile)('it is kept where nobody else can write, whole and once', async () => {
+    const home = await mkdtemp(join(directory, 'home-'));
+    const open = join(home, 'drover');
+    await mkdir(open);
+    const before = process.env['XDG_CACHE_HOME'];
+    process.env['XDG_CACHE_HOME'] = home;
+    try {
+      const paths = await Promise.all([compiledHelper(), compiledHelper()]);
+      expect(paths[0]).toBe(paths[1]);
+      expect(await readdir(open)).toEqual([paths[0]?.split('/').at(-1)]);
+      chmodSync(open, 0o777);
+      expect(await compiledHelper()).not.toContain(home);
+    } finally {
+      if (before === undefined) delete process.env['XDG_CACHE_HOME'];
+      else process.env['XDG_CACHE_HOME'] = before;
+    }
+  });
+});
