@@ -4,7 +4,7 @@ import { waitFor, type NodeProcess } from '@drover/testkit';
 import { expect, test } from 'vitest';
 
 import { Engine, type TestWorker } from './support/engine.ts';
-import { handlerJob, recordedScript } from './support/manifests.ts';
+import { handlerJob, recordedPod, recordedScript } from './support/manifests.ts';
 import { createRandom, type Random } from './support/random.ts';
 import { mostAtOnce, runsByIndex } from './support/records.ts';
 
@@ -36,9 +36,9 @@ interface Running {
 }
 
 async function createSubject({ engine, random }: Running, number: number): Promise<Subject> {
-  const kind = random.pick(['work', 'flaky', 'finish', 'program'] as const);
+  const kind = random.pick(['work', 'flaky', 'finish', 'program', 'several'] as const);
   const name = `${kind}-${number}`;
-  const most = { work: 300, finish: 300, flaky: 60, program: 30 }[kind];
+  const most = { work: 300, finish: 300, flaky: 60, program: 30, several: 20 }[kind];
   const completions = random.integer(3, most);
   const parallelism = random.integer(1, 10);
   const shape = {
@@ -50,11 +50,15 @@ async function createSubject({ engine, random }: Running, number: number): Promi
     graceSeconds: 2,
   };
   const ms = random.integer(0, 40);
-  await engine.drover.jobs.create(
-    kind === 'program'
-      ? recordedScript(engine.records, `sleep 0.0${random.integer(1, 9)}`, shape)
-      : handlerJob(kind, shape, { ms }),
-  );
+  const script = `sleep 0.0${random.integer(1, 9)}`;
+  const manifest = {
+    program: () => recordedScript(engine.records, script, shape),
+    several: () => recordedPod(engine.records, script, shape),
+    work: () => handlerJob(kind, shape, { ms }),
+    flaky: () => handlerJob(kind, shape, { ms }),
+    finish: () => handlerJob(kind, shape, { ms }),
+  }[kind]();
+  await engine.drover.jobs.create(manifest);
   const failures = kind === 'flaky' ? completions : 0;
   return { name, completions, parallelism, failures, isDisturbed: false, deletedPods: 0 };
 }
