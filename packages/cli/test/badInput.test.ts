@@ -135,7 +135,7 @@ describe('arguments', () => {
     { args: ['get', 'cronjobs'], want: /^error: there are no "cronjobs": jobs, pods or nodes/ },
     { args: ['get', 'jobs', '-l', 'a in b', '--redis', 'URL'], want: /^error: .*selector/ },
     { args: ['get', 'jobs', '-o', 'xml'], want: /argument 'xml' is invalid/ },
-    { args: ['run'], want: /missing required argument 'program'/ },
+    { args: ['run'], want: /A program is missing\n\(`drover run --help` shows how\)/ },
     {
       args: ['run', '--parallelism', '-1', '--', 'true'],
       want: /--parallelism -1: a whole number of 1 or more/,

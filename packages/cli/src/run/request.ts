@@ -115,7 +115,9 @@ export function parallelismOf({ jobs, parallelism }: ListOptions): number | unde
 
 function readSingle(words: readonly string[], options: ListOptions): RunRequest {
   parallelismOf(options);
-  if (words.length === 0) throw badInput('what is to be run? A program is missing');
+  if (words.length === 0) {
+    throw badInput('what is to be run? A program is missing', ['(`drover run --help` shows how)']);
+  }
   const completions = options.completions ?? 1;
   const usesShell = options.shell ?? isForShell(words);
   return {
