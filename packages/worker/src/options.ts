@@ -24,10 +24,10 @@ export interface WorkerOptions {
   /** Threads for handlers with `isolation: 'thread'`: so many of their pods run at a time. Default: the number of CPUs. */
   readonly threads?: number | undefined;
   /**
-   * Most heap of such a thread, MiB, at least 16; a pod that needs more fails as OOMKilled. Default: three quarters of
-   * the memory shared among the threads, at most 4096.
+   * Most memory of such a thread, heap and buffers, MiB, at least 32; a pod that takes more fails as OOMKilled. Default: three
+   * quarters of the machine's memory shared among the threads, at most 4096.
    */
-  readonly threadHeapMiB?: number | undefined;
+  readonly threadMemoryMiB?: number | undefined;
   /** How long a slot stays with its Job while other Jobs wait, ms. Default 100. */
   readonly quantumMs?: number | undefined;
   /**

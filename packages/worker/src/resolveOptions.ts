@@ -19,7 +19,7 @@ export interface ResolvedOptions {
   readonly handlers: readonly HandlerDefinition[];
   readonly lanes: Readonly<Record<RuntimeName, number>>;
   readonly threads: number;
-  readonly threadHeapMiB: number;
+  readonly threadMemoryMiB: number;
   readonly quantumMs: number;
   readonly drainTimeoutMs: number;
   readonly crashLoop: CrashLoopPolicy;
@@ -35,10 +35,10 @@ const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
 const DEFAULT_VOLUME_CHECK_MS = 10_000;
 const MAX_LANES = 10_000;
 const MAX_THREADS = 1_024;
-const MIN_THREAD_HEAP_MIB = 16;
-/** What Node gives a process at most by itself. */
-const DEFAULT_THREAD_HEAP_CAP_MIB = 4_096;
-/** Share of the memory that the heaps of all threads may have together. */
+const MIN_THREAD_MEMORY_MIB = 32;
+/** About what Node gives the heap of a process at most by itself. */
+const DEFAULT_THREAD_MEMORY_CAP_MIB = 4_096;
+/** Share of the machine's memory that all threads may have together. */
 const THREADS_MEMORY_SHARE = 0.75;
 
 /**
@@ -78,12 +78,12 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
       `handlers: "${handler.name}" is to run in threads, and these load it from the module that exports it: name that to defineHandler, { isolation: 'thread', module: import.meta.url }, or give the file to \`drover worker --handlers\``,
     );
   }
-  const { threads = availableParallelism(), threadHeapMiB = defaultHeapMiB(threads) } = options;
+  const { threads = availableParallelism(), threadMemoryMiB = defaultMemoryMiB(threads) } = options;
   if (!(Number.isInteger(threads) && threads >= 1 && threads <= MAX_THREADS)) {
     problems.push(`threads ${threads}: must be an integer from 1 to ${MAX_THREADS}`);
   }
-  if (!(threadHeapMiB >= MIN_THREAD_HEAP_MIB)) {
-    problems.push(`threadHeapMiB ${threadHeapMiB}: must be ${MIN_THREAD_HEAP_MIB} or more`);
+  if (!(threadMemoryMiB >= MIN_THREAD_MEMORY_MIB)) {
+    problems.push(`threadMemoryMiB ${threadMemoryMiB}: must be ${MIN_THREAD_MEMORY_MIB} or more`);
   }
   const {
     maxPods,
@@ -122,7 +122,7 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
       process: maxPods ?? availableParallelism(),
     },
     threads,
-    threadHeapMiB,
+    threadMemoryMiB,
     quantumMs,
     drainTimeoutMs,
     crashLoop,
@@ -136,13 +136,13 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
   };
 }
 
-/** So that threads whose pods all fill their heaps fail alone, and not with the whole worker. */
-function defaultHeapMiB(threads: number): number {
+/** So that pods that fill the memory of their threads fail alone, and not with the whole worker. */
+function defaultMemoryMiB(threads: number): number {
   const constrained = process.constrainedMemory();
   // 0, or a number beyond all memory, means that nothing constrains it.
   const memory = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
   const share = Math.floor((memory * THREADS_MEMORY_SHARE) / threads / 2 ** 20);
-  return Math.max(MIN_THREAD_HEAP_MIB, Math.min(DEFAULT_THREAD_HEAP_CAP_MIB, share || 0));
+  return Math.max(MIN_THREAD_MEMORY_MIB, Math.min(DEFAULT_THREAD_MEMORY_CAP_MIB, share || 0));
 }
 
 /** Two workers on one host, or one after the other, are two nodes. */

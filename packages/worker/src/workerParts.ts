@@ -124,7 +124,7 @@ export class WorkerParts {
   }
 
   #openRuntimes(store: Store): void {
-    const { handlers, logger, crashLoop, workingDir, lanes, threads, threadHeapMiB, volumes } =
+    const { handlers, logger, crashLoop, workingDir, lanes, threads, threadMemoryMiB, volumes } =
       this.#options;
     const openLog = this.#logOpener(store);
     const port = (index: number): ControlPort & ListPort & DetailsPort => this.#shards[index]!.port;
@@ -142,7 +142,7 @@ export class WorkerParts {
               handlers,
               lanes: lanes.handler,
               threads,
-              threadHeapMiB,
+              threadMemoryMiB,
               openLog,
               writeProgress,
               crashLoop,

@@ -35,8 +35,8 @@ export interface HandlerRuntimeOptions {
   readonly lanes: number;
   /** Threads, and so pods at a time of handlers with `isolation: 'thread'`. */
   readonly threads: number;
-  /** Most heap of a thread, MiB. */
-  readonly threadHeapMiB: number;
+  /** Most memory of a thread, heap and buffers, MiB. */
+  readonly threadMemoryMiB: number;
   readonly openLog: OpenPodLog;
   readonly writeProgress: WriteProgress;
   readonly crashLoop: CrashLoopPolicy;
@@ -59,14 +59,14 @@ export class HandlerRuntime implements Runtime {
   constructor(options: HandlerRuntimeOptions) {
     this.#options = options;
     for (const handler of options.handlers) this.#handlers.set(handler.name, handler);
-    const { threads, threadHeapMiB: heapMiB, logger } = options;
+    const { threads, threadMemoryMiB: memoryMiB, logger } = options;
     this.#seats = new ThreadSeats(threads);
     this.#blocks = new BlockWatch(logger);
     const threaded = options.handlers.filter(isThreaded);
     const handlers = threaded.map(({ name }) => name);
     const modules = modulesOf(threaded);
     this.#pool =
-      handlers.length === 0 ? null : new ThreadPool({ modules, handlers, heapMiB, logger });
+      handlers.length === 0 ? null : new ThreadPool({ modules, handlers, memoryMiB, logger });
   }
 
   fittingLanes(pool: string): Readonly<Record<string, number>> {

@@ -196,6 +196,8 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     if (seat instanceof Promise) seat = await seat;
     if (seat === null) return this.#backUnfit();
     try {
+      // It may have waited for its seat.
+      if (this.#host.state.draining) return this.#back(Date.now());
       return await this.#holdFitting();
     } finally {
       seat();

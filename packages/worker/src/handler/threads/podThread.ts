@@ -12,13 +12,14 @@ import { describeThrown, failedEnd, KILLED_EXIT_CODE } from '../handlerEnd.ts';
 import type { HandlerModule } from '../handlerModule.ts';
 import { INPUT_ANNOTATION } from '../input.ts';
 import type { Progress } from '../podProgress.ts';
+import { heapLimitMiB, MemoryWatch } from './memoryWatch.ts';
 import { SHARED, type FromThread, type ThreadStart, type ToThread } from './threadMessages.ts';
 
 /** Options of {@link PodThread}. */
 export interface PodThreadOptions {
   readonly modules: readonly HandlerModule[];
-  /** Most heap, MiB. */
-  readonly heapMiB: number;
+  /** Most memory, heap and buffers, MiB. */
+  readonly memoryMiB: number;
 }
 
 /** One call of a handler. */
@@ -57,7 +58,8 @@ export class PodThread {
   /** Names of the handlers that it found. */
   handlers: readonly string[] = [];
   readonly #worker: Worker;
-  readonly #heapMiB: number;
+  readonly #memoryMiB: number;
+  readonly #memory: MemoryWatch;
   readonly #shared = new Int32Array(new SharedArrayBuffer(SHARED.words * 4));
   readonly #plans = new Map<JobPlan, number>();
   readonly #load = Promise.withResolvers<void>();
@@ -68,8 +70,8 @@ export class PodThread {
   #fault: unknown = undefined;
   #isDead = false;
 
-  constructor({ modules, heapMiB }: PodThreadOptions) {
-    this.#heapMiB = heapMiB;
+  constructor({ modules, memoryMiB }: PodThreadOptions) {
+    this.#memoryMiB = memoryMiB;
     const workerData: ThreadStart = {
       modules,
       shared: this.#shared.buffer,
@@ -79,10 +81,11 @@ export class PodThread {
     this.#worker = new Worker(BOOT, {
       eval: true,
       workerData,
-      resourceLimits: { maxOldGenerationSizeMb: heapMiB },
+      resourceLimits: { maxOldGenerationSizeMb: heapLimitMiB(memoryMiB) },
       // What is to be told of experimental features, the main thread told.
       execArgv: [...process.execArgv, '--disable-warning=ExperimentalWarning'],
     });
+    this.#memory = new MemoryWatch(this.#worker, memoryMiB, () => this.kill(memoryEnd(memoryMiB)));
     this.loaded = this.#load.promise;
     this.loaded.catch(() => undefined);
     this.gone = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
@@ -127,6 +130,7 @@ export class PodThread {
       index: plan.indexOf(claim),
       invocation: plan.invocation(claim),
     });
+    this.#memory.watch();
     return new Promise((resolve) => {
       this.#settle = resolve;
     });
@@ -203,12 +207,14 @@ export class PodThread {
     const settle = this.#settle;
     this.#settle = null;
     this.#call = null;
+    this.#memory.pause();
     settle?.(end);
   }
 
   #onExit(code: number): void {
     this.#isDead = true;
-    const end = this.#fault === undefined ? exitEnd(code) : faultEnd(this.#fault, this.#heapMiB);
+    this.#memory.stop();
+    const end = this.#fault === undefined ? exitEnd(code) : faultEnd(this.#fault, this.#memoryMiB);
     this.#load.reject(
       new Error(`the thread ended while it was being loaded: ${end.overlay?.message}`),
     );
@@ -242,11 +248,14 @@ function exitEnd(code: number): PodEnd {
   return failedEnd(message, 'Error', (code & 0xff) === 0 ? 1 : code & 0xff);
 }
 
-function faultEnd(fault: unknown, heapMiB: number): PodEnd {
-  if ((fault as NodeJS.ErrnoException | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY') {
-    const message = `the handler needed more than the ${heapMiB} MiB of heap that its thread may have`;
-    return failedEnd(message, 'OOMKilled', KILLED_EXIT_CODE);
-  }
+function memoryEnd(memoryMiB: number): PodEnd {
+  const message = `the handler needed more than the ${memoryMiB} MiB of memory that its thread may have`;
+  return failedEnd(message, 'OOMKilled', KILLED_EXIT_CODE);
+}
+
+function faultEnd(fault: unknown, memoryMiB: number): PodEnd {
+  const code = (fault as NodeJS.ErrnoException | null)?.code;
+  if (code === 'ERR_WORKER_OUT_OF_MEMORY') return memoryEnd(memoryMiB);
   const message = `an error outside of the handler's promise ended its thread: ${describeThrown(fault)}`;
   return failedEnd(message, 'Error', 1);
 }

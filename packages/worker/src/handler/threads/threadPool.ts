@@ -12,8 +12,8 @@ export interface ThreadPoolOptions {
   readonly modules: readonly HandlerModule[];
   /** Names that the modules must have handlers for. */
   readonly handlers: readonly string[];
-  /** Most heap of a thread, MiB. */
-  readonly heapMiB: number;
+  /** Most memory of a thread, heap and buffers, MiB. */
+  readonly memoryMiB: number;
   readonly logger: Logger;
 }
 

@@ -1,7 +1,7 @@
 import { readPodLog } from '@drover/store';
 import { waitFor } from '@drover/testkit';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 
 import {
   createWorker,
@@ -13,6 +13,9 @@ import * as handlers from '../../fixtures/threadHandlers.ts';
 import { makeHandler } from '../../fixtures/unexportedHandler.ts';
 import type { TestEngine, TestJob } from '../../support/engine.ts';
 import { Workers } from '../../support/workers.ts';
+
+// Threads load modules, which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 40_000 });
 
 let workers: Workers;
 
@@ -45,7 +48,7 @@ async function offer(engine: TestEngine, run: HandlerDefinition, job: Partial<Te
 }
 
 async function ended(engine: TestEngine, uid: string): Promise<EndedPod> {
-  return await waitFor(() => engine.endedPod(uid), { timeoutMs: 10_000 });
+  return await waitFor(() => engine.endedPod(uid), { timeoutMs: 30_000 });
 }
 
 async function logOf(engine: TestEngine, uid: string): Promise<string> {
@@ -174,14 +177,14 @@ describe('a handler in a thread', () => {
       want: { reason: 'Error', exitCode: 1 },
       message: /^the handler ended its thread with process\.exit\(0\)$/,
     },
-    {
-      name: 'a heap that is full',
-      handler: handlers.hog,
+    ...[handlers.hog, handlers.gulp, handlers.hoard].map((handler) => ({
+      name: `too much memory (${handler.name})`,
+      handler,
       want: { reason: 'OOMKilled', exitCode: 137 },
-      message: /^the handler needed more than the 32 MiB of heap that its thread may have$/,
-    },
+      message: /^the handler needed more than the 64 MiB of memory that its thread may have$/,
+    })),
   ])('fails alone with $name', async ({ handler, job = {}, want, message }) => {
-    const engine = await start({ threads: 2, threadHeapMiB: 32 });
+    const engine = await start({ threads: 2, threadMemoryMiB: 64 });
     const neighbour = await offer(engine, handlers.waitUntilTold);
     await begun(engine, neighbour);
     const uid = await offer(engine, handler, job);
@@ -231,7 +234,7 @@ describe('a handler in a thread', () => {
       { timeoutMs: 30_000 },
     );
     expect(counters).toEqual({ succeeded: 4, unjudged: 0, failed: 0 });
-  }, 40_000);
+  });
 
   test('with OnFailure is called again for the same pod', async () => {
     const engine = await workers.engine();
@@ -297,7 +300,7 @@ describe('a worker with threads', () => {
     // A slot that found no thread may rest for some seconds.
     await waitFor(async () => !(await runBy()).includes(''), { timeoutMs: 30_000 });
     expect((await runBy()).filter((session) => session === first)).toHaveLength(1);
-  }, 40_000);
+  });
 
   test('gives a freed thread to a slot that waits for one', async () => {
     const engine = await start({ threads: 1 });
@@ -343,9 +346,9 @@ describe('a worker with threads', () => {
     { name: 'no threads', give: { threads: 0 }, want: 'threads 0: must be an integer from 1' },
     { name: 'half a thread', give: { threads: 1.5 }, want: 'threads 1.5: must be an integer' },
     {
-      name: 'a tiny heap',
-      give: { threadHeapMiB: 1 },
-      want: 'threadHeapMiB 1: must be 16 or more',
+      name: 'no memory',
+      give: { threadMemoryMiB: 1 },
+      want: 'threadMemoryMiB 1: must be 32 or more',
     },
   ])('can not have $name', ({ give, want }) => {
     const options = { connection: 'redis://127.0.0.1:1', handlers: [handlers.look], ...give };
