@@ -258,16 +258,30 @@ export class WorkQueues {
     return reply.map((count) => integer(count));
   }
 
-  /** Settles all items up to one but those in flight; returns how many, or null without a queue. */
+  /**
+   * Settles all items up to one but those in flight. Other calls may come in between.
+   *
+   * @returns how many; null without a work queue.
+   */
   async clear(uid: string, upTo: number, inFlight: readonly number[]): Promise<number | null> {
-    const keys = this.#keys.workQueue(uid);
-    const reply = await this.#run(
-      'clearItems',
-      [this.#keys.clock, keys.queue, keys.settled],
-      [this.#keys.workQueueChannel, uid, upTo, ...inFlight],
-    );
-    const cleared = integer(reply);
-    return cleared < 0 ? null : cleared;
+    const left = inFlight.filter((id) => id <= upTo).toSorted((a, b) => a - b);
+    let cleared = 0;
+    let from = 1;
+    for (let at = 0; from <= upTo; at += MAX_BATCH_ITEMS) {
+      const some = left.slice(at, at + MAX_BATCH_ITEMS);
+      const to = left.length > at + MAX_BATCH_ITEMS ? some.at(-1)! : upTo;
+      const keys = this.#keys.workQueue(uid);
+      const reply = await this.#run(
+        'clearItems',
+        [this.#keys.clock, keys.queue, keys.settled],
+        [this.#keys.workQueueChannel, uid, from, to, ...some],
+      );
+      const count = integer(reply);
+      if (count < 0) return null;
+      cleared += count;
+      from = to + 1;
+    }
+    return cleared;
   }
 
   /** Which of these items are settled, in their order. */

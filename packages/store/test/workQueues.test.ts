@@ -415,6 +415,14 @@ describe('clear', () => {
     expect(await settle([done(2)])).toEqual([inFlight.length > 0 ? 'settled' : 'already']);
   });
 
+  test('leaves any number of items in flight', async () => {
+    const inFlight: number[] = [];
+    for (let i = 0; i < 3; i++) inFlight.push(...(await enqueue(1_000)).filter((id) => id % 7 > 0));
+    expect(await queues.clear(uid, 3_000, inFlight)).toBe(3_000 - inFlight.length);
+    const ids = Array.from({ length: 3_000 }, (_, i) => i + 1);
+    expect(await queues.areSettled(uid, ids)).toEqual(ids.map((id) => id % 7 === 0));
+  });
+
   test('leaves what was enqueued later', async () => {
     await enqueue(20);
     expect(await queues.clear(uid, 10, [])).toBe(10);
