@@ -1,15 +1,16 @@
 import assert from 'node:assert';
+import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { ContainerProcess } from './containerProcess.ts';
-import { HelperClient } from './helperClient.ts';
 import { helperSources, type HelperChoice, type HelperSource } from './helperProgram.ts';
+import { HelperSeat } from './helperSeat.ts';
 import type { OutputSink, ProcessPodSpec, RunningProcess } from './runningProcess.ts';
 
-/** A helper that lived shorter than this is not replaced before somebody needs one. */
-const HEALTHY_AFTER_MS = 5_000;
 /** How long killed containers may take to end when the runner closes. */
 const CLOSE_TIMEOUT_MS = 2_000;
+/** Helpers in JavaScript at once: each sleeps until the program that it starts is executed. */
+const JAVASCRIPT_HELPERS = Math.min(2, availableParallelism());
 
 /** Options of {@link ProcessRunner}. */
 export interface ProcessRunnerOptions {
@@ -27,16 +28,16 @@ export interface ProcessRunnerOptions {
  * Runs containers as child processes, by way of a helper that kills them when the worker dies.
  *
  * The helper is started by {@link warmUp} or the first start, and kept. When it dies its
- * containers end as lost (`ContainerStatusUnknown`) and another is started.
+ * containers end as lost (`ContainerStatusUnknown`) and another is started. Of the slower one in
+ * JavaScript there are two.
  */
 export class ProcessRunner {
   readonly #logger: Logger;
   readonly #workingDir: string;
-  readonly #containers = new Map<number, ContainerProcess>();
   readonly #sources: readonly HelperSource[];
-  #helper: Promise<HelperClient> | null = null;
-  /** The helper once it can be used. */
-  #client: HelperClient | null = null;
+  readonly #seats: HelperSeat[];
+  readonly #containers = new Set<ContainerProcess>();
+  #isWarm = false;
   #lastId = 0;
   #isClosed = false;
 
@@ -46,6 +47,7 @@ export class ProcessRunner {
     this.#sources = typeof helper === 'object' ? helper : helperSources(helper);
     this.#logger = options.logger;
     this.#workingDir = options.workingDir ?? process.cwd();
+    this.#seats = [this.#createSeat()];
   }
 
   /**
@@ -54,100 +56,51 @@ export class ProcessRunner {
    * @throws Error when that fails; a later start tries again.
    */
   async warmUp(): Promise<void> {
-    await this.#getHelper();
+    this.#isWarm = true;
+    const [first] = this.#seats;
+    const program = await first?.warmUp();
+    if (program?.kind !== 'javascript') return;
+    while (this.#seats.length < JAVASCRIPT_HELPERS && !this.#isClosed) {
+      const seat = this.#createSeat();
+      this.#seats.push(seat);
+      await seat.warmUp();
+    }
   }
 
   /** Runs a container. */
   start(spec: ProcessPodSpec, sink: OutputSink): RunningProcess {
     assert(!this.#isClosed, 'the process runner is closed');
     this.#lastId += 1;
-    const id = this.#lastId;
-    const container = new ContainerProcess(id, spec, this.#workingDir, sink);
-    this.#containers.set(id, container);
-    if (this.#client === null) void this.#beginLater(id, container);
-    else this.#begin(id, container, this.#client);
+    const container = new ContainerProcess(this.#lastId, spec, this.#workingDir, sink);
+    this.#containers.add(container);
+    void container.exited.then(() => this.#containers.delete(container));
+    this.#leastBusySeat().run(this.#lastId, container);
+    // The container says itself when there is no helper.
+    if (!this.#isWarm) this.warmUp().catch(() => {});
     return container;
   }
 
   /** Kills every container, waits for their ends and stops the helper. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const ends = [...this.#containers.values()].map((container) => {
+    const ends = [...this.#containers].map((container) => {
       container.kill();
       return container.exited;
     });
     // A process that hangs in the kernel must not hold up the worker.
     await Promise.race([Promise.all(ends), delay(CLOSE_TIMEOUT_MS, null, { ref: false })]);
-    const helper = this.#helper;
-    this.#helper = null;
-    this.#client = null;
-    await helper?.then(
-      (client) => client.close(),
-      // It never started; whoever asked for it was told.
-      () => {},
-    );
-    for (const container of this.#containers.values()) container.lose('the worker is closing');
+    await Promise.all(this.#seats.map((seat) => seat.close()));
     await Promise.all(ends);
   }
 
-  async #beginLater(id: number, container: ContainerProcess): Promise<void> {
-    try {
-      this.#begin(id, container, await this.#getHelper());
-    } catch (error) {
-      container.failToStart(describeError(error));
-      this.#containers.delete(id);
-    }
+  #createSeat(): HelperSeat {
+    return new HelperSeat(this.#sources, this.#logger);
   }
 
-  #begin(id: number, container: ContainerProcess, helper: HelperClient): void {
-    helper.setBusy(true);
-    try {
-      container.begin(helper);
-    } catch (error) {
-      container.failToStart(describeError(error));
-    }
-    void container.exited.then(() => {
-      this.#containers.delete(id);
-      if (this.#containers.size === 0) helper.setBusy(false);
-    });
+  #leastBusySeat(): HelperSeat {
+    let [chosen] = this.#seats;
+    assert(chosen !== undefined, 'there is always a seat');
+    for (const seat of this.#seats) if (seat.size < chosen.size) chosen = seat;
+    return chosen;
   }
-
-  #getHelper(): Promise<HelperClient> {
-    if (this.#helper !== null) return this.#helper;
-    const launchedAtMs = performance.now();
-    const launched = HelperClient.launch(this.#sources, this.#logger, {
-      onFrame: (frame) => this.#containers.get(frame.id)?.onFrame(frame),
-      onOutput: (id, stream, bytes) => this.#containers.get(id)?.onOutput(stream, bytes),
-      onLost: (reason) => {
-        if (this.#helper === launched) this.#helper = this.#client = null;
-        this.#loseContainers(reason);
-        const wasHealthy = performance.now() - launchedAtMs >= HEALTHY_AFTER_MS;
-        if (wasHealthy && !this.#isClosed) void this.#getHelper().catch(() => {});
-      },
-    });
-    this.#helper = launched;
-    launched.then(
-      (client) => {
-        if (this.#helper === launched) this.#client = client;
-      },
-      (error: unknown) => {
-        this.#logger.error({ err: error }, 'process helper not started');
-        if (this.#helper === launched) this.#helper = null;
-      },
-    );
-    return launched;
-  }
-
-  #loseContainers(reason: string): void {
-    const count = this.#containers.size;
-    this.#logger.error({ reason, containers: count }, 'process helper died; its pods are lost');
-    for (const container of this.#containers.values()) {
-      container.lose(`the process helper of the worker died: ${reason}`);
-    }
-  }
-}
-
-function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }

@@ -1,0 +1,118 @@
+import type { Logger } from 'pino';
+import type { ContainerProcess } from './containerProcess.ts';
+import { HelperClient } from './helperClient.ts';
+import type { HelperProgram, HelperSource } from './helperProgram.ts';
+
+/** A helper that lived shorter than this is not replaced before somebody needs one. */
+const HEALTHY_AFTER_MS = 5_000;
+
+/**
+ * The place of one helper, and the containers that it runs. The helper is started by
+ * {@link warmUp} or the first container, and kept; when it dies its containers are lost, and
+ * another takes its place.
+ */
+export class HelperSeat {
+  readonly #sources: readonly HelperSource[];
+  readonly #logger: Logger;
+  readonly #containers = new Map<number, ContainerProcess>();
+  #helper: Promise<HelperClient> | null = null;
+  /** The helper once it can be used. */
+  #client: HelperClient | null = null;
+  #isClosed = false;
+
+  constructor(sources: readonly HelperSource[], logger: Logger) {
+    this.#sources = sources;
+    this.#logger = logger;
+  }
+
+  /** Containers that have not ended. */
+  get size(): number {
+    return this.#containers.size;
+  }
+
+  /** Starts the helper and says which it is. @throws Error when that fails; a later start tries again. */
+  async warmUp(): Promise<HelperProgram> {
+    return (await this.#getHelper()).program;
+  }
+
+  /** Begins a container, as soon as there is a helper. */
+  run(id: number, container: ContainerProcess): void {
+    this.#containers.set(id, container);
+    void container.exited.then(() => {
+      this.#containers.delete(id);
+      if (this.#containers.size === 0) this.#client?.setBusy(false);
+    });
+    if (this.#client === null) void this.#beginLater(container);
+    else this.#begin(container, this.#client);
+  }
+
+  /** Stops the helper, and with it whatever it still runs; containers left then are lost. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const helper = this.#helper;
+    this.#helper = null;
+    this.#client = null;
+    await helper?.then(
+      (client) => client.close(),
+      // It never started; whoever asked for it was told.
+      () => {},
+    );
+    for (const container of this.#containers.values()) container.lose('the worker is closing');
+  }
+
+  async #beginLater(container: ContainerProcess): Promise<void> {
+    try {
+      this.#begin(container, await this.#getHelper());
+    } catch (error) {
+      container.failToStart(describeError(error));
+    }
+  }
+
+  #begin(container: ContainerProcess, helper: HelperClient): void {
+    helper.setBusy(true);
+    try {
+      container.begin(helper);
+    } catch (error) {
+      container.failToStart(describeError(error));
+    }
+  }
+
+  #getHelper(): Promise<HelperClient> {
+    if (this.#helper !== null) return this.#helper;
+    const launchedAtMs = performance.now();
+    const launched = HelperClient.launch(this.#sources, this.#logger, {
+      onFrame: (frame) => this.#containers.get(frame.id)?.onFrame(frame),
+      onOutput: (id, stream, bytes) => this.#containers.get(id)?.onOutput(stream, bytes),
+      onLost: (reason) => {
+        if (this.#helper === launched) this.#helper = this.#client = null;
+        this.#loseContainers(reason);
+        const wasHealthy = performance.now() - launchedAtMs >= HEALTHY_AFTER_MS;
+        if (wasHealthy && !this.#isClosed) void this.#getHelper().catch(() => {});
+      },
+    });
+    this.#helper = launched;
+    launched.then(
+      (client) => {
+        if (this.#helper === launched) this.#client = client;
+      },
+      (error: unknown) => {
+        this.#logger.error({ err: error }, 'process helper not started');
+        if (this.#helper === launched) this.#helper = null;
+      },
+    );
+    return launched;
+  }
+
+  #loseContainers(reason: string): void {
+    const count = this.#containers.size;
+    this.#logger.error({ reason, containers: count }, 'process helper died; its pods are lost');
+    for (const container of this.#containers.values()) {
+      container.lose(`the process helper of the worker died: ${reason}`);
+    }
+  }
+}
+
+function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+}
