@@ -404,6 +404,24 @@ describe('dead letters', () => {
   });
 });
 
+test('clear loses no item that is enqueued meanwhile: it is removed as a whole, or waits', async () => {
+  const pages = drover.workQueue<number>('pages');
+  await pages.enqueue(1);
+  const enqueues: Promise<unknown>[] = [];
+  for (let i = 0; i < 50; i++) enqueues.push(pages.enqueue(i));
+  const cleared = await pages.clear();
+  await Promise.all(enqueues);
+  const { waiting: left } = await pages.stats();
+  expect(left + cleared).toBe(51);
+  // Whoever takes what BullMQ has left settles the rest.
+  const settled = new Set<number>();
+  for (const data of await waiting('pages')) settled.add(data.i);
+  const uid = (await shard.workQueues.find('default', 'pages'))!;
+  const ids = Array.from({ length: 51 }, (_, i) => i + 1);
+  const bits = await shard.workQueues.areSettled(uid, ids);
+  expect(ids.filter((id, i) => bits[i] === false && !settled.has(id))).toEqual([]);
+});
+
 test('clear removes what waits', async () => {
   const pages = drover.workQueue('pages');
   await pages.enqueue(['a', 'b']);

@@ -285,18 +285,23 @@ export class WorkQueueHandle<Item = unknown> {
     return retried;
   }
 
-  /** Removes the items that nobody works on; returns how many. */
+  /** Removes the items that nobody works on, those that are being enqueued meanwhile too; returns how many. */
   async clear(): Promise<number> {
-    const stored = await this.#read();
-    return await this.#withItemQueue(stored.uid, async (queue) => {
-      const inFlight = await queue.idsInFlight();
-      const { uid, counts } = stored;
-      const cleared = await this.#onShard((shard) =>
-        shard.workQueues.clear(uid, counts.enqueued, inFlight),
-      );
-      // What is delivered all the same is settled, and not run.
+    const uid = await this.#uid();
+    return await this.#withItemQueue(uid, async (queue) => {
+      const settle = async (): Promise<number> => {
+        const { counts } = await this.#read();
+        const inFlight = await queue.idsInFlight();
+        const cleared = await this.#onShard((shard) =>
+          shard.workQueues.clear(uid, counts.enqueued, inFlight),
+        );
+        return cleared ?? 0;
+      };
+      // What is settled is not run, whenever it is delivered. So: first that, then out of BullMQ, and then
+      // what came in between, for that is out of BullMQ as well.
+      const before = await settle();
       await queue.drain();
-      return cleared ?? 0;
+      return before + (await settle());
     });
   }
 
