@@ -14,6 +14,7 @@ import {
   composePod,
   readPodLog,
   readWholeLogs,
+  removeLogs,
   type JobView,
   type LogPiece,
   type PodLogLine,
@@ -257,10 +258,11 @@ export class PodsClient {
 
   /** Removes what pods of a Job wrote; their records stay. */
   async removeOutputs(job: Job, podNumbers: readonly number[]): Promise<void> {
-    const { namespace, uid } = job.metadata;
-    await this.#backend.onShard(namespace, (shard) =>
-      Promise.all(podNumbers.map((podNumber) => shard.removeLog(uid, podNumber))),
-    );
+    await this.#backend.run(async (store) => {
+      const shard = store.shardOf(job.metadata.namespace);
+      const keys = podNumbers.map((podNumber) => shard.podLogKey(job.metadata.uid, podNumber));
+      await removeLogs(store.redis, keys);
+    });
   }
 
   /** Reads what the running pods of a Job write, whenever it is asked. */

@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { ChainableCommander, Redis } from 'ioredis';
 
 import type { PodOverlay, PodRecord } from './api.ts';
 import { RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
@@ -69,9 +69,33 @@ export async function readWholeLogs(
   redis: Redis,
   logKeys: readonly string[],
 ): Promise<LogPiece[][]> {
+  const replies = await together(redis, logKeys, (to, key) => to.xrangeBuffer(key, '-', '+'));
+  return replies.map((entries) =>
+    (entries as readonly RawEntry[]).flatMap(([, fields]) => toPiece(fields)),
+  );
+}
+
+/** Removes whole logs, all at once. */
+export async function removeLogs(redis: Redis, logKeys: readonly string[]): Promise<void> {
+  await together(redis, logKeys, (to, key) => to.unlink(key));
+}
+
+type RawEntry = readonly [id: Buffer, fields: readonly Buffer[]];
+
+/** One command for each key, in one write where they may go together. */
+async function together(
+  redis: Redis,
+  keys: readonly string[],
+  send: (to: Redis | ChainableCommander, key: string) => unknown,
+): Promise<unknown[]> {
   // Each log lies under a tag of its own, so they can't share a pipeline on a cluster.
-  const replies = await Promise.all(logKeys.map((key) => redis.xrangeBuffer(key, '-', '+')));
-  return replies.map((entries) => entries.flatMap(([, fields]) => toPiece(fields)));
+  if (redis.isCluster) return await Promise.all(keys.map((key) => send(redis, key)));
+  const pipeline = redis.pipeline();
+  for (const key of keys) send(pipeline, key);
+  return ((await pipeline.exec()) ?? []).map(([error, value]) => {
+    if (error !== null) throw error;
+    return value;
+  });
 }
 
 const KIND = Buffer.from(LogField.kind);

@@ -164,9 +164,12 @@ export class RunFollower implements RunControl {
         );
         return;
       }
+      const { ready = 0, succeeded = 0, failed = 0 } = job.status;
+      // It goes on; and a look for a Pending one among a great many ended ones takes long.
+      if (ready + succeeded + failed > 0) return;
       const [pod] = await this.#drover.pods.list({ job, phase: 'Pending', limit: 1 });
       const scheduled = pod?.status.conditions?.find(({ type }) => type === 'PodScheduled');
-      if (scheduled?.message?.startsWith('no worker') === true && (job.status.ready ?? 0) === 0) {
+      if (scheduled?.message?.startsWith('no worker') === true) {
         this.#view.note(`waiting: ${scheduled.message}`);
       }
     } catch {

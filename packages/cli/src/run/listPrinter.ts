@@ -45,6 +45,8 @@ export class ListPrinter {
   readonly #waiting = new Map<number, { ended: EndedItem; pieces: LogPiece[] | null }>();
   /** Positions that nothing is waited for at. */
   readonly #skipped = new Set<number>();
+  /** Printed, but their logs were not taken away yet. */
+  readonly #printedLate: EndedItem[] = [];
   #next = 0;
   #heldBytes = 0;
 
@@ -73,6 +75,7 @@ export class ListPrinter {
       }
       await this.#forget(part.filter(({ end }) => !this.#waiting.has(end.index)));
     }
+    await this.#forget(this.#printedLate.splice(0));
     return sizes;
   }
 
@@ -80,6 +83,7 @@ export class ListPrinter {
   async close(): Promise<void> {
     const rest = [...this.#waiting.keys()].toSorted((a, b) => a - b);
     for (const position of rest) await this.#printWaiting(position);
+    await this.#forget(this.#printedLate.splice(0));
   }
 
   /** A run that was not started: nothing waits for it. */
@@ -118,7 +122,7 @@ export class ListPrinter {
     const { ended, pieces } = waiting;
     if (pieces !== null) this.#heldBytes -= bytesOf(pieces);
     this.#print(ended, pieces ?? (await this.#read([ended]))[0] ?? []);
-    await this.#forget([ended]);
+    this.#printedLate.push(ended);
   }
 
   async #read(part: readonly EndedItem[]): Promise<LogPiece[][]> {

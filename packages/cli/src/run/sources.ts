@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
 
 import { badInput } from '../errors.ts';
@@ -119,37 +120,37 @@ async function readValues(
     problems.push(`${name}: can't be read: ${fileProblem(error)}`);
     return [];
   }
-  const values = split(Buffer.concat(chunks), isNullSeparated ? 0 : 0x0a);
-  const texts: string[] = [];
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  const bytes = Buffer.concat(chunks);
   const unit = isNullSeparated ? 'argument' : 'line';
-  for (const [i, value] of values.entries()) {
-    try {
-      texts.push(decoder.decode(value));
-    } catch {
-      problems.push(`${name}: ${unit} ${i + 1} is not UTF-8: an argument has to be text`);
-      return [];
-    }
-    if (value.includes(0)) {
-      problems.push(
-        `${name}: line ${i + 1} has a NUL byte, which no argument can contain; -0 reads arguments that end with one`,
-      );
-      return [];
-    }
+  const separator = isNullSeparated ? '\0' : '\n';
+  if (!isUtf8(bytes)) {
+    const number = firstThat(bytes, separator, (value) => !isUtf8(value));
+    problems.push(`${name}: ${unit} ${number} is not UTF-8: an argument has to be text`);
+    return [];
   }
-  return texts;
+  if (!isNullSeparated && bytes.includes(0)) {
+    const number = firstThat(bytes, separator, (value) => value.includes(0));
+    problems.push(
+      `${name}: line ${number} has a NUL byte, which no argument can contain; -0 reads arguments that end with one`,
+    );
+    return [];
+  }
+  const values = bytes.toString().split(separator);
+  // What follows the last separator counts if it is not empty.
+  if (values.at(-1) === '') values.pop();
+  return values;
 }
 
-/** The parts between separators; what follows the last one counts if it is not empty. */
-function split(bytes: Buffer, separator: number): Buffer[] {
-  const parts: Buffer[] = [];
-  let from = 0;
-  for (let at = bytes.indexOf(separator); at !== -1; at = bytes.indexOf(separator, from)) {
-    parts.push(bytes.subarray(from, at));
-    from = at + 1;
+/** Number, from 1, of the first part that is so. */
+function firstThat(bytes: Buffer, separator: string, isSo: (part: Buffer) => boolean): number {
+  let number = 1;
+  for (let from = 0; from < bytes.length; number++) {
+    const end = bytes.indexOf(separator, from);
+    const to = end === -1 ? bytes.length : end;
+    if (isSo(bytes.subarray(from, to))) break;
+    from = to + 1;
   }
-  if (from < bytes.length) parts.push(bytes.subarray(from));
-  return parts;
+  return number;
 }
 
 /** Why a file can't be used, in words. */

@@ -73,7 +73,11 @@ function isPipe(descriptor: number): boolean {
 function write(stream: 'stdout' | 'stderr', text: string | Uint8Array): void {
   const target = stream === 'stdout' ? process.stdout : process.stderr;
   // Closed by its reader: the run is about to end.
-  if (!target.destroyed) target.write(text);
+  if (target.destroyed) return;
+  // What is printed at the same moment goes out in one write.
+  target.cork();
+  target.write(text);
+  process.nextTick(() => target.uncork());
 }
 
 /** Output that may wait in memory for its reader. */
