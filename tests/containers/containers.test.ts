@@ -116,16 +116,25 @@ describe.skipIf(why !== null)(`docker-compose.yml${note}`, { timeout: 240_000 },
   });
 
   test('workers that are stopped report their pods first', async () => {
-    await project.submit('drained', 'sleep 2', { completions: 2, parallelism: 2 });
+    const script = 'until [ -e /tmp/go ]; do sleep 0.2; done';
+    await project.submit('drained', script, { completions: 2, parallelism: 2 });
     await waitFor(async () => (await project.pods('drained')).filter(isRunning).length === 2, {
       timeoutMs: 60_000,
     });
-    const stopped = await project.compose(['stop', 'worker']);
-    expect(stopped.code).toBe(0);
+    const workers = await project.containers('worker');
+    const stopping = project.compose(['stop', 'worker']);
+    for (const id of workers) {
+      await waitFor(async () => (await run('docker', ['logs', id])).stderr.includes('drains'), {
+        timeoutMs: 60_000,
+      });
+    }
+    // One of them may have had no pod, and have ended.
+    for (const id of workers) await run('docker', ['exec', id, 'touch', '/tmp/go']);
+    expect(await stopping).toMatchObject({ code: 0 });
     await project.complete('drained');
     expect((await project.job('drained')).status).toMatchObject({ succeeded: 2 });
     expect((await project.job('drained')).status.failed ?? 0).toBe(0);
-    for (const id of await project.containers('worker')) {
+    for (const id of workers) {
       expect(await docker(['inspect', '--format', '{{.State.ExitCode}}', id])).toBe('0');
     }
   });
@@ -176,19 +185,28 @@ describe.skipIf(why !== null)(`docker-compose.yml${note}`, { timeout: 240_000 },
       expect(code).toBe(2);
     });
 
-    test('an empty file: Redis does not start without a password', async () => {
-      const empty = await Project.make(found as Containers, '');
+    const secrets = [
+      { name: 'an empty file', password: '', want: /no password: write one into the file/ },
+      { name: 'no file', password: null, want: /redis_password is a directory/ },
+    ];
+    test.each(secrets)('$name: Redis does not start', async ({ password, want }) => {
+      const other = await Project.make(found as Containers, password);
       try {
-        await empty.compose(['up', '--detach', '--no-deps', 'redis']);
-        const said = async (): Promise<boolean> =>
-          /no password: write one into/.test((await empty.compose(['logs', 'redis'])).stdout);
-        expect(await waitFor(said, { timeoutMs: 60_000, intervalMs: 200 })).toBe(true);
+        await other.compose(['up', '--detach', '--no-deps', 'redis']);
+        let said = '';
+        const isSaid = async (): Promise<boolean> => {
+          said = (await other.compose(['logs', 'redis'])).stdout;
+          return want.test(said);
+        };
+        const patience = { timeoutMs: 60_000, intervalMs: 200, describe: () => said };
+        expect(await waitFor(isSaid, patience)).toBe(true);
       } finally {
-        await empty.down();
+        await other.down();
       }
     });
   });
 
+  /** What the pods of a Job returned. */
   async function resultsOf(job: string): Promise<Set<string | undefined>> {
     const pods = await project.pods(job);
     return new Set(pods.map(({ metadata }) => metadata.annotations?.['drover.dev/result']));

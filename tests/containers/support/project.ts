@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -47,12 +47,13 @@ export class Project {
     this.use('docker-compose.yml');
   }
 
-  /** Prepares it; nothing runs yet. */
-  static async make(containers: Containers, password: string): Promise<Project> {
+  /** Prepares it; nothing runs yet. Without a password there is a directory in place of its file. */
+  static async make(containers: Containers, password: string | null): Promise<Project> {
     const folder = await mkdtemp(join(tmpdir(), 'drover-compose-'));
     guardFolder(folder);
+    const path = join(folder, 'password');
     // As docs/containers.md says: the folder keeps others out, the file can be read by containers.
-    await writeFile(join(folder, 'password'), `${password}\n`, { mode: 0o644 });
+    await (password === null ? mkdir(path) : writeFile(path, `${password}\n`, { mode: 0o644 }));
     return new Project(containers, folder);
   }
 
@@ -98,13 +99,13 @@ export class Project {
     await waitFor(isHealthy, { timeoutMs: 120_000, intervalMs: 500, describe: () => seen });
   }
 
-  /** Ids of the containers of a service, those that ended included. */
+  /** Ids of the containers of a service that run. */
   async containers(service: string): Promise<string[]> {
     const filters = [`project=${this.name}`, `service=${service}`].flatMap((filter) => [
       '--filter',
       `label=com.docker.compose.${filter}`,
     ]);
-    const ids = await docker(['ps', '--all', '--quiet', '--no-trunc', ...filters]);
+    const ids = await docker(['ps', '--quiet', '--no-trunc', ...filters]);
     return ids.split('\n').filter((id) => id !== '');
   }
 
