@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { HandlerDefinition } from './handler/defineHandler.ts';
 import type { Connection } from './link.ts';
 import type { CrashLoopPolicy } from './process/crashLoop.ts';
+import type { HelperChoice } from './process/helperProgram.ts';
 import type { RuntimeName } from './runtime.ts';
 
 /** Options of {@link createWorker}. */
@@ -50,6 +51,11 @@ export interface WorkerOptions {
     | undefined;
   /** Directory where programs without workingDir start. Default: that of this process. */
   readonly workingDir?: string | undefined;
+  /**
+   * What starts the programs: `native` is faster and leaves no stray, `auto` is the native one where it works, else that
+   * in JavaScript. Default: what the environment variable DROVER_PROCESS_HELPER says, else `auto`.
+   */
+  readonly processHelper?: HelperChoice | undefined;
   /** Default: none. */
   readonly logger?: Logger | undefined;
 }

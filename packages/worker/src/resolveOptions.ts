@@ -7,6 +7,7 @@ import type { HandlerDefinition } from './handler/defineHandler.ts';
 import type { Connection } from './link.ts';
 import type { WorkerOptions } from './options.ts';
 import { DEFAULT_CRASH_LOOP, type CrashLoopPolicy } from './process/crashLoop.ts';
+import { helperChoice, type HelperChoice } from './process/helperProgram.ts';
 import type { RuntimeName } from './runtime.ts';
 
 /** {@link WorkerOptions} with all defaults filled in. */
@@ -26,6 +27,7 @@ export interface ResolvedOptions {
   readonly logTailBytes: number | undefined;
   readonly volumes: { readonly directory: string | undefined; readonly checkMs: number };
   readonly workingDir: string | undefined;
+  readonly processHelper: HelperChoice;
   readonly logger: Logger;
 }
 
@@ -34,6 +36,7 @@ const DEFAULT_QUANTUM_MS = 100;
 const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
 const DEFAULT_VOLUME_CHECK_MS = 10_000;
 const MAX_LANES = 10_000;
+const HELPER_CHOICES: readonly HelperChoice[] = ['auto', 'native', 'javascript'];
 const MAX_THREADS = 1_024;
 const MIN_THREAD_MEMORY_MIB = 32;
 /** About what Node gives the heap of a process at most by itself. */
@@ -108,6 +111,15 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
   if (checkMs !== undefined && !(checkMs > 0)) {
     problems.push(`volumes.checkMs ${checkMs}: must be more than 0`);
   }
+  let processHelper: HelperChoice = 'auto';
+  try {
+    processHelper = options.processHelper ?? helperChoice();
+  } catch (error) {
+    problems.push((error as TypeError).message);
+  }
+  if (!HELPER_CHOICES.includes(processHelper)) {
+    problems.push(`processHelper "${processHelper}": must be one of ${HELPER_CHOICES.join(', ')}`);
+  }
   if (problems.length > 0) throw new TypeError(`worker options: ${problems.join('; ')}`);
 
   return {
@@ -132,6 +144,7 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
       checkMs: options.volumes?.checkMs ?? DEFAULT_VOLUME_CHECK_MS,
     },
     workingDir: options.workingDir,
+    processHelper,
     logger: options.logger ?? pino({ level: 'silent' }),
   };
 }

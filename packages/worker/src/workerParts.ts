@@ -124,8 +124,17 @@ export class WorkerParts {
   }
 
   #openRuntimes(store: Store): void {
-    const { handlers, logger, crashLoop, workingDir, lanes, threads, threadMemoryMiB, volumes } =
-      this.#options;
+    const {
+      handlers,
+      logger,
+      crashLoop,
+      workingDir,
+      processHelper,
+      lanes,
+      threads,
+      threadMemoryMiB,
+      volumes,
+    } = this.#options;
     const openLog = this.#logOpener(store);
     const port = (index: number): ControlPort & ListPort & DetailsPort => this.#shards[index]!.port;
     const writeProgress: WriteProgress = ({ shard, uid }, { podNumber }, text) => {
@@ -152,7 +161,7 @@ export class WorkerParts {
           );
           break;
         case 'process': {
-          const runner = new ProcessRunner({ logger, workingDir });
+          const runner = new ProcessRunner({ logger, workingDir, helper: processHelper });
           this.#runtimes.push(
             new ProcessRuntime({
               runner,

@@ -32,3 +32,22 @@ test('a time between two looks at volumes that is none is refused', () => {
     'volumes.checkMs 0: must be more than 0',
   );
 });
+
+describe('the process helper', () => {
+  test('is the one that was asked for, or that works', () => {
+    expect(resolve({}).processHelper).toBe('auto');
+    expect(resolve({ processHelper: 'javascript' }).processHelper).toBe('javascript');
+  });
+
+  test('is none that there is not', () => {
+    expect(() => resolve({ processHelper: 'rust' as 'native' })).toThrow(
+      'processHelper "rust": must be one of auto, native, javascript',
+    );
+    process.env['DROVER_PROCESS_HELPER'] = 'rust';
+    try {
+      expect(() => resolve({})).toThrow('DROVER_PROCESS_HELPER: "rust" is not one of auto');
+    } finally {
+      delete process.env['DROVER_PROCESS_HELPER'];
+    }
+  });
+});

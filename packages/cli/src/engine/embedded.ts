@@ -1,11 +1,12 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { createController } from '@drover/controller';
-import { createWorker } from '@drover/worker';
+import { createWorker, type DroverWorker } from '@drover/worker';
 import type { Logger } from 'pino';
 
+import { makeService } from '../services.ts';
 import { startRedisServer } from './redisServer.ts';
 
 /** An engine within this process, for as long as one command runs. */
@@ -39,6 +40,22 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedE
   const { logger } = options;
   const dataDir = await mkdtemp(join(tmpdir(), 'drover-'));
   const url = join(dataDir, 'redis.sock');
+  let worker: DroverWorker;
+  try {
+    worker = makeService(() =>
+      createWorker({
+        connection: url,
+        name: 'embedded',
+        runtimes: ['process'],
+        maxPods: options.maxPods,
+        logTailBytes: LOG_TAIL_BYTES,
+        logger,
+      }),
+    );
+  } catch (error) {
+    await rmdir(dataDir);
+    throw error;
+  }
   const server = await startRedisServer({
     dataDir,
     persistent: false,
@@ -48,14 +65,6 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedE
     removeDataDir: true,
   });
   const controller = createController({ connection: url, logger, ...BACKOFF });
-  const worker = createWorker({
-    connection: url,
-    name: 'embedded',
-    runtimes: ['process'],
-    maxPods: options.maxPods,
-    logTailBytes: LOG_TAIL_BYTES,
-    logger,
-  });
   const running = [controller.run(), worker.run()];
   // An error of theirs is told through `ready`; later ones are in the log.
   for (const promise of running) {

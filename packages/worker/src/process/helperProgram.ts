@@ -19,13 +19,8 @@ export interface HelperProgram {
 /** Where a helper may come from; finding it may take a compiler's time, or fail. */
 export type HelperSource = () => Promise<HelperProgram | null>;
 
-/**
- * What to try, in this order, until one starts.
- *
- * @param choice - Default: what DROVER_PROCESS_HELPER says, else `auto`.
- * @throws TypeError when the variable has another value.
- */
-export function helperSources(choice: HelperChoice = choiceOfEnvironment()): HelperSource[] {
+/** What to try, in this order, until one starts. Default: {@link helperChoice}. */
+export function helperSources(choice: HelperChoice = helperChoice()): HelperSource[] {
   const prebuilt: HelperSource = () => Promise.resolve(nativeProgram(prebuiltHelper()));
   const compiled: HelperSource = async () => nativeProgram(await compiledHelper());
   const javascript: HelperSource = () => Promise.resolve(javascriptProgram());
@@ -39,7 +34,12 @@ export function helperSources(choice: HelperChoice = choiceOfEnvironment()): Hel
   }
 }
 
-function choiceOfEnvironment(): HelperChoice {
+/**
+ * What the environment variable DROVER_PROCESS_HELPER says, else `auto`.
+ *
+ * @throws TypeError when it has another value.
+ */
+export function helperChoice(): HelperChoice {
   const value = process.env[HELPER_VARIABLE] ?? '';
   if (value === 'native' || value === 'javascript') return value;
   if (value === '' || value === 'auto') return 'auto';
