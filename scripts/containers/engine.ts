@@ -96,7 +96,8 @@ export async function startEngine(): Promise<Engine> {
   } catch (error) {
     const said = readFileSync(log, 'utf8');
     await stop();
-    throw new DockerError(`${String(error)}\n${lastLines(said)}`, { cause: error });
+    const why = error instanceof Error ? error.message : String(error);
+    throw new DockerError(`${why}: ${lastLines(said, 2)}`, { cause: error });
   }
   return { DOCKER_HOST: host, stop };
 }
