@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { LogField, LogKind } from '@drover/store';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { within } from '../within.ts';
 import { entryBytes, LogQueue, type LogEntry } from './logQueue.ts';
 import { LogTail, type LogTrim } from './logTail.ts';
 
@@ -118,13 +119,7 @@ export class PodLogWriter {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     if (this.#hasOutput && !this.#isOver) {
-      const timeout = new AbortController();
-      const isDone = await Promise.race([
-        this.#finish().then(() => true),
-        delay(timeoutMs, false, { signal: timeout.signal }),
-      ]);
-      timeout.abort();
-      if (!isDone) {
+      if (!(await within(timeoutMs, this.#finish()))) {
         const { key, logger } = this.#options;
         logger.warn(
           { key, timeoutMs },
