@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 import { waitFor, type NodeProcess } from '@drover/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -189,6 +192,32 @@ test('standard input is read for {}, and for options of lists, not for a program
   expect((await pipe('a\n', '-c', '1', 'echo', 'x{}')).stdout).toBe('x{}\n');
   const empty = await pipe('', 'echo', '{}');
   expect(empty).toEqual({ code: 0, stdout: '', stderr: 'no arguments: nothing to run\n' });
+});
+
+test('nothing is lost on the way to a slow reader', async () => {
+  const script = 'seq 200000 | "$0" "$1" run --dry-run echo {} | (sleep 1; wc -l)';
+  const drover = fileURLToPath(new URL('../../bin/drover.js', import.meta.url));
+  const { stdout } = await promisify(execFile)('sh', ['-c', script, process.execPath, drover]);
+  expect(stdout.trim()).toBe('200000');
+});
+
+test('a worker that is killed takes nothing with it', async () => {
+  const log = join(home.dir, 'killed');
+  const args = ['-k', '-j4', '--joblog', log, 'echo {}; sleep 0.2', ':::', ...numbers(24)];
+  const following = run(...args);
+  await waitFor(async () => /^4\t/m.test(await readFile(log, 'utf8').catch(() => '')), {
+    timeoutMs: TIMEOUT_MS,
+  });
+  const { stdout: nodes } = await home.drover(['get', 'nodes', '-o', 'json']);
+  process.kill(Number(/"drover.dev\/pid": "(\d+)"/.exec(nodes)?.[1]), 'SIGKILL');
+  const { code, stdout } = await following;
+  expect({ code, stdout }).toEqual({ code: 0, stdout: `${numbers(24).join('\n')}\n` });
+  const seqs = (await readFile(log, 'utf8'))
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split('\t')[0]);
+  expect(seqs.length).toBe(25);
+  expect(new Set(seqs).size).toBe(25);
 });
 
 test('--dry-run prints what would be run', async () => {
