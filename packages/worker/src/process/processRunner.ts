@@ -61,10 +61,21 @@ export class ProcessRunner {
     const program = await first?.warmUp();
     if (program?.kind !== 'javascript') return;
     while (this.#seats.length < JAVASCRIPT_HELPERS && !this.#isClosed) {
-      const seat = this.#createSeat();
-      this.#seats.push(seat);
-      await seat.warmUp();
+      if (!(await this.#addSeat())) return;
     }
+  }
+
+  /** Adds a seat with a helper that works; one more is no must, and its failure is in the log. */
+  async #addSeat(): Promise<boolean> {
+    const seat = this.#createSeat();
+    try {
+      await seat.warmUp();
+    } catch {
+      return false;
+    }
+    if (this.#isClosed) await seat.close();
+    else this.#seats.push(seat);
+    return true;
   }
 
   /** Runs a container. */

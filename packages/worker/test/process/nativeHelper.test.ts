@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { guardProcess, waitFor } from '@drover/testkit';
 import { pino } from 'pino';
@@ -257,6 +257,39 @@ describe('which helper', () => {
     const [javascript] = helperSources('javascript');
     const sources = [notExecutable, foreign, '/no/such/helper', '/bin/true'].map(broken);
     expect(await run([...sources, ...(javascript === undefined ? [] : [javascript])])).toBe(0);
+  });
+
+  test('of the one in JavaScript there are two, which share the work; one alone is enough', async () => {
+    let asked = 0;
+    const [javascript] = helperSources('javascript');
+    assert(javascript !== undefined);
+    const onlyOnce: HelperSource = () => {
+      asked += 1;
+      return asked === 1 ? javascript() : Promise.resolve(null);
+    };
+    for (const [source, parents] of [
+      [javascript, 2],
+      [onlyOnce, 1],
+    ] as const) {
+      const runner = new ProcessRunner({ logger, helper: [source] });
+      closers.push(() => runner.close());
+      await runner.warmUp();
+      let output = '';
+      const runs = [1, 2, 3, 4].map(() =>
+        runner.start(
+          {
+            command: ['sh', '-c', 'echo $PPID; sleep 0.1'],
+            args: [],
+            env: { PATH: '/usr/bin:/bin' },
+          },
+          { onOutput: (_, chunk) => (output += chunk.toString()) },
+        ),
+      );
+      await Promise.all(runs.map((running) => running.exited));
+      expect(new Set(output.trim().split('\n')).size).toBe(
+        Math.min(parents, availableParallelism()),
+      );
+    }
   });
 
   test('when none starts the pod says why', async () => {
