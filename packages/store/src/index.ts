@@ -24,7 +24,14 @@ export {
   slotQueuePrefix,
 } from './keys.ts';
 export { type NodeRecord, NodeStore } from './nodes.ts';
-export { type EndedPod, type LogPiece, readPodEnds, readWholeLogs, removeLogs, toPiece } from './podEnds.ts';
+export {
+  type EndedPod,
+  type LogPiece,
+  readPodEnds,
+  readWholeLogs,
+  removeLogs,
+  toPiece,
+} from './podEnds.ts';
 export {
   formatLogTime,
   LogField,
