@@ -8,12 +8,18 @@ static const struct {
   int error;
   const char *name;
 } names[] = {
-    {E2BIG, "E2BIG"},   {EACCES, "EACCES"},   {EAGAIN, "EAGAIN"},   {EBUSY, "EBUSY"},
-    {EINVAL, "EINVAL"}, {EIO, "EIO"},         {EISDIR, "EISDIR"},   {ELOOP, "ELOOP"},
-    {EMFILE, "EMFILE"}, {ENFILE, "ENFILE"},   {ENODEV, "ENODEV"},   {ENOENT, "ENOENT"},
-    {ENOEXEC, "ENOEXEC"}, {ENOMEM, "ENOMEM"}, {ENOSPC, "ENOSPC"},   {ENOSYS, "ENOSYS"},
-    {ENOTDIR, "ENOTDIR"}, {EPERM, "EPERM"},   {EROFS, "EROFS"},     {ETXTBSY, "ETXTBSY"},
-    {EUSERS, "EUSERS"},   {ENAMETOOLONG, "ENAMETOOLONG"},           {ESTALE, "ESTALE"},
+    {E2BIG, "E2BIG"},     {EACCES, "EACCES"},
+    {EAGAIN, "EAGAIN"},   {EBUSY, "EBUSY"},
+    {EINVAL, "EINVAL"},   {EIO, "EIO"},
+    {EISDIR, "EISDIR"},   {ELOOP, "ELOOP"},
+    {EMFILE, "EMFILE"},   {ENFILE, "ENFILE"},
+    {ENODEV, "ENODEV"},   {ENOENT, "ENOENT"},
+    {ENOEXEC, "ENOEXEC"}, {ENOMEM, "ENOMEM"},
+    {ENOSPC, "ENOSPC"},   {ENOSYS, "ENOSYS"},
+    {ENOTDIR, "ENOTDIR"}, {EPERM, "EPERM"},
+    {EROFS, "EROFS"},     {ETXTBSY, "ETXTBSY"},
+    {EUSERS, "EUSERS"},   {ENAMETOOLONG, "ENAMETOOLONG"},
+    {ESTALE, "ESTALE"},
 };
 
 const char *errorName(int error) {

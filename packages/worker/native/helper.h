@@ -38,16 +38,17 @@ enum {
 #define HEADER_BYTES 9
 #define MAX_FRAME_BYTES (16u * 1024 * 1024)
 
-/* ---- time ---------------------------------------------------------------------------------- */
+/* ---- time and queues (queues.c) -------------------------------------------------------------- */
 
 /* Of the present turn of the loop, from a clock that only grows. */
 extern int64_t nowMs;
 int64_t readMonotonicMs(void);
 /* Since the epoch. */
 int64_t readWallMs(void);
+/* Since boot, as in /proc; 0 where there is none. */
+int64_t readBootMs(void);
 
-/* ---- queues of what is due after a fixed delay, so the first is always the next -------------- */
-
+/* A queue of what is due after a fixed delay, so the first is always the next. */
 typedef struct Link {
   struct Link *previous;
   struct Link *next;
@@ -122,6 +123,12 @@ typedef struct StartReport {
   char detail[256];
 } StartReport;
 
+/*
+ * Points a request into its payload, which ends with a NUL behind `size`; the marker becomes the
+ * last variable. False = it is none. The caller frees `mounts` and `argv - 1`. (requests.c)
+ */
+bool decodeStart(char *payload, size_t size, char *marker, StartRequest *request);
+
 void programsOpen(void);
 /* Starts a program with these ends as its output; 0 = it did not, and the report says why. */
 pid_t startProgram(const StartRequest *request, int stdoutEnd, int stderrEnd, StartReport *report);
@@ -131,7 +138,7 @@ pid_t startProgram(const StartRequest *request, int stdoutEnd, int stderrEnd, St
 /* In the child: makes the mounts in a namespace of its own. False = not, and the report says why. */
 bool makeMounts(const StartRequest *request, StartReport *report);
 
-/* ---- containers (main.c) --------------------------------------------------------------------- */
+/* ---- containers (containers.c) --------------------------------------------------------------- */
 
 typedef struct Container Container;
 
@@ -170,8 +177,14 @@ struct Container {
 extern Container *containers;
 Container *findById(uint32_t id);
 Container *findByPid(pid_t pid);
+Container *addContainer(uint32_t id);
+void setPid(Container *container, pid_t pid);
+void forgetPid(Container *container);
+/* It is freed by freeOver, once no event can name its outputs any more. */
+void removeContainer(Container *container);
+void freeOver(void);
 
-/* ---- strays (strays.c): processes that outlived their container ------------------------------- */
+/* ---- strays (strays.c): processes that outlived their container ------------------------------ */
 
 void straysOpen(const char *nonce);
 /* Kills those whose container has ended, or all. Returns how many children are left that are no main process. */

@@ -44,14 +44,8 @@
 /* What the pipe to the worker holds. */
 #define REPLY_PIPE_BYTES (256 * 1024)
 
-#define BUCKETS 1024
 #define NEVER INT64_MAX
 
-int64_t nowMs;
-Container *containers;
-
-static Container *byId[BUCKETS];
-static Container *byPid[BUCKETS];
 static const char *nonce;
 /* Keeps the FIFO of the replies open until the worker reads it. */
 static int replyGuard = -1;
@@ -59,120 +53,10 @@ static int replyGuard = -1;
 static Link young, draining;
 /* Outputs: those that rest, and those that are to be read in this turn. */
 static Link resting, readable;
-/* Containers that are over, freed at the end of a turn: events may still name their outputs. */
-static Container *over;
 static int64_t lookForStraysAtMs = NEVER;
 static int64_t noLookBeforeMs;
 
-/* ---- time, queues --------------------------------------------------------------------------- */
-
-int64_t readMonotonicMs(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
-int64_t readWallMs(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_REALTIME, &time);
-  return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
-static int64_t readBootMs(void) {
-#if ON_LINUX
-  struct timespec time;
-  clock_gettime(CLOCK_BOOTTIME, &time);
-  return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-#else
-  return 0;
-#endif
-}
-
-void queueInit(Link *head) { head->previous = head->next = head; }
-
-bool queueIsEmpty(const Link *head) { return head->next == head; }
-
-void queueAdd(Link *head, Link *link, int64_t dueMs) {
-  queueRemove(link);
-  link->dueMs = dueMs;
-  link->next = head;
-  link->previous = head->previous;
-  head->previous->next = link;
-  head->previous = link;
-}
-
-void queueRemove(Link *link) {
-  if (link->next == NULL) return;
-  link->previous->next = link->next;
-  link->next->previous = link->previous;
-  link->next = link->previous = NULL;
-}
-
-Link *queueDue(const Link *head, int64_t atMs) {
-  return !queueIsEmpty(head) && head->next->dueMs <= atMs ? head->next : NULL;
-}
-
-/* ---- containers ----------------------------------------------------------------------------- */
-
-Container *findById(uint32_t id) {
-  Container *container = byId[id % BUCKETS];
-  while (container != NULL && container->id != id) container = container->nextById;
-  return container;
-}
-
-Container *findByPid(pid_t pid) {
-  if (pid <= 0) return NULL;
-  Container *container = byPid[(unsigned)pid % BUCKETS];
-  while (container != NULL && container->pid != pid) container = container->nextByPid;
-  return container;
-}
-
-static Container *addContainer(uint32_t id) {
-  Container *container = calloc(1, sizeof *container);
-  if (container == NULL) fail("out of memory");
-  container->id = id;
-  for (int index = 0; index < 2; index++)
-    container->outputs[index] = (Output){.container = container, .descriptor = -1, .stream = index + 1};
-  container->nextById = byId[id % BUCKETS];
-  byId[id % BUCKETS] = container;
-  container->next = containers;
-  if (containers != NULL) containers->previous = container;
-  containers = container;
-  return container;
-}
-
-static void setPid(Container *container, pid_t pid) {
-  container->pid = pid;
-  container->nextByPid = byPid[(unsigned)pid % BUCKETS];
-  byPid[(unsigned)pid % BUCKETS] = container;
-}
-
-static void forgetPid(Container *container) {
-  Container **place = &byPid[(unsigned)container->pid % BUCKETS];
-  while (*place != container) place = &(*place)->nextByPid;
-  *place = container->nextByPid;
-  container->pid = 0;
-}
-
-static void removeContainer(Container *container) {
-  Container **place = &byId[container->id % BUCKETS];
-  while (*place != container) place = &(*place)->nextById;
-  *place = container->nextById;
-  if (container->previous != NULL) container->previous->next = container->next;
-  else containers = container->next;
-  if (container->next != NULL) container->next->previous = container->previous;
-  queueRemove(&container->link);
-  container->nextById = over;
-  over = container;
-}
-
-static void freeOver(void) {
-  while (over != NULL) {
-    Container *next = over->nextById;
-    free(over);
-    over = next;
-  }
-}
+/* ---- outputs --------------------------------------------------------------------------------- */
 
 static void closeOutput(Output *output) {
   if (output->descriptor < 0) return;
@@ -182,7 +66,7 @@ static void closeOutput(Output *output) {
   output->descriptor = -1;
 }
 
-/* ---- telling the worker --------------------------------------------------------------------- */
+/* ---- telling the worker ---------------------------------------------------------------------- */
 
 static const char *number(char text[24], int64_t value) {
   snprintf(text, 24, "%lld", (long long)value);
@@ -245,67 +129,12 @@ static void readOutputs(void) {
   queueRemove(&last);
 }
 
-/* ---- commands ------------------------------------------------------------------------------- */
+/* ---- commands -------------------------------------------------------------------------------- */
 
 static void refuseStart(uint32_t id, int error, enum StartStep step) {
   const char *steps[] = {"other", "directory", "command", "other", "other"};
   const char *fields[] = {errorName(error), steps[step]};
   sendText(FRAME_START_FAILED, id, 2, fields);
-}
-
-/* Cuts strings off a payload. */
-typedef struct Fields {
-  char *at;
-  char *end;
-  bool isBroken;
-} Fields;
-
-static char *nextField(Fields *fields) {
-  static char empty[1];
-  if (fields->at > fields->end) {
-    fields->isBroken = true;
-    return empty;
-  }
-  char *field = fields->at;
-  fields->at += strlen(field) + 1;
-  return field;
-}
-
-/* So many fields of a list that the rest can hold them. */
-static size_t nextCount(Fields *fields) {
-  unsigned long count = strtoul(nextField(fields), NULL, 10);
-  if (count <= (size_t)(fields->end - fields->at) + 1) return count;
-  fields->isBroken = true;
-  return 0;
-}
-
-/* Points a request into its payload. False = it is none. The caller frees mounts and argv - 1. */
-static bool decodeStart(Fields fields, char *marker, StartRequest *request) {
-  request->workingDir = nextField(&fields);
-  request->mountCount = nextCount(&fields);
-  request->mounts = calloc(request->mountCount + 1, sizeof *request->mounts);
-  if (request->mounts == NULL) fail("out of memory");
-  for (size_t index = 0; index < request->mountCount; index++) {
-    request->mounts[index].source = nextField(&fields);
-    request->mounts[index].target = nextField(&fields);
-    request->mounts[index].isReadOnly = strcmp(nextField(&fields), "ro") == 0;
-  }
-  size_t argumentCount = nextCount(&fields);
-  size_t restCount = 0;
-  for (char *at = fields.at; at <= fields.end; at += strlen(at) + 1) restCount++;
-  char **strings = calloc(restCount + 4, sizeof *strings);
-  if (strings == NULL) fail("out of memory");
-  request->argv = strings + 1;
-  if (argumentCount == 0 || argumentCount > restCount) {
-    fields.isBroken = true;
-    argumentCount = 0;
-  }
-  for (size_t index = 0; index < argumentCount; index++) request->argv[index] = nextField(&fields);
-  request->environment = request->argv + argumentCount + 1;
-  size_t variable = 0;
-  while (fields.at <= fields.end) request->environment[variable++] = nextField(&fields);
-  request->environment[variable] = marker;
-  return !fields.isBroken;
 }
 
 static bool makePipe(int ends[2]) {
@@ -370,7 +199,7 @@ static void handleFrame(int type, uint32_t id, char *payload, size_t size) {
     char marker[96];
     snprintf(marker, sizeof marker, "DROVER_PROCESS=%s.%u", nonce, (unsigned)id);
     StartRequest request = {0};
-    bool isSound = decodeStart((Fields){.at = payload, .end = payload + size}, marker, &request);
+    bool isSound = decodeStart(payload, size, marker, &request);
     if (isSound && findById(id) == NULL) start(id, &request);
     else refuseStart(id, EINVAL, STEP_OTHER);
     free(request.mounts);
@@ -382,7 +211,7 @@ static void handleFrame(int type, uint32_t id, char *payload, size_t size) {
   }
 }
 
-/* ---- ends ----------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 static void lookForStrays(int64_t atMs) {
   if (atMs < noLookBeforeMs) atMs = noLookBeforeMs;
@@ -448,7 +277,7 @@ void fail(const char *what) {
   exit(1);
 }
 
-/* ---- the loop ------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static void runTimers(void) {
   Link *link;
@@ -456,8 +285,7 @@ static void runTimers(void) {
     Container *container = OWNER_OF(link, Container, link);
     queueRemove(link);
     announce(container);
-    for (int index = 0; index < 2; index++)
-      queueAdd(&readable, &container->outputs[index].link, 0);
+    for (int index = 0; index < 2; index++) queueAdd(&readable, &container->outputs[index].link, 0);
   }
   while ((link = queueDue(&resting, nowMs)) != NULL) queueAdd(&readable, link, 0);
   while ((link = queueDue(&draining, nowMs)) != NULL) {
@@ -483,7 +311,8 @@ static int nextTimeoutMs(void) {
   int64_t dueMs = lookForStraysAtMs;
   const Link *queues[] = {&young, &resting, &draining};
   for (int index = 0; index < 3; index++)
-    if (!queueIsEmpty(queues[index]) && queues[index]->next->dueMs < dueMs) dueMs = queues[index]->next->dueMs;
+    if (!queueIsEmpty(queues[index]) && queues[index]->next->dueMs < dueMs)
+      dueMs = queues[index]->next->dueMs;
   if (dueMs == NEVER) return -1;
   int64_t waitMs = dueMs - readMonotonicMs();
   return waitMs < 0 ? 0 : (int)waitMs;

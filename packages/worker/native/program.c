@@ -16,6 +16,12 @@
 #include <sys/prctl.h>
 #endif
 
+#if defined(__GNUC__)
+#define NOT_SANITIZED __attribute__((no_sanitize("address")))
+#else
+#define NOT_SANITIZED
+#endif
+
 /* Where a command is looked up when its environment has no PATH. */
 #define DEFAULT_PATH "/usr/bin:/bin"
 
@@ -90,10 +96,7 @@ static void execute(char **argv, char **environment) {
 }
 
 /* Between the birth of the child and its program. With shared memory: no allocation, no stdio. */
-#if defined(__GNUC__)
-__attribute__((no_sanitize("address")))
-#endif
-static int runChild(void *argument) {
+NOT_SANITIZED static int runChild(void *argument) {
   const Child *child = argument;
   const StartRequest *request = child->request;
   StartReport *report = child->report;

@@ -6,7 +6,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { guardProcess, waitFor } from '@drover/testkit';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   encodeFrame,
   encodeStart,
@@ -24,6 +24,9 @@ import { canCompile, compiles } from '../support/helpers.ts';
 /** What a compiler can find wrong, and what the program finds wrong with itself while it runs. */
 const WARNINGS = ['-Wall', '-Wextra', '-Wshadow', '-Wstrict-prototypes', '-Werror'];
 const SANITIZERS = ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+
+// The compiler takes a second, and many on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 const sanitizers = (await compiles(SANITIZERS)) ? SANITIZERS : [];
 
