@@ -31,6 +31,7 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   INVALID_SELECTOR: EXIT.badInput,
   INVALID_HANDLERS: EXIT.badInput,
   ALREADY_EXISTS: EXIT.badInput,
+  SEALED: EXIT.badInput,
   NOT_FOUND: EXIT.failed,
   CONFLICT: EXIT.failed,
   CONNECTION: EXIT.noConnection,

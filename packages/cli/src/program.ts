@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 
 import type { Definition } from './define/definition.ts';
 import { defineObjects } from './define/objects.ts';
+import { defineQueues } from './define/queues.ts';
 import { defineRun } from './define/run.ts';
 import { defineServices } from './define/services.ts';
 import { defineTools } from './define/tools.ts';
@@ -79,6 +80,8 @@ export function buildProgram(finish: Definition['finish']): Command {
   program.commandsGroup('Jobs, pods and nodes:');
   defineRun(definition);
   defineObjects(definition);
+  program.commandsGroup('Work queues:');
+  defineQueues(definition);
   program.commandsGroup('Looking and finding out:');
   defineTools(definition);
   program.commandsGroup('Services:');

@@ -22,7 +22,7 @@ const KIND_OF: Readonly<Record<Printable['kind'], Kind>> = { Job: 'job', Pod: 'p
 
 /** Prints objects as a document: a single one as itself, several as a List. */
 export async function formatDocument(
-  objects: readonly Printable[],
+  objects: readonly object[],
   output: 'json' | 'yaml',
   single: boolean,
 ): Promise<string> {
