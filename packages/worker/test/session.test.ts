@@ -125,8 +125,7 @@ describe('SessionKeeper', () => {
     const { shard, keeper, seen } = setUp({ heartbeatMs: 20, leaseTtlMs: 50 });
     const session = await keeper.start();
     shard.answer = () => new Promise(() => {});
-    await waitFor(() => keeper.stats.leaseLapses === 1);
-    expect(seen.reconnects).toBeGreaterThan(0);
+    await waitFor(() => keeper.stats.leaseLapses > 0 && seen.reconnects > 0);
     expect(session.ended).toBe(false);
     shard.answer = async () => ({ type: 'alive', orders: [] });
     const before = shard.heartbeats;
