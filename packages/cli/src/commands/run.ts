@@ -138,6 +138,7 @@ async function runList(plan: ListPlan, options: RunOptions): Promise<number> {
   if (plan.items.length === 0) {
     const why = plan.former === null ? 'no arguments' : 'all arguments were run before';
     process.stderr.write(`${why}: nothing to run\n`);
+    joblog?.begin();
     return EXIT.ok;
   }
   const address = await findEngine(options);
@@ -152,6 +153,7 @@ async function runList(plan: ListPlan, options: RunOptions): Promise<number> {
   const end = await withEngine(address, parallelism, options, async ({ drover, embedded }) => {
     const argumentList = plan.items.map((item) => plan.argsOf(item));
     const job = await drover.jobs.create(manifest, { argumentList });
+    joblog?.begin();
     const style = listStyle(options);
     const view = createView(titleOf(job), style);
     const pods = new ListFollower({

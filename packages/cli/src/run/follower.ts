@@ -30,6 +30,8 @@ export interface PodFollower {
   finish(job: Job): Promise<void>;
   /** Where the Job stands. */
   figures(job: Job): Figures;
+  /** The exit code when the Job was deleted by somebody else. */
+  readonly deletedCode: number;
   /** Says the last words about a Job that came to its end; answers the exit code. */
   settle(job: Job, seconds: string): number;
 }
@@ -226,7 +228,7 @@ export class RunFollower implements RunControl {
         return this.#end(EXIT.interrupted);
       case 'deleted':
         if (this.#interrupts === 0) this.#view.note('the Job was deleted');
-        return this.#end(this.#interrupts > 0 ? EXIT.interrupted : EXIT.failed);
+        return this.#end(this.#interrupts > 0 ? EXIT.interrupted : this.#pods.deletedCode);
       case 'timeout':
         await this.#drover.jobs.delete(this.#job);
         this.#view.note('timed out: no controller ended the Job in time; it was deleted');

@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 
 import { badInput } from '../errors.ts';
 import { fileProblem } from './sources.ts';
@@ -91,6 +91,7 @@ export function readJoblog(path: string): Joblog | null {
 /** Writes a job log, line by line as programs end, so that it is there after a crash. */
 export class JoblogWriter {
   readonly #file: number;
+  #position: number;
 
   /**
    * @param former - The log that is gone on with; null: a new one.
@@ -98,16 +99,18 @@ export class JoblogWriter {
    */
   constructor(path: string, former: Joblog | null) {
     try {
-      this.#file = openSync(path, former === null ? 'w' : 'r+');
-      if (former !== null) ftruncateSync(this.#file, former.wholeBytes);
+      this.#file = openSync(path, constants.O_RDWR | constants.O_CREAT);
     } catch (error) {
       throw badInput(`--joblog ${path}: ${fileProblem(error)}`);
     }
     this.#position = former?.wholeBytes ?? 0;
-    if (this.#position === 0) this.#write(`${HEADER}\n`);
   }
 
-  #position: number;
+  /** From now on it is the log of this run: an older one, or a line that was cut off, is gone. */
+  begin(): void {
+    ftruncateSync(this.#file, this.#position);
+    if (this.#position === 0) this.#write(`${HEADER}\n`);
+  }
 
   /** Adds lines, in one write. */
   write(entries: readonly JoblogEntry[]): void {

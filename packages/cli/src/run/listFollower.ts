@@ -42,6 +42,7 @@ interface Outcome {
 
 /** Follows the runs of a list: prints them, writes the job log, counts failures, and halts. */
 export class ListFollower implements PodFollower {
+  readonly deletedCode = EXIT.badList;
   readonly #options: ListFollowerOptions;
   readonly #printer: ListPrinter;
   readonly #lines: LinePrinter | null;

@@ -14,6 +14,7 @@ const TAIL_LINES = 5;
 
 /** Shows the pods of a Job: what they print, and which of them failed. */
 export class PodPrinter implements PodFollower {
+  readonly deletedCode = EXIT.failed;
   readonly #drover: Drover;
   readonly #job: Job;
   readonly #view: RunView;

@@ -42,6 +42,7 @@ const request: ListRequest = {
 
 test('has the lines of GNU parallel, and is read again', () => {
   const log = new JoblogWriter(path, null);
+  log.begin();
   log.write([entry, { ...entry, seq: 2, exitValue: 0, signal: 9 }]);
   log.close();
   const text = readFileSync(path, 'utf8');
@@ -59,16 +60,27 @@ test('goes on after its last whole line', () => {
   const former = readJoblog(path);
   expect([...(former?.runs.keys() ?? [])]).toEqual([1]);
   const log = new JoblogWriter(path, former);
+  log.begin();
   log.write([entry]);
   log.close();
   expect(readFileSync(path, 'utf8').split('\n')).toHaveLength(4);
   expect(readJoblog(path)?.runs.get(1)?.hasFailed).toBe(false);
 });
 
+test('of an earlier run stays until this one begins', () => {
+  writeFileSync(path, `${HEADER}1\t:\t0\t0\t0\t0\t0\t0\techo x\n`);
+  const log = new JoblogWriter(path, null);
+  expect(readJoblog(path)?.runs.size).toBe(1);
+  log.begin();
+  log.close();
+  expect(readFileSync(path, 'utf8')).toBe(HEADER);
+});
+
 test('that is not there, or empty, is a new one', () => {
   expect(readJoblog(path)).toBeNull();
   writeFileSync(path, '');
   const log = new JoblogWriter(path, readJoblog(path));
+  log.begin();
   log.close();
   expect(readFileSync(path, 'utf8')).toBe(HEADER);
 });

@@ -94,6 +94,22 @@ describe('the exit code', () => {
     expect(stderr).toMatch(note);
   });
 
+  test('is 255 when somebody deletes the Job', async () => {
+    running = home.start([
+      'run',
+      '--name',
+      'gone',
+      '--line-buffer',
+      'echo {}; sleep 1000',
+      ':::',
+      'a',
+    ]);
+    await running.waitForLine(/^a$/, TIMEOUT_MS);
+    await home.drover(['delete', 'job/gone']);
+    expect(await running.exited).toEqual({ code: 255, signal: null });
+    expect(running.output('stderr')).toBe('the Job was deleted\n');
+  });
+
   test('is 255 when nothing could be run', async () => {
     const { code, stderr } = await run('--retries', 'x', '--halt', 'now', 'echo', ':::', 'a');
     expect(code).toBe(255);
