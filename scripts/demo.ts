@@ -204,6 +204,8 @@ async function main(): Promise<number> {
   };
   process.once('SIGINT', onSignal);
   process.once('SIGTERM', onSignal);
+  // `npm run demo | head` closes our output: nobody looks on any more.
+  process.stdout.on('error', onSignal);
   const startedMs = Date.now();
   try {
     await demo(dir, commands);

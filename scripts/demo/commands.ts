@@ -34,6 +34,8 @@ export class Commands {
       detached: true,
     });
     this.#dev = dev;
+    // However this process ends, short of kill -9.
+    process.once('exit', () => dev.kill('SIGTERM'));
     const log = createWriteStream(join(this.#dir, 'dev.log'));
     dev.stderr.pipe(log);
     await new Promise<void>((resolve, reject) => {
