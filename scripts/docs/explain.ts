@@ -45,6 +45,8 @@ export function makeFieldTexts(root: string): string {
   const declarations = parseDeclarations(source);
   const texts = new Map<string, string>();
   collectTexts(declarations, 'Job', '', texts);
+  const queueTexts = new Map<string, string>();
+  collectTexts(declarations, 'WorkQueue', '', queueTexts);
   const written = [
     ...collectFields(declarations, 'PodStatus', 'pod.status'),
     ...collectFields(declarations, 'Node', 'node').filter(
@@ -57,6 +59,11 @@ export function makeFieldTexts(root: string): string {
     '/** What every field of a Job means, by its path with `[*]` for items of lists. */',
     'export const JOB_FIELD_TEXTS: Readonly<Record<string, string>> = {',
     ...[...texts].map(([path, text]) => `  ${line(path)}: ${line(text)},`),
+    '};',
+    '',
+    '/** What every field of a work queue means. */',
+    'export const WORK_QUEUE_FIELD_TEXTS: Readonly<Record<string, string>> = {',
+    ...[...queueTexts].map(([path, text]) => `  ${line(path)}: ${line(text)},`),
     '};',
     '',
     '/** Fields of the status of pods, and of nodes. */',

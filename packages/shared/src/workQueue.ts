@@ -60,10 +60,15 @@ export type WorkQueueStatus = z.output<typeof WorkQueueStatus>;
 
 /** A queue of items for the pods of work-queue Jobs. */
 export const WorkQueue = z.strictObject({
+  /** `drover.dev/v1`. */
   apiVersion: z.literal('drover.dev/v1').default('drover.dev/v1'),
+  /** `WorkQueue`. */
   kind: z.literal('WorkQueue').default('WorkQueue'),
+  /** Name, labels and the like. */
   metadata: ObjectMeta.prefault({}),
+  /** What it is to be like. */
   spec: WorkQueueSpec.prefault({}),
+  /** How far it is. Set by the store. */
   status: WorkQueueStatus.optional(),
 });
 /** A queue of items for the pods of work-queue Jobs. */

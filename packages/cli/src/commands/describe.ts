@@ -6,6 +6,7 @@ import { describeJob } from '../describe/job.ts';
 import { describeNode } from '../describe/node.ts';
 import { paint } from '../describe/layout.ts';
 import { describePod } from '../describe/pod.ts';
+import { itemsLeft, readWorkQueueOf } from '../describe/workQueue.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import type { ObjectOptions } from '../options.ts';
@@ -72,13 +73,15 @@ async function describe(drover: Drover, { kind, name }: Thing): Promise<Descript
   switch (kind) {
     case 'job': {
       const job = await drover.jobs.get(name);
-      const [waiting, pods] = await Promise.all([
+      const [waiting, pods, workQueue] = await Promise.all([
         drover.jobs.whyWaiting(job),
         drover.pods.list({ job, newest: MAX_PODS_READ }),
+        readWorkQueueOf(drover, job),
       ]);
-      const events = jobEvents(job, pods);
-      const lines = describeJob({ job, waiting, pods, events }, nowMs);
-      return { lines, data: { job, waiting, events } };
+      const events = jobEvents(job, pods, itemsLeft(job, workQueue));
+      const lines = describeJob({ job, waiting, pods, events, workQueue }, nowMs);
+      const data = { job, waiting, events };
+      return { lines, data: workQueue === null ? data : { ...data, workQueue } };
     }
     case 'pod': {
       const pod = await drover.pods.get(name);

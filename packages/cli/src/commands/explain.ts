@@ -14,6 +14,8 @@ export interface ExplainOptions {
 /** Where texts are broken when the terminal is wider, or there is none. */
 const MAX_COLUMNS = 100;
 const KINDS = { job: 'Job', pod: 'Pod', node: 'Node' } as const;
+const VERSIONS = { Job: 'batch/v1', Pod: 'v1', Node: 'v1', WorkQueue: 'drover.dev/v1' } as const;
+const WORK_QUEUE = /^(workqueues?|wq)$/i;
 
 /** Says what a field of a manifest means, and what Drover makes of it. */
 export function explainCommand(what: string, options: ExplainOptions): number {
@@ -38,13 +40,14 @@ function withoutDepth(field: Field): object {
 function findField(what: string): { kind: ExplainedKind; path: string[]; field: Field } {
   const words = what
     .replace(/^(jobs?)\.batch\b/i, '$1')
+    .replace(/^(workqueues?)\.drover\.dev\b/i, '$1')
     .replace(/\[[^\]]*\]/g, '')
     .split('.')
     .filter((word) => word !== '');
   // A path without a kind is one of a Job.
   if (fieldsOf('Job').fields.some(({ name }) => name === words[0])) words.unshift('job');
   const [first = '', ...steps] = words;
-  const kind = KINDS[parseKind(first)];
+  const kind = WORK_QUEUE.test(first) ? 'WorkQueue' : KINDS[parseKind(first)];
   let field = fieldsOf(kind);
   const path: string[] = [];
   for (const step of steps) {
@@ -69,8 +72,7 @@ function explainLines(
   columns: number,
 ): string[] {
   const colours = coloursFor(process.stdout);
-  const version = kind === 'Job' ? 'batch/v1' : 'v1';
-  const lines = [`KIND:     ${kind}`, `VERSION:  ${version}`];
+  const lines = [`KIND:     ${kind}`, `VERSION:  ${VERSIONS[kind]}`];
   if (path.length > 0)
     lines.push('', `FIELD:    ${colours.bold(path.join('.'))} ${typeText(field)}`);
   if (field.text !== '') lines.push('', 'DESCRIPTION:', ...indented(field.text, 4, columns));

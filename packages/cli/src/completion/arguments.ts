@@ -1,3 +1,4 @@
+import type { ExplainedKind } from '../explain/fields.ts';
 import { startingWith, type Candidate, type Completion, type Line, type Names } from './line.ts';
 
 type Argument = (line: Line, names: Names) => Promise<Completion>;
@@ -15,11 +16,25 @@ export const ARGUMENTS: Readonly<Record<string, Argument>> = {
   scale: jobs,
   suspend: jobs,
   resume: jobs,
+  enqueue: enqueue,
+  ...Object.fromEntries(
+    ['stats', 'results', 'dead', 'retry', 'clear', 'seal', 'delete'].map((verb) => [
+      `queue ${verb}`,
+      workQueue,
+    ]),
+  ),
   explain: fields,
   completion: ({ current, positionals }) =>
     Promise.resolve(
       startingWith(current, positionals.length > 0 ? [] : words('bash', 'zsh', 'fish')),
     ),
+};
+
+const EXPLAINED: Readonly<Record<string, ExplainedKind>> = {
+  job: 'Job',
+  pod: 'Pod',
+  node: 'Node',
+  workqueue: 'WorkQueue',
 };
 
 function words(...values: readonly string[]): Candidate[] {
@@ -77,16 +92,29 @@ async function logs({ current, positionals }: Line, names: Names): Promise<Compl
   return startingWith(current, candidates);
 }
 
+/** A work queue. */
+async function workQueue({ current, positionals }: Line, names: Names): Promise<Completion> {
+  if (positionals.length > 0) return { mode: 'words', candidates: [] };
+  return startingWith(current, await names.workQueues());
+}
+
+/** A work queue, then files. */
+async function enqueue(line: Line, names: Names): Promise<Completion> {
+  return line.positionals.length === 0
+    ? await workQueue(line, names)
+    : { mode: 'files', candidates: [] };
+}
+
 /** The next step of a path. */
 async function fields({ current, positionals }: Line): Promise<Completion> {
   if (positionals.length > 0) return { mode: 'words', candidates: [] };
   const { fieldsOf } = await import('../explain/fields.ts');
   const steps = current.split('.');
   const [kind, ...path] = steps.slice(0, -1);
-  if (kind === undefined) return startingWith(current, words(...KINDS));
-  const roots = { job: 'Job', pod: 'Pod', node: 'Node' } as const;
-  if (kind !== 'job' && kind !== 'pod' && kind !== 'node') return { mode: 'words', candidates: [] };
-  let field = fieldsOf(roots[kind]);
+  if (kind === undefined) return startingWith(current, words(...KINDS, 'workqueue'));
+  const root = EXPLAINED[kind];
+  if (root === undefined) return { mode: 'words', candidates: [] };
+  let field = fieldsOf(root);
   for (const step of path) {
     const next = field.fields.find(({ name }) => name === step);
     if (next === undefined) return { mode: 'words', candidates: [] };

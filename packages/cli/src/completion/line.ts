@@ -19,6 +19,7 @@ export interface Names {
   jobs(): Promise<readonly Candidate[]>;
   pods(): Promise<readonly Candidate[]>;
   nodes(): Promise<readonly Candidate[]>;
+  workQueues(): Promise<readonly Candidate[]>;
   namespaces(): Promise<readonly Candidate[]>;
   pools(): Promise<readonly Candidate[]>;
 }

@@ -3,6 +3,7 @@ import { jobStatusWord, podStatusWord, POOL_LABEL } from '@drover/shared';
 
 import { findEngine } from '../engine/address.ts';
 import { nodeStatusWord } from '../print/columns.ts';
+import { queueStatusWord } from '../queues.ts';
 import type { Candidate, Names } from './line.ts';
 
 /** More would not be read. */
@@ -33,6 +34,11 @@ export function engineNames(options: Readonly<Record<string, string>>): Names {
       read(
         (drover) => drover.nodes.list({ limit: MAX_NAMES }),
         (node) => ({ value: node.metadata.name, text: nodeStatusWord(node) }),
+      ),
+    workQueues: () =>
+      read(
+        (drover) => drover.workQueues.list(),
+        (queue) => ({ value: queue.metadata.name, text: queueStatusWord(queue) }),
       ),
     namespaces: async () =>
       distinct(await read(allJobs, ({ metadata }) => ({ value: metadata.namespace, text: '' }))),

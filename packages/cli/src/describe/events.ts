@@ -40,8 +40,13 @@ const MAX_FAILURE_KINDS = 10;
  * What happened to a Job, in order of time.
  *
  * @param pods - Those that are to be told of; failures of the same kind become one event.
+ * @param itemsLeft - What it left undone in its work queue, in words; null = nothing.
  */
-export function jobEvents(job: Job, pods: readonly Pod[]): DerivedEvent[] {
+export function jobEvents(
+  job: Job,
+  pods: readonly Pod[],
+  itemsLeft: string | null = null,
+): DerivedEvent[] {
   const { metadata, status } = job;
   const events: (DerivedEvent | null)[] = [
     once('Normal', 'Created', 'user', 'Job was created', metadata.creationTimestamp),
@@ -50,9 +55,14 @@ export function jobEvents(job: Job, pods: readonly Pod[]): DerivedEvent[] {
   if (!resumed)
     events.push(once('Normal', 'Started', 'controller', 'Job started', status.startTime));
   events.push(...failureEvents(pods));
-  const isOver = terminalCondition(status.conditions) !== null;
+  const end = terminalCondition(status.conditions);
+  const isOver = end !== null;
   for (const condition of status.conditions ?? []) {
     if (!isOver || !INTERIM.has(condition.type)) events.push(conditionEvent(condition));
+  }
+  if (itemsLeft !== null) {
+    const endedAt = end?.lastTransitionTime;
+    events.push(once('Warning', 'ItemsLeft', 'controller', itemsLeft, endedAt));
   }
   return inOrder(events);
 }

@@ -22,6 +22,7 @@ import {
   timeText,
   type Entry,
 } from './layout.ts';
+import { workQueueEntries, type DescribedWorkQueue } from './workQueue.ts';
 
 /** What is known of a Job, for its description. */
 export interface DescribedJob {
@@ -31,13 +32,18 @@ export interface DescribedJob {
   /** Its newest pods. */
   readonly pods: readonly Pod[];
   readonly events: readonly DerivedEvent[];
+  /** The one that it names; null when none. */
+  readonly workQueue: DescribedWorkQueue | null;
 }
 
 /** More pods than these are not listed. */
 const MAX_LISTED_PODS = 10;
 
 /** Describes a Job as `kubectl describe` does, and says why it waits. Pure. */
-export function describeJob({ job, waiting, pods, events }: DescribedJob, nowMs: number): string[] {
+export function describeJob(
+  { job, waiting, pods, events, workQueue }: DescribedJob,
+  nowMs: number,
+): string[] {
   const { metadata, spec } = job;
   const entries: Entry[] = [
     ['Name', metadata.name],
@@ -49,6 +55,7 @@ export function describeJob({ job, waiting, pods, events }: DescribedJob, nowMs:
     ...ownerEntries(metadata),
     ...specEntries(job),
     ...statusEntries(job, nowMs),
+    ...workQueueEntries(job, workQueue),
     ...templateEntries(job),
     ['Conditions', conditionsValue(job, nowMs)],
     ['Waiting', waiting.length === 0 ? '<none>' : { part: waiting.map(({ message }) => message) }],

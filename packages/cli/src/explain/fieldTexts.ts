@@ -312,6 +312,46 @@ export const JOB_FIELD_TEXTS: Readonly<Record<string, string>> = {
   "status.conditions[*].message": "Why, for people.",
 };
 
+/** What every field of a work queue means. */
+export const WORK_QUEUE_FIELD_TEXTS: Readonly<Record<string, string>> = {
+  "apiVersion": "`drover.dev/v1`.",
+  "kind": "`WorkQueue`.",
+  "metadata": "Name, labels and the like.",
+  "metadata.name": "Name, unique in the namespace. Empty only while it is to be made from generateName.",
+  "metadata.generateName": "Beginning of a name that is completed with five random characters when none is given.",
+  "metadata.namespace": "Namespace; `default` when none is given.",
+  "metadata.uid": "Identity of the object, a UUID. Empty until it is created; the creator chooses it.",
+  "metadata.resourceVersion": "Version of the object, an integer as text. Set by the store.",
+  "metadata.generation": "Counts the changes of the spec, from 1. Set by the store.",
+  "metadata.creationTimestamp": "When it was created; RFC 3339, seconds. Set by the store.",
+  "metadata.deletionTimestamp": "When its deletion was asked for, while it is still there. Set by the store.",
+  "metadata.deletionGracePeriodSeconds": "How long it may take to end after that, in seconds. Set by the store.",
+  "metadata.labels": "Labels, to select by.",
+  "metadata.annotations": "Annotations, free text for programs.",
+  "metadata.ownerReferences": "What it belongs to.",
+  "metadata.ownerReferences[*].apiVersion": "API group and version, as in `batch/v1`.",
+  "metadata.ownerReferences[*].kind": "Kind, as in `Job`.",
+  "metadata.ownerReferences[*].name": "Name of the owner.",
+  "metadata.ownerReferences[*].uid": "Uid of the owner; a later object of the same name is another one.",
+  "metadata.ownerReferences[*].controller": "Whether the owner manages the object. At most one owner does.",
+  "metadata.ownerReferences[*].blockOwnerDeletion": "Whether a foreground deletion of the owner waits for the object.",
+  "metadata.finalizers": "Who must agree before it goes.",
+  "metadata.managedFields": "Who set which field, as kubectl apply keeps it; not looked into.",
+  "metadata.selfLink": "Of old Kubernetes versions; without meaning.",
+  "spec": "What it is to be like.",
+  "spec.resultTtlSeconds": "How long results and the order of completion are kept after the last item was settled, seconds. 60 to ten years; default 7 days.",
+  "status": "How far it is. Set by the store.",
+  "status.sealedTime": "When it was sealed, so that no more items can come; RFC 3339. Missing while it is open.",
+  "status.allDone": "Whether it is sealed and every item is settled.",
+  "status.enqueued": "Items that were ever enqueued.",
+  "status.completed": "Items that were completed.",
+  "status.dead": "Dead-lettered items that are kept.",
+  "status.retried": "Dead-lettered items that were enqueued again.",
+  "status.cleared": "Items that were removed before they ran.",
+  "status.abandoned": "Items whose producer died before it had handed them over.",
+  "status.unsettled": "Items that are not settled: they wait, are delayed, or in flight.",
+};
+
 /** Fields of the status of pods, and of nodes. */
 export const WRITTEN_FIELDS: readonly WrittenField[] = [
   { path: "pod.status.phase", type: "string", text: "Where it is in its life." },

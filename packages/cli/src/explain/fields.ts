@@ -1,8 +1,8 @@
-/** The fields of Jobs, pods and nodes as a tree: from the schemas, the table of fields and the texts. */
+/** The fields of Jobs, pods, nodes and work queues as a tree: from the schemas, the table of fields and the texts. */
 
-import { FIELD_RULES, Job, ObjectMeta, type FieldRule } from '@drover/shared';
+import { FIELD_RULES, Job, ObjectMeta, WorkQueue, type FieldRule } from '@drover/shared';
 
-import { JOB_FIELD_TEXTS, WRITTEN_FIELDS } from './fieldTexts.ts';
+import { JOB_FIELD_TEXTS, WORK_QUEUE_FIELD_TEXTS, WRITTEN_FIELDS } from './fieldTexts.ts';
 
 /** A field, or a kind as a whole. */
 export interface Field {
@@ -23,7 +23,7 @@ export interface Field {
 }
 
 /** Kinds that can be explained. */
-export type ExplainedKind = 'Job' | 'Pod' | 'Node';
+export type ExplainedKind = 'Job' | 'Pod' | 'Node' | 'WorkQueue';
 
 /** A schema of zod, as far as it is looked into. */
 interface Schema {
@@ -45,6 +45,12 @@ const RULES: ReadonlyMap<string, FieldRule> = new Map(FIELD_RULES.map((rule) => 
 
 /** The fields of a kind. */
 export function fieldsOf(kind: ExplainedKind): Field {
+  if (kind === 'WorkQueue') {
+    const fields = schemaFields(WorkQueue, '', null, WORK_QUEUE_FIELD_TEXTS);
+    // The rules are those of a Job's fields.
+    const text = 'A queue of items for the pods of work-queue Jobs.';
+    return objectOf('WorkQueue', text, fields.map(withoutRules));
+  }
   const job = objectOf('Job', 'A batch/v1 Job.', schemaFields(Job, '', null));
   if (kind === 'Job') return job;
   const metadata = {
@@ -88,7 +94,12 @@ function withoutRules(field: Field): Field {
 }
 
 /** @param above - The row that what is below a field shares with it. */
-function schemaFields(schema: Schema, path: string, above: FieldRule | null): Field[] {
+function schemaFields(
+  schema: Schema,
+  path: string,
+  above: FieldRule | null,
+  texts: Readonly<Record<string, string>> = JOB_FIELD_TEXTS,
+): Field[] {
   const shape = inner(schema).schema.def.shape ?? {};
   return Object.entries(shape).map(([name, field]) => {
     const here = path === '' ? name : `${path}.${name}`;
@@ -100,12 +111,12 @@ function schemaFields(schema: Schema, path: string, above: FieldRule | null): Fi
     return {
       name,
       type: typeText(own),
-      text: JOB_FIELD_TEXTS[here] ?? '',
+      text: texts[here] ?? '',
       values: valuesOf(own),
       preset,
       required,
       rule: here.startsWith('status.') ? null : rule,
-      fields: schemaFields(content, below, rule),
+      fields: schemaFields(content, below, rule, texts),
     };
   });
 }

@@ -1,5 +1,11 @@
 import type { Drover } from '@drover/sdk/client';
-import { parseTime, terminalCondition, type Job, type Pod } from '@drover/shared';
+import {
+  parseTime,
+  terminalCondition,
+  WORK_QUEUE_ANNOTATION,
+  type Job,
+  type Pod,
+} from '@drover/shared';
 
 import type { Printable } from './printer.ts';
 
@@ -8,7 +14,7 @@ const MAX_JOBS = 20;
 /** A Job may be new to every controller for so long. */
 const NEW_MS = 3_000;
 /** What only a person can mend; the rest passes by itself. */
-const TOLD: ReadonlySet<string> = new Set(['NoController', 'NoWorkerFits']);
+const TOLD: ReadonlySet<string> = new Set(['NoController', 'NoWorkerFits', 'NoWorkQueue']);
 
 /** In words what keeps listed Jobs and pods from running, where somebody has to do something. */
 export async function waitNotes(
@@ -32,7 +38,8 @@ export async function waitNotes(
 function mayWait({ metadata, status }: Job, nowMs: number): boolean {
   if (terminalCondition(status.conditions) !== null) return false;
   const { active = 0, ready = 0 } = status;
-  if (status.startTime !== undefined) return active > ready;
+  const namesQueue = metadata.annotations?.[WORK_QUEUE_ANNOTATION] !== undefined;
+  if (status.startTime !== undefined) return active > ready || (namesQueue && active === 0);
   return nowMs - (parseTime(metadata.creationTimestamp) ?? nowMs) > NEW_MS;
 }
 

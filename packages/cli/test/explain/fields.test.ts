@@ -72,6 +72,17 @@ test('a pod has the metadata of any object, the spec of a template and a status'
   });
 });
 
+test('a work queue: every field says what it means', () => {
+  const queue = fieldsOf('WorkQueue');
+  expect(find(queue, 'spec.resultTtlSeconds')).toMatchObject({
+    type: 'integer',
+    preset: '604800',
+    rule: null,
+  });
+  const silent = queue.fields.flatMap((field) => [field, ...field.fields]);
+  expect(silent.filter(({ text }) => text === '').map(({ name }) => name)).toEqual([]);
+});
+
 test('a node has its conditions', () => {
   expect(find(fieldsOf('Node'), 'status.conditions.reason').text).toBe('Why, in one word.');
 });
