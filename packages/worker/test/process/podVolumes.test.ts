@@ -342,7 +342,9 @@ describe('a mount', () => {
       });
       const pod = await ended(engine, uid);
       expect(pod).toMatchObject({ outcome: 'Failed', reason: 'Error' });
-      expect(pod.overlay?.details?.unmounted).toMatch(/^volumes are not mounted: .*; DROVER_VOLUME_/);
+      expect(pod.overlay?.details?.unmounted).toMatch(
+        /^volumes are not mounted: .*; DROVER_VOLUME_/,
+      );
       expect(await logOf(engine, uid)).toContain('/drover-new');
     });
 
