@@ -11,6 +11,8 @@ export interface SingleItemData {
   readonly d: unknown;
   /** Its key, when it has one. */
   readonly k?: string;
+  /** It came from a chunk, or from another QueueJob of its: how often it was run there. */
+  readonly a?: number;
 }
 
 /** Data of the QueueJob of a chunk of items with consecutive ids. */

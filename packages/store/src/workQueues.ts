@@ -258,6 +258,18 @@ export class WorkQueues {
     return reply.map((count) => integer(count));
   }
 
+  /** How many pods each item was lost with; see {@link lose}. */
+  async losses(uid: string, ids: readonly number[]): Promise<number[]> {
+    if (ids.length === 0) return [];
+    const known = await this.#redis.hmget(this.#keys.workQueue(uid).losses, ...ids.map(String));
+    return known.map((text) => (text === null ? 0 : Number.parseInt(text, 10)));
+  }
+
+  /** A pod let go of an item alive: those that were lost with it before don't count any more. */
+  async forgiveLosses(uid: string, id: number): Promise<void> {
+    await this.#redis.hdel(this.#keys.workQueue(uid).losses, String(id));
+  }
+
   /**
    * Settles all items up to one but those in flight. Other calls may come in between.
    *

@@ -6,6 +6,7 @@ import { NodeStore, Store, Subscriber } from '@drover/store';
 import type { Redis } from 'ioredis';
 
 import { HandlerRuntime, type WriteProgress } from './handler/handlerRuntime.ts';
+import { ItemHub } from './items/itemHub.ts';
 import { Link, openConnection } from './link.ts';
 import { PodLogWriter } from './logs/podLogWriter.ts';
 import { NodeHeartbeat } from './nodeHeartbeat.ts';
@@ -39,6 +40,7 @@ export class WorkerParts {
   readonly #queues: SlotQueueWorker[] = [];
   readonly #queueConnections: Redis[] = [];
   #subscriber: Subscriber | null = null;
+  #items: ItemHub | null = null;
   #node: NodeHeartbeat | null = null;
 
   private constructor(options: ResolvedOptions, state: WorkerState) {
@@ -98,6 +100,7 @@ export class WorkerParts {
       this.#queues.map((queue) => this.#quietly('slot queue', queue.close(forced))),
     );
     if (!forced) await this.#closeRuntimes();
+    if (this.#items !== null) await this.#quietly('items', this.#items.close(forced));
     this.#subscriber?.close();
     for (const connection of this.#queueConnections) connection.disconnect();
     this.#logs.close();
@@ -105,15 +108,17 @@ export class WorkerParts {
   }
 
   async #open(): Promise<void> {
-    const { connection, prefix, logger } = this.#options;
+    const { connection, prefix, name, logger } = this.#options;
     await reachable(this.#control);
     const store = await Store.open({ redis: this.#control.redis, prefix });
     const subscriberRedis = openConnection(connection);
     subscriberRedis.on('error', (error) => logger.debug({ err: error }, 'subscriber connection'));
-    this.#subscriber = new Subscriber(subscriberRedis);
-    this.#openRuntimes(store);
+    const subscriber = new Subscriber(subscriberRedis);
+    this.#subscriber = subscriber;
+    this.#items = new ItemHub({ connection, prefix, store, subscriber, name, logger });
+    this.#openRuntimes(store, this.#items);
     await Promise.all(this.#runtimes.map((runtime) => runtime.warmUp()));
-    this.#openShards(store, this.#subscriber);
+    this.#openShards(store, subscriber);
     await Promise.all(this.#shards.map((shard) => shard.keeper.start()));
     this.#openQueues(store);
     this.#node = new NodeHeartbeat(
@@ -123,7 +128,7 @@ export class WorkerParts {
     );
   }
 
-  #openRuntimes(store: Store): void {
+  #openRuntimes(store: Store, items: ItemHub): void {
     const {
       handlers,
       logger,
@@ -154,6 +159,7 @@ export class WorkerParts {
               threadMemoryMiB,
               openLog,
               writeProgress,
+              items,
               crashLoop,
               port,
               logger,

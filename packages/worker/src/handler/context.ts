@@ -1,6 +1,8 @@
 import type { Claim } from '@drover/store';
 import type { Logger } from 'pino';
 
+import type { Items } from '../items/item.ts';
+import type { PodItems } from '../items/podItems.ts';
 import type { JobFacts, JobPlan } from '../jobPlan.ts';
 import type { PodLog } from '../podLog.ts';
 import { createPodLogger } from './podLogger.ts';
@@ -47,6 +49,21 @@ export interface HandlerContext<Input = unknown> {
    * May be called often: it is written at most once a second.
    */
   readonly progress: (progress: Progress) => void;
+  /**
+   * Items of the work queue that the Job names in its annotation `drover.dev/work-queue`, one after the other.
+   * The walk is over when no more items can come and all are settled, those of other pods too.
+   *
+   * An item is completed when the next one is asked for or the handler returns; if the handler throws, what is in
+   * hand failed. A pod that is told to stop gets the signal's reason as an error.
+   *
+   * Asking for the first item throws NoItemsError when the Job names no work queue.
+   *
+   * @example
+   * defineHandler('fetch', async ({ items }) => {
+   *   for await (const item of items<Page>()) await item.complete(await fetchPage(item.data.url, item.signal));
+   * });
+   */
+  readonly items: Items;
 }
 
 /** What a context needs of its Job. */
@@ -62,6 +79,8 @@ export interface ContextHost {
   openLog(claim: Claim): PodLog;
   openProgress(claim: Claim): ContextProgress;
   createAbort(): AbortController;
+  /** @throws Error where a pod can't have items. */
+  openItems(claim: Claim, context: PodContext): PodItems;
 }
 
 /** Where a context's progress goes. */
@@ -129,6 +148,23 @@ export class PodContext implements HandlerContext<never> {
     return (this.#made.progress ??= (progress) => this.#podProgress.show(progress));
   }
 
+  get items(): Items {
+    return (this.#made.items ??= ((options) => {
+      this.#made.podItems ??= this.#host.openItems(this.#claim, this);
+      return this.#made.podItems.iterate(options);
+    }) as Items);
+  }
+
+  /** The pod's items if it asked for any. */
+  get openedItems(): PodItems | null {
+    return this.#parts?.podItems ?? null;
+  }
+
+  /** The next call of {@link items} begins anew: the handler is called again. */
+  forgetItems(): void {
+    this.#made.podItems = null;
+  }
+
   /** The pod's log; opened now if it was not. For the lane, not for handlers. */
   get podLog(): PodLog {
     return (this.#made.podLog ??= this.#host.openLog(this.#claim));
@@ -167,4 +203,6 @@ class Parts {
   log: ((line: string) => void) | null = null;
   progress: ((progress: Progress) => void) | null = null;
   podProgress: ContextProgress | null = null;
+  items: Items | null = null;
+  podItems: PodItems | null = null;
 }

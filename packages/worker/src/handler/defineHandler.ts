@@ -109,7 +109,7 @@ export function defineHandler(name: string, ...rest: readonly unknown[]): Handle
       `handler "${name}": the second argument is neither a function nor a schema (such as zod's)`,
     );
   }
-  const { isolation = 'none', module } = checkOptions(name, options);
+  const { isolation = 'none', module } = checkOptions(name, options as HandlerOptions | undefined);
   const source = module === undefined ? null : Object.freeze({ url: module, packagesFrom: null });
   return Object.freeze({
     name,
@@ -121,16 +121,16 @@ export function defineHandler(name: string, ...rest: readonly unknown[]): Handle
 }
 
 /** A schema may be a function, too (arktype's are), so it is known by the function after it. */
-function sortArguments(rest: readonly unknown[]): {
+export function sortArguments(rest: readonly unknown[]): {
   readonly schema: Schema | null;
   readonly run: unknown;
-  readonly options: HandlerOptions | undefined;
+  readonly options: unknown;
 } {
   const [first, second, third] = rest;
   const isPlain = rest.length < 2 || (typeof first === 'function' && typeof second !== 'function');
   return isPlain
-    ? { schema: null, run: first, options: second as HandlerOptions | undefined }
-    : { schema: first as Schema, run: second, options: third as HandlerOptions | undefined };
+    ? { schema: null, run: first, options: second }
+    : { schema: first as Schema, run: second, options: third };
 }
 
 function checkOptions(name: string, options: HandlerOptions = {}): HandlerOptions {

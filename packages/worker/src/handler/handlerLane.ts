@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { Claim } from '@drover/store';
 import type { Logger } from 'pino';
 
+import type { PodItems, PodItemsEnd } from '../items/podItems.ts';
 import type { JobPlan } from '../jobPlan.ts';
 import type { PodLog } from '../podLog.ts';
 import type { PodRestarts } from '../podRestarts.ts';
@@ -30,6 +31,7 @@ export interface HandlerLaneOptions {
   readonly openLog: (claim: Claim) => PodLog;
   readonly openProgress: (claim: Claim) => PodProgress;
   readonly createRestarts: (claim: Claim) => PodRestarts;
+  readonly openItems: (claim: Claim, context: PodContext) => PodItems;
 }
 
 /**
@@ -77,7 +79,9 @@ export class HandlerLane implements PodLane, ContextHost {
   stop(graceMs: number): void {
     const context = this.#context;
     if (context === null || this.spent) return;
-    context.abort(new PodStoppedError());
+    const reason = new PodStoppedError();
+    context.abort(reason);
+    context.openedItems?.stop(reason);
     const endMs = performance.now() + graceMs;
     if (this.#context !== context || endMs >= this.#graceEndMs) return;
     this.#graceEndMs = endMs;
@@ -97,6 +101,13 @@ export class HandlerLane implements PodLane, ContextHost {
 
   createAbort(): AbortController {
     return new AbortController();
+  }
+
+  openItems(claim: Claim, context: PodContext): PodItems {
+    const items = this.#options.openItems(claim, context);
+    // Told to stop before it asked for the first.
+    if (context.signal.aborted) items.stop(context.signal.reason as Error);
+    return items;
   }
 
   #takeInput(input: HandlerInput): void {
@@ -128,19 +139,34 @@ export class HandlerLane implements PodLane, ContextHost {
   }
 
   #returned(value: unknown): void {
-    if (this.#context === null || this.spent) return;
+    const context = this.#context;
+    if (context === null || this.spent) return;
     const end = endWithResult(value);
-    if (end.outcome === 'Failed') this.#fail(end);
+    if (context.openedItems !== null) void this.#endItems(context, end, { type: 'returned' });
+    else if (end.outcome === 'Failed') this.#fail(end);
     else this.#end(end);
   }
 
   #threw(error: unknown): void {
-    if (this.#context === null || this.spent) return;
+    const context = this.#context;
+    if (context === null || this.spent) return;
     // The status has the message; where it came from is for the log.
     if (error instanceof Error && error.stack !== undefined) {
-      this.#context.podLog.write('stderr', `${error.stack}\n`);
+      context.podLog.write('stderr', `${error.stack}\n`);
     }
-    this.#fail(failedEnd(describeThrown(error), 'Error', 1));
+    const end = failedEnd(describeThrown(error), 'Error', 1);
+    if (context.openedItems !== null) void this.#endItems(context, end, { type: 'threw', error });
+    else this.#fail(end);
+  }
+
+  /** First its items, while the pod still may speak for them, then the pod. */
+  async #endItems(context: PodContext, end: PodEnd, how: PodItemsEnd): Promise<void> {
+    await context.openedItems?.end(how);
+    // Its grace period was over before Redis answered.
+    if (this.#context !== context) return;
+    context.forgetItems();
+    if (end.outcome === 'Failed') this.#fail(end);
+    else this.#end(end);
   }
 
   #fail(end: PodEnd): void {
@@ -164,6 +190,7 @@ export class HandlerLane implements PodLane, ContextHost {
     const context = this.#context;
     if (context === null) return;
     this.spent = true;
+    void context.openedItems?.end({ type: 'stopped' });
     const message = `the handler did not end within ${graceMs / 1000} s after it was told to stop, and was given up`;
     this.#options.logger.warn(
       { jobUid: this.plan.uid, podUid: context.pod.uid, handler: this.#options.handler.name },

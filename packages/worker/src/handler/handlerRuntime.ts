@@ -2,6 +2,7 @@ import { laneKey } from '@drover/shared';
 import type { Claim } from '@drover/store';
 import type { Logger } from 'pino';
 
+import type { ItemHub } from '../items/itemHub.ts';
 import type { JobPlan } from '../jobPlan.ts';
 import type { OpenPodLog } from '../podLog.ts';
 import { PodRestarts } from '../podRestarts.ts';
@@ -39,6 +40,8 @@ export interface HandlerRuntimeOptions {
   readonly threadMemoryMiB: number;
   readonly openLog: OpenPodLog;
   readonly writeProgress: WriteProgress;
+  /** Where pods get items of work queues. */
+  readonly items: ItemHub;
   readonly crashLoop: CrashLoopPolicy;
   /** The shard of a slot. */
   readonly port: (shard: number) => ControlPort;
@@ -96,7 +99,7 @@ export class HandlerRuntime implements Runtime {
     if (handler === undefined) {
       throw new Error(`handler "${plan.image}" is not registered with this worker`);
     }
-    const { openLog, writeProgress, crashLoop: policy, port, logger } = this.#options;
+    const { openLog, writeProgress, items, crashLoop: policy, port, logger } = this.#options;
     const common = {
       plan,
       sink,
@@ -109,7 +112,19 @@ export class HandlerRuntime implements Runtime {
     if (isThreaded(handler) && this.#pool !== null) {
       return new ThreadLane({ ...common, handler: handler.name, pool: this.#pool });
     }
-    return new HandlerLane({ ...common, handler, input: this.#inputOf(handler, plan) });
+    return new HandlerLane({
+      ...common,
+      handler,
+      input: this.#inputOf(handler, plan),
+      openItems: ({ podNumber }, context) =>
+        items.open({
+          job: plan.facts,
+          slot,
+          podNumber,
+          signal: context.signal,
+          showProgress: context.progress,
+        }),
+    });
   }
 
   async close(): Promise<void> {

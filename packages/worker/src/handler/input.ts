@@ -56,7 +56,8 @@ function invalid(handler: HandlerDefinition, why: string): HandlerInput {
   };
 }
 
-function describeIssue({ message, path = [] }: SchemaIssue): string {
+/** What is wrong, and where. */
+export function describeIssue({ message, path = [] }: SchemaIssue): string {
   const keys = path.map((part) => String(typeof part === 'object' ? part.key : part));
   return keys.length === 0 ? message : `${keys.join('.')}: ${message}`;
 }

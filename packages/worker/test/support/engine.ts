@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
+import { WORK_QUEUE_ANNOTATION } from '@drover/shared';
 import {
   slotQueueJob,
   slotQueueName,
@@ -22,6 +23,8 @@ export interface TestJob {
   readonly restartPolicy?: 'Never' | 'OnFailure';
   readonly graceSeconds?: number;
   readonly annotations?: Record<string, string>;
+  /** Name of the work queue of its items. */
+  readonly workQueue?: string;
   /** A handler's name, or a command. */
   readonly run: string | readonly string[];
   readonly args?: readonly string[];
@@ -69,8 +72,10 @@ export class TestEngine {
       env: job.env,
       workingDir: job.workingDir,
     };
+    const annotations =
+      job.workQueue === undefined ? {} : { [WORK_QUEUE_ANNOTATION]: job.workQueue };
     const object = {
-      metadata: { name, namespace: 'default', uid, labels: { app: 'test' }, annotations: {} },
+      metadata: { name, namespace: 'default', uid, labels: { app: 'test' }, annotations },
       spec: {
         completions,
         parallelism: 1,

@@ -1,5 +1,6 @@
 import type { Claim } from '@drover/store';
 
+import { NoItemsError } from '../../items/itemErrors.ts';
 import type { JobFacts, PodInvocation } from '../../jobPlan.ts';
 import type { PodLog } from '../../podLog.ts';
 import type { PodEnd } from '../../runtime.ts';
@@ -92,6 +93,12 @@ export class ThreadPod implements ContextHost, ContextPlan {
   openProgress(): ContextProgress {
     const { send, message } = this.#options;
     return new SentProgress((progress) => send({ type: 'progress', run: message.run, progress }));
+  }
+
+  openItems(): never {
+    throw new NoItemsError(
+      `items(): a handler with isolation: 'thread' can not take items of work queues yet: leave isolation out`,
+    );
   }
 
   createAbort(): AbortController {

@@ -1,0 +1,18 @@
+/** The pod may not say any more what became of its items: another one has its place. */
+export class ItemsFencedError extends Error {
+  override readonly name = 'ItemsFencedError';
+
+  constructor() {
+    super('the pod lost its claim: what it says of its items does not count any more');
+  }
+}
+
+/** The item has ended: it can't be completed or failed again. */
+export class ItemEndedError extends Error {
+  override readonly name = 'ItemEndedError';
+}
+
+/** The pod can't take items. */
+export class NoItemsError extends Error {
+  override readonly name = 'NoItemsError';
+}

@@ -1,0 +1,490 @@
+import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import {
+  type InstallationSettings,
+  isAllDone,
+  type ItemQueueJobData,
+  type WorkQueues,
+} from '@drover/store';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+
+import { deadEnd, type DeliveredItem } from './deliveredItem.ts';
+import { NoItemsError } from './itemErrors.ts';
+import { ItemIntake, type NewItemJob } from './itemIntake.ts';
+import { CHUNK_ITEM_ATTEMPTS, CHUNK_ITEM_BACKOFF_MS, type ItemJob } from './itemJob.ts';
+import { type ItemClaim, ItemSettler, type SettleTransport } from './itemSettler.ts';
+import { ItemShelf } from './itemShelf.ts';
+import { Suspects } from './suspects.ts';
+
+/** What nobody took for so long goes back, ms. */
+const MAX_PARKED_MS = 1_000;
+/** How often that is looked at, ms. */
+const SWEEP_MS = 250;
+/** Hints of the end may be lost: while pods wait, the state is read so often, ms. */
+const CHECK_MS = 10_000;
+/** Pause after the state could not be read, ms. */
+const CHECK_RETRY_MS = 1_000;
+/** Pause after Redis did not answer a question about an item, ms. */
+const ASK_AGAIN_MS = 500;
+/** A chunk whose items take longer on average is shared, ms. */
+const SLOW_ITEM_MS = 20;
+/** Work in each of the pieces of a slow chunk, ms. */
+const PIECE_MS = 500;
+/** What is left of a chunk is added in so many QueueJobs at a time. */
+const ADDED_AT_A_TIME = 250;
+
+/** A pod that takes items. */
+export interface ItemTaker {
+  readonly claim: ItemClaim;
+  /** Items that it wants to have at hand. */
+  readonly prefetch: number;
+  /** Why it takes no more; null while it does. */
+  readonly stopReason: Error | null;
+}
+
+/** Options of {@link ItemPuller}. */
+export interface ItemPullerOptions {
+  /** uid of the work queue. */
+  readonly uid: string;
+  /** As `<namespace>/<name>`, for messages. */
+  readonly name: string;
+  /** Asks the shard over the link for items. */
+  readonly ask: <T>(call: (workQueues: WorkQueues) => Promise<T>) => Promise<T>;
+  readonly transport: SettleTransport;
+  readonly redis: Redis;
+  readonly prefix: string;
+  readonly settings: InstallationSettings;
+  readonly workerName: string;
+  readonly logger: Logger;
+}
+
+interface Waiter {
+  readonly taker: ItemTaker;
+  readonly resolve: (item: DeliveredItem | null) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * Gets the items of one work queue for the pods of this worker.
+ *
+ * ```text
+ *   QueueJob --> (bits, losses) --> shelf --take--> pod --> settled: QueueJob finished
+ *                                     |              '----> failed: back-off
+ *                                     '-- nobody took it for 1 s: given back
+ * ```
+ */
+export class ItemPuller {
+  readonly uid: string;
+  readonly settler: ItemSettler;
+  readonly #options: ItemPullerOptions;
+  readonly #intake: ItemIntake;
+  readonly #takers = new Set<ItemTaker>();
+  readonly #shelf = new ItemShelf();
+  readonly #suspects: Suspects;
+  #waiters: Waiter[] = [];
+  /** QueueJobs that are not finished. */
+  #openJobs = 0;
+  /** Pods want more than they are asking for right now. */
+  #fillsShelf = true;
+  #lastTakenMs = 0;
+  #sweepTimer: NodeJS.Timeout | null = null;
+  #checkTimer: NodeJS.Timeout | null = null;
+  #isChecking = false;
+  /** All may be done, for all that is known. */
+  #mayBeDone = true;
+  #isClosed = false;
+
+  constructor(options: ItemPullerOptions) {
+    const { uid, transport, redis, prefix, settings, workerName: name, logger } = options;
+    this.uid = uid;
+    this.#options = options;
+    this.settler = new ItemSettler(uid, transport, logger);
+    this.#suspects = new Suspects({
+      uid,
+      logger,
+      ask: options.ask,
+      deadLetter: (taker, item, error) => this.#deadLetter(taker, item, error),
+    });
+    this.#intake = new ItemIntake({
+      redis,
+      prefix,
+      uid,
+      settings,
+      name,
+      logger,
+      wantsMore: (asked) => this.#wantsMore(asked),
+      onJob: (job) => this.#receive(job),
+      onEnd: () => (this.#openJobs -= 1),
+    });
+  }
+
+  /** Pods that take items here. */
+  get takerCount(): number {
+    return this.#takers.size;
+  }
+
+  /** Begins to fetch, as soon as there is a pod. */
+  async start(): Promise<void> {
+    await this.#intake.start();
+  }
+
+  /** A pod wants items from now on. */
+  add(taker: ItemTaker): void {
+    this.#takers.add(taker);
+  }
+
+  /** A pod takes no more. */
+  remove(taker: ItemTaker): void {
+    this.#takers.delete(taker);
+    if (this.#takers.size === 0) void this.#clearShelf();
+  }
+
+  /** An item that is at hand; null when none is, or the pod should wait for its turn. */
+  takeNow(): DeliveredItem | null {
+    if (this.#suspects.isNext || this.#waiters.length > 0) return null;
+    const item = this.#shelf.take();
+    if (item === null) return null;
+    this.#lastTakenMs = performance.now();
+    this.#fillsShelf = true;
+    this.#intake.poke();
+    return item;
+  }
+
+  /**
+   * The next item; null when all items of the work queue are settled and no more can come.
+   *
+   * @throws NoItemsError when the work queue was deleted.
+   */
+  take(taker: ItemTaker): Promise<DeliveredItem | null> {
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ taker, resolve, reject });
+      this.#serve();
+      this.#intake.poke();
+      if (this.#waiters.length > 0) this.#check();
+    });
+  }
+
+  /** A pod takes no more items: what it waits for is rejected with its reason. */
+  stop(taker: ItemTaker): void {
+    const waiting = this.#waiters.filter((one) => one.taker === taker);
+    this.#waiters = this.#waiters.filter((one) => one.taker !== taker);
+    for (const { reject } of waiting) reject(taker.stopReason ?? new Error('the pod has ended'));
+  }
+
+  /** An item is settled, or not this worker's to settle. */
+  ended(item: DeliveredItem): void {
+    this.#suspects.release(item);
+    this.#leave(item.job);
+    if (this.#suspects.isNext) this.#serve();
+  }
+
+  /** A pod had an item for so long. */
+  measure({ job }: DeliveredItem, tookMs: number): void {
+    if (!job.isChunk) return;
+    job.measure(tookMs);
+    const { averageMs } = job;
+    if (averageMs === null || averageMs <= SLOW_ITEM_MS) return;
+    const pieceItems = Math.max(1, Math.floor(PIECE_MS / averageMs));
+    if (this.#shelf.countOf(job) > pieceItems) void this.#share(job, pieceItems);
+  }
+
+  /** An item failed and is to be tried again after its back-off. */
+  async retry(item: DeliveredItem, message: string): Promise<void> {
+    await this.#suspects.forgive(item);
+    if (!item.job.isChunk) {
+      item.job.open = 0;
+      await this.#intake.fail(item.job, message);
+    } else {
+      const opts = { attempts: CHUNK_ITEM_ATTEMPTS - 1, delay: CHUNK_ITEM_BACKOFF_MS };
+      await this.#add([singleAgain(item, 1, opts)]);
+      this.#leave(item.job);
+    }
+    this.#suspects.release(item);
+    this.#serve();
+  }
+
+  /** A pod lets go of an item unharmed: others get it. */
+  async giveBack(item: DeliveredItem): Promise<void> {
+    await this.#suspects.forgive(item);
+    if (!item.job.isChunk) {
+      item.job.open = 0;
+      await this.#intake.giveBack(item.job);
+    } else {
+      await this.#add([singleAgain(item, 0, { attempts: CHUNK_ITEM_ATTEMPTS, lifo: true })]);
+      this.#leave(item.job);
+    }
+    this.#suspects.release(item);
+    this.#serve();
+  }
+
+  /** Settles an item as dead for being dangerous; resolves when that is counted, or can't be. */
+  #deadLetter({ claim }: ItemTaker, item: DeliveredItem, error: string): Promise<void> {
+    const end = deadEnd(item, { error, reason: 'KilledItsPods', attempts: item.attemptsMade + 1 });
+    return new Promise((resolve) => {
+      this.settler.push(claim, end, (answer) => {
+        if (answer === 'fenced' || answer === 'unknown') void this.giveBack(item).then(resolve);
+        else {
+          this.ended(item);
+          resolve();
+        }
+      });
+    });
+  }
+
+  /** All may be done, or the work queue deleted: look. */
+  mayBeDone(): void {
+    this.#mayBeDone = true;
+    if (this.#waiters.length > 0) this.#check();
+  }
+
+  /** Gives back what nobody has, and closes. */
+  async close(force: boolean): Promise<void> {
+    if (!force) await this.#clearShelf();
+    this.#isClosed = true;
+    if (this.#sweepTimer !== null) clearTimeout(this.#sweepTimer);
+    if (this.#checkTimer !== null) clearTimeout(this.#checkTimer);
+    this.#rejectAll(new NoItemsError('the worker is closed'));
+    this.settler.close();
+    await this.#intake.close();
+  }
+
+  #wantsMore(asked: number): boolean {
+    if (this.#isClosed || this.#takers.size === 0) return false;
+    let capacity = 0;
+    for (const { prefetch } of this.#takers) capacity += prefetch;
+    if (this.#openJobs + asked >= capacity + this.#suspects.count) return false;
+    const wanted = this.#waiters.length + (this.#fillsShelf ? capacity : 0);
+    return this.#shelf.size + asked < wanted;
+  }
+
+  #receive(job: ItemJob): void {
+    this.#openJobs += 1;
+    if (!job.mayBeSettled) this.#put(job, null, 0);
+    else void this.#examine(job);
+  }
+
+  /** Asks for what is known of its items before they are run. */
+  async #examine(job: ItemJob): Promise<void> {
+    const { ids } = job;
+    try {
+      const isSettled = await this.#options.ask((workQueues) =>
+        workQueues.areSettled(this.uid, ids),
+      );
+      if (job.isChunk && job.stalledCount > 0) {
+        await this.#takeApart(job, isSettled);
+        return;
+      }
+      const isSuspect = job.stalledCount > 0 && isSettled[0] !== true;
+      const [losses = 0] = isSuspect
+        ? await this.#options.ask((workQueues) => workQueues.losses(this.uid, ids))
+        : [];
+      this.#put(job, isSettled, losses);
+    } catch (error) {
+      this.#options.logger.warn(
+        { err: error, workQueue: this.#options.name },
+        'items were put back: it could not be read whether they are settled',
+      );
+      await this.#intake.giveBack(job);
+    }
+  }
+
+  #put(job: ItemJob, isSettled: readonly boolean[] | null, losses: number): void {
+    const items = job.items(isSettled);
+    if (items.length === 0) {
+      void this.#intake.complete(job);
+      return;
+    }
+    if (this.#takers.size === 0) {
+      void this.#intake.giveBack(job);
+      return;
+    }
+    for (const item of items) {
+      if (item.isSuspect) this.#suspects.add(item, losses);
+      else this.#shelf.put(item);
+    }
+    this.#lastTakenMs = Math.max(this.#lastTakenMs, performance.now());
+    this.#serve();
+    if (this.#shelf.size > 0 || this.#suspects.count > 0) this.#planSweep();
+    this.#intake.poke();
+  }
+
+  /** Gives what is at hand to those who wait, in the order in which they came. */
+  #serve(): void {
+    while (this.#waiters.length > 0) {
+      const waiter = this.#waiters[0]!;
+      if (this.#suspects.isNext) {
+        this.#waiters.shift();
+        void this.#serveSuspect(waiter);
+        continue;
+      }
+      const item = this.#shelf.take();
+      if (item === null) return;
+      this.#waiters.shift();
+      this.#lastTakenMs = performance.now();
+      this.#fillsShelf = true;
+      waiter.resolve(item);
+    }
+  }
+
+  async #serveSuspect(waiter: Waiter): Promise<void> {
+    const { taker, resolve, reject } = waiter;
+    let item: DeliveredItem | null = null;
+    try {
+      item = await this.#suspects.handOut(taker);
+    } catch (error) {
+      this.#options.logger.warn({ err: error }, 'Redis did not answer; asking again');
+      await delay(ASK_AGAIN_MS);
+    }
+    if (item !== null) resolve(item);
+    else if (this.#isClosed || taker.stopReason !== null) {
+      reject(taker.stopReason ?? new Error('the worker is closed'));
+    } else {
+      // It was dead-lettered: the pod waits on, first in the row.
+      this.#waiters.unshift(waiter);
+      this.#serve();
+      this.#intake.poke();
+      if (this.#waiters.length > 0) this.#check();
+    }
+  }
+
+  #leave(job: ItemJob): void {
+    job.open -= 1;
+    if (job.open === 0) void this.#intake.complete(job);
+  }
+
+  /** One of its items killed a worker: they are run singly, so that it is known which. */
+  async #takeApart(job: ItemJob, isSettled: readonly boolean[]): Promise<void> {
+    const items = job.items(isSettled);
+    const opts = { attempts: CHUNK_ITEM_ATTEMPTS };
+    await this.#add(items.map((item) => singleAgain(item, 0, opts)));
+    await this.#intake.complete(job);
+  }
+
+  /** Gives others their share of a slow chunk. */
+  async #share(job: ItemJob, pieceItems: number): Promise<void> {
+    const rest = this.#shelf.removeOf(job);
+    try {
+      await this.#add(pieces(rest, pieceItems));
+    } catch (error) {
+      this.#options.logger.warn({ err: error }, 'what is left of a chunk could not be shared');
+      for (const item of rest) this.#shelf.put(item);
+      return;
+    }
+    job.open -= rest.length;
+    if (job.open === 0) await this.#intake.complete(job);
+    this.#intake.poke();
+  }
+
+  async #add(jobs: readonly NewItemJob[]): Promise<void> {
+    const backoff = { type: 'exponential', delay: CHUNK_ITEM_BACKOFF_MS };
+    for (let from = 0; from < jobs.length; from += ADDED_AT_A_TIME) {
+      const some = jobs.slice(from, from + ADDED_AT_A_TIME);
+      await this.#intake.add(
+        some.map(({ data, opts }) => ({ data, opts: 'c' in data ? opts : { backoff, ...opts } })),
+      );
+    }
+  }
+
+  #planSweep(): void {
+    if (this.#isClosed) return;
+    this.#sweepTimer ??= setTimeout(() => {
+      this.#sweepTimer = null;
+      if (performance.now() - this.#lastTakenMs >= MAX_PARKED_MS) void this.#clearShelf();
+      else if (this.#shelf.size > 0 || this.#suspects.count > 0) this.#planSweep();
+    }, SWEEP_MS);
+  }
+
+  /** Nobody takes what is at hand: others may. */
+  async #clearShelf(): Promise<void> {
+    this.#fillsShelf = false;
+    const items = [...this.#suspects.removeAll(), ...this.#shelf.removeAll()];
+    const jobs = [...new Set(items.map((item) => item.job))];
+    // The last one that goes back is the first to come again.
+    for (const job of jobs.toReversed()) {
+      const rest = items.filter((item) => item.job === job);
+      try {
+        if (rest.length === job.open) await this.#intake.giveBack(job);
+        else {
+          const { averageMs } = job;
+          const pieceItems =
+            averageMs === null ? 1 : Math.max(1, Math.floor(PIECE_MS / Math.max(averageMs, 1)));
+          await this.#add(pieces(rest, pieceItems));
+          job.open -= rest.length;
+          if (job.open === 0) await this.#intake.complete(job);
+        }
+      } catch (error) {
+        // They are delivered again when the lock of their QueueJob ran out.
+        this.#options.logger.warn({ err: error }, 'items could not be given back');
+      }
+    }
+  }
+
+  /** Looks whether those who wait can go. */
+  #check(): void {
+    if (this.#isClosed) return;
+    this.#checkTimer ??= setTimeout(() => {
+      this.#checkTimer = null;
+      this.#mayBeDone = true;
+      if (this.#waiters.length > 0) this.#check();
+    }, CHECK_MS);
+    if (!this.#mayBeDone || this.#isChecking) return;
+    this.#mayBeDone = false;
+    this.#isChecking = true;
+    this.#readState().then(
+      () => {
+        this.#isChecking = false;
+        if (this.#waiters.length > 0) this.#check();
+      },
+      (error: unknown) => {
+        this.#options.logger.debug({ err: error }, 'the state of a work queue could not be read');
+        setTimeout(() => {
+          this.#isChecking = false;
+          this.mayBeDone();
+        }, CHECK_RETRY_MS).unref();
+      },
+    );
+  }
+
+  async #readState(): Promise<void> {
+    const stored = await this.#options.ask((workQueues) => workQueues.read(this.uid));
+    if (stored === null) {
+      this.#mayBeDone = true;
+      this.#rejectAll(new NoItemsError(`WorkQueue ${this.#options.name} was deleted`));
+    } else if (isAllDone(stored)) {
+      // Items that failed may be enqueued again: who waits later has to look again.
+      this.#mayBeDone = true;
+      for (const waiter of this.#waiters.splice(0)) waiter.resolve(null);
+    }
+  }
+
+  #rejectAll(error: Error): void {
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+  }
+}
+
+/** An item by itself, once more. */
+function singleAgain(item: DeliveredItem, ran: number, opts: NewItemJob['opts']): NewItemJob {
+  const data: ItemQueueJobData = { i: item.id, d: item.data, a: item.attemptsMade + ran };
+  return { data, opts };
+}
+
+/** What is left of a chunk, in QueueJobs of so many items; those with gaps between them in more. */
+function pieces(items: readonly DeliveredItem[], pieceItems: number): NewItemJob[] {
+  const jobs: NewItemJob[] = [];
+  let from = 0;
+  while (from < items.length) {
+    let to = from + 1;
+    while (to < items.length && to - from < pieceItems && items[to]!.id === items[to - 1]!.id + 1)
+      to += 1;
+    const first = items[from]!;
+    if (to - from === 1) jobs.push(singleAgain(first, 0, { attempts: CHUNK_ITEM_ATTEMPTS }));
+    else {
+      const c = items.slice(from, to).map(({ data }) => data);
+      jobs.push({ data: { i: first.id, c }, opts: {} });
+    }
+    from = to;
+  }
+  return jobs;
+}

@@ -1,0 +1,167 @@
+import { performance } from 'node:perf_hooks';
+
+import { MAX_ITEM_RESULT_BYTES } from '@drover/shared';
+import type { ItemEnd } from '@drover/store';
+
+import { describeThrown } from '../handler/handlerEnd.ts';
+import type { Progress } from '../handler/podProgress.ts';
+import { clipBytes } from '../text.ts';
+import { deadEnd, type DeliveredItem } from './deliveredItem.ts';
+import type { FailItemOptions, Item } from './item.ts';
+import { ItemEndedError } from './itemErrors.ts';
+
+/** Most bytes of the error that is kept of an item. */
+const MAX_ERROR_BYTES = 4096;
+
+/** The pod that has an item. */
+export interface ItemOwner {
+  /** Aborted when the pod is to end. */
+  readonly signal: AbortSignal;
+  /** Why its word does not count any more; null = it does. */
+  readonly failure: Error | null;
+  showProgress(progress: Progress): void;
+  /** Settles an item; told once what became of it: null, or why it could not be. */
+  settle(item: PodItem, end: ItemEnd, done: ((error: Error | null) => void) | null): void;
+  /** Has an item tried again. */
+  retry(item: PodItem, message: string): Promise<void>;
+}
+
+/** An item in the hands of a pod. */
+export class PodItem implements Item<never> {
+  readonly delivered: DeliveredItem;
+  readonly #owner: ItemOwner;
+  readonly #takenMs: number;
+  #signal: AbortSignal | null = null;
+  #isEnded = false;
+
+  constructor(owner: ItemOwner, delivered: DeliveredItem) {
+    this.#owner = owner;
+    this.delivered = delivered;
+    this.#takenMs = performance.now();
+  }
+
+  get id(): number {
+    return this.delivered.id;
+  }
+
+  get key(): string | null {
+    return this.delivered.key;
+  }
+
+  get data(): never {
+    return this.delivered.data as never;
+  }
+
+  get attempt(): number {
+    return this.delivered.attemptsMade + 1;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#signal !== null) return this.#signal;
+    const lost = new AbortController();
+    const abort = (): void => lost.abort(new ItemEndedError(`item ${this.id} may run elsewhere`));
+    if (this.delivered.job.isLost) abort();
+    else this.delivered.job.onLost.add(abort);
+    return (this.#signal = AbortSignal.any([this.#owner.signal, lost.signal]));
+  }
+
+  /** It was said what became of it. */
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** How long its pod has had it, ms. */
+  get heldMs(): number {
+    return performance.now() - this.#takenMs;
+  }
+
+  complete(result?: unknown): Promise<void> {
+    return seen(this.#complete(result));
+  }
+
+  fail(error: unknown, options: FailItemOptions = {}): Promise<void> {
+    return seen(this.#fail(error, options));
+  }
+
+  progress(progress: Progress): void {
+    this.#owner.showProgress(progress);
+  }
+
+  /** Its pod went on without a word: it is completed, and nobody waits for that. */
+  leave(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#owner.settle(this, this.#completed(''), null);
+  }
+
+  /** It goes back, or its pod's end says what becomes of it. */
+  takeAway(): void {
+    this.#isEnded = true;
+  }
+
+  async #complete(result: unknown): Promise<void> {
+    this.#checkMayEnd();
+    const payload = resultText(result);
+    this.#isEnded = true;
+    await this.#settle(this.#completed(payload));
+  }
+
+  async #fail(error: unknown, { retry = true }: FailItemOptions): Promise<void> {
+    this.#checkMayEnd();
+    const text = typeof error === 'string' ? error : describeThrown(error);
+    const message = clipBytes(text, MAX_ERROR_BYTES);
+    this.#isEnded = true;
+    if (retry && this.attempt < this.delivered.maxAttempts) {
+      await this.#owner.retry(this, message);
+      return;
+    }
+    const why = { error: message, reason: 'Failed', attempts: this.attempt } as const;
+    await this.#settle(deadEnd(this.delivered, why));
+  }
+
+  #checkMayEnd(): void {
+    if (this.#isEnded) {
+      throw new ItemEndedError(
+        `item ${this.id} was completed or failed before, or its pod has ended: only the first word counts`,
+      );
+    }
+    if (this.#owner.failure !== null) throw this.#owner.failure;
+  }
+
+  #completed(payload: string): ItemEnd {
+    return { id: this.id, outcome: 'completed', attempts: this.attempt, payload };
+  }
+
+  #settle(end: ItemEnd): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#owner.settle(this, end, (error) => (error === null ? resolve() : reject(error)));
+    });
+  }
+}
+
+/** @throws TypeError when it can't be kept. */
+function resultText(result: unknown): string {
+  if (result === undefined) return '';
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(result);
+  } catch (error) {
+    throw new TypeError(`the result of an item is not JSON: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  if (text === undefined) return '';
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAX_ITEM_RESULT_BYTES) {
+    throw new TypeError(
+      `the result of an item has ${bytes} bytes as JSON; at most ${MAX_ITEM_RESULT_BYTES} are kept: store it elsewhere and give where`,
+    );
+  }
+  return text;
+}
+
+/** Who does not wait for it has not asked: the worker must not end for that. */
+function seen(promise: Promise<void>): Promise<void> {
+  promise.catch(() => undefined);
+  return promise;
+}
