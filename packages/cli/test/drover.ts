@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 
 import { guardFolder, NodeProcess } from '@drover/testkit';
 
-const DROVER = fileURLToPath(new URL('../bin/drover.js', import.meta.url));
+/** The program. */
+export const DROVER = fileURLToPath(new URL('../bin/drover.js', import.meta.url));
 
 /** How a command ended. */
 export interface Ended {
@@ -17,8 +18,8 @@ export interface Ended {
 
 /** Options of a command. */
 export interface RunOptions {
-  /** Standard input; closed at once without it. */
-  readonly input?: string;
+  /** Standard input; closed at once without it, left open with null. */
+  readonly input?: string | null;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
 }
@@ -59,7 +60,7 @@ export class Home {
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     child.stdin.on('error', () => undefined);
-    child.stdin.end(options.input ?? '');
+    if (options.input !== null) child.stdin.end(options.input ?? '');
     return new NodeProcess(child);
   }
 

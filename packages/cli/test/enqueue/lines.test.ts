@@ -1,5 +1,5 @@
 import { MAX_ITEM_BYTES } from '@drover/shared';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { readLineBlocks, type BadLine } from '../../src/enqueue/lines.ts';
@@ -22,7 +22,7 @@ async function linesOf(bytes: Buffer | string, sizes: readonly number[] = [4096]
     lines.push(...block.lines);
     ({ bytesRead } = block);
   }
-  if (lines.length > 0) expect(bytesRead).toBe(Buffer.byteLength(bytes));
+  expect(bytesRead).toBe(Buffer.byteLength(bytes));
   return lines;
 }
 
