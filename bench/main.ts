@@ -2,11 +2,12 @@
  * Drover beside BullMQ on one Redis, in turn, in one run: what counts are the ratios.
  *
  *   pnpm bench [--quick] [--rounds N] [--million] [--json FILE]
- *   pnpm bench --only burst|programs [--rounds N]
+ *   pnpm bench --only burst|programs|items [--rounds N]
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Bed, median } from './bed.ts';
+import { type ItemRound, playItems, tellItems } from './items.ts';
 import {
   measureRunningPods,
   playPrograms,
@@ -192,7 +193,7 @@ function printTable(rows: readonly (readonly [string, string, string])[]): void 
   }
 }
 
-const parts = ['burst', 'programs'];
+const parts = ['burst', 'programs', 'items'];
 if (flags.only !== undefined && !parts.includes(flags.only)) {
   say(`--only ${flags.only}: must be one of ${parts.join(', ')}`);
   process.exit(2);
@@ -201,11 +202,13 @@ const isWanted = (part: string): boolean => flags.only === undefined || flags.on
 const played: Round[] = [];
 const bursts: Burst[] = [];
 const programs: ProgramRound[] = [];
+const items: ItemRound[] = [];
 for (let i = 0; i < rounds; i++) {
   say(`round ${i + 1} of ${rounds} ...`);
   if (flags.only === undefined) played.push(await playRound());
   if (isWanted('burst')) bursts.push(await playBurst());
   if (isWanted('programs')) programs.push(await playPrograms(quick));
+  if (isWanted('items')) items.push(await playItems(quick));
 }
 const told: { rows: [string, string, string][]; ratios: Record<string, number> } = {
   rows: [],
@@ -213,6 +216,11 @@ const told: { rows: [string, string, string][]; ratios: Record<string, number> }
 };
 if (isWanted('burst')) {
   const { rows, ratios } = tellBursts(bursts);
+  told.rows.push(...rows);
+  Object.assign(told.ratios, ratios);
+}
+if (isWanted('items')) {
+  const { rows, ratios } = tellItems(items);
   told.rows.push(...rows);
   Object.assign(told.ratios, ratios);
 }
@@ -309,6 +317,7 @@ if (flags.json !== undefined) {
     rounds: played,
     bursts,
     programs,
+    items,
     running,
   };
   writeFileSync(flags.json, `${JSON.stringify(result, null, 2)}\n`);

@@ -8,6 +8,9 @@ const redis = new Redis(connection!);
 
 const handlers = [
   defineHandler('noop', () => {}),
+  defineHandler('take', async ({ items }) => {
+    for await (const item of items()) void item;
+  }),
   // Its first line: the time, where the submitter waits for it.
   defineHandler('arrival', async ({ job }) => {
     const arrivedMs = performance.timeOrigin + performance.now();

@@ -1,0 +1,138 @@
+import type { ItemResult, JobManifest } from '@drover/sdk';
+import { waitFor } from '@drover/testkit';
+import { expect, test } from 'vitest';
+
+import type { ItemOfTest } from './fixtures/handlers.ts';
+import { Engine, type TestWorker } from './support/engine.ts';
+import { handlerJob, type JobShape } from './support/manifests.ts';
+import { createRandom } from './support/random.ts';
+
+/** CHAOS_SEED repeats a run; CHAOS_ITEMS makes it longer. */
+const SEED = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1_000_000);
+const ITEMS = Number(process.env['CHAOS_ITEMS'] ?? 2_000);
+const QUEUE = 'letters';
+
+/** A work-queue Job whose pods take the items of {@link QUEUE}. */
+function takeJob(name: string, shape: Partial<JobShape> = {}): JobManifest {
+  const job = handlerJob('take', {
+    name,
+    completions: null,
+    parallelism: 2,
+    backoffLimit: 1_000,
+    graceSeconds: 2,
+    ...shape,
+  });
+  return { ...job, metadata: { name, annotations: { 'drover.dev/work-queue': QUEUE } } };
+}
+
+function itemsOf(count: number, item: ItemOfTest = {}): ItemOfTest[] {
+  return Array.from({ length: count }, () => item);
+}
+
+async function results(engine: Engine): Promise<ItemResult[]> {
+  const all: ItemResult[] = [];
+  for await (const result of engine.drover.workQueue(QUEUE).results()) all.push(result);
+  return all;
+}
+
+/** Each item once, and the results are of those that the pods gave. */
+function expectOnce(all: readonly ItemResult[], count: number): void {
+  expect(all.map(({ id }) => id).toSorted((a, b) => a - b)).toEqual(
+    Array.from({ length: count }, (_, i) => i + 1),
+  );
+  for (const { id, result } of all) expect(result).toMatchObject({ id });
+}
+
+test('pods of two workers take items that come before, while and after they start, and end together', async () => {
+  await using engine = await Engine.forTest();
+  const { drover } = engine;
+  await Promise.all([engine.controller(), engine.worker(), engine.worker()]);
+  const queue = drover.workQueue<ItemOfTest>(QUEUE);
+  await queue.enqueue(itemsOf(10, { ms: 20 }));
+  await drover.jobs.create(takeJob('letters', { parallelism: 4 }));
+  await engine.until('letters', ({ active = 0 }) => active === 4);
+  await queue.enqueue(itemsOf(200));
+  await queue.enqueue(itemsOf(5, { failures: 1 }), { backoff: { type: 'fixed', delay: 100 } });
+  await queue.enqueue({ ms: 500 });
+  await waitFor(async () => (await queue.stats()).completed === 216);
+  expect((await engine.job('letters')).status).toMatchObject({ active: 4 });
+  await queue.seal();
+  const job = await engine.finished('letters');
+  expect(job.status).toMatchObject({ succeeded: 4, conditions: expect.anything() });
+  expect(job.status?.failed ?? 0).toBe(0);
+  const all = await results(engine);
+  expectOnce(all, 216);
+  expect(all.filter(({ attempts }) => attempts === 2)).toHaveLength(5);
+});
+
+test('a worker that is killed gives its items back; a Job is suspended, goes on and grows', async () => {
+  await using engine = await Engine.forTest();
+  const { drover } = engine;
+  const [killed] = await Promise.all([engine.worker(), engine.worker(), engine.controller()]);
+  const queue = drover.workQueue<ItemOfTest>(QUEUE);
+  await queue.enqueue(itemsOf(150, { ms: 30 }), { chunk: false });
+  await queue.enqueue(itemsOf(150, { ms: 10 }), { chunk: 50 });
+  await queue.seal();
+  await drover.jobs.create(takeJob('letters', { parallelism: 4 }));
+  await waitFor(async () => (await queue.stats()).completed > 20);
+  await killed.process.kill('SIGKILL');
+  await drover.jobs.patch('letters', { spec: { suspend: true } });
+  await engine.until('letters', ({ active = 0 }) => active === 0);
+  await drover.jobs.patch('letters', { spec: { suspend: false, parallelism: 6 } });
+  const job = await engine.finished('letters');
+  expect(job.status?.conditions?.at(-1)?.type).toBe('Complete');
+  expectOnce(await results(engine), 300);
+}, 60_000);
+
+test('an item that kills its workers is dead-lettered, and those beside it are not', async () => {
+  await using engine = await Engine.forTest();
+  const { drover } = engine;
+  await engine.controller();
+  const queue = drover.workQueue<ItemOfTest>(QUEUE);
+  await queue.enqueue([...itemsOf(5), { kill: true }, ...itemsOf(10, { ms: 5 })]);
+  await queue.seal();
+  await drover.jobs.create(takeJob('letters', { parallelism: 2 }));
+  const workers: TestWorker[] = [];
+  const over = { is: false };
+  const finished = engine.finished('letters', 90_000).finally(() => (over.is = true));
+  while (!over.is) {
+    const worker = await engine.worker();
+    workers.push(worker);
+    await waitFor(() => worker.process.isOver || over.is, { timeoutMs: 90_000 });
+  }
+  const job = await finished;
+  expect(job.status?.conditions?.at(-1)?.type).toBe('Complete');
+  expect(workers.filter(({ process }) => process.isOver)).toHaveLength(3);
+  const dead = [];
+  for await (const item of queue.deadLetters()) dead.push(item);
+  expect(dead).toMatchObject([{ id: 6, data: { kill: true }, reason: 'KilledItsPods' }]);
+  expect(await results(engine)).toHaveLength(15);
+}, 120_000);
+
+test(`${ITEMS} items while workers are killed: each is settled once (CHAOS_SEED=${SEED})`, async () => {
+  await using engine = await Engine.forTest();
+  const { drover } = engine;
+  const random = createRandom(SEED);
+  await engine.controller();
+  const workers = await Promise.all(Array.from({ length: 3 }, () => engine.worker()));
+  const queue = drover.workQueue<ItemOfTest>(QUEUE);
+  const chunked = Math.floor(ITEMS / 2);
+  await queue.enqueue(itemsOf(chunked, { ms: 2 }), { chunk: 100 });
+  await queue.enqueue(itemsOf(ITEMS - chunked, { ms: 8 }), { chunk: false });
+  await queue.seal();
+  await drover.jobs.create(takeJob('letters', { parallelism: 6 }));
+  for (let kill = 0; kill < 5; kill += 1) {
+    const before = (await queue.stats()).completed;
+    const least = before + random.integer(1, Math.ceil(ITEMS / 10));
+    await waitFor(async () => (await queue.stats()).completed >= Math.min(least, ITEMS), {
+      timeoutMs: 60_000,
+    });
+    const index = random.integer(0, workers.length - 1);
+    await workers[index]!.process.kill('SIGKILL');
+    workers[index] = await engine.worker();
+  }
+  const job = await engine.finished('letters', 120_000);
+  expect(job.status?.conditions?.at(-1)?.type).toBe('Complete');
+  expectOnce(await results(engine), ITEMS);
+  expect(await queue.stats()).toMatchObject({ allDone: true, completed: ITEMS, dead: 0 });
+}, 240_000);
