@@ -33,7 +33,10 @@ const NAMES = ['cli', 'controller', 'sdk', 'shared', 'store', 'worker'].map(
 const TIMEOUT_MS = 120_000;
 
 /** How npm says that it reached no registry: an empty folder can not be filled then. */
-const UNREACHABLE = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT)\b/;
+const UNREACHABLE =
+  /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ENETUNREACH|ETIMEDOUT|ERR_SOCKET_TIMEOUT|SELF_SIGNED_CERT_IN_CHAIN|E50[234])\b/;
+/** A registry that is away for a moment is asked again. */
+const INSTALL_TRIES = 3;
 
 let user: UserFolder;
 let packed: Map<string, PackedPackage>;
@@ -48,7 +51,7 @@ beforeAll(async () => {
   const paths = packages.map(({ tarball }) => tarball);
   const { version } = await manifestAt(join(ROOT, 'node_modules', '@types', 'node'));
   const flags = ['--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
-  installing = user.run('npm', ['install', ...flags, ...paths, `@types/node@${version}`]);
+  installing = install([...flags, ...paths, `@types/node@${version}`]);
 }, TIMEOUT_MS);
 
 afterAll(async () => {
@@ -318,6 +321,14 @@ function packedOf(name: string): PackedPackage {
 
 async function manifestAt(folder: string): Promise<Manifest> {
   return JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Manifest;
+}
+
+async function install(args: readonly string[]): Promise<Ended> {
+  for (let tries = 1; ; tries++) {
+    const ended = await user.run('npm', ['install', ...args]);
+    if (ended.code === 0 || tries === INSTALL_TRIES || !UNREACHABLE.test(ended.stderr))
+      return ended;
+  }
 }
 
 /** Waits for `npm install`; skips the test where there is no registry to install from. */
