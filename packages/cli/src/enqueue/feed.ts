@@ -61,6 +61,9 @@ export class ItemFeed {
   readonly #blocks: AsyncGenerator<SourceBlock>;
   readonly #options: FeedOptions;
   #next: Promise<IteratorResult<SourceBlock, unknown>> | null = null;
+  #block: SourceBlock | null = null;
+  /** Lines of the block that were read. */
+  #linesRead = 0;
 
   constructor(blocks: AsyncGenerator<SourceBlock>, options: FeedOptions) {
     this.#blocks = blocks;
@@ -71,19 +74,31 @@ export class ItemFeed {
    * The items until the source has nothing more for the moment. What comes slowly, as from `tail -f`, is
    * several bursts, so that nothing waits for a batch to fill.
    */
-  async *burst(): AsyncGenerator {
+  burst(): AsyncIterable<unknown> {
     const itemsBefore = this.items;
+    // An async generator would cost more per item than its line does.
+    return { [Symbol.asyncIterator]: () => ({ next: () => this.#nextItem(itemsBefore) }) };
+  }
+
+  #nextItem(itemsBefore: number): Promise<IteratorResult<unknown>> {
+    const item = this.#itemOfBlock();
+    return item === null
+      ? this.#itemOfNextBlock(itemsBefore)
+      : Promise.resolve({ done: false, value: item.data });
+  }
+
+  async #itemOfNextBlock(itemsBefore: number): Promise<IteratorResult<unknown>> {
     while (!this.isOver) {
       this.#next ??= this.#blocks.next();
-      if (this.items > itemsBefore && (await isIdle(this.#next))) return;
-      const block = await this.#take(this.#next);
+      if (this.items > itemsBefore && (await isIdle(this.#next))) break;
+      this.#block = await this.#take(this.#next);
       this.#next = null;
-      if (block === null) {
-        this.isOver = true;
-        return;
-      }
-      yield* this.#itemsOf(block);
+      this.#linesRead = 0;
+      if (this.#block === null) this.isOver = true;
+      const item = this.#itemOfBlock();
+      if (item !== null) return { done: false, value: item.data };
     }
+    return { done: true, value: undefined };
   }
 
   async #take(next: Promise<IteratorResult<SourceBlock, unknown>>): Promise<SourceBlock | null> {
@@ -97,29 +112,34 @@ export class ItemFeed {
     }
   }
 
-  *#itemsOf({ name, firstNumber, lines, bytesRead }: SourceBlock): Generator {
+  /** The next item of the block at hand; null when it has none. */
+  #itemOfBlock(): { readonly data: unknown } | null {
+    const block = this.#block;
+    if (block === null) return null;
     const { format, skipsInvalid, onProblem, signal } = this.#options;
-    for (const [i, line] of lines.entries()) {
+    while (this.#linesRead < block.lines.length) {
+      if (signal.aborted) return this.#end();
+      const line = block.lines[this.#linesRead] ?? '';
+      const number = block.firstNumber + this.#linesRead;
+      this.#linesRead += 1;
       const read = readItemLine(line, format);
       if (read === null) continue;
-      if ('problem' in read) {
-        const number = firstNumber + i;
-        onProblem({ at: `${name}:${number}`, line: number, problem: read.problem });
-        if (skipsInvalid) {
-          this.skipped += 1;
-          continue;
-        }
-        this.isOver = true;
-        return;
+      if (!('problem' in read)) {
+        this.items += 1;
+        return read;
       }
-      this.items += 1;
-      yield read.data;
-      if (signal.aborted) {
-        this.isOver = true;
-        return;
-      }
+      onProblem({ at: `${block.name}:${number}`, line: number, problem: read.problem });
+      if (!skipsInvalid) return this.#end();
+      this.skipped += 1;
     }
-    this.bytesRead = bytesRead;
+    this.bytesRead = block.bytesRead;
+    return null;
+  }
+
+  #end(): null {
+    this.isOver = true;
+    this.#block = null;
+    return null;
   }
 }
 

@@ -70,7 +70,7 @@ describe('ItemFeed', () => {
 
   test('ends when it is told to, in the middle of a block or while it waits', async () => {
     const inBlock = setUp([source('s', texts('1\n2\n3\n'))]);
-    const items = inBlock.feed.burst();
+    const items = inBlock.feed.burst()[Symbol.asyncIterator]();
     expect((await items.next()).value).toBe(1);
     inBlock.stop.abort();
     expect(await items.next()).toEqual({ done: true, value: undefined });
