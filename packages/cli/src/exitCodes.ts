@@ -4,7 +4,7 @@ export const EXIT = {
   ok: 0,
   /** The Job failed, or the thing that was asked for does not exist. */
   failed: 1,
-  /** A wrong argument, a broken manifest, a name that is taken. */
+  /** A wrong argument, a broken manifest, a name that is taken, a sealed work queue. */
   badInput: 2,
   /** Redis can't be reached or can't be used. */
   noConnection: 3,

@@ -150,6 +150,20 @@ describe('drover enqueue', () => {
     expect(await items('live')).toEqual(['one', 'two', 'three']);
   });
 
+  test('a work queue that is sealed meanwhile breaks it off; it is said what came before', async () => {
+    const args = ['enqueue', 'live', '-', '--lines', '--key', '.', '--redis', redis.url];
+    const command = home.start(args, { input: null });
+    command.child.stdin?.write('one\n');
+    await waitFor(async () => (await isThere('live')) && (await items('live')).length === 1);
+    await drover.workQueue('live').seal();
+    command.child.stdin?.write('two\n');
+    expect((await command.exited).code).toBe(2);
+    expect(command.output('stderr')).toBe(
+      'broken off. 1 item is enqueued: the same again adds the rest.\n' +
+        'error: WorkQueue "live" is sealed: it takes no more items. Use another one\n',
+    );
+  });
+
   test('a pipe that is named is read once, as standard input is', async () => {
     const script = '"$0" "$1" enqueue pipe <(echo 1; echo 2) --redis "$2"';
     const args = ['-c', script, process.execPath, DROVER, redis.url];

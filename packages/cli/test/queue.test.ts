@@ -331,6 +331,25 @@ describe('a Job on a work queue', () => {
     expect(json).toMatchObject({ workQueue: { name: 'pages', stats: { waiting: 3 } } });
   });
 
+  test('that is over and left items: wait says so, though it is Complete', async () => {
+    await apply('early', 'pages');
+    const controller = home.start(['controller', '--redis', redis.url, '--log-level', 'warn']);
+    const worker = home.start(['worker', '--redis', redis.url, '--log-level', 'warn']);
+    try {
+      expect(await run('wait', 'job/early', '--for', 'complete', '--timeout', '30s')).toEqual({
+        code: 0,
+        stdout: 'job.batch/early condition met\n',
+        stderr:
+          'job.batch/early: 3 items are not settled: another Job on workqueue.drover.dev/pages would take them\n',
+      });
+      const { stdout } = await run('describe', 'job/early');
+      expect(stdout).toMatch(/^ {2}Items Left: +3 items are not settled/m);
+      expect(stdout).toMatch(/^ {2}Warning +ItemsLeft +\d+s +controller +3 items are not settled/m);
+    } finally {
+      await Promise.all([controller.kill('SIGTERM'), worker.kill('SIGTERM')]);
+    }
+  });
+
   test('that is not there is what it waits for; describe and get say so', async () => {
     await apply('lost', 'nowhere');
     const controller = home.start(['controller', '--redis', redis.url, '--log-level', 'warn']);

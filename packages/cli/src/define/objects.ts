@@ -147,7 +147,7 @@ function defineWait({ program, problems, finish }: Definition): void {
     .addOption(durationOption(problems, '--timeout <duration>', 'give up after this time'));
   withHelp(withNamespace(withEngine(command)), {
     notes: [
-      'Polls nothing. Exits with 0 when the condition holds, 1 when it can not hold any more, 124 after the timeout.',
+      'Polls nothing. Exits with 0 when the condition holds, 1 when it can not hold any more, 124 after the timeout. Of a Job on a work queue it is said on standard error when items are left.',
     ],
     examples: [
       'drover wait job/pi --for complete --timeout 60s',
