@@ -46,7 +46,10 @@ export async function enqueueCommand(
   const style = progressStyle(options);
   try {
     const itemCount = skipsInvalid ? null : await check(input, format, style, signal);
-    if (signal.aborted) return EXIT.interrupted;
+    if (signal.aborted) {
+      process.stderr.write('interrupted. Nothing was enqueued.\n');
+      return EXIT.interrupted;
+    }
     return await withClient(options, async (drover) => {
       await refuseSealed(drover, queue);
       const run = new EnqueueRun(drover, {
@@ -130,7 +133,7 @@ async function check(
     });
     return files.length === input.sources.length ? count : null;
   } finally {
-    progress.close();
+    progress.close(true);
   }
 }
 

@@ -17,7 +17,8 @@ export interface EnqueueProgress {
   show(figures: EnqueueFigures): void;
   /** A line that stays. */
   note(line: string): void;
-  close(): void;
+  /** @param isSilent - A bar leaves no last line. */
+  close(isSilent?: boolean): void;
 }
 
 const BAR_CELLS = 30;
@@ -111,13 +112,13 @@ class Bar implements EnqueueProgress {
     else process.stderr.write(`${line}\n`);
   }
 
-  close(): void {
+  close(isSilent = false): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     // What was logged last is printed with the next drawing only.
     this.#bars.update();
     this.#bars.stop();
-    process.stderr.write(`${this.#line()}\n`);
+    if (!isSilent) process.stderr.write(`${this.#line()}\n`);
   }
 
   #line(): string {
