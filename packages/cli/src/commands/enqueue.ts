@@ -124,7 +124,9 @@ async function check(
   const files = input.sources.filter(({ isFile }) => isFile);
   if (files.length === 0) return null;
   const sizeBytes = sizeOf(files) ?? 0;
-  const progress = createProgress('checking', style);
+  // Only a terminal can be cleared of it.
+  const isShown = style !== 'bar' || process.stderr.isTTY;
+  const progress = createProgress('checking', isShown ? style : 'none');
   try {
     const count = await checkFiles(files, format, {
       signal,
