@@ -189,7 +189,10 @@ export class ItemIntake {
     // Before: the next one must not be renewed with this one's fate.
     this.#locks.remove(job);
     this.#options.onEnd(job);
-    if (job.isLost || this.#isClosed) return;
+    if (job.isLost || this.#isClosed) {
+      this.#wake();
+      return;
+    }
     const fetchNext = this.#options.wantsMore(this.#asked);
     if (fetchNext) this.#asked += 1;
     let next: unknown;
@@ -203,6 +206,8 @@ export class ItemIntake {
       return;
     } finally {
       if (fetchNext) this.#asked -= 1;
+      // There may be no next one yet, and room for it: then it has to be waited for.
+      this.#wake();
     }
     // [data of the next QueueJob, its id, ...]: the lock of the next has the token of the last.
     if (!Array.isArray(next) || !next[0] || this.#isClosed) return;

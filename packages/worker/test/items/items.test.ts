@@ -100,6 +100,23 @@ describe('items of a handler', () => {
     await queue.emptied();
   });
 
+  test('that come later are fetched for a pod that wants one at a time', async () => {
+    await setUp();
+    const seen: unknown[] = [];
+    await worker(async ({ items }) => {
+      for await (const item of items({ prefetch: 1 })) seen.push(item.data);
+    });
+    await queue.enqueue(['first']);
+    const uid = await job();
+    await queue.settled(1);
+    await queue.emptied();
+    await queue.enqueue(['second']);
+    await queue.settled(2);
+    await queue.seal();
+    await ended(uid);
+    expect(seen).toEqual(['first', 'second']);
+  });
+
   test('are seen to be all done within 200 ms, by a pod of another worker too', async () => {
     await setUp();
     await queue.enqueue(['only']);
