@@ -126,7 +126,10 @@ export class ListLane implements PodLane {
       const isOver = !hasFailed(end) || this.#stopped || end.reason === 'Drained';
       if (isOver || tries >= settings.tries) return end;
       // The log is that of the last try.
-      if (end.hasLog) await port.removeLog(plan.uid, claim.podNumber);
+      if (!end.hasLog) continue;
+      await port.removeLog(plan.uid, claim.podNumber);
+      // The order found no program to stop.
+      if (this.#stopped) return { ...end, hasLog: false };
     }
   }
 

@@ -20,6 +20,8 @@ class Bed {
   readonly removedLogs: number[] = [];
   readonly stops: number[] = [];
   endedCount = 0;
+  /** Called while a log is being removed. */
+  onRemoveLog = (): void => {};
   #inner: PodSink | null = null;
   readonly lane: ListLane;
 
@@ -38,7 +40,10 @@ class Bed {
         readArguments: () => Promise.resolve(null),
         endedIndexCount: () => Promise.resolve(this.endedCount),
         noteEndedIndex: (_uid, index) => Promise.resolve(this.ended.add(index).size),
-        removeLog: async (_uid, podNumber) => void this.removedLogs.push(podNumber),
+        removeLog: async (_uid, podNumber) => {
+          this.removedLogs.push(podNumber);
+          this.onRemoveLog();
+        },
       },
       sink: { podEnded: (end) => this.ends.push(end) },
       createLane: (sink) => {
@@ -106,6 +111,16 @@ describe('a pod', () => {
     await bed.end({ ...FAILED, reason: 'Drained' });
     expect(bed.ends).toEqual([FAILED, { ...FAILED, reason: 'Drained' }]);
     expect(bed.ended.size).toBe(0);
+  });
+
+  test('that is told to stop between two tries is not tried again', async () => {
+    const bed = new Bed({ tries: 3 });
+    bed.onRemoveLog = () => bed.lane.stop(500);
+    await bed.start(0);
+    await bed.end({ ...FAILED, hasLog: true });
+    expect(bed.words).toHaveLength(1);
+    // Its log is gone already.
+    expect(bed.ends).toEqual([{ ...FAILED, hasLog: false }]);
   });
 
   test('that takes too long is stopped, and tells how long it had', async () => {
