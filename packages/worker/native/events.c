@@ -39,8 +39,11 @@ void eventsArm(int descriptor, void *owner, bool isRegistered) {
   control(isRegistered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, descriptor, EPOLLIN | EPOLLONESHOT, owner);
 }
 
-/* A closed descriptor leaves epoll by itself: nobody else has its reading end. */
-void eventsForget(int descriptor) { (void)descriptor; }
+/*
+ * A closed descriptor leaves epoll by itself only when nobody else has it, and a child that has just
+ * been started does: it wakes this process before the kernel closes what is not for the program.
+ */
+void eventsForget(int descriptor) { control(EPOLL_CTL_DEL, descriptor, 0, NULL); }
 
 void eventsArmReply(void) {
   control(replyIsRegistered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, STDOUT_FILENO, EPOLLOUT | EPOLLONESHOT,

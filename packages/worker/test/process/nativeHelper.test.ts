@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { guardProcess, waitFor } from '@drover/testkit';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -207,6 +209,27 @@ describe.skipIf(!canCompile).each(variants)('$name', ({ flags }) => {
     await waitFor(() => helper.ofType(FrameType.exited).some(({ id }) => id === 100));
   });
 
+  test.skipIf(process.platform !== 'linux')(
+    'output that is given up is forgotten, also when another process holds its descriptor',
+    async (context) => {
+      const helper = await startRaw(checked);
+      // An older container, so that an orphan without a marker may be its own.
+      helper.write(program(1, ['sleep', '100']));
+      await waitFor(() => helper.ofType(FrameType.started).length === 1);
+      helper.write(program(2, ['sh', '-c', 'setsid env -i /bin/sleep 2 & exec sleep 0.1']));
+      await waitFor(() => helper.ofType(FrameType.started).length === 2);
+      if (!(await copyDescriptors(helper.child.pid ?? 0))) context.skip();
+      await waitFor(() => helper.ofType(FrameType.exited).length === 1);
+      // The orphan ends, and with it the last writer.
+      await waitFor(() => !hasChild(helper.child.pid ?? 0, 'sleep', 2));
+      helper.write(program(3, ['true']));
+      await waitFor(() => helper.ofType(FrameType.exited).length === 2, {
+        describe: () => helper.errors,
+      });
+      expect([helper.exitCode, helper.errors]).toEqual([undefined, []]);
+    },
+  );
+
   test('while nobody reads its replies a flood waits, and the helper stays small', async () => {
     // Not with sanitizers, which take memory of their own.
     const helper = await startRaw(flags);
@@ -225,12 +248,42 @@ describe.skipIf(!canCompile).each(variants)('$name', ({ flags }) => {
   });
 });
 
-function hasChild(parent: number, name: string): boolean {
+/** Whether a process has so many children of a name. */
+function hasChild(parent: number, name: string, count = 1): boolean {
   const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim();
-  return children
+  const named = children
     .split(' ')
     .filter((pid) => pid !== '')
-    .some((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name);
+    .filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name);
+  return named.length >= count;
+}
+
+/** Takes copies of a process' descriptors, as a program has them for a moment when it starts. */
+const COPY_DESCRIPTORS = `
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(int count, char **arguments) {
+  int process = (int)syscall(434, atoi(arguments[count - 1]), 0), copied = 0;
+  for (int descriptor = 3; descriptor < 64; descriptor++)
+    copied += syscall(438, process, descriptor, 0) >= 0;
+  puts(copied > 0 ? "copied" : "refused");
+  fflush(stdout);
+  return pause();
+}`;
+
+/** False where the system does not allow it. */
+async function copyDescriptors(pid: number): Promise<boolean> {
+  const source = join(directory, 'copy-descriptors.c');
+  const command = join(directory, 'copy-descriptors');
+  await writeFile(source, COPY_DESCRIPTORS);
+  await promisify(execFile)('cc', ['-o', command, source]);
+  const child = spawn(command, [String(pid)], { stdio: ['ignore', 'pipe', 'ignore'] });
+  guardProcess(child);
+  closers.push(() => void child.kill('SIGKILL'));
+  const [chunk] = (await once(child.stdout, 'data')) as [Buffer];
+  return chunk.toString().startsWith('copied');
 }
 
 describe('which helper', () => {
