@@ -12,7 +12,7 @@ import {
   Store,
 } from '@drover/store';
 import { startRedis, type TestRedis, uniquePrefix, waitFor } from '@drover/testkit';
-import { Queue } from 'bullmq';
+import { Queue, Worker } from 'bullmq';
 import {
   afterAll,
   afterEach,
@@ -431,4 +431,24 @@ test('clear removes what waits', async () => {
   expect(await pages.stats()).toMatchObject({ waiting: 0, delayed: 0 });
   await pages.seal();
   expect((await pages.get()).status?.allDone).toBe(true);
+});
+
+test('clear also settles what left a chunk that is in flight, and waits by itself', async () => {
+  const pages = drover.workQueue<number>('pages');
+  await pages.enqueue([1, 2, 3, 4], { chunk: 4 });
+  const { metadata } = await drover.workQueues.get('pages');
+  const queueOptions = { connection: redis.connect(), ...itemQueueOptions(prefix, metadata.uid) };
+  const worker = new Worker<ItemQueueJobData>(ITEM_QUEUE_NAME, null, queueOptions);
+  const chunk = await worker.getNextJob('t1');
+  // As a worker does: one item failed, and the last two are shared.
+  const queue = new Queue<ItemQueueJobData>(ITEM_QUEUE_NAME, queueOptions);
+  await queue.add('item', { i: 2, d: 2, a: 1 }, { delay: 60_000 });
+  await queue.add('chunk', { i: 3, c: [3, 4] });
+  expect(chunk?.data).toMatchObject({ i: 1 });
+  expect(await pages.clear()).toBe(3);
+  const isSettled = await shard.workQueues.areSettled(metadata.uid, [1, 2, 3, 4]);
+  expect(isSettled).toEqual([false, true, true, true]);
+  expect(await waiting('pages')).toEqual([]);
+  await worker.close();
+  await queue.close();
 });

@@ -1,5 +1,5 @@
 import { ITEM_QUEUE_NAME, type ItemQueueJobData, itemQueueOptions } from '@drover/store';
-import type { Queue } from 'bullmq';
+import type { Job, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 
 import type { ItemQueueJob } from './itemJobs.ts';
@@ -31,17 +31,51 @@ export class ItemQueue {
     const ids: number[] = [];
     for (let from = 0; ; from += PAGE_SIZE) {
       const jobs = await this.#queue.getActive(from, from + PAGE_SIZE - 1);
-      for (const { data } of jobs) {
-        if ('c' in data) ids.push(...data.c.map((_, at) => data.i + at));
-        else ids.push(data.i);
-      }
+      for (const { data } of jobs) ids.push(...idsOf(data));
       if (jobs.length < PAGE_SIZE) return ids;
     }
   }
 
-  /** Removes what waits. */
-  async drain(): Promise<void> {
-    await this.#queue.drain(true);
+  /**
+   * Removes what waits. Answers the items of it that a chunk in flight may have brought: they left that,
+   * and nobody has them any more. O(QueueJobs), and slower while a chunk is in flight.
+   */
+  async drain(): Promise<ReadonlySet<number>> {
+    const removed = new Set<number>();
+    if (!(await this.#hasChunkInFlight())) {
+      await this.#queue.drain(true);
+      return removed;
+    }
+    for (const state of ['delayed', 'prioritized', 'waiting'] as const) {
+      // What is added meanwhile is left: a producer must not keep this going.
+      let left = await this.#queue.getJobCountByTypes(state);
+      while (left > 0) {
+        const jobs = await this.#queue.getJobs([state], 0, Math.min(left, PAGE_SIZE) - 1);
+        left = jobs.length === 0 ? 0 : left - jobs.length;
+        const gone = await Promise.all(jobs.map((job) => this.#remove(job)));
+        for (const ids of gone) for (const id of ids) removed.add(id);
+      }
+    }
+    return removed;
+  }
+
+  /** Removes a QueueJob; answers its items, none when a worker has it by now. */
+  async #remove(job: Job<ItemQueueJobData>): Promise<number[]> {
+    try {
+      await job.remove();
+      return idsOf(job.data);
+    } catch (error) {
+      if (await job.isActive()) return [];
+      throw error;
+    }
+  }
+
+  async #hasChunkInFlight(): Promise<boolean> {
+    for (let from = 0; ; from += PAGE_SIZE) {
+      const jobs = await this.#queue.getActive(from, from + PAGE_SIZE - 1);
+      if (jobs.some(({ data }) => 'c' in data)) return true;
+      if (jobs.length < PAGE_SIZE) return false;
+    }
   }
 
   /** Removes everything, what workers have too. */
@@ -53,6 +87,10 @@ export class ItemQueue {
   async close(): Promise<void> {
     await this.#queue.close();
   }
+}
+
+function idsOf(data: ItemQueueJobData): number[] {
+  return 'c' in data ? data.c.map((_, at) => data.i + at) : [data.i];
 }
 
 /** Opens BullMQ's queue of a work queue. BullMQ is loaded with the first one: most clients need none. */

@@ -289,19 +289,19 @@ export class WorkQueueHandle<Item = unknown> {
   async clear(): Promise<number> {
     const uid = await this.#uid();
     return await this.#withItemQueue(uid, async (queue) => {
-      const settle = async (): Promise<number> => {
+      const settle = async (removed: ReadonlySet<number>): Promise<number> => {
         const { counts } = await this.#read();
-        const inFlight = await queue.idsInFlight();
+        const inFlight = (await queue.idsInFlight()).filter((id) => !removed.has(id));
         const cleared = await this.#onShard((shard) =>
           shard.workQueues.clear(uid, counts.enqueued, inFlight),
         );
         return cleared ?? 0;
       };
       // What is settled is not run, whenever it is delivered. So: first that, then out of BullMQ, and then
-      // what came in between, for that is out of BullMQ as well.
-      const before = await settle();
-      await queue.drain();
-      return before + (await settle());
+      // what came in between, for that is out of BullMQ as well; and what had left a chunk that is in flight.
+      const before = await settle(new Set());
+      const removed = await queue.drain();
+      return before + (await settle(removed));
     });
   }
 
