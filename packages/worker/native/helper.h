@@ -102,6 +102,8 @@ typedef struct Mount {
   const char *source;
   const char *target;
   bool isReadOnly;
+  /* The program is not run without it. */
+  bool isRequired;
 } Mount;
 
 typedef struct StartRequest {

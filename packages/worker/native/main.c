@@ -132,9 +132,15 @@ static void readOutputs(void) {
 /* ---- commands -------------------------------------------------------------------------------- */
 
 static void refuseStart(uint32_t id, int error, enum StartStep step) {
-  const char *steps[] = {"other", "directory", "command", "other", "other"};
+  const char *steps[] = {"other", "directory", "command", "mounts", "other"};
   const char *fields[] = {errorName(error), steps[step]};
   sendText(FRAME_START_FAILED, id, 2, fields);
+}
+
+static bool mayRunWithoutMounts(const StartRequest *request) {
+  for (size_t index = 0; index < request->mountCount; index++)
+    if (request->mounts[index].isRequired) return false;
+  return true;
 }
 
 static bool makePipe(int ends[2]) {
@@ -171,7 +177,7 @@ static void start(uint32_t id, StartRequest *request) {
     report.error = errno;
   } else {
     pid = startProgram(request, out[1], err[1], &report);
-    if (pid == 0 && report.step == STEP_MOUNTS) {
+    if (pid == 0 && report.step == STEP_MOUNTS && mayRunWithoutMounts(request)) {
       /* It still has its volumes under the paths in its environment. */
       mounts = report;
       request->mountCount = 0;

@@ -39,7 +39,9 @@ bool decodeStart(char *payload, size_t size, char *marker, StartRequest *request
   for (size_t index = 0; index < request->mountCount; index++) {
     request->mounts[index].source = nextField(&fields);
     request->mounts[index].target = nextField(&fields);
-    request->mounts[index].isReadOnly = strcmp(nextField(&fields), "ro") == 0;
+    const char *mode = nextField(&fields);
+    request->mounts[index].isReadOnly = strncmp(mode, "ro", 2) == 0;
+    request->mounts[index].isRequired = strchr(mode, '!') != NULL;
   }
   size_t argumentCount = nextCount(&fields);
   size_t restCount = 0;

@@ -12,7 +12,7 @@ export const PROTOCOL_VERSION = '2';
 
 /** Types of frames; below 16 from the worker, from 16 on from the helper. */
 export const FrameType = {
-  /** Start a program. Payload: workingDir, number of mounts, (source, target, `ro` or `rw`)..., argc, args..., NAME=value... */
+  /** Start a program. Payload: workingDir, number of mounts, (source, target, `ro` or `rw`, with `!` when required)..., argc, args..., NAME=value... */
   start: 1,
   /** Send a signal to the process group. Payload: signal number. */
   signal: 2,
@@ -28,8 +28,8 @@ export const FrameType = {
   output: 20,
 } as const;
 
-/** Which step of a start failed: changing directory, executing the command, or anything else. */
-export type StartStep = 'directory' | 'command' | 'other';
+/** Which step of a start failed: changing directory, executing the command, a required mount, or anything else. */
+export type StartStep = 'directory' | 'command' | 'mounts' | 'other';
 
 /** One decoded frame. */
 export interface Frame {
@@ -52,13 +52,15 @@ export interface ProcessMount {
   readonly target: string;
   /** The program can only read it. */
   readonly readOnly: boolean;
+  /** The program is not run without it. Default: false, and it is run without any. */
+  readonly isRequired?: boolean;
 }
 
 /** What a start frame asks for. */
 export interface StartRequest {
   /** Directory the program starts in. */
   readonly workingDir: string;
-  /** Made in a mount namespace of this program alone: all of them or, where that can not be done, none. */
+  /** Made in a mount namespace of this program alone: all of them or, where that can not be done and none is required, none. */
   readonly mounts: readonly ProcessMount[];
   /** Program and arguments, at least one. */
   readonly argv: readonly string[];
@@ -118,8 +120,8 @@ function writeHeader(frame: Buffer, type: number, id: number): void {
 export function encodeStart(id: number, request: StartRequest): Buffer {
   const { workingDir, mounts, argv, env } = request;
   const fields = [workingDir, String(mounts.length)];
-  for (const { source, target, readOnly } of mounts) {
-    fields.push(source, target, readOnly ? 'ro' : 'rw');
+  for (const { source, target, readOnly, isRequired = false } of mounts) {
+    fields.push(source, target, `${readOnly ? 'ro' : 'rw'}${isRequired ? '!' : ''}`);
   }
   fields.push(String(argv.length), ...argv);
   for (const name in env) fields.push(`${name}=${env[name]}`);
@@ -131,11 +133,11 @@ export function decodeStart(fields: readonly string[]): StartRequest {
   const rest = [...fields];
   const next = (): string => rest.shift() ?? '';
   const workingDir = next();
-  const mounts = Array.from({ length: Number(next()) }, () => ({
-    source: next(),
-    target: next(),
-    readOnly: next() === 'ro',
-  }));
+  const mounts = Array.from({ length: Number(next()) }, () => {
+    const [source, target, mode] = [next(), next(), next()];
+    const mount = { source, target, readOnly: mode.startsWith('ro') };
+    return mode.endsWith('!') ? { ...mount, isRequired: true } : mount;
+  });
   const argv = rest.splice(0, Number(next()));
   const env: Record<string, string> = Object.create(null);
   for (const entry of rest) {

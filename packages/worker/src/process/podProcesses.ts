@@ -210,10 +210,13 @@ export class PodProcesses {
   ): readonly ProcessMount[] {
     const { volumes, mountProblem } = this.#options;
     const mounts = volumes?.mountsOf(container, env) ?? [];
-    if (mountProblem === null || mounts.length === 0) return mounts;
-    const taken = mounts.find(({ target }) => existsSync(target));
+    // What the worker has at such a path the program would take for its volume.
+    const isTaken = ({ target }: ProcessMount): boolean => existsSync(target);
+    if (mountProblem === null || mounts.length === 0) {
+      return mounts.map((mount) => (isTaken(mount) ? { ...mount, isRequired: true } : mount));
+    }
+    const taken = mounts.find(isTaken);
     if (taken !== undefined) {
-      // The program would take what the worker has there for its volume.
       throw new Error(
         `no volume can be mounted at ${taken.target}, and the worker has something there: ` +
           `${mountProblem}; use another mountPath, or DROVER_VOLUME_<NAME>`,

@@ -136,6 +136,14 @@ function explainStartFailure(failure: {
       message: `working directory ${directory} can not be entered: does it exist on the worker, and may its user use it?`,
     };
   }
+  if (step === 'mounts') {
+    return {
+      exitCode: START_ERROR_CODE,
+      message:
+        `its volumes can not be mounted (${errorCode}), and the worker has something at a mountPath; ` +
+        'use another mountPath, or DROVER_VOLUME_<NAME>',
+    };
+  }
   if (step === 'other') {
     return { exitCode: START_ERROR_CODE, message: `${command} could not be started: ${errorCode}` };
   }

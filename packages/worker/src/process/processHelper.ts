@@ -55,6 +55,8 @@ const STRAY_INTERVAL_MS = 100;
 const STRAY_TIME_SHARE = 50;
 /** Looks at the end, so that what forks while it is being killed is found too. */
 const FINAL_LOOKS = 10;
+/** Why a program has no mounts. */
+const NO_MOUNTS = 'a C compiler is needed on the worker';
 
 const [nonce = '', directory = ''] = process.argv.slice(2);
 
@@ -144,6 +146,10 @@ function sendSignal(id: number, signalNumber: number): void {
 }
 
 async function begin(id: number, request: StartRequest): Promise<void> {
+  if (request.mounts.some(({ isRequired = false }) => isRequired)) {
+    send(encodeFrame(FrameType.startFailed, id, [NO_MOUNTS, 'mounts']));
+    return;
+  }
   let pair = pipes.takePair();
   try {
     if (pair === null) {
@@ -216,7 +222,7 @@ function addRunning(
 function announce(container: Container, request: StartRequest): void {
   if (container.isAnnounced) return;
   container.isAnnounced = true;
-  const problem = request.mounts.length === 0 ? '' : 'a C compiler is needed on the worker';
+  const problem = request.mounts.length === 0 ? '' : NO_MOUNTS;
   const { id, pid, startedAtMs } = container;
   send(encodeFrame(FrameType.started, id, [String(pid), String(startedAtMs), problem]));
 }

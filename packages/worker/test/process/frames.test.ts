@@ -83,6 +83,7 @@ describe('frames', () => {
       mounts: [
         { source: '/a', target: '/b', readOnly: true },
         { source: '/c', target: '/d', readOnly: false },
+        { source: '/e', target: '/f', readOnly: false, isRequired: true },
       ],
       argv: ['sh', '-c', '', 'ä=b\n'],
       env: { A: '', B: 'x=y', __proto__x: '1' },

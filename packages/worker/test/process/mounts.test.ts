@@ -178,6 +178,15 @@ describe.skipIf(!canCompile).each(users.filter(({ can }) => can))('$name', ({ he
     expect(ran.output).toBe('hidden');
     expect(ran.mountProblem).toBe('/no/such/source: ENOENT');
   });
+
+  test('when one can not be made that is required the program does not run', async () => {
+    const target = join(directory, 'existing');
+    const ran = await run(runner, 'echo it runs', [
+      { source: volume, target, readOnly: false, isRequired: true },
+      { source: '/no/such/source', target: '/mnt', readOnly: false },
+    ]);
+    expect(ran).toEqual({ output: '', exitCode: 128, mountProblem: undefined });
+  });
 });
 
 test.each(testHelpers.filter(({ canMount }) => !canMount))(
@@ -186,7 +195,10 @@ test.each(testHelpers.filter(({ canMount }) => !canMount))(
     const runner = new ProcessRunner({ logger, helper });
     const mounts = [{ source: volume, target: '/mnt', readOnly: false }];
     const ran = await run(runner, 'ls -d /mnt', mounts);
+    const required = mounts.map((mount) => ({ ...mount, isRequired: true }));
+    const refused = await run(runner, 'echo it runs', required);
     await runner.close();
+    expect(refused).toEqual({ output: '', exitCode: 128, mountProblem: undefined });
     expect(ran).toMatchObject({ output: '/mnt', exitCode: 0 });
     expect(ran.mountProblem).toMatch(/./);
   },

@@ -1,5 +1,15 @@
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -318,6 +328,23 @@ describe('a mount', () => {
     });
     expect(await ended(engine, uid)).toMatchObject({ outcome: 'Succeeded' });
     expect(await logOf(engine, uid)).toBe('/drover-work\nhere\n');
+  });
+
+  test('that can not be made where the worker has something fails the pod, which is not run', async ({
+    skip,
+  }) => {
+    const why = await problem();
+    if (why !== null) skip(`no mounts here: ${why}`);
+    const file = join(directory, 'file');
+    await writeFile(file, 'of the worker');
+    const { engine, uid } = await startOne({
+      volumes: [{ name: 'shared-data', emptyDir: {} }],
+      containers: [shell('main', `echo overwritten > ${file}`, mounts(at(file)))],
+    });
+    const pod = await ended(engine, uid);
+    expect(await readFile(file, 'utf8')).toBe('of the worker');
+    expect(pod).toMatchObject({ outcome: 'Failed', exitCode: 128, reason: 'StartError' });
+    expect(pod.overlay?.message).toMatch(/its volumes can not be mounted \(ENOTDIR\)/);
   });
 
   describe('where the worker can not mount', () => {
