@@ -43,10 +43,11 @@ redis.call('HSET', KEYS[7], 'namespace', namespace, 'name', name, 'object', ARGV
   'createdMs', created, 'resultTtlMs', ARGV[7], 'sealedMs', 0, 'enqueued', 0, 'settled', 0, 'open', 0)
 redis.call('ZADD', KEYS[5], 0, path)
 redis.call('HSET', KEYS[6], path, uid)
-local jobs = redis.call('SMEMBERS', KEYS[8])
-if #jobs > 0 then
+-- Some at a time: a command can not take any number of them.
+local jobs = redis.call('SPOP', KEYS[8], 500)
+while #jobs > 0 do
   for i, job in ipairs(jobs) do jobs[i] = 'job:' .. job end
   triggerAll(due, jobs, now)
-  redis.call('DEL', KEYS[8])
+  jobs = redis.call('SPOP', KEYS[8], 500)
 end
 return { 1, version, created }

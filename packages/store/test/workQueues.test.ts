@@ -128,6 +128,15 @@ describe('a work queue', () => {
     expect(await bed.dueAtMs(`job:${pod.uid}`)).toBeNull();
   });
 
+  test('may be created when any number of Jobs waits for it', async () => {
+    const jobs = Array.from({ length: 5_000 }, (_, i) => `job-${i}`);
+    await bed.redis.sadd(bed.shard.keys.awaitedWorkQueue('default', 'parcels'), ...jobs);
+    await create('parcels');
+    expect(await bed.redis.zcount(bed.shard.keys.due, '-inf', '+inf')).toBeGreaterThanOrEqual(
+      5_000,
+    );
+  });
+
   test('leaves no key behind', async () => {
     await enqueue(3);
     await reserve(2, { keys: ['a', 'b'] });
