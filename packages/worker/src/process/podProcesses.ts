@@ -83,6 +83,10 @@ export class PodProcesses {
       const { exit, container } = (await this.#initialize()) ?? (await this.#runContainers());
       await this.#stopSidecars();
       return { exit, container, eviction: this.#eviction };
+    } catch (error) {
+      // Nothing outlives the pod, whatever was wrong with it.
+      for (const loop of this.#loops) loop.stop(0);
+      throw error;
     } finally {
       clearInterval(watch);
     }

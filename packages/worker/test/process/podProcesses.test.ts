@@ -439,6 +439,23 @@ describe('sidecars', () => {
     expect(await notes()).toEqual([]);
   });
 
+  test('a container that can not be asked for: no sidecar outlives the pod', async () => {
+    // Validation lets no such field through, but a Job may be stored by another version.
+    const env = [{ name: 'A', valueFrom: { fieldRef: { fieldPath: 'spec.unknown' } } }];
+    const { engine, uid } = await startOne({
+      initContainers: [
+        // $$$$ is $$, the pid.
+        container('proxy', 'echo $$$$ > x; mv x pid; exec sleep 100', { restartPolicy: 'Always' }),
+        container('init', until('pid')),
+      ],
+      containers: [{ ...container('bad', 'true'), env }],
+    });
+    const pod = await ended(engine, uid);
+    expect(pod).toMatchObject({ outcome: 'Failed', exitCode: 128, reason: 'StartError' });
+    const pid = Number(await readFile(join(directory, 'pid'), 'utf8'));
+    await waitFor(() => !isAlive(pid));
+  });
+
   test('told to stop, the containers go first and the sidecars after them', async () => {
     const stopping = `trap 'sleep 0.2; echo main stopped >> notes; exit 0' TERM; echo main >> notes`;
     const { engine, uid } = await startOne({
