@@ -31,8 +31,8 @@ export class MountProbe {
       { onOutput: () => undefined },
     );
     const [started, exit] = await Promise.all([running.started, running.exited]);
-    // The helper died: that says nothing of mounts.
-    if (isLoss(exit)) this.#problem = null;
+    // The helper died, or there were no descriptors or processes left: that says nothing of mounts.
+    if (isLoss(exit) || started === null) this.#problem = null;
     return started === null ? exit.message : started.mountProblem;
   }
 }
