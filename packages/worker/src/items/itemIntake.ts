@@ -120,6 +120,12 @@ export class ItemIntake {
     await this.#finish(job, () => job.queueJob.moveToWait(job.token));
   }
 
+  /** Leaves a QueueJob to its lock: it is delivered again when that ran out. */
+  letGo(job: ItemJob): void {
+    this.#locks.remove(job);
+    job.lockWasLost();
+  }
+
   /** Adds QueueJobs. */
   async add(jobs: readonly NewItemJob[]): Promise<void> {
     const { redis, prefix, uid } = this.#options;

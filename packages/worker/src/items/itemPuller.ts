@@ -198,8 +198,7 @@ export class ItemPuller {
       await this.#intake.fail(item.job, message);
     } else {
       const opts = { attempts: CHUNK_ITEM_ATTEMPTS - 1, delay: CHUNK_ITEM_BACKOFF_MS };
-      await this.#add([singleAgain(item, 1, opts)]);
-      this.#leave(item.job);
+      await this.#addFrom(item, singleAgain(item, 1, opts));
     }
     this.#suspects.release(item);
     this.#serve();
@@ -212,8 +211,8 @@ export class ItemPuller {
       item.job.open = 0;
       await this.#intake.giveBack(item.job);
     } else {
-      await this.#add([singleAgain(item, 0, { attempts: CHUNK_ITEM_ATTEMPTS, lifo: true })]);
-      this.#leave(item.job);
+      const opts = { attempts: CHUNK_ITEM_ATTEMPTS, lifo: true };
+      await this.#addFrom(item, singleAgain(item, 0, opts));
     }
     this.#suspects.release(item);
     this.#serve();
@@ -354,6 +353,24 @@ export class ItemPuller {
     if (job.open === 0) void this.#intake.complete(job);
   }
 
+  /** An item leaves its chunk; where it can't, the chunk is delivered again as a whole. */
+  async #addFrom({ job }: DeliveredItem, own: NewItemJob): Promise<void> {
+    try {
+      await this.#add([own]);
+    } catch (error) {
+      this.#letGo(job);
+      throw error;
+    } finally {
+      this.#leave(job);
+    }
+  }
+
+  /** Its lock must run out, or what could not be put back would stay here for good. */
+  #letGo(job: ItemJob): void {
+    this.#intake.letGo(job);
+    job.open -= this.#shelf.removeOf(job).length;
+  }
+
   /** One of its items killed a worker: they are run singly, so that it is known which. */
   async #takeApart(job: ItemJob, isSettled: readonly boolean[]): Promise<void> {
     const items = job.items(isSettled);
@@ -415,8 +432,10 @@ export class ItemPuller {
           if (job.open === 0) await this.#intake.complete(job);
         }
       } catch (error) {
-        // They are delivered again when the lock of their QueueJob ran out.
         this.#options.logger.warn({ err: error }, 'items could not be given back');
+        this.#letGo(job);
+        job.open -= rest.length;
+        if (job.open === 0) void this.#intake.complete(job);
       }
     }
   }

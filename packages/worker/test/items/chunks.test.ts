@@ -94,6 +94,37 @@ describe('chunks of items', () => {
     await queue.emptied();
   });
 
+  test('lose no item that can not be put back for want of memory', async () => {
+    await setUp();
+    const { redis } = engine;
+    await queue.enqueueChunks(numbers(4), 4);
+    await queue.seal();
+    const begun = new Gate();
+    const isFull = new Gate();
+    const refused = new Gate();
+    let hasFailed = false;
+    const run = async ({ items }: HandlerContext): Promise<void> => {
+      for await (const item of items<number>()) {
+        if (hasFailed || item.id !== 1) continue;
+        hasFailed = true;
+        begun.open();
+        await isFull.opened;
+        await item.fail('not at first');
+        refused.open();
+      }
+    };
+    await workers.worker(engine, { handlers: [defineHandler('take', run)] });
+    const uid = await job();
+    await begun.opened;
+    await redis.config('SET', 'maxmemory', '1');
+    isFull.open();
+    await refused.opened;
+    await redis.config('SET', 'maxmemory', '0');
+    await ended(uid);
+    expect((await queue.read()).counts).toMatchObject({ settled: 4, completed: 4 });
+    await queue.emptied();
+  });
+
   test('of slow items are shared with other workers', async () => {
     await setUp();
     await queue.enqueueChunks(numbers(100), 100);
