@@ -1,5 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { WORK_QUEUE_ANNOTATION } from '@drover/shared';
-import type { Store, Subscriber } from '@drover/store';
+import type { Store, Subscriber, WorkQueues } from '@drover/store';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
@@ -13,6 +15,9 @@ import { PodItems, type PodItemsOptions, type Turn } from './podItems.ts';
 
 /** How long a work queue stays open without a pod: the next one often comes at once, ms. */
 const LINGER_MS = 5_000;
+/** How often a question is asked again, and the first pause before; it doubles. */
+const MAX_ASK_FAILURES = 5;
+const ASK_AGAIN_MS = 100;
 
 /** Options of {@link ItemHub}. */
 export interface ItemHubOptions {
@@ -97,7 +102,7 @@ export class ItemHub {
       );
     }
     const port = this.#port(shard);
-    const uid = await port.run(({ workQueues }) => workQueues.find(namespace, name));
+    const uid = await this.#ask(port, (workQueues) => workQueues.find(namespace, name));
     if (uid === null) throw new NoItemsError(`WorkQueue ${namespace}/${name} does not exist`);
     for (;;) {
       if (this.#isClosed) throw new NoItemsError('the worker is closed');
@@ -144,7 +149,7 @@ export class ItemHub {
     const puller = new ItemPuller({
       uid,
       name,
-      ask: (call) => port.run(({ workQueues }) => call(workQueues)),
+      ask: (call) => this.#ask(port, call),
       transport: {
         send: (request) => port.run(({ workQueues }) => workQueues.settle(request)),
         get generation() {
@@ -183,6 +188,19 @@ export class ItemHub {
 
   #wakeAll(): void {
     for (const uid of this.#pullers.keys()) this.#wake(uid);
+  }
+
+  /** A connection that was given up must not fail a pod: asks a few times. */
+  async #ask<T>(port: ShardPort, call: (workQueues: WorkQueues) => Promise<T>): Promise<T> {
+    for (let failures = 0; ; failures += 1) {
+      try {
+        return await port.run(({ workQueues }) => call(workQueues));
+      } catch (error) {
+        if (this.#isClosed || failures === MAX_ASK_FAILURES) throw error;
+        this.#options.logger.debug({ err: error }, 'a question about items failed; asking again');
+      }
+      await delay(ASK_AGAIN_MS * 2 ** failures);
+    }
   }
 
   #port(shard: number): ShardPort {

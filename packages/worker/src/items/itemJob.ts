@@ -19,6 +19,8 @@ export class ItemJob implements LockHolder {
   readonly token: string;
   /** Its items that this worker has not settled, re-added or given back. */
   open = 0;
+  /** Its items that were not settled when it came. */
+  received = 0;
   /** Another delivery of it may be on its way. */
   isLost = false;
   /** Called when the lock is lost. */
@@ -87,6 +89,7 @@ export class ItemJob implements LockHolder {
       });
     }
     this.open = items.length;
+    this.received = items.length;
     return items;
   }
 

@@ -1,12 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import {
-  type InstallationSettings,
-  isAllDone,
-  type ItemQueueJobData,
-  type WorkQueues,
-} from '@drover/store';
+import { type InstallationSettings, isAllDone, type WorkQueues } from '@drover/store';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
@@ -14,6 +9,7 @@ import { deadEnd, type DeliveredItem } from './deliveredItem.ts';
 import { NoItemsError } from './itemErrors.ts';
 import { ItemIntake, type NewItemJob } from './itemIntake.ts';
 import { CHUNK_ITEM_ATTEMPTS, CHUNK_ITEM_BACKOFF_MS, type ItemJob } from './itemJob.ts';
+import { pieces, singleAgain } from './itemPieces.ts';
 import { type ItemClaim, ItemSettler, type SettleTransport } from './itemSettler.ts';
 import { ItemShelf } from './itemShelf.ts';
 import { Suspects } from './suspects.ts';
@@ -22,6 +18,11 @@ import { Suspects } from './suspects.ts';
 const MAX_PARKED_MS = 1_000;
 /** How often that is looked at, ms. */
 const SWEEP_MS = 250;
+/**
+ * QueueJobs that may be open for each item that a pod wants at hand: while some are being settled others are run, so
+ * that Redis and this process work at the same time and not in turn.
+ */
+const OPEN_JOBS_FACTOR = 2;
 /** Hints of the end may be lost: while pods wait, the state is read so often, ms. */
 const CHECK_MS = 10_000;
 /** Pause after the state could not be read, ms. */
@@ -253,7 +254,7 @@ export class ItemPuller {
     if (this.#isClosed || this.#takers.size === 0) return false;
     let capacity = 0;
     for (const { prefetch } of this.#takers) capacity += prefetch;
-    if (this.#openJobs + asked >= capacity + this.#suspects.count) return false;
+    if (this.#openJobs + asked >= OPEN_JOBS_FACTOR * capacity + this.#suspects.count) return false;
     const wanted = this.#waiters.length + (this.#fillsShelf ? capacity : 0);
     return this.#shelf.size + asked < wanted;
   }
@@ -422,7 +423,7 @@ export class ItemPuller {
     for (const job of jobs.toReversed()) {
       const rest = items.filter((item) => item.job === job);
       try {
-        if (rest.length === job.open) await this.#intake.giveBack(job);
+        if (rest.length === job.received) await this.#intake.giveBack(job);
         else {
           const { averageMs } = job;
           const pieceItems =
@@ -481,29 +482,4 @@ export class ItemPuller {
   #rejectAll(error: Error): void {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
   }
-}
-
-/** An item by itself, once more. */
-function singleAgain(item: DeliveredItem, ran: number, opts: NewItemJob['opts']): NewItemJob {
-  const data: ItemQueueJobData = { i: item.id, d: item.data, a: item.attemptsMade + ran };
-  return { data, opts };
-}
-
-/** What is left of a chunk, in QueueJobs of so many items; those with gaps between them in more. */
-function pieces(items: readonly DeliveredItem[], pieceItems: number): NewItemJob[] {
-  const jobs: NewItemJob[] = [];
-  let from = 0;
-  while (from < items.length) {
-    let to = from + 1;
-    while (to < items.length && to - from < pieceItems && items[to]!.id === items[to - 1]!.id + 1)
-      to += 1;
-    const first = items[from]!;
-    if (to - from === 1) jobs.push(singleAgain(first, 0, { attempts: CHUNK_ITEM_ATTEMPTS }));
-    else {
-      const c = items.slice(from, to).map(({ data }) => data);
-      jobs.push({ data: { i: first.id, c }, opts: {} });
-    }
-    from = to;
-  }
-  return jobs;
 }

@@ -21,7 +21,7 @@ export interface LockRenewerOptions {
 const MAX_RENEWALS = 500;
 
 /**
- * Renews the BullMQ locks of all held slots of a queue.
+ * Renews the BullMQ locks of all QueueJobs that are held of a queue.
  *
  * BullMQ's own renewal knows a lock by the QueueJob's id only. When a process gets its own stalled
  * QueueJob back while the earlier delivery still runs, the exit of the earlier one would end
@@ -74,7 +74,7 @@ export class LockRenewer {
       this.#renewAll()
         .catch((error: unknown) => {
           // Redis is away: the locks may lapse, which costs a second delivery and nothing else.
-          this.#options.logger.debug({ err: error }, 'slot locks could not be renewed');
+          this.#options.logger.debug({ err: error }, 'locks could not be renewed');
         })
         .finally(() => {
           this.#timer = null;
@@ -104,7 +104,7 @@ export class LockRenewer {
         this.#holders.delete(holder.queueJobId);
         this.#options.logger.warn(
           { queueJob: holder.queueJobId },
-          'lost the lock of a slot; its pod goes on',
+          'lost a lock of BullMQ; what runs goes on',
         );
         holder.lockWasLost();
       }
