@@ -393,6 +393,14 @@ static void openReplies(const char *directory) {
   close(replies);
 }
 
+/* The worker does that as soon as it is ready, unless it was killed before. */
+static void removeReplies(const char *directory) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s/replies", directory);
+  unlink(path);
+  rmdir(directory);
+}
+
 int main(int argumentCount, char **arguments) {
   if (argumentCount < 3) {
     fprintf(stderr, "usage: %s NONCE DIRECTORY (it is started by a worker)\n", arguments[0]);
@@ -415,5 +423,6 @@ int main(int argumentCount, char **arguments) {
   openReplies(arguments[2]);
   while (turn()) continue;
   finish();
+  removeReplies(arguments[2]);
   return 0;
 }

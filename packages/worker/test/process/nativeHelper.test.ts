@@ -182,6 +182,17 @@ describe.skipIf(!canCompile).each(variants)('$name', ({ flags }) => {
     expect(existsSync(`/proc/${pid}`)).toBe(false);
   });
 
+  test('a worker that is killed before it has opened the replies leaves no directory behind', async () => {
+    const home = await mkdtemp(join(directory, 'raw-'));
+    const child = spawn(await compiledHelper(checked), ['0123456789abcdef', home]);
+    guardProcess(child);
+    await once(child.stdout, 'data');
+    expect(await readdir(home)).toEqual(['replies']);
+    child.stdin.end();
+    await once(child, 'close');
+    expect(existsSync(home)).toBe(false);
+  });
+
   test('a request in the smallest pieces', async () => {
     const helper = await startRaw(checked);
     const request = program(1, ['sh', '-c', 'exit 3']);
