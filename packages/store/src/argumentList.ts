@@ -34,13 +34,16 @@ export async function writeArguments(
   }
 }
 
-/** Reads the chunk that has an index; null when there is none. */
+/**
+ * Reads a chunk for a pod; null when there is none. The list stays from then on: its Job is there, though the client
+ * may have died before it could say so.
+ */
 export async function readArguments(
   redis: Redis,
   key: string,
   chunk: number,
 ): Promise<readonly Arguments[] | null> {
-  const packed = await redis.hgetBuffer(key, String(chunk));
+  const [packed] = await Promise.all([redis.hgetBuffer(key, String(chunk)), redis.persist(key)]);
   if (packed === null) return null;
   return JSON.parse(inflateRawSync(packed).toString()) as readonly Arguments[];
 }

@@ -41,6 +41,12 @@ test('a list whose Job is never created goes by itself, else with the Job', asyn
   expect(await bed.redis.exists(args, ended)).toBe(0);
 });
 
+test('a list that a pod reads stays, though the client died before it could say that its Job is created', async () => {
+  await bed.shard.writeArguments('u1', [['a']]);
+  await bed.shard.readArguments('u1', 0);
+  expect(await bed.redis.ttl(bed.shard.keys.job('u1').args)).toBe(-1);
+});
+
 test('an index that ended is counted once', async () => {
   expect(await bed.shard.endedIndexCount('u1')).toBe(0);
   expect(await bed.shard.noteEndedIndex('u1', 7)).toBe(1);
