@@ -152,6 +152,8 @@ export class HelperClient {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), CLOSE_TIMEOUT_MS);
     await this.#ended;
     clearTimeout(timer);
+    // It could not kill what it had started.
+    if (this.#child.signalCode !== null) this.#killStrays();
     this.#replies?.close();
     await this.#removeDirectory();
   }
@@ -236,12 +238,16 @@ export class HelperClient {
 
   /** The helper was killed alone: its programs live on without a parent, so kill them here. */
   #lost(reason: string, events: HelperEvents): void {
+    this.#killStrays();
+    void this.#removeDirectory();
+    events.onLost(reason);
+  }
+
+  #killStrays(): void {
     const strays = new StrayFinder();
     for (const { pid } of strays.find({ nonce: this.#nonce, ended: new Map(), everything: true })) {
       killQuietly(pid);
     }
-    void this.#removeDirectory();
-    events.onLost(reason);
   }
 
   async #removeDirectory(): Promise<void> {

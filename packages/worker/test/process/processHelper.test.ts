@@ -179,5 +179,27 @@ describe.each(testHelpers)('$name', ({ name, helper, seesBeyondGroup }) => {
       const next = runner.start({ command: ['true'], args: [], env }, { onOutput });
       expect(await next.exited).toMatchObject({ exitCode: 0 });
     });
+
+    test.skipIf(!seesBeyondGroup)(
+      'that hangs is killed when the worker closes, and what it started with it',
+      { timeout: 30_000 },
+      async () => {
+        const runner = new ProcessRunner({ logger: pino({ level: 'silent' }), helper });
+        closers.push(() => runner.close());
+        let output = '';
+        const running = runner.start(
+          { command: ['sh', '-c', 'setsid sleep 207 & echo pid $!; wait'], args: [], env },
+          { onOutput: (_, chunk) => (output += chunk.toString()) },
+        );
+        await waitFor(() => output.endsWith('\n'));
+        const started = await running.started;
+        const pids = [started?.pid ?? 0, Number(output.slice(4))];
+        expect(pids.every(isAlive)).toBe(true);
+        process.kill(parentOf(pids[0] ?? 0), 'SIGSTOP');
+        await runner.close();
+        expect(await running.exited).toMatchObject({ reason: 'ContainerStatusUnknown' });
+        await waitFor(() => !pids.some(isAlive), { describe: () => pids.filter(isAlive) });
+      },
+    );
   });
 });
