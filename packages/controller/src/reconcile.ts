@@ -349,7 +349,12 @@ export class JobReconciler {
     // Marked for longer than until the next resync: while pods wait it is renewed before it ends.
     if (memo.contendedUntilMs - nowMs > this.#resyncMs / 2) return;
     memo.contendedUntilMs = nowMs + this.#resyncMs + CONTENDED_SLACK_MS;
-    await this.#shard.markContended(job.queue, memo.contendedUntilMs);
+    try {
+      await this.#shard.markContended(job.queue, memo.contendedUntilMs);
+    } catch (error) {
+      memo.contendedUntilMs = 0;
+      throw error;
+    }
   }
 
   #queueMemo(queue: string): QueueMemo {

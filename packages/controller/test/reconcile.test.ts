@@ -641,6 +641,32 @@ describe('workers', () => {
     await bed.pass(100, controller);
     expect(await contended()).toBeGreaterThan(bed.clock.now());
   });
+
+  test('a queue that could not be marked contended is marked by the next look', async () => {
+    await bed.worker(10);
+    let calls = 0;
+    const shard = new Proxy<ReconcileShard>(bed.shard, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name, target) as unknown;
+        if (typeof value !== 'function') return value;
+        return async (...args: unknown[]) => {
+          if (name === 'markContended' && ++calls === 1) throw new Error('OOM');
+          return (await Reflect.apply(value, target, args)) as unknown;
+        };
+      },
+    });
+    const unlucky = bed.controller(shard);
+    await bed.createJob({ parallelism: 5, completions: 50 });
+    await bed.settle(unlucky);
+    const uid = await bed.createJob({ parallelism: 15, completions: 50 });
+    const looks = async () => {
+      await bed.settle(unlucky);
+      await bed.pass(100, unlucky);
+    };
+    await expect(looks()).rejects.toThrow('OOM');
+    await unlucky.jobs.reconcile(uid);
+    expect(calls).toBe(2);
+  });
 });
 
 describe('a stored Job that can not be read', () => {
