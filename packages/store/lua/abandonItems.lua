@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --[[
   abandonItems: end the batches whose producer did not commit them in time. What is not settled of
-  them counts as abandoned, and is not run when BullMQ has it after all.
+  them counts as abandoned: what BullMQ has of it after all counts for nothing.
 
   Caller   controller, for the due member wq:<uid>
 

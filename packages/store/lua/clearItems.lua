@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --[[
   clearItems: settle the items of a range that nobody works on. The caller then empties BullMQ's queue;
-  what is delivered all the same is not run.
+  what is delivered all the same counts for nothing.
 
   Caller   sdk
 
