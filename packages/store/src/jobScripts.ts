@@ -3,7 +3,6 @@
  * at once then cost little more than a large one, see docs/design/0004-many-jobs-at-once.md.
  */
 import assert from 'node:assert/strict';
-import type { Redis } from 'ioredis';
 import type {
   AcquireReply,
   Created,
@@ -22,8 +21,9 @@ import type {
 import { Gather } from './gather.ts';
 import type { ShardKeys } from './keys.ts';
 import { choose, integer, list, observedJob, refused, storedJob, textMap } from './replies.ts';
-import { runGuarded, type ScriptName, type ScriptReply } from './scripts.ts';
+import type { ScriptReply } from './scripts.ts';
 import { sessionBytes } from './session.ts';
+import { ShardScripts, type ShardScriptsOptions } from './shardScripts.ts';
 
 /** Most pods per call of `stopPods`, `endLostPods`, `judge`, `openSlots`: bounds a script's time. */
 export const MAX_PODS_PER_CALL = 500;
@@ -68,18 +68,15 @@ export interface Opening extends DecisionGuard {
 }
 
 /** What {@link JobScripts} needs of its shard. */
-export interface JobScriptsOptions {
-  readonly redis: Redis;
-  readonly keys: ShardKeys;
+export interface JobScriptsOptions extends ShardScriptsOptions {
   readonly leaseTtlMs: number;
-  /** Tests only: the time that scripts use instead of Redis' own. */
-  readonly testClock: (() => number) | null;
 }
 
 /** See the methods of `Shard` that are named like these. */
 export class JobScripts {
-  readonly #options: JobScriptsOptions;
+  readonly #leaseTtlMs: number;
   readonly #keys: ShardKeys;
+  readonly #scripts: ShardScripts;
   readonly #creates = new Gather(
     {
       calls: MAX_JOBS_PER_SCRIPT,
@@ -116,7 +113,8 @@ export class JobScripts {
   );
 
   constructor(options: JobScriptsOptions) {
-    this.#options = options;
+    this.#leaseTtlMs = options.leaseTtlMs;
+    this.#scripts = new ShardScripts(options);
     this.#keys = options.keys;
   }
 
@@ -167,21 +165,23 @@ export class JobScripts {
   }
 
   async #createJobs(jobs: readonly NewJob[]): Promise<Created[]> {
-    const keys = [...this.#dueKeys(), this.#keys.names, this.#keys.uids, this.#keys.watch];
-    const args: Argument[] = [this.#now(), this.#keys.wakeChannel];
+    const keys = [...this.#scripts.dueKeys, this.#keys.names, this.#keys.uids, this.#keys.watch];
+    const args: Argument[] = [this.#scripts.now, this.#keys.wakeChannel];
     for (const job of jobs) {
       const ofJob = this.#keys.job(job.uid);
       keys.push(ofJob.job, ofJob.hot);
       args.push(job.uid, job.namespace, job.name, job.object, job.status);
       args.push(job.completions ?? -1, job.queue, job.fittingKey, job.indexed ? 1 : 0);
     }
-    return list(await this.#run('createJob', keys, args)).map((reply) => created(list(reply)));
+    return list(await this.#scripts.run('createJob', keys, args)).map((reply) =>
+      created(list(reply)),
+    );
   }
 
   async #giveBack(given: readonly Given[]): Promise<('done' | 'again' | 'replayed')[]> {
-    const args: Argument[] = [this.#now(), this.#keys.wakeChannel];
+    const args: Argument[] = [this.#scripts.now, this.#keys.wakeChannel];
     for (const one of given) args.push(one.member, one.token, one.count, one.nextAtMs ?? '');
-    const replies = list(await this.#run('doneDue', this.#dueKeys(), args));
+    const replies = list(await this.#scripts.run('doneDue', this.#scripts.dueKeys, args));
     return replies.map((reply) => choose(reply, { '1': 'done', '2': 'again', '0': 'replayed' }));
   }
 
@@ -191,13 +191,13 @@ export class JobScripts {
     while (looks.length < asked.length) {
       const rest = asked.slice(looks.length);
       const keys = [this.#keys.clock, this.#keys.lanes, this.#keys.queues];
-      const args: Argument[] = [this.#now()];
+      const args: Argument[] = [this.#scripts.now];
       for (const { uid, pendingWanted } of rest) {
         const ofJob = this.#keys.job(uid);
         keys.push(ofJob.job, ofJob.hot, ofJob.unjudged, ofJob.losses, ofJob.pending);
         args.push(pendingWanted);
       }
-      const [nowMs, ...replies] = list(await this.#run('observeJob', keys, args));
+      const [nowMs, ...replies] = list(await this.#scripts.run('observeJob', keys, args));
       assert(replies.length > 0, 'one look at least');
       for (const look of replies) looks.push({ nowMs: integer(nowMs), look });
     }
@@ -213,12 +213,12 @@ export class JobScripts {
       args.push(input.generation, input.decisionVersion);
       addVerdicts(args, input);
     }
-    return list(await this.#run('judge', keys, args)).map((reply) => integer(reply));
+    return list(await this.#scripts.run('judge', keys, args)).map((reply) => integer(reply));
   }
 
   async #openSlotsOf(inputs: readonly Opening[]): Promise<(Opened | Refused)[]> {
     const keys = [this.#keys.clock, this.#keys.queues, this.#keys.watch, this.#keys.podWatchers];
-    const args: Argument[] = [this.#now()];
+    const args: Argument[] = [this.#scripts.now];
     for (const input of inputs) {
       const ofJob = this.#keys.job(input.uid);
       keys.push(ofJob.job, ofJob.hot, ofJob.slots, ofJob.pending, ofJob.retry, ofJob.unjudged);
@@ -227,7 +227,7 @@ export class JobScripts {
       args.push(status?.text ?? '', status?.critical === true ? 1 : 0, judge === null ? 0 : 1);
       if (judge !== null) addVerdicts(args, judge);
     }
-    return list(await this.#run('openSlots', keys, args)).map((reply) => {
+    return list(await this.#scripts.run('openSlots', keys, args)).map((reply) => {
       const [version, written, ...slots] = list(reply).map((one) => integer(one));
       return (
         refused(version!) ?? {
@@ -242,14 +242,14 @@ export class JobScripts {
 
   async #writeStatuses(inputs: readonly WriteStatusInput[]): Promise<number[]> {
     const keys = [this.#keys.clock, this.#keys.queues, this.#keys.waiting, this.#keys.watch];
-    const args: Argument[] = [this.#now()];
+    const args: Argument[] = [this.#scripts.now];
     for (const input of inputs) {
       const ofJob = this.#keys.job(input.uid);
       keys.push(ofJob.job, ofJob.hot);
       args.push(input.uid, input.generation, input.decisionVersion, input.status);
       args.push(input.finish ?? '', input.critical ? 1 : 0);
     }
-    return list(await this.#run('writeStatus', keys, args)).map((reply) => integer(reply));
+    return list(await this.#scripts.run('writeStatus', keys, args)).map((reply) => integer(reply));
   }
 
   /** Requests are of one session, but for the moment when a new one begins. */
@@ -267,16 +267,16 @@ export class JobScripts {
 
   async #acquireSlotsOf(session: string, requests: readonly SlotRequest[]): Promise<RawAcquire[]> {
     const ofSession = this.#keys.session(session);
-    const keys: string[] = [...this.#dueKeys(), this.#keys.sessions];
+    const keys: string[] = [...this.#scripts.dueKeys, this.#keys.sessions];
     keys.push(ofSession.session, ofSession.claims, this.#keys.watch, this.#keys.podWatchers);
-    const args: Argument[] = [this.#now(), this.#keys.wakeChannel, session];
-    args.push(sessionBytes(session), this.#options.leaseTtlMs);
+    const args: Argument[] = [this.#scripts.now, this.#keys.wakeChannel, session];
+    args.push(sessionBytes(session), this.#leaseTtlMs);
     for (const request of requests) {
       const ofJob = this.#keys.job(request.uid);
       keys.push(ofJob.job, ofJob.hot, ofJob.slots, ofJob.pending);
       args.push(request.uid, request.slot, request.attemptsStarted, request.knownGeneration);
     }
-    const replies = list(await this.#run('acquire', keys, args));
+    const replies = list(await this.#scripts.run('acquire', keys, args));
     // The object of a Job comes once for all of its slots.
     const fieldsOf = new Map<string, ScriptReply[]>();
     return requests.map(({ uid }, i) => {
@@ -285,23 +285,6 @@ export class JobScripts {
       if (fields.length > 0) fieldsOf.set(uid, fields);
       return { reply, fields: fieldsOf.get(uid) ?? [] };
     });
-  }
-
-  #dueKeys(): [string, string, string, string] {
-    const { clock, due, dueTaken, dueCounts } = this.#keys;
-    return [clock, due, dueTaken, dueCounts];
-  }
-
-  #now(): number | '' {
-    return this.#options.testClock === null ? '' : this.#options.testClock();
-  }
-
-  async #run(
-    name: ScriptName,
-    keys: readonly string[],
-    args: readonly Argument[],
-  ): Promise<ScriptReply> {
-    return await runGuarded(this.#options.redis, name, keys, args);
   }
 }
 

@@ -1,5 +1,4 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { ResourceExhaustedError } from '@drover/shared';
 import type { Redis } from 'ioredis';
 
 /** Lua sources lie beside `src` and, when published, beside `dist`. */
@@ -99,24 +98,4 @@ export function runScript(
 ): Promise<ScriptReply> {
   const command = Reflect.get(redis, `${commandName(name)}Buffer`) as BufferCommand;
   return command.call(redis, keys.length, ...keys, ...args);
-}
-
-/** Like {@link runScript}, with what a full memory means in words. @throws ResourceExhaustedError */
-export async function runGuarded(
-  redis: Redis,
-  name: ScriptName,
-  keys: readonly string[],
-  args: readonly (string | number | Buffer)[],
-): Promise<ScriptReply> {
-  try {
-    return await runScript(redis, name, keys, args);
-  } catch (error) {
-    if (error instanceof Error && error.message.startsWith('OOM ')) {
-      throw new ResourceExhaustedError(
-        'Redis is out of memory: raise maxmemory or delete finished Jobs; nothing was written',
-        { cause: error },
-      );
-    }
-    throw error;
-  }
 }

@@ -32,9 +32,10 @@ import { JobScripts, MAX_PODS_PER_CALL } from './jobScripts.ts';
 import { RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
 import { decodeAnswers, decodeSlotRecord, encodeEntries, encodeOverlays } from './records.ts';
 import { choose, integer, list, refused, textMap } from './replies.ts';
-import { defineScripts, runGuarded, type ScriptName, type ScriptReply } from './scripts.ts';
+import { defineScripts } from './scripts.ts';
 import { sessionBytes } from './session.ts';
 import { ShardReader } from './shardReader.ts';
+import { ShardScripts } from './shardScripts.ts';
 import { WorkQueues } from './workQueues.ts';
 
 /** Most pods per script that takes pods away: these write more of each. */
@@ -53,14 +54,13 @@ export interface ShardOptions {
   readonly testClock: (() => number) | null;
 }
 
-type Argument = string | number | Buffer;
-
 /** All namespaces of one hash tag. Methods are as idempotent as the contracts in `lua/` say. */
 export class Shard extends ShardReader {
   readonly index: number;
   readonly #options: ShardOptions;
   /** How far the purge of a Job came; another process begins again, at the cost of some reads. */
   readonly #purgedChunks = new Map<string, number>();
+  readonly #scripts: ShardScripts;
   readonly #many: JobScripts;
   /** The work queues of these namespaces. */
   readonly workQueues: WorkQueues;
@@ -68,6 +68,7 @@ export class Shard extends ShardReader {
   constructor(options: ShardOptions) {
     super(options);
     this.#options = options;
+    this.#scripts = new ShardScripts(options);
     this.#many = new JobScripts(options);
     this.workQueues = new WorkQueues(options);
     this.index = options.index;
@@ -89,11 +90,11 @@ export class Shard extends ShardReader {
   /** Replaces a Job's object, compare-and-set. */
   async updateJob(update: JobUpdate): Promise<'updated' | 'conflict' | 'notFound'> {
     const keys = this.keys.job(update.uid);
-    const reply = await this.#run(
+    const reply = await this.#scripts.run(
       'updateJob',
-      [...this.#dueKeys(), keys.job, keys.hot, this.keys.watch, this.keys.queues],
+      [...this.#scripts.dueKeys, keys.job, keys.hot, this.keys.watch, this.keys.queues],
       [
-        this.#now(),
+        this.#scripts.now,
         this.keys.wakeChannel,
         update.uid,
         update.expectedResourceVersion ?? '',
@@ -110,10 +111,17 @@ export class Shard extends ShardReader {
   /** Deletes a Job in Background: the name is free at once, its pods are stopped. */
   async deleteJob(uid: string): Promise<'deleted' | 'notFound'> {
     const keys = this.keys.job(uid);
-    const reply = await this.#run(
+    const reply = await this.#scripts.run(
       'deleteJob',
-      [...this.#dueKeys(), this.keys.names, this.keys.uids, keys.job, keys.hot, this.keys.watch],
-      [this.#now(), this.keys.wakeChannel, uid],
+      [
+        ...this.#scripts.dueKeys,
+        this.keys.names,
+        this.keys.uids,
+        keys.job,
+        keys.hot,
+        this.keys.watch,
+      ],
+      [this.#scripts.now, this.keys.wakeChannel, uid],
     );
     return choose(reply, { '1': 'deleted', '-1': 'notFound' });
   }
@@ -122,7 +130,7 @@ export class Shard extends ShardReader {
 
   /** Removes what is kept of a finished pod: its record, overlay and log. */
   async removePodRecord(uid: string, podNumber: number): Promise<boolean> {
-    const reply = await this.#run(
+    const reply = await this.#scripts.run(
       'removePod',
       [
         this.keys.clock,
@@ -131,7 +139,7 @@ export class Shard extends ShardReader {
         this.keys.watch,
         this.keys.podWatchers,
       ],
-      [this.#now(), uid, podNumber],
+      [this.#scripts.now, uid, podNumber],
     );
     await this.redis.unlink(this.podLogKey(uid, podNumber));
     return choose(reply, { '1': true, '0': false });
@@ -175,8 +183,8 @@ export class Shard extends ShardReader {
 
   /** Makes a member (`job:<uid>`, `session:<id>`) due, now or at a time at the latest. */
   async trigger(member: string, atMs?: number): Promise<void> {
-    await this.#run('trigger', this.#dueKeys(), [
-      this.#now(),
+    await this.#scripts.run('trigger', this.#scripts.dueKeys, [
+      this.#scripts.now,
       this.keys.wakeChannel,
       member,
       atMs ?? '',
@@ -190,7 +198,12 @@ export class Shard extends ShardReader {
   ): Promise<{ nowMs: number; nextAtMs: number | null; taken: Taken[] }> {
     const token = randomBytes(8).toString('hex');
     const reply = list(
-      await this.#run('takeDue', this.#dueKeys(), [this.#now(), max, takeMs, token]),
+      await this.#scripts.run('takeDue', this.#scripts.dueKeys, [
+        this.#scripts.now,
+        max,
+        takeMs,
+        token,
+      ]),
     );
     const taken: Taken[] = [];
     for (let i = 2; i < reply.length; i += 2) {
@@ -264,10 +277,10 @@ export class Shard extends ShardReader {
     const sessions = [...new Set(input.pods.map((pod) => pod.session))].filter((id) => id !== '');
     const position = new Map(sessions.map((id, i) => [id, i + 1]));
     const reply = list(
-      await this.#run(
+      await this.#scripts.run(
         'stopPods',
         [
-          ...this.#dueKeys(),
+          ...this.#scripts.dueKeys,
           keys.hot,
           keys.slots,
           keys.pending,
@@ -278,7 +291,7 @@ export class Shard extends ShardReader {
           ...sessions.map((id) => this.keys.session(id).orders),
         ],
         [
-          this.#now(),
+          this.#scripts.now,
           this.keys.wakeChannel,
           input.uid,
           input.guard?.generation ?? '',
@@ -313,10 +326,10 @@ export class Shard extends ShardReader {
     fittingKey: string,
     knownLanes: number,
   ): Promise<'waiting' | 'changed'> {
-    const reply = await this.#run(
+    const reply = await this.#scripts.run(
       'awaitLanes',
-      [...this.#dueKeys(), this.keys.lanes, this.keys.waiting],
-      [this.#now(), this.keys.wakeChannel, uid, fittingKey, knownLanes],
+      [...this.#scripts.dueKeys, this.keys.lanes, this.keys.waiting],
+      [this.#scripts.now, this.keys.wakeChannel, uid, fittingKey, knownLanes],
     );
     return choose(reply, { '1': 'waiting', '0': 'changed' });
   }
@@ -343,7 +356,7 @@ export class Shard extends ShardReader {
       return 'more';
     }
     this.#purgedChunks.delete(uid);
-    const reply = await this.#run(
+    const reply = await this.#scripts.run(
       'purgeJob',
       [
         keys.job,
@@ -394,10 +407,10 @@ export class Shard extends ShardReader {
 
   /** Begins a session; Jobs that wait for its lanes become due. */
   async registerSession(info: SessionInfo): Promise<void> {
-    await this.#run(
+    await this.#scripts.run(
       'registerSession',
       [
-        ...this.#dueKeys(),
+        ...this.#scripts.dueKeys,
         this.keys.sessions,
         this.keys.session(info.id).session,
         this.keys.lanes,
@@ -406,7 +419,7 @@ export class Shard extends ShardReader {
         this.keys.meta,
       ],
       [
-        this.#now(),
+        this.#scripts.now,
         this.keys.wakeChannel,
         info.id,
         info.leaseTtlMs,
@@ -420,7 +433,7 @@ export class Shard extends ShardReader {
   async heartbeat(
     session: string,
   ): Promise<{ type: 'alive'; orders: StopOrder[] } | { type: 'ended' }> {
-    const reply = await this.#run(
+    const reply = await this.#scripts.run(
       'heartbeat',
       [
         this.keys.clock,
@@ -429,7 +442,7 @@ export class Shard extends ShardReader {
         this.keys.sessions,
         this.keys.session(session).orders,
       ],
-      [this.#now(), this.keys.wakeChannel, session, this.#options.leaseTtlMs],
+      [this.#scripts.now, this.keys.wakeChannel, session, this.#options.leaseTtlMs],
     );
     if (reply === null) return { type: 'ended' };
     const orders: StopOrder[] = [];
@@ -448,7 +461,7 @@ export class Shard extends ShardReader {
   > {
     const keys = this.keys.session(session);
     const reply = list(
-      await this.#run(
+      await this.#scripts.run(
         'expireSession',
         [
           this.keys.clock,
@@ -459,7 +472,7 @@ export class Shard extends ShardReader {
           this.keys.lanes,
           this.keys.meta,
         ],
-        [this.#now(), session, this.#options.leaseTtlMs, options.force === true ? 1 : 0],
+        [this.#scripts.now, session, this.#options.leaseTtlMs, options.force === true ? 1 : 0],
       ),
     );
     if (integer(reply[0]) === 1) return { type: 'alive', untilMs: integer(reply[1]) };
@@ -483,10 +496,10 @@ export class Shard extends ShardReader {
     const podNumbers = held.map((packed, i) =>
       packed === null ? 0 : decodeSlotRecord(slots[i]!, packed).podNumber,
     );
-    const reply = await this.#run(
+    const reply = await this.#scripts.run(
       'endLostPods',
       [
-        ...this.#dueKeys(),
+        ...this.#scripts.dueKeys,
         this.keys.sessions,
         sessionKeys.claims,
         sessionKeys.orders,
@@ -499,7 +512,7 @@ export class Shard extends ShardReader {
         ...podNumbers.map((n) => this.keys.podChunk(uid, Math.floor(n / RECORDS_PER_CHUNK))),
       ],
       [
-        this.#now(),
+        this.#scripts.now,
         this.keys.wakeChannel,
         session,
         sessionBytes(session),
@@ -529,7 +542,7 @@ export class Shard extends ShardReader {
     }
     const sessionKeys = this.keys.session(session);
     const keys = [
-      ...this.#dueKeys(),
+      ...this.#scripts.dueKeys,
       sessionKeys.claims,
       sessionKeys.orders,
       this.keys.contended,
@@ -538,7 +551,7 @@ export class Shard extends ShardReader {
       this.keys.sessions,
     ];
     const args: (string | number | Buffer)[] = [
-      this.#now(),
+      this.#scripts.now,
       this.keys.wakeChannel,
       sessionBytes(session),
       session,
@@ -547,7 +560,7 @@ export class Shard extends ShardReader {
       const ofJob = byJob.size === 1 ? entries : positions.map((i) => entries[i]!);
       this.#addJobToReport(uid, ofJob, keys, args);
     }
-    const reply = await this.#run('report', keys, args);
+    const reply = await this.#scripts.run('report', keys, args);
     assert(Buffer.isBuffer(reply));
     const answers = decodeAnswers(reply, entries.length);
     if (byJob.size === 1) return answers;
@@ -598,7 +611,7 @@ export class Shard extends ShardReader {
     readonly ttlMs: number;
   }): Promise<'written' | 'stale'> {
     const { uid, podNumber } = note;
-    const reply = await this.#run(
+    const reply = await this.#scripts.run(
       'writeContainers',
       [
         this.keys.clock,
@@ -608,7 +621,7 @@ export class Shard extends ShardReader {
         this.keys.podWatchers,
       ],
       [
-        this.#now(),
+        this.#scripts.now,
         uid,
         note.slot,
         podNumber,
@@ -629,11 +642,11 @@ export class Shard extends ShardReader {
     readonly restarts: number;
   }): Promise<'recorded' | 'replayed' | 'stale' | 'stopping'> {
     const keys = this.keys.job(restart.uid);
-    const reply = await this.#run(
+    const reply = await this.#scripts.run(
       'recordRestart',
-      [...this.#dueKeys(), keys.hot, keys.slots],
+      [...this.#scripts.dueKeys, keys.hot, keys.slots],
       [
-        this.#now(),
+        this.#scripts.now,
         this.keys.wakeChannel,
         restart.uid,
         restart.slot,
@@ -643,22 +656,6 @@ export class Shard extends ShardReader {
       ],
     );
     return choose(reply, { '1': 'recorded', '0': 'replayed', '-1': 'stale', '-2': 'stopping' });
-  }
-
-  #dueKeys(): [string, string, string, string] {
-    return [this.keys.clock, this.keys.due, this.keys.dueTaken, this.keys.dueCounts];
-  }
-
-  #now(): number | '' {
-    return this.#options.testClock === null ? '' : this.#options.testClock();
-  }
-
-  async #run(
-    name: ScriptName,
-    keys: readonly string[],
-    args: readonly Argument[],
-  ): Promise<ScriptReply> {
-    return await runGuarded(this.redis, name, keys, args);
   }
 }
 

@@ -3,8 +3,8 @@ import type { Redis } from 'ioredis';
 import { decodeOutcomes, decodeSettleAnswers, encodeItems } from './itemRecords.ts';
 import type { ShardKeys } from './keys.ts';
 import { integer } from './replies.ts';
-import { runGuarded, type ScriptName, type ScriptReply } from './scripts.ts';
 import { sessionBytes } from './session.ts';
+import { ShardScripts, type ShardScriptsOptions } from './shardScripts.ts';
 import {
   type CommitRequest,
   type ItemOutcome,
@@ -22,40 +22,32 @@ import {
 /** For how long a repeated reservation gets the ids of the first one. */
 const REMEMBER_BATCH_MS = 3_600_000;
 
-/** What {@link WorkQueues} needs of its shard. */
-export interface WorkQueuesOptions {
-  readonly redis: Redis;
-  readonly keys: ShardKeys;
-  /** Tests only: the time that scripts use instead of Redis' own. */
-  readonly testClock: (() => number) | null;
-}
-
 /** The work queues of a shard. Methods are as idempotent as the contracts in `lua/` say. */
 export class WorkQueues {
   readonly #redis: Redis;
   readonly #keys: ShardKeys;
-  readonly #testClock: (() => number) | null;
+  readonly #scripts: ShardScripts;
 
-  constructor({ redis, keys, testClock }: WorkQueuesOptions) {
-    this.#redis = redis;
-    this.#keys = keys;
-    this.#testClock = testClock;
+  constructor(options: ShardScriptsOptions) {
+    this.#redis = options.redis;
+    this.#keys = options.keys;
+    this.#scripts = new ShardScripts(options);
   }
 
   /** Stores a work queue and wakes the Jobs that wait for it. The same uid answers 'replayed'. */
   async create(queue: NewWorkQueue): Promise<WorkQueueCreated> {
     const { workQueueNames, workQueueUids } = this.#keys;
-    const reply = await this.#run(
+    const reply = await this.#scripts.run(
       'createWorkQueue',
       [
-        ...this.#dueKeys(),
+        ...this.#scripts.dueKeys,
         workQueueNames,
         workQueueUids,
         this.#keys.workQueue(queue.uid).queue,
         this.#keys.awaitedWorkQueue(queue.namespace, queue.name),
       ],
       [
-        this.#now(),
+        this.#scripts.now,
         this.#keys.wakeChannel,
         queue.uid,
         queue.namespace,
@@ -108,10 +100,10 @@ export class WorkQueues {
 
   /** No more items will come. */
   async seal(uid: string): Promise<'sealed' | 'alreadySealed' | 'notFound'> {
-    const reply = await this.#run(
+    const reply = await this.#scripts.run(
       'sealWorkQueue',
       [this.#keys.clock, this.#keys.workQueue(uid).queue],
-      [this.#now(), this.#keys.workQueueChannel, uid],
+      [this.#scripts.now, this.#keys.workQueueChannel, uid],
     );
     return ({ 1: 'sealed', 0: 'alreadySealed' } as const)[integer(reply)] ?? 'notFound';
   }
@@ -120,7 +112,7 @@ export class WorkQueues {
   async delete(uid: string): Promise<'deleted' | 'notFound'> {
     const { clock, workQueueNames, workQueueUids, workQueueChannel } = this.#keys;
     const keys = this.#keys.workQueue(uid);
-    const reply = await this.#run(
+    const reply = await this.#scripts.run(
       'deleteWorkQueue',
       [
         clock,
@@ -137,7 +129,7 @@ export class WorkQueues {
         keys.committed,
         keys.abandoned,
       ],
-      [this.#now(), workQueueChannel, uid],
+      [this.#scripts.now, workQueueChannel, uid],
     );
     return integer(reply) === 1 ? 'deleted' : 'notFound';
   }
@@ -150,11 +142,11 @@ export class WorkQueues {
     assert(count >= 1 && count <= MAX_BATCH_ITEMS, 'size of a batch');
     assert(request.keys === null || request.keys.length === count, 'a key for each item');
     const keys = this.#keys.workQueue(uid);
-    const reply = await this.#run(
+    const reply = await this.#scripts.run(
       'reserveItems',
-      [...this.#dueKeys(), keys.queue, keys.open, keys.batches, keys.keys, keys.abandoned],
+      [...this.#scripts.dueKeys, keys.queue, keys.open, keys.batches, keys.keys, keys.abandoned],
       [
-        this.#now(),
+        this.#scripts.now,
         this.#keys.wakeChannel,
         uid,
         request.batchId,
@@ -177,11 +169,11 @@ export class WorkQueues {
   /** BullMQ has the items of a batch. 'abandoned': it came too late, and they count for nothing. */
   async commit(request: CommitRequest): Promise<'committed' | 'abandoned' | 'notFound'> {
     const keys = this.#keys.workQueue(request.uid);
-    const reply = await this.#run(
+    const reply = await this.#scripts.run(
       'commitItems',
       [this.#keys.clock, keys.queue, keys.open, keys.batches, keys.committed, keys.dead],
       [
-        this.#now(),
+        this.#scripts.now,
         this.#keys.workQueueChannel,
         request.uid,
         request.batchId,
@@ -200,7 +192,7 @@ export class WorkQueues {
    */
   async abandon(uid: string): Promise<{ abandoned: number; nextAtMs: number | null }> {
     const keys = this.#keys.workQueue(uid);
-    const reply = await this.#run(
+    const reply = await this.#scripts.run(
       'abandonItems',
       [
         this.#keys.clock,
@@ -211,7 +203,7 @@ export class WorkQueues {
         keys.committed,
         keys.abandoned,
       ],
-      [this.#now(), this.#keys.workQueueChannel, uid, REMEMBER_BATCH_MS],
+      [this.#scripts.now, this.#keys.workQueueChannel, uid, REMEMBER_BATCH_MS],
     );
     assert(Array.isArray(reply));
     const next = String(reply[1]);
@@ -225,7 +217,7 @@ export class WorkQueues {
     const count = request.pods.reduce((sum, pod) => sum + pod.items.length, 0);
     assert(count >= 1 && count <= MAX_SETTLED_ITEMS, 'items of a settle');
     const keys = this.#keys.workQueue(request.uid);
-    const reply = await this.#run(
+    const reply = await this.#scripts.run(
       'settleItems',
       [
         this.#keys.clock,
@@ -237,7 +229,7 @@ export class WorkQueues {
         this.#keys.job(request.jobUid).slots,
       ],
       [
-        this.#now(),
+        this.#scripts.now,
         this.#keys.workQueueChannel,
         request.uid,
         sessionBytes(request.session),
@@ -253,7 +245,7 @@ export class WorkQueues {
   async lose(uid: string, pod: string, ids: readonly number[]): Promise<number[]> {
     assert(ids.length >= 1 && ids.length <= MAX_SETTLED_ITEMS, 'items that are lost');
     const keys = this.#keys.workQueue(uid);
-    const reply = await this.#run('loseItems', [keys.queue, keys.losses], [pod, ...ids]);
+    const reply = await this.#scripts.run('loseItems', [keys.queue, keys.losses], [pod, ...ids]);
     assert(Array.isArray(reply));
     return reply.map((count) => integer(count));
   }
@@ -283,7 +275,7 @@ export class WorkQueues {
       const some = left.slice(at, at + MAX_BATCH_ITEMS);
       const to = left.length > at + MAX_BATCH_ITEMS ? some.at(-1)! : upTo;
       const keys = this.#keys.workQueue(uid);
-      const reply = await this.#run(
+      const reply = await this.#scripts.run(
         'clearItems',
         [this.#keys.clock, keys.queue, keys.settled],
         [this.#keys.workQueueChannel, uid, from, to, ...some],
@@ -371,22 +363,6 @@ export class WorkQueues {
   /** Notes that a Job waits for a work queue to be created; it is made due then. */
   async awaitCreation(namespace: string, name: string, jobUid: string): Promise<void> {
     await this.#redis.sadd(this.#keys.awaitedWorkQueue(namespace, name), jobUid);
-  }
-
-  #dueKeys(): [string, string, string, string] {
-    return [this.#keys.clock, this.#keys.due, this.#keys.dueTaken, this.#keys.dueCounts];
-  }
-
-  #now(): number | '' {
-    return this.#testClock === null ? '' : this.#testClock();
-  }
-
-  #run(
-    name: ScriptName,
-    keys: readonly string[],
-    args: readonly (string | number | Buffer)[],
-  ): Promise<ScriptReply> {
-    return runGuarded(this.#redis, name, keys, args);
   }
 }
 
