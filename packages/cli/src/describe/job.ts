@@ -12,6 +12,7 @@ import {
 import { hasEnded } from '../run/podNotes.ts';
 import { containerEntries } from './containers.ts';
 import { eventLines, type DerivedEvent } from './events.ts';
+import { conditionsValue } from './conditions.ts';
 import {
   ageText,
   annotationLines,
@@ -57,7 +58,7 @@ export function describeJob(
     ...statusEntries(job, nowMs),
     ...workQueueEntries(job, workQueue),
     ...templateEntries(job),
-    ['Conditions', conditionsValue(job, nowMs)],
+    ['Conditions', conditionsValue(job.status.conditions, nowMs)],
     ['Waiting', waiting.length === 0 ? '<none>' : { part: waiting.map(({ message }) => message) }],
     ['Pods', podsValue(job, pods, nowMs)],
     ['Events', events.length === 0 ? '<none>' : { part: eventLines(events, nowMs) }],
@@ -136,23 +137,6 @@ function templateEntries({ spec }: Job): Entry[] {
   }
   entries.push(...containerEntries(podSpec, null), ['Pool', poolOf(podSpec)]);
   return [['Pod Template', { part: formatEntries(entries) }]];
-}
-
-function conditionsValue({ status }: Job, nowMs: number): Entry[1] {
-  const { conditions = [] } = status;
-  if (conditions.length === 0) return '<none>';
-  return {
-    part: formatPart(
-      ['Type', 'Status', 'Since', 'Reason', 'Message'],
-      conditions.map((condition) => [
-        condition.type,
-        condition.status,
-        ageText(condition.lastTransitionTime, nowMs),
-        condition.reason ?? '',
-        condition.message ?? '',
-      ]),
-    ),
-  };
 }
 
 /** Pods that have not ended, then the last that did. */

@@ -1,5 +1,6 @@
 import { podStatusWord, POOL_LABEL, type Node, type Pod } from '@drover/shared';
 
+import { conditionsValue } from './conditions.ts';
 import {
   ageText,
   annotationLines,
@@ -28,7 +29,7 @@ export function describeNode(node: Node, pods: readonly Pod[], nowMs: number): s
       `${timeText(metadata.creationTimestamp)} (${ageText(metadata.creationTimestamp, nowMs)} ago)`,
     ],
     ['Unschedulable', String(spec.unschedulable ?? false)],
-    ['Conditions', conditionsValue(node, nowMs)],
+    ['Conditions', conditionsValue(node.status.conditions, nowMs)],
     ['Addresses', (status.addresses ?? []).map(({ type, address }) => `${type}: ${address}`)],
     ['Capacity', { part: [...mapLines(status.capacity, ': ')] }],
     ['Version', status.nodeInfo?.kubeletVersion ?? '<unknown>'],
@@ -36,23 +37,6 @@ export function describeNode(node: Node, pods: readonly Pod[], nowMs: number): s
     ['Events', '<none>'],
   ];
   return formatEntries(entries);
-}
-
-function conditionsValue({ status }: Node, nowMs: number): Entry[1] {
-  const { conditions = [] } = status;
-  if (conditions.length === 0) return '<none>';
-  return {
-    part: formatPart(
-      ['Type', 'Status', 'Since', 'Reason', 'Message'],
-      conditions.map((condition) => [
-        condition.type,
-        condition.status,
-        ageText(condition.lastTransitionTime, nowMs),
-        condition.reason ?? '',
-        condition.message ?? '',
-      ]),
-    ),
-  };
 }
 
 function podsValue(pods: readonly Pod[], nowMs: number): Entry[1] {
