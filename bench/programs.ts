@@ -1,10 +1,7 @@
 import { spawn } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
-import { Queue } from 'bullmq';
-import { Redis } from 'ioredis';
 import type { Bed } from './bed.ts';
-
-let queueNumber = 0;
+import { bullmqJobsPerSecond } from './scenarios.ts';
 
 /** What each of the scenarios runs: as little as a program can do, so that starting it is what counts. */
 const PROGRAM = '/bin/true';
@@ -56,27 +53,13 @@ export async function gnuParallelPerSecond(
 }
 
 /** The same by a BullMQ worker that spawns a program for each job; jobs per second. */
-export async function bullmqSpawnsPerSecond(
+export function bullmqSpawnsPerSecond(
   bed: Bed,
   count: number,
   concurrency: number,
 ): Promise<number> {
-  const connection = new Redis(bed.redis.url, { maxRetriesPerRequest: null });
-  const queue = new Queue(`spawn-${++queueNumber}`, { connection });
-  await queue.addBulk(
-    Array.from({ length: count }, () => ({
-      name: 'spawn',
-      data: { command: PROGRAM },
-      opts: { removeOnComplete: true },
-    })),
-  );
-  const worker = await bed.start('bullmqSpawner', queue.name, concurrency, count);
-  const [, ms] = await worker.waitForLine(/^done ([\d.]+)$/, 300_000);
-  await bed.stop(worker);
-  await queue.obliterate({ force: true });
-  await queue.close();
-  connection.disconnect();
-  return (count / Number(ms)) * 1000;
+  const work = { script: 'bullmqSpawner', data: { command: PROGRAM } };
+  return bullmqJobsPerSecond(bed, count, concurrency, work);
 }
 
 /** Gives a command so many lines and waits for its end; lines per second. */

@@ -46,11 +46,20 @@ export async function podsPerSecond(bed: Bed, job: BenchJob): Promise<number> {
   return (job.completions / (performance.now() - startedMs)) * 1000;
 }
 
-/** A BullMQ worker on no-op jobs that were added before; jobs per second. */
+/** What a BullMQ worker of a benchmark does: a script of `processes`, and the data of its jobs. */
+export interface BullmqWork {
+  readonly script: string;
+  readonly data: object;
+}
+
+const NOOP: BullmqWork = { script: 'bullmqWorker', data: {} };
+
+/** A BullMQ worker on jobs that were added before, no-ops by default; jobs per second. */
 export async function bullmqJobsPerSecond(
   bed: Bed,
   count: number,
   concurrency: number,
+  { script, data }: BullmqWork = NOOP,
 ): Promise<number> {
   const connection = new Redis(bed.redis.url, { maxRetriesPerRequest: null });
   const queue = new Queue(`bench-${++queueNumber}`, { connection });
@@ -58,13 +67,13 @@ export async function bullmqJobsPerSecond(
   for (let added = 0; added < count; added += BULK) {
     await queue.addBulk(
       Array.from({ length: Math.min(BULK, count - added) }, () => ({
-        name: 'noop',
-        data: {},
+        name: 'bench',
+        data,
         opts: { removeOnComplete: true },
       })),
     );
   }
-  const worker = await bed.start('bullmqWorker', queue.name, concurrency, count);
+  const worker = await bed.start(script, queue.name, concurrency, count);
   const [, ms] = await worker.waitForLine(/^done ([\d.]+)$/, 300_000);
   await bed.stop(worker);
   await queue.obliterate({ force: true });
