@@ -9,6 +9,9 @@ import type { WorkerProcess } from './workerProcess.ts';
 /** Changes within this time are one: a program that saves, or a checkout of another branch. */
 const SETTLE_MS = 100;
 
+/** A file system takes its times from a clock that may be so far behind: the kernel's tick, 10 ms at most. */
+const FILE_CLOCK_LAG_MS = 10;
+
 /** What is used of {@link WorkerProcess}. */
 export type Replaceable = Pick<WorkerProcess, 'replace' | 'cancelReplace'>;
 
@@ -31,6 +34,8 @@ export class HandlerReload {
   #isAsked = false;
   /** When the workers that run now began to load their handlers, or earlier; ms since the epoch. */
   #loadedSinceMs = Date.now();
+  /** The newest change that was found by its time; workers were asked for since. ms since the epoch. */
+  #newestFoundMs = 0;
   #isClosed = false;
 
   /** @param workers - The workers there are. */
@@ -90,10 +95,12 @@ export class HandlerReload {
    */
   #hasMissedChange(): boolean {
     const nowMs = Date.now();
-    return [...this.#sources].some((path) => {
-      const ctimeMs = statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? 0;
-      return ctimeMs > this.#loadedSinceMs && ctimeMs <= nowMs;
-    });
+    const missedSinceMs = Math.max(this.#loadedSinceMs - FILE_CLOCK_LAG_MS, this.#newestFoundMs);
+    const missed = [...this.#sources]
+      .map((path) => statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? 0)
+      .filter((ctimeMs) => ctimeMs > missedSinceMs && ctimeMs <= nowMs);
+    this.#newestFoundMs = Math.max(this.#newestFoundMs, ...missed);
+    return missed.length > 0;
   }
 
   async #reload(): Promise<void> {
