@@ -21,7 +21,7 @@
 #define ON_LINUX 0
 #endif
 
-#define PROTOCOL_VERSION "2"
+#define PROTOCOL_VERSION "3"
 
 /* Types of frames: frames.ts. */
 enum {
@@ -108,6 +108,8 @@ typedef struct Mount {
 
 typedef struct StartRequest {
   const char *workingDir;
+  /* Opened as standard input; empty = there is nothing to read. */
+  const char *input;
   Mount *mounts;
   size_t mountCount;
   /* With a free place before the first, for an interpreter. Ended by NULL. */
@@ -115,7 +117,7 @@ typedef struct StartRequest {
   char **environment;
 } StartRequest;
 
-enum StartStep { STEP_NONE, STEP_DIRECTORY, STEP_COMMAND, STEP_MOUNTS, STEP_OTHER };
+enum StartStep { STEP_NONE, STEP_DIRECTORY, STEP_COMMAND, STEP_MOUNTS, STEP_INPUT, STEP_OTHER };
 
 /* How a start went, written by the child until it executes the program. */
 typedef struct StartReport {

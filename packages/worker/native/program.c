@@ -101,6 +101,13 @@ NOT_SANITIZED static int runChild(void *argument) {
   const StartRequest *request = child->request;
   StartReport *report = child->report;
   setsid();
+  int input = emptyInput;
+  /* A mount may hide it. */
+  if (*request->input != '\0') input = open(request->input, O_RDONLY | O_CLOEXEC);
+  if (input < 0) {
+    say(report, STEP_INPUT);
+    return 127;
+  }
   if (request->mountCount > 0 && !makeMounts(request, report)) return 127;
 #if ON_LINUX
   /* When this helper is killed alone nobody else would kill its programs at once. */
@@ -109,7 +116,7 @@ NOT_SANITIZED static int runChild(void *argument) {
 #else
   signal(SIGCHLD, SIG_DFL);
 #endif
-  if (dup2(emptyInput, 0) < 0 || dup2(child->stdoutEnd, 1) < 0 || dup2(child->stderrEnd, 2) < 0) {
+  if (dup2(input, 0) < 0 || dup2(child->stdoutEnd, 1) < 0 || dup2(child->stderrEnd, 2) < 0) {
     say(report, STEP_OTHER);
     return 127;
   }

@@ -60,14 +60,14 @@ export class ContainerProcess implements RunningProcess {
   /** Asks the helper for the program. @throws Error when the request can not be made. */
   begin(helper: HelperClient): void {
     if (this.#hasEnded) return;
-    const { command, args, env, mounts = [] } = this.#spec;
+    const { command, args, env, input = null, mounts = [] } = this.#spec;
     const argv = args.length === 0 ? command : [...command, ...args];
     if (argv[0] === undefined || argv[0] === '') {
       this.#fail('ENOENT', 'command');
       return;
     }
     this.#helper = helper;
-    helper.start(this.#id, { workingDir: this.#workingDir, mounts, argv, env });
+    helper.start(this.#id, { workingDir: this.#workingDir, input, mounts, argv, env });
     if (this.#earlySignal !== null) helper.signal(this.#id, this.#earlySignal);
   }
 

@@ -8,11 +8,11 @@
  */
 
 /** Version of the protocol, sent by the helper in its first frame. */
-export const PROTOCOL_VERSION = '2';
+export const PROTOCOL_VERSION = '3';
 
 /** Types of frames; below 16 from the worker, from 16 on from the helper. */
 export const FrameType = {
-  /** Start a program. Payload: workingDir, number of mounts, (source, target, `ro` or `rw`, with `!` when required)..., argc, args..., NAME=value... */
+  /** Start a program. Payload: workingDir, input or '', number of mounts, (source, target, `ro` or `rw`, with `!` when required)..., argc, args..., NAME=value... */
   start: 1,
   /** Send a signal to the process group. Payload: signal number. */
   signal: 2,
@@ -28,8 +28,8 @@ export const FrameType = {
   output: 20,
 } as const;
 
-/** Which step of a start failed: changing directory, executing the command, a required mount, or anything else. */
-export type StartStep = 'directory' | 'command' | 'mounts' | 'other';
+/** Which step of a start failed: changing directory, executing the command, a required mount, opening its input, or anything else. */
+export type StartStep = 'directory' | 'command' | 'mounts' | 'input' | 'other';
 
 /** One decoded frame. */
 export interface Frame {
@@ -60,6 +60,8 @@ export interface ProcessMount {
 export interface StartRequest {
   /** Directory the program starts in. */
   readonly workingDir: string;
+  /** File that is opened as its standard input: an absolute path; null = there is nothing to read. */
+  readonly input: string | null;
   /** Made in a mount namespace of this program alone: all of them or, where that can not be done and none is required, none. */
   readonly mounts: readonly ProcessMount[];
   /** Program and arguments, at least one. */
@@ -118,8 +120,8 @@ function writeHeader(frame: Buffer, type: number, id: number): void {
 
 /** Encodes a start request; {@link decodeStart} is its inverse. Throws as {@link encodeFrame}. */
 export function encodeStart(id: number, request: StartRequest): Buffer {
-  const { workingDir, mounts, argv, env } = request;
-  const fields = [workingDir, String(mounts.length)];
+  const { workingDir, input, mounts, argv, env } = request;
+  const fields = [workingDir, input ?? '', String(mounts.length)];
   for (const { source, target, readOnly, isRequired = false } of mounts) {
     fields.push(source, target, `${readOnly ? 'ro' : 'rw'}${isRequired ? '!' : ''}`);
   }
@@ -133,6 +135,7 @@ export function decodeStart(fields: readonly string[]): StartRequest {
   const rest = [...fields];
   const next = (): string => rest.shift() ?? '';
   const workingDir = next();
+  const input = next();
   const mounts = Array.from({ length: Number(next()) }, () => {
     const [source, target, mode] = [next(), next(), next()];
     const mount = { source, target, readOnly: mode.startsWith('ro') };
@@ -144,7 +147,7 @@ export function decodeStart(fields: readonly string[]): StartRequest {
     const equals = entry.indexOf('=');
     env[entry.slice(0, equals)] = entry.slice(equals + 1);
   }
-  return { workingDir, mounts, argv, env };
+  return { workingDir, input: input === '' ? null : input, mounts, argv, env };
 }
 
 /**

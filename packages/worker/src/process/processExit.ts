@@ -144,6 +144,12 @@ function explainStartFailure(failure: {
         'use another mountPath, or DROVER_VOLUME_<NAME>',
     };
   }
+  if (step === 'input') {
+    return {
+      exitCode: START_ERROR_CODE,
+      message: `${command} could not be started: its input can not be read (${errorCode})`,
+    };
+  }
   if (step === 'other') {
     return { exitCode: START_ERROR_CODE, message: `${command} could not be started: ${errorCode}` };
   }

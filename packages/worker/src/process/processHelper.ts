@@ -174,10 +174,11 @@ function start(id: number, request: StartRequest, pair: [OutputPipe, OutputPipe]
   let child: ChildProcess | null = null;
   try {
     for (const pipe of pair) ends.push(pipe.open());
+    if (request.input !== null) ends.push(openSync(request.input, fsConstants.O_RDONLY));
     child = spawn(request.argv[0] ?? '', request.argv.slice(1), {
       cwd: request.workingDir,
       env: { ...request.env, [MARKER_VARIABLE]: `${nonce}.${id}` },
-      stdio: ['ignore', ends[0], ends[1]],
+      stdio: [ends[2] ?? 'ignore', ends[0], ends[1]],
       // A session of its own: no terminal, and a process group that can be killed as a whole.
       detached: true,
     });
@@ -262,6 +263,7 @@ function failedStep(error: NodeJS.ErrnoException, request: StartRequest): StartS
   } catch {
     return 'directory';
   }
+  if (request.input !== null && error.path === request.input) return 'input';
   return error.syscall?.startsWith('spawn') === true ? 'command' : 'other';
 }
 

@@ -77,9 +77,10 @@ describe('frames', () => {
     );
   });
 
-  test('a start request survives the way', () => {
+  test.each([null, '/in/put'])('a start request survives the way, with the input %s', (input) => {
     const request = {
       workingDir: '/tmp',
+      input,
       mounts: [
         { source: '/a', target: '/b', readOnly: true },
         { source: '/c', target: '/d', readOnly: false },

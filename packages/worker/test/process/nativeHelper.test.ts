@@ -102,7 +102,13 @@ async function startRaw(flags: readonly string[], shellPrefix = ''): Promise<Raw
 }
 
 function program(id: number, argv: readonly string[]): Buffer {
-  return encodeStart(id, { workingDir: '/', mounts: [], argv, env: { PATH: '/usr/bin:/bin' } });
+  return encodeStart(id, {
+    workingDir: '/',
+    input: null,
+    mounts: [],
+    argv,
+    env: { PATH: '/usr/bin:/bin' },
+  });
 }
 
 const variants = [

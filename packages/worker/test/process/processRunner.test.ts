@@ -1,11 +1,12 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { waitFor } from '@drover/testkit';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { OutputPipes } from '../../src/process/outputPipes.ts';
 import type { ProcessExit } from '../../src/process/processExit.ts';
 import { ProcessRunner } from '../../src/process/processRunner.ts';
 import { testHelpers } from '../support/helpers.ts';
@@ -134,6 +135,12 @@ describe.each(testHelpers)('$name', ({ helper, missesNothing, seesBeyondGroup })
         code: 128,
         says: /"\/etc\/passwd"/,
       },
+      {
+        name: 'an input that does not exist',
+        spec: { command: ['ls'], input: '/no/such' },
+        code: 128,
+        says: /input can not be read \(ENOENT\)/,
+      },
     ];
     test.each(cases)('$name', async ({ spec, code, says }) => {
       const { running } = start(spec);
@@ -171,6 +178,26 @@ describe.each(testHelpers)('$name', ({ helper, missesNothing, seesBeyondGroup })
       // The glob itself reads the directory through a descriptor, which is gone when echo runs.
       const open = output.stdout.trimEnd().split('\n').map(Number);
       expect(open.filter((descriptor) => descriptor > 3)).toEqual([]);
+    });
+
+    test('a file as stdin, which can be opened again', async () => {
+      const input = join(directory, 'input');
+      await writeFile(input, 'first\nsecond\n');
+      const { output } = await run({ ...sh('head -n 1 /dev/stdin; cat'), input });
+      expect(output.stdout).toBe('first\nfirst\nsecond\n');
+    });
+
+    test('a FIFO as stdin, whose writer goes on', async () => {
+      const input = await new OutputPipes(directory).makeOne('fifo');
+      const writer = openSync(input, constants.O_RDWR);
+      const { running, output } = start({ command: ['cat'], input });
+      writeSync(writer, 'one\n');
+      await waitFor(() => output.stdout === 'one\n');
+      writeSync(writer, 'two\n');
+      closeSync(writer);
+      expect((await running.exited).exitCode).toBe(0);
+      expect(output.stdout).toBe('one\ntwo\n');
+      await rm(input);
     });
 
     test('stdout and stderr can be opened again', async () => {
