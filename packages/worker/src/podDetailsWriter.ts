@@ -1,7 +1,7 @@
 import type { PodDetails } from '@drover/store';
 import type { Logger } from 'pino';
 
-import type { SlotRef } from './runtime.ts';
+import type { SlotId } from './runtime.ts';
 import type { DetailsPort } from './shardPort.ts';
 
 /** Shortest time between two writes. */
@@ -16,7 +16,7 @@ const END_TTL_MS = 10_000;
 /** Options of {@link PodDetailsWriter}. */
 export interface PodDetailsWriterOptions {
   readonly port: DetailsPort;
-  readonly slot: SlotRef;
+  readonly slot: SlotId;
   readonly podNumber: number;
   /** How the pod is now. */
   readonly read: () => PodDetails;

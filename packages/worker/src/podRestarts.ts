@@ -1,14 +1,14 @@
 import type { Logger } from 'pino';
 
 import { crashLoopDelayMs, crashLoopRestarts, type CrashLoopPolicy } from './process/crashLoop.ts';
-import type { SlotRef } from './runtime.ts';
+import type { SlotId } from './runtime.ts';
 import type { ControlPort } from './shardPort.ts';
 
 /** Options of {@link PodRestarts}. */
 export interface PodRestartsOptions {
   readonly policy: CrashLoopPolicy;
   readonly port: Pick<ControlPort, 'recordRestart'>;
-  readonly slot: SlotRef;
+  readonly slot: SlotId;
   readonly podNumber: number;
   /** Restarts of the container before: above 0 only when the pod's acquire was answered again. */
   readonly restarts: number;

@@ -19,13 +19,34 @@ export interface PodSink {
   podEnded(end: PodEnd): void;
 }
 
-/** The slot whose pods a lane runs. */
-export interface SlotRef {
+/** A slot that this worker holds. */
+export interface SlotId {
   readonly uid: string;
   readonly shard: number;
   readonly slot: number;
   /** Session that holds the claims. */
   readonly session: string;
+}
+
+/** The slot whose pods a lane runs. */
+export interface SlotRef extends SlotId {
+  /** Where its pods run. */
+  readonly place: Place;
+}
+
+/** A place among those that a worker has for pods. A pod that only waits may lend it to another one. */
+export interface Place {
+  /**
+   * Another pod may run instead, until {@link takeBack}.
+   *
+   * @param onRoom - Called whenever {@link mayTakeBack} becomes true.
+   * @returns false when it can not be lent.
+   */
+  lend(onRoom: () => void): boolean;
+  /** The pod that lent it may go on now. */
+  readonly mayTakeBack: boolean;
+  /** The pod goes on. Does nothing when it is not lent. */
+  takeBack(): void;
 }
 
 /** Runs the pods of one slot, one after the other. */
@@ -41,11 +62,22 @@ export interface PodLane {
   readonly spent: boolean;
 }
 
-/** Room for the pods of one slot; called once, it gives the room back. */
-export type Seat = () => void;
+/** What the pods of one slot need beside a lane. */
+export interface Seat {
+  /** Others may have it, until {@link takeBack}; false when it can not be lent. */
+  lend(): boolean;
+  /** Takes it back though somebody may have it; only after {@link lend}. */
+  takeBack(): void;
+  /** Gives it up for good. */
+  leave(): void;
+}
 
-/** Of pods that need no more room than their lane. */
-export const NO_SEAT: Seat = () => undefined;
+/** Of pods that need no more than their lane. */
+export const NO_SEAT: Seat = {
+  lend: () => true,
+  takeBack: () => undefined,
+  leave: () => undefined,
+};
 
 /** A way to run pods. */
 export interface Runtime {

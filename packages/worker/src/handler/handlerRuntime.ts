@@ -69,7 +69,9 @@ export class HandlerRuntime implements Runtime {
     const handlers = threaded.map(({ name }) => name);
     const modules = modulesOf(threaded);
     this.#pool =
-      handlers.length === 0 ? null : new ThreadPool({ modules, handlers, memoryMiB, logger });
+      handlers.length === 0
+        ? null
+        : new ThreadPool({ modules, handlers, memoryMiB, kept: threads, logger });
   }
 
   fittingLanes(pool: string): Readonly<Record<string, number>> {

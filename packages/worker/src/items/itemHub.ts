@@ -59,12 +59,13 @@ export class ItemHub {
 
   /** The items of a pod. */
   open({ job, slot, podNumber, signal, showProgress }: ItemPod): PodItems {
-    const { uid: jobUid, session, slot: slotNumber } = slot;
+    const { uid: jobUid, session, slot: slotNumber, place } = slot;
     return new PodItems({
       claim: { jobUid, slot: slotNumber, podNumber, session },
       enter: (taker) => this.#enter(job, slot.shard, taker),
       leave: (puller, taker) => this.#leave(puller, taker),
       signal,
+      place,
       showProgress,
       turn: this.#turn,
       logger: this.#options.logger,

@@ -43,6 +43,12 @@ export interface ItemTaker {
   readonly prefetch: number;
   /** Why it takes no more; null while it does. */
   readonly stopReason: Error | null;
+  /** It lent its place, and there is room for it again; or it did not. */
+  readonly mayGoOn: boolean;
+  /** It waits for an item from now on. */
+  waits(): void;
+  /** It waits no more: it is being given an item. */
+  goesOn(): void;
 }
 
 /** Options of {@link ItemPuller}. */
@@ -161,6 +167,7 @@ export class ItemPuller {
   take(taker: ItemTaker): Promise<DeliveredItem | null> {
     return new Promise((resolve, reject) => {
       this.#waiters.push({ taker, resolve, reject });
+      taker.waits();
       this.#serve();
       this.#intake.poke();
       if (this.#waiters.length > 0) this.#check();
@@ -172,6 +179,12 @@ export class ItemPuller {
     const waiting = this.#waiters.filter((one) => one.taker === taker);
     this.#waiters = this.#waiters.filter((one) => one.taker !== taker);
     for (const { reject } of waiting) reject(taker.stopReason ?? new Error('the pod has ended'));
+  }
+
+  /** A pod that waits may go on, and could not so far. */
+  poke(): void {
+    this.#serve();
+    this.#intake.poke();
   }
 
   /** An item is settled, or not this worker's to settle. */
@@ -255,8 +268,13 @@ export class ItemPuller {
     let capacity = 0;
     for (const { prefetch } of this.#takers) capacity += prefetch;
     if (this.#openJobs + asked >= OPEN_JOBS_FACTOR * capacity + this.#suspects.count) return false;
-    const wanted = this.#waiters.length + (this.#fillsShelf ? capacity : 0);
+    const wanted = this.#countReady() + (this.#fillsShelf ? capacity : 0);
     return this.#shelf.size + asked < wanted;
+  }
+
+  /** Those who wait and may be given an item. */
+  #countReady(): number {
+    return this.#waiters.reduce((count, { taker }) => (taker.mayGoOn ? count + 1 : count), 0);
   }
 
   #receive(job: ItemJob): void {
@@ -312,16 +330,18 @@ export class ItemPuller {
 
   /** Gives what is at hand to those who wait, in the order in which they came. */
   #serve(): void {
-    while (this.#waiters.length > 0) {
-      const waiter = this.#waiters[0]!;
-      if (this.#suspects.isNext) {
-        this.#waiters.shift();
+    for (;;) {
+      const at = this.#waiters.findIndex(({ taker }) => taker.mayGoOn);
+      const waiter = this.#waiters[at];
+      if (waiter === undefined) return;
+      const item = this.#suspects.isNext ? null : this.#shelf.take();
+      if (item === null && !this.#suspects.isNext) return;
+      this.#waiters.splice(at, 1);
+      waiter.taker.goesOn();
+      if (item === null) {
         void this.#serveSuspect(waiter);
         continue;
       }
-      const item = this.#shelf.take();
-      if (item === null) return;
-      this.#waiters.shift();
       this.#lastTakenMs = performance.now();
       this.#fillsShelf = true;
       waiter.resolve(item);
@@ -343,6 +363,7 @@ export class ItemPuller {
     } else {
       // It was dead-lettered: the pod waits on, first in the row.
       this.#waiters.unshift(waiter);
+      taker.waits();
       this.#serve();
       this.#intake.poke();
       if (this.#waiters.length > 0) this.#check();

@@ -5,11 +5,13 @@ import type { ItemEnd } from '@drover/store';
 import type { Logger } from 'pino';
 
 import type { Progress } from '../handler/podProgress.ts';
+import type { Place } from '../runtime.ts';
 import type { DeliveredItem } from './deliveredItem.ts';
 import type { Item, ItemsOptions } from './item.ts';
 import { ItemEndedError, ItemsFencedError, NoItemsError } from './itemErrors.ts';
 import type { ItemPuller, ItemTaker } from './itemPuller.ts';
 import type { ItemClaim, Settled } from './itemSettler.ts';
+import { LentPlace } from './lentPlace.ts';
 import { type ItemOwner, PodItem } from './podItem.ts';
 
 const DEFAULT_PREFETCH = 4;
@@ -37,6 +39,8 @@ export interface PodItemsOptions {
   /** The pod takes no more. */
   readonly leave: (puller: ItemPuller, taker: ItemTaker) => void;
   readonly signal: AbortSignal;
+  /** Lent while the pod waits with nothing in hand. */
+  readonly place: Place;
   readonly showProgress: (progress: Progress) => void;
   readonly turn: Turn;
   readonly logger: Logger;
@@ -47,6 +51,9 @@ export class PodItems implements ItemOwner, ItemTaker {
   readonly #options: PodItemsOptions;
   /** Handed out, and not ended. */
   readonly #inHand = new Set<PodItem>();
+  readonly #place: LentPlace;
+  /** Walks that wait for an item. */
+  #waiting = 0;
   #puller: ItemPuller | null = null;
   #entering: Promise<ItemPuller> | null = null;
   #prefetch = 0;
@@ -58,6 +65,10 @@ export class PodItems implements ItemOwner, ItemTaker {
 
   constructor(options: PodItemsOptions) {
     this.#options = options;
+    this.#place = new LentPlace(options.place, {
+      mayLend: () => this.#waiting > 0 && this.#inHand.size === 0,
+      onRoom: () => this.#puller?.poke(),
+    });
   }
 
   get claim(): ItemClaim {
@@ -70,6 +81,18 @@ export class PodItems implements ItemOwner, ItemTaker {
 
   get prefetch(): number {
     return this.#prefetch;
+  }
+
+  get mayGoOn(): boolean {
+    return this.#place.mayTakeBack;
+  }
+
+  waits(): void {
+    this.#place.lendSoon();
+  }
+
+  goesOn(): void {
+    this.#place.takeBack();
   }
 
   get failure(): Error | null {
@@ -107,13 +130,23 @@ export class PodItems implements ItemOwner, ItemTaker {
     this.#checkGoesOn();
     this.#puller ??= await (this.#entering ??= enter(this));
     this.#checkGoesOn();
-    const delivered = await this.#puller.take(this);
+    const delivered = await this.#wait(this.#puller);
     // A pod that was told to stop has not seen the end.
     if (this.#stopReason !== null || this.#failure !== null) {
       if (delivered !== null) void this.#goesBack(delivered);
       this.#checkGoesOn();
     }
     return delivered === null ? null : this.#hand(delivered);
+  }
+
+  async #wait(puller: ItemPuller): Promise<DeliveredItem | null> {
+    this.#waiting += 1;
+    try {
+      return await puller.take(this);
+    } finally {
+      this.#waiting -= 1;
+      this.goesOn();
+    }
   }
 
   showProgress(progress: Progress): void {

@@ -8,9 +8,11 @@ import type { Logger } from 'pino';
 import type { JobPlan } from '../jobPlan.ts';
 import type { PlanCache } from '../planCache.ts';
 import type { ReportSink } from '../reporter.ts';
-import type { PodEnd, PodLane, PodSink, Runtime, SlotRef } from '../runtime.ts';
+import type { PodEnd, PodLane, PodSink, Runtime, Seat, SlotRef } from '../runtime.ts';
 import type { Session, SessionKeeper } from '../session.ts';
 import type { ControlPort } from '../shardPort.ts';
+import { HeldPlace } from './heldPlace.ts';
+import type { HeldLane } from './lanes.ts';
 import type { LockHolder } from './lockRenewer.ts';
 import type { UnfitSlots } from './unfitSlots.ts';
 
@@ -105,7 +107,9 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   readonly #host: HolderHost;
   readonly #shard: HolderShard;
   readonly #delivery: SlotDelivery;
+  readonly #heldLane: HeldLane;
   readonly #entry: OwnEntry;
+  #place: HeldPlace | null = null;
   #session: Session | null = null;
   #plan: JobPlan | null = null;
   #lane: PodLane | null = null;
@@ -119,10 +123,11 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   #heldSinceMs = 0;
   #settle: ((end: SlotEnd | 'askAgain') => void) | null = null;
 
-  constructor(host: HolderHost, shard: HolderShard, delivery: SlotDelivery) {
+  constructor(host: HolderHost, shard: HolderShard, delivery: SlotDelivery, lane: HeldLane) {
     this.#host = host;
     this.#shard = shard;
     this.#delivery = delivery;
+    this.#heldLane = lane;
     this.#entry = {
       uid: delivery.uid,
       queue: delivery.queue,
@@ -177,7 +182,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   /** Holds the slot; the answer says what to do with the QueueJob. Never rejects for a reason of the pod. */
   async hold(): Promise<SlotEnd> {
     for (;;) {
-      if (this.#host.state.draining) return this.#back(Date.now());
+      if (this.#mustLeave) return this.#back(Date.now());
       const end = await this.#holdOnce();
       if (end !== 'askAgain') return end;
       if (this.#lockLost) return LEAVE;
@@ -192,16 +197,23 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
       this.#host.logger.debug({ ...this.#names(), fittingKey }, 'a slot can not run here');
       return this.#backUnfit();
     }
-    let seat = this.#host.runtime.takeSeat(fittingKey);
+    let seat: Seat | Promise<Seat | null> | null = this.#host.runtime.takeSeat(fittingKey);
     if (seat instanceof Promise) seat = await seat;
     if (seat === null) return this.#backUnfit();
+    this.#place = new HeldPlace(this.#heldLane, seat);
     try {
       // It may have waited for its seat.
-      if (this.#host.state.draining) return this.#back(Date.now());
+      if (this.#mustLeave) return this.#back(Date.now());
       return await this.#holdFitting();
     } finally {
-      seat();
+      this.#place.takeBack();
+      this.#place = null;
+      seat.leave();
     }
+  }
+
+  get #mustLeave(): boolean {
+    return this.#host.state.draining || this.#heldLane.isFree;
   }
 
   async #holdFitting(): Promise<SlotEnd | 'askAgain'> {
@@ -286,15 +298,16 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   }
 
   #createLane(session: Session): PodLane {
-    assert(this.#plan !== null, 'a lane belongs to a Job');
+    assert(this.#plan !== null && this.#place !== null, 'a lane belongs to a Job');
     const { uid, shard, slot } = this.#delivery;
-    const ref: SlotRef = { uid, shard, slot, session: session.id };
+    const ref: SlotRef = { uid, shard, slot, session: session.id, place: this.#place };
     return this.#host.runtime.createLane(this.#plan, ref, this);
   }
 
   podEnded(end: PodEnd): void {
     assert(this.#podRuns, 'a pod ends once');
     this.#podRuns = false;
+    this.#place?.takeBack();
     const session = this.#session;
     if (session === null || session.ended) {
       // Whatever it did, it does not count: the claim is void.
@@ -308,7 +321,9 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     entry.exitCode = handedOver && end.exitCode === 0 ? SIGTERM_EXIT_CODE : end.exitCode;
     entry.hasLog = end.hasLog;
     entry.overlay = end.overlay;
-    entry.leave = this.#lockLost || this.#host.state.draining;
+    // At once: of several whose pods end now, only those that are too many are to leave.
+    if (this.#heldLane.isOneTooMany) this.#heldLane.free();
+    entry.leave = this.#lockLost || this.#mustLeave;
     entry.quantumOver = performance.now() - this.#heldSinceMs >= this.#host.quantumMs;
     session.reporter.push(entry, this);
   }

@@ -11,6 +11,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
 import { SlotHolder, type HolderHost, type HolderShard, type SlotEnd } from './holder.ts';
+import { Lanes, type HeldLane } from './lanes.ts';
 import { LockRenewer } from './lockRenewer.ts';
 
 /** Options of {@link SlotQueueWorker}. */
@@ -46,7 +47,10 @@ export class SlotQueueWorker {
   readonly #options: SlotQueueWorkerOptions;
   readonly #worker: Worker<SlotQueueJobData, void>;
   readonly #locks: LockRenewer;
+  readonly #lanes: Lanes;
   #running: Promise<void> | null = null;
+  #isPaused = false;
+  #isWaking = false;
   #lastError = '';
 
   constructor(options: SlotQueueWorkerOptions) {
@@ -80,6 +84,7 @@ export class SlotQueueWorker {
         'BullMQ failed a slot; a resync will offer it again',
       );
     });
+    this.#lanes = new Lanes(lanes, (limit) => this.#hold(limit));
     this.#locks = new LockRenewer({
       extend: (ids, tokens, durationMs) => this.#worker.extendJobLocks(ids, tokens, durationMs),
       lockMs: settings.slotLockMs,
@@ -98,6 +103,7 @@ export class SlotQueueWorker {
 
   /** Takes no more slots; those held are not touched. */
   async pause(): Promise<void> {
+    this.#isPaused = true;
     await this.#worker.pause(true);
   }
 
@@ -113,8 +119,27 @@ export class SlotQueueWorker {
     this.#locks.close();
   }
 
+  /** So many slots may be held from now on. */
+  #hold(limit: number): void {
+    const isRaised = limit > this.#worker.concurrency;
+    this.#worker.concurrency = limit;
+    // BullMQ looks at that between two slots only, and all it has may be held for long.
+    if (isRaised) void this.#wake();
+  }
+
+  /** Has BullMQ look for more: what it does when it was paused without waiting for what is held. */
+  async #wake(): Promise<void> {
+    if (this.#isWaking || this.#isPaused) return;
+    this.#isWaking = true;
+    await this.#worker.pause(true);
+    this.#isWaking = false;
+    if (!this.#isPaused) await this.#worker.resume();
+  }
+
   async #process(job: QueueJob<SlotQueueJobData, void>, token: string): Promise<void> {
-    const end = await this.#hold(job, token);
+    const lane = this.#lanes.take();
+    const end = await this.#holdSlot(job, token, lane);
+    lane.free();
     switch (end.type) {
       case 'finish':
         return;
@@ -134,7 +159,11 @@ export class SlotQueueWorker {
     throw new DelayedError();
   }
 
-  async #hold(job: QueueJob<SlotQueueJobData, void>, token: string): Promise<SlotEnd> {
+  async #holdSlot(
+    job: QueueJob<SlotQueueJobData, void>,
+    token: string,
+    lane: HeldLane,
+  ): Promise<SlotEnd> {
     const { host, logger } = this.#options;
     const { uid, slot, fittingKey } = job.data;
     const shard = this.#options.shard(job.data.shard);
@@ -145,7 +174,7 @@ export class SlotQueueWorker {
       );
       return { type: 'finish' };
     }
-    const holder = new SlotHolder(host, shard, {
+    const delivery = {
       queueJobId: job.id,
       token,
       attemptsStarted: job.attemptsStarted,
@@ -154,7 +183,8 @@ export class SlotQueueWorker {
       shard: job.data.shard,
       slot,
       fittingKey,
-    });
+    };
+    const holder = new SlotHolder(host, shard, delivery, lane);
     this.holders.add(holder);
     this.#locks.add(holder);
     try {

@@ -14,6 +14,8 @@ export interface ThreadPoolOptions {
   readonly handlers: readonly string[];
   /** Most memory of a thread, heap and buffers, MiB. */
   readonly memoryMiB: number;
+  /** Threads that are kept though no pod runs in them. */
+  readonly kept: number;
   readonly logger: Logger;
 }
 
@@ -67,7 +69,10 @@ export class ThreadPool {
 
   /** The pod of a thread ended. */
   giveBack(thread: PodThread): void {
-    if (!thread.isDead && !this.#isClosed) this.#idle.push(thread);
+    if (thread.isDead || this.#isClosed) return;
+    // There were more while some only waited.
+    if (this.#all.size > this.#options.kept) thread.kill(NOT_NEEDED);
+    else this.#idle.push(thread);
   }
 
   /** Ends all threads, by force, and whatever runs in them. */
@@ -96,4 +101,6 @@ export class HandlerThreadError extends Error {
   readonly code = 'INVALID_HANDLERS';
 }
 
+/** Of no pod. */
+const NOT_NEEDED = failedEnd('its thread is not needed any more', 'Error', KILLED_EXIT_CODE);
 const CLOSED = failedEnd('the worker was closed', 'Error', KILLED_EXIT_CODE);

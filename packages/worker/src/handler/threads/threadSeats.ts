@@ -13,11 +13,14 @@ const PASS_ON_MS = 100;
  * A worker has more lanes than threads, so it is offered slots that it has no thread for. As many as
  * there are seats may wait, so that a thread that becomes free has work at once; the others are better
  * off with other workers.
+ *
+ * A pod that waits keeps its thread though it lends its seat, so that there may be twice as many threads as seats.
  */
 export class ThreadSeats {
   readonly #count: number;
   readonly #waiting: ((seat: Seat | null) => void)[] = [];
   #taken = 0;
+  #lent = 0;
   #isClosed = false;
 
   /** @param count - Seats, at least 1. */
@@ -51,10 +54,25 @@ export class ThreadSeats {
 
   #sit(): Seat {
     this.#taken += 1;
-    return () => {
-      this.#taken -= 1;
-      const next = this.#waiting.shift();
-      if (next !== undefined) next(this.#sit());
+    return {
+      lend: () => {
+        if (this.#lent >= this.#count) return false;
+        this.#lent += 1;
+        this.#vacate();
+        return true;
+      },
+      takeBack: () => {
+        this.#lent -= 1;
+        this.#taken += 1;
+      },
+      leave: () => this.#vacate(),
     };
+  }
+
+  #vacate(): void {
+    this.#taken -= 1;
+    if (this.#taken >= this.#count) return;
+    const next = this.#waiting.shift();
+    if (next !== undefined) next(this.#sit());
   }
 }
