@@ -18,6 +18,7 @@ import {
   WORK_QUEUE_ANNOTATION,
   type Job,
   type JobInput,
+  type ParsedJob,
   type Selector,
 } from '@drover/shared';
 import { composeJob, type Created, type JobView, type Shard } from '@drover/store';
@@ -81,6 +82,14 @@ export interface WatchJobsOptions extends NamespaceOptions {
   readonly name?: string;
   /** Ends the watch; leaving the loop ends it too. */
   readonly signal?: AbortSignal;
+}
+
+/** Options of `jobs.update`. */
+export interface UpdateOptions extends NamespaceOptions {
+  /** Told of every changed field that is stored and has no effect. */
+  readonly onWarning?: (warning: string) => void;
+  /** Check only; nothing is stored. */
+  readonly dryRun?: boolean;
 }
 
 /** Options of `jobs.wait`. */
@@ -244,7 +253,25 @@ export class JobsClient {
    * @throws ConflictError when the patch names a `metadata.resourceVersion` that is not current.
    */
   async patch(ref: ObjectRef, patch: MergePatch, options: NamespaceOptions = {}): Promise<Job> {
-    return (await this.#modify(ref, options, () => patch, false)).job;
+    return await this.update(ref, (stored) => applyMergePatch(stored, patch), options);
+  }
+
+  /**
+   * Changes a Job with a function of what is stored of it. When somebody else is quicker it is read
+   * and changed again, unless the result names the `metadata.resourceVersion` that it was made for.
+   *
+   * @param change - Makes the Job as it is to be, in part or as a whole: what is left out has its
+   *   default, as in a manifest. It may be called several times.
+   * @throws NotFoundError
+   * @throws InvalidSpecError when the result is not valid, or changes what can not be changed.
+   * @throws ConflictError when the result names a `metadata.resourceVersion` that is not current.
+   */
+  async update(
+    ref: ObjectRef,
+    change: (stored: Job) => unknown,
+    options: UpdateOptions = {},
+  ): Promise<Job> {
+    return (await this.#modify(ref, change, options)).job;
   }
 
   /** Stops the Job's pods and starts no new ones until it is resumed. What succeeded stays. */
@@ -300,9 +327,8 @@ export class JobsClient {
     for (const warning of warnings) options.onWarning?.(warning);
     const { job, changed } = await this.#modify(
       ref.name,
-      { namespace: ref.namespace },
-      (stored) => threeWayPatch(lastApplied(stored), desired(marked)),
-      options.dryRun === true,
+      (stored) => applyMergePatch(stored, threeWayPatch(lastApplied(stored), desired(marked))),
+      { namespace: ref.namespace, dryRun: options.dryRun === true },
     );
     return { job, action: changed ? 'configured' : 'unchanged' };
   }
@@ -419,9 +445,8 @@ export class JobsClient {
 
   async #modify(
     ref: ObjectRef,
-    options: NamespaceOptions,
-    patchFor: (stored: Job) => MergePatch,
-    dryRun: boolean,
+    change: (stored: Job) => unknown,
+    options: UpdateOptions,
   ): Promise<{ job: Job; changed: boolean }> {
     const target = this.#resolve(ref, options);
     return await this.#backend.onShard(target.namespace, async (shard) => {
@@ -430,13 +455,15 @@ export class JobsClient {
         if (view === null) throw new NotFoundError(reference(target));
         // With live figures: whether a template may change depends on what runs.
         const stored = composeJob({ stored: view, counters: view.counters, done: null });
-        const patch = patchFor(stored);
-        const next = nextObject(stored, patch);
+        const { job: next, warnings } = nextObject(stored, change(stored));
         const specChanged = !isSemanticallyEqual(next.spec, stored.spec);
         if (!specChanged && isSemanticallyEqual(ownMetadata(next), ownMetadata(stored))) {
           return { job: (await composeAll(shard, [view]))[0] ?? stored, changed: false };
         }
-        if (dryRun) return { job: next, changed: true };
+        if (options.dryRun === true) {
+          for (const warning of warnings) options.onWarning?.(warning);
+          return { job: next, changed: true };
+        }
         const outcome = await shard.updateJob({
           uid: view.uid,
           expectedResourceVersion: view.resourceVersion,
@@ -445,9 +472,10 @@ export class JobsClient {
           completions: next.spec.completions ?? null,
           ...placementOf(next),
         });
-        if (outcome === 'updated') return { job: await this.#readByUid(stored), changed: true };
         if (outcome === 'notFound') throw new NotFoundError(reference(target));
-        if (namesVersion(patch)) break;
+        if (outcome === 'conflict') continue;
+        for (const warning of warnings) options.onWarning?.(warning);
+        return { job: await this.#readByUid(stored), changed: true };
       }
       throw new ConflictError(reference(target));
     });
@@ -506,20 +534,13 @@ function ownMetadata({ metadata }: Job): unknown {
   return kept;
 }
 
-/** The object after a patch: parsed, defaulted and checked against the old one. */
-function nextObject(stored: Job, patch: MergePatch): Job {
-  const { status: _status, ...before } = stored;
-  const merged = applyMergePatch(before, patch) as typeof before;
-  const version = merged.metadata?.resourceVersion;
-  if (version !== undefined && version !== stored.metadata.resourceVersion) {
-    throw new ConflictError(reference(stored.metadata));
-  }
-  return parseJobUpdate(stored, merged).job;
-}
-
-function namesVersion(patch: MergePatch): boolean {
-  const { metadata } = patch;
-  return isPlainObject(metadata) && typeof metadata['resourceVersion'] === 'string';
+/** The object after a change: parsed, defaulted and checked against the old one. */
+function nextObject(stored: Job, changed: unknown): ParsedJob {
+  const metadata = isPlainObject(changed) ? changed['metadata'] : undefined;
+  const version = isPlainObject(metadata) ? metadata['resourceVersion'] : undefined;
+  const isOther = typeof version === 'string' && version !== stored.metadata.resourceVersion;
+  if (isOther && version !== '') throw new ConflictError(reference(stored.metadata));
+  return parseJobUpdate(stored, changed);
 }
 
 function withLastApplied(manifest: JobManifest): JobManifest {
@@ -570,7 +591,7 @@ async function findView(shard: Shard, target: ResolvedRef): Promise<JobView | nu
 }
 
 /** Composes Jobs; reads the bitmap of those whose figures still move, so that both agree. */
-async function composeAll(shard: Shard, views: readonly JobView[]): Promise<Job[]> {
+export async function composeAll(shard: Shard, views: readonly JobView[]): Promise<Job[]> {
   return await Promise.all(
     views.map(async (view) => {
       const job = composeJob({ stored: view, counters: view.counters, done: null });

@@ -257,6 +257,44 @@ describe('patch', () => {
     expect(Object.keys(metadata.annotations ?? {}).toSorted()).toEqual(keys);
   });
 
+  test('a function makes the new Job of the stored one, and is asked again after a race', async () => {
+    await engine.drover.jobs.create(handlerJob('counted', 'work', { suspend: true }));
+    let calls = 0;
+    const increment = () =>
+      engine.drover.jobs.update('counted', (stored) => {
+        calls += 1;
+        const count = Number(stored.metadata.annotations?.['count'] ?? 0) + 1;
+        const annotations = { ...stored.metadata.annotations, count: String(count) };
+        return { ...stored, metadata: { ...stored.metadata, annotations } };
+      });
+    await Promise.all([increment(), increment(), increment()]);
+    const { metadata } = await engine.drover.jobs.get('counted');
+    expect(metadata.annotations?.['count']).toBe('3');
+    expect(calls).toBeGreaterThan(3);
+  });
+
+  test('an update that was made for another version is a conflict; a dry run stores nothing', async () => {
+    const job = await engine.drover.jobs.create(handlerJob('versioned', 'work'));
+    const warnings: string[] = [];
+    const tolerations = [{ operator: 'Exists' }];
+    const podSpec = { ...job.spec.template.spec, tolerations };
+    const template = { ...job.spec.template, spec: podSpec };
+    await engine.drover.jobs.update('versioned', () => ({
+      ...job,
+      spec: { ...job.spec, suspend: true },
+    }));
+    const dry = await engine.drover.jobs.update(
+      'versioned',
+      (stored) => ({ ...stored, spec: { ...stored.spec, template } }),
+      { dryRun: true, onWarning: (warning) => warnings.push(warning) },
+    );
+    expect(dry.spec.template.spec.tolerations).toEqual(tolerations);
+    expect(warnings).toEqual([expect.stringContaining('tolerations: no effect')]);
+    const { spec } = await engine.drover.jobs.get('versioned');
+    expect(spec.template.spec.tolerations).toBeUndefined();
+    await expect(engine.drover.jobs.update('versioned', () => job)).rejects.toThrow(ConflictError);
+  });
+
   test('suspend and resume show in the conditions', async () => {
     await engine.drover.jobs.create(handlerJob('paused', 'work'));
     const watch = engine.drover.jobs.watch({ name: 'paused' });

@@ -1,0 +1,10 @@
+/**
+ * What the packages of Drover that build on the client need of its inside: the API server. Not for
+ * programs; it changes without notice.
+ */
+export { Backend } from './backend.ts';
+export { composeAll as composeJobs, JobsClient } from './jobs.ts';
+export { NodesClient } from './nodes.ts';
+export { nobodyFits } from './placement.ts';
+export { PodsClient } from './pods.ts';
+export { WorkQueuesClient } from './workQueues/workQueues.ts';
