@@ -14,7 +14,9 @@ let dev: NodeProcess;
 
 beforeAll(async () => {
   home = await Home.make();
-  dev = await home.dev(['--handlers', join(examples, 'handlers.ts'), '--max-pods', '4']);
+  const files = ['handlers.ts', 'text-index/handlers.ts'].map((name) => join(examples, name));
+  const handlers = files.flatMap((path) => ['--handlers', path]);
+  dev = await home.dev([...handlers, '--max-pods', '4']);
 }, 40_000);
 
 afterAll(async () => {
@@ -73,6 +75,26 @@ test('sidecar.yaml: its programs work together, and the sidecar is stopped at th
   expect(stdout).toBe(
     'served 2 requests\nthe odd numbers make 250000\nthe even numbers make 250500\n',
   );
+}, 40_000);
+
+test('text-index finds the files that have all of the words', async () => {
+  await home.write('one.txt', 'The lease of a slot; a lease is short.');
+  await home.write('two.txt', 'A lease, and no more.');
+  await home.write('three.txt', 'Slot after slot.');
+  const glob = join(home.dir, '*.txt');
+  await home.drover(['enqueue', 'texts', '--glob', glob, '--key', '.', '--seal']);
+  await home.drover(['apply', '-f', join(examples, 'text-index/job.yaml')]);
+  await complete('text-index');
+  const results = await home.drover(['queue', 'results', 'texts', '-o', 'ndjson']);
+  const lookup = (...words: string[]): string =>
+    execFileSync(process.execPath, [join(examples, 'text-index/lookup.ts'), ...words], {
+      input: results.stdout,
+      encoding: 'utf8',
+    });
+  expect(lookup('lease')).toBe(
+    `    2  ${join(home.dir, 'one.txt')}\n    1  ${join(home.dir, 'two.txt')}\n`,
+  );
+  expect(lookup('Slot', 'lease')).toBe(`    3  ${join(home.dir, 'one.txt')}\n`);
 }, 40_000);
 
 test('pi.yaml is a valid Job', async () => {
