@@ -1,8 +1,8 @@
 import type { Claim } from '@drover/store';
 import type { Logger } from 'pino';
 
-import type { Items } from '../items/item.ts';
-import type { PodItems } from '../items/podItems.ts';
+import type { Item, Items, ItemsOptions } from '../items/item.ts';
+import type { PodItemsEnd } from '../items/podItems.ts';
 import type { JobFacts, JobPlan } from '../jobPlan.ts';
 import type { PodLog } from '../podLog.ts';
 import { createPodLogger } from './podLogger.ts';
@@ -80,7 +80,17 @@ export interface ContextHost {
   openProgress(claim: Claim): ContextProgress;
   createAbort(): AbortController;
   /** @throws Error where a pod can't have items. */
-  openItems(claim: Claim, context: PodContext): PodItems;
+  openItems(claim: Claim, context: PodContext): ContextItems;
+}
+
+/** The items of one call of a handler. */
+export interface ContextItems {
+  /** @throws RangeError when an option is wrong. */
+  iterate(options?: ItemsOptions): AsyncIterableIterator<Item<never>>;
+  /** The pod is told to stop: no more items. */
+  stop(reason: Error): void;
+  /** The handler is over; resolves when all that was said of items is recorded. */
+  end(how: PodItemsEnd): Promise<void>;
 }
 
 /** Where a context's progress goes. */
@@ -156,7 +166,7 @@ export class PodContext implements HandlerContext<never> {
   }
 
   /** The pod's items if it asked for any. */
-  get openedItems(): PodItems | null {
+  get openedItems(): ContextItems | null {
     return this.#parts?.podItems ?? null;
   }
 
@@ -204,5 +214,5 @@ class Parts {
   progress: ((progress: Progress) => void) | null = null;
   podProgress: ContextProgress | null = null;
   items: Items | null = null;
-  podItems: PodItems | null = null;
+  podItems: ContextItems | null = null;
 }

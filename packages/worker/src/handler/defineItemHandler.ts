@@ -3,6 +3,7 @@ import type { HandlerContext } from './context.ts';
 import {
   defineHandler,
   type HandlerDefinition,
+  type HandlerOptions,
   type Schema,
   type SchemaOutput,
   sortArguments,
@@ -18,7 +19,7 @@ const SINGLE_PREFETCH = 4;
 export type ItemOfHandler<Data = unknown> = Omit<Item<Data>, 'complete' | 'fail' | 'isEnded'>;
 
 /** Options of {@link defineItemHandler}. */
-export interface ItemHandlerOptions {
+export interface ItemHandlerOptions extends HandlerOptions {
   /** Items at a time in one pod, 1 to 1000. Default 1. */
   readonly concurrency?: number;
 }
@@ -59,7 +60,7 @@ export function defineItemHandler(name: string, ...rest: readonly unknown[]): Ha
       `handler "${name}": the second argument is neither a function nor a schema (such as zod's)`,
     );
   }
-  const { concurrency = 1 } = (options ?? {}) as ItemHandlerOptions;
+  const { concurrency = 1, ...handlerOptions } = (options ?? {}) as ItemHandlerOptions;
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > MAX_CONCURRENCY) {
     throw new TypeError(
       `handler "${name}": concurrency ${String(concurrency)}: an integer of 1 to ${MAX_CONCURRENCY} is expected`,
@@ -67,14 +68,15 @@ export function defineItemHandler(name: string, ...rest: readonly unknown[]): Ha
   }
   const runItem = run as RunItem<unknown>;
   const prefetch = concurrency === 1 ? SINGLE_PREFETCH : 2;
-  return defineHandler(name, async (pod) => {
+  const runPod = async (pod: HandlerContext): Promise<void> => {
     const walk = async (): Promise<void> => {
       for await (const item of pod.items({ prefetch })) await runOne(item, pod, schema, runItem);
     };
     // All of them end, before the pod does: none may go on with an item after it.
     const ends = await Promise.allSettled(Array.from({ length: concurrency }, walk));
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
-  });
+  };
+  return defineHandler(name, runPod, handlerOptions);
 }
 
 async function runOne(

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import type { Claim } from '@drover/store';
 import type { Logger } from 'pino';
 
-import type { PodItems, PodItemsEnd } from '../items/podItems.ts';
+import type { PodItemsEnd } from '../items/podItems.ts';
 import type { JobPlan } from '../jobPlan.ts';
 import type { PodLog } from '../podLog.ts';
 import type { PodRestarts } from '../podRestarts.ts';
 import type { PodEnd, PodLane, PodSink } from '../runtime.ts';
-import { PodContext, type ContextHost } from './context.ts';
+import { PodContext, type ContextHost, type ContextItems } from './context.ts';
 import type { HandlerDefinition } from './defineHandler.ts';
 import {
   describeThrown,
@@ -31,7 +31,7 @@ export interface HandlerLaneOptions {
   readonly openLog: (claim: Claim) => PodLog;
   readonly openProgress: (claim: Claim) => PodProgress;
   readonly createRestarts: (claim: Claim) => PodRestarts;
-  readonly openItems: (claim: Claim, context: PodContext) => PodItems;
+  readonly openItems: (claim: Claim, context: PodContext) => ContextItems;
 }
 
 /**
@@ -103,7 +103,7 @@ export class HandlerLane implements PodLane, ContextHost {
     return new AbortController();
   }
 
-  openItems(claim: Claim, context: PodContext): PodItems {
+  openItems(claim: Claim, context: PodContext): ContextItems {
     const items = this.#options.openItems(claim, context);
     // Told to stop before it asked for the first.
     if (context.signal.aborted) items.stop(context.signal.reason as Error);

@@ -22,7 +22,7 @@ import { HandlerLane } from './handlerLane.ts';
 import type { HandlerModule } from './handlerModule.ts';
 import { INPUT_ANNOTATION, readInput, type HandlerInput } from './input.ts';
 import { PodProgress } from './podProgress.ts';
-import { ThreadLane } from './threads/threadLane.ts';
+import { ThreadLane, type ItemsPod } from './threads/threadLane.ts';
 import { ThreadPool } from './threads/threadPool.ts';
 import { ThreadSeats } from './threads/threadSeats.ts';
 
@@ -110,23 +110,13 @@ export class HandlerRuntime implements Runtime {
       openProgress: (claim: Claim) => new PodProgress((text) => writeProgress(slot, claim, text)),
       createRestarts: ({ podNumber, restarts }: Claim) =>
         new PodRestarts({ policy, port: port(slot.shard), slot, podNumber, restarts, logger }),
+      openItems: ({ podNumber }: Claim, { signal, progress: showProgress }: ItemsPod) =>
+        items.open({ job: plan.facts, slot, podNumber, signal, showProgress }),
     };
     if (isThreaded(handler) && this.#pool !== null) {
       return new ThreadLane({ ...common, handler: handler.name, pool: this.#pool });
     }
-    return new HandlerLane({
-      ...common,
-      handler,
-      input: this.#inputOf(handler, plan),
-      openItems: ({ podNumber }, context) =>
-        items.open({
-          job: plan.facts,
-          slot,
-          podNumber,
-          signal: context.signal,
-          showProgress: context.progress,
-        }),
-    });
+    return new HandlerLane({ ...common, handler, input: this.#inputOf(handler, plan) });
   }
 
   async close(): Promise<void> {

@@ -49,3 +49,14 @@ export interface Item<Data = unknown> {
 
 /** The items of a pod: each is given to one pod at a time. */
 export type Items = <Data = unknown>(options?: ItemsOptions) => AsyncIterableIterator<Item<Data>>;
+
+const DEFAULT_PREFETCH = 4;
+const MAX_PREFETCH = 1_000;
+
+/** How many items are to be fetched ahead. @throws RangeError when that is none. */
+export function prefetchOf({ prefetch = DEFAULT_PREFETCH }: ItemsOptions = {}): number {
+  if (!Number.isInteger(prefetch) || prefetch < 1 || prefetch > MAX_PREFETCH) {
+    throw new RangeError(`items({ prefetch: ${prefetch} }): an integer of 1 to ${MAX_PREFETCH}`);
+  }
+  return prefetch;
+}

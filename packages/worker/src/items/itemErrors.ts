@@ -16,3 +16,10 @@ export class ItemEndedError extends Error {
 export class NoItemsError extends Error {
   override readonly name = 'NoItemsError';
 }
+
+/** What was said of an item that has ended. */
+export function endedBefore(id: number): ItemEndedError {
+  return new ItemEndedError(
+    `item ${id} was completed or failed before, or its pod has ended: only the first word counts`,
+  );
+}

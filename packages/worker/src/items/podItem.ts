@@ -8,7 +8,8 @@ import type { Progress } from '../handler/podProgress.ts';
 import { clipBytes } from '../text.ts';
 import { deadEnd, type DeliveredItem } from './deliveredItem.ts';
 import type { FailItemOptions, Item } from './item.ts';
-import { ItemEndedError } from './itemErrors.ts';
+import { endedBefore, ItemEndedError } from './itemErrors.ts';
+import { resultText } from './itemResult.ts';
 
 /** Most bytes of the error that is kept of an item. */
 const MAX_ERROR_BYTES = 4096;
@@ -59,10 +60,16 @@ export class PodItem implements Item<never> {
   get signal(): AbortSignal {
     if (this.#signal !== null) return this.#signal;
     const lost = new AbortController();
-    const abort = (): void => lost.abort(new ItemEndedError(`item ${this.id} may run elsewhere`));
-    if (this.delivered.job.isLost) abort();
-    else this.delivered.job.onLost.add(abort);
+    this.onLost((reason) => lost.abort(reason));
     return (this.#signal = AbortSignal.any([this.#owner.signal, lost.signal]));
+  }
+
+  /** Tells when another worker may have got it, also if that is so already. */
+  onLost(tell: (reason: Error) => void): void {
+    const { job } = this.delivered;
+    const lost = (): void => tell(new ItemEndedError(`item ${this.id} may run elsewhere`));
+    if (job.isLost) lost();
+    else job.onLost.add(lost);
   }
 
   /** It was said what became of it. */
@@ -99,11 +106,16 @@ export class PodItem implements Item<never> {
     this.#isEnded = true;
   }
 
-  async #complete(result: unknown): Promise<void> {
+  /** As `complete`, with the result as it is kept. Rejects as that. */
+  async completeWith(payload: string): Promise<void> {
     this.#checkMayEnd();
-    const payload = resultText(result);
     this.#isEnded = true;
     await this.#settle(this.#completed(payload));
+  }
+
+  async #complete(result: unknown): Promise<void> {
+    this.#checkMayEnd();
+    await this.completeWith(resultText(result, MAX_ITEM_RESULT_BYTES));
   }
 
   async #fail(error: unknown, { retry = true }: FailItemOptions): Promise<void> {
@@ -120,11 +132,7 @@ export class PodItem implements Item<never> {
   }
 
   #checkMayEnd(): void {
-    if (this.#isEnded) {
-      throw new ItemEndedError(
-        `item ${this.id} was completed or failed before, or its pod has ended: only the first word counts`,
-      );
-    }
+    if (this.#isEnded) throw endedBefore(this.id);
     if (this.#owner.failure !== null) throw this.#owner.failure;
   }
 
@@ -137,27 +145,6 @@ export class PodItem implements Item<never> {
       this.#owner.settle(this, end, (error) => (error === null ? resolve() : reject(error)));
     });
   }
-}
-
-/** @throws TypeError when it can't be kept. */
-function resultText(result: unknown): string {
-  if (result === undefined) return '';
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(result);
-  } catch (error) {
-    throw new TypeError(`the result of an item is not JSON: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
-  if (text === undefined) return '';
-  const bytes = Buffer.byteLength(text);
-  if (bytes > MAX_ITEM_RESULT_BYTES) {
-    throw new TypeError(
-      `the result of an item has ${bytes} bytes as JSON; at most ${MAX_ITEM_RESULT_BYTES} are kept: store it elsewhere and give where`,
-    );
-  }
-  return text;
 }
 
 /** Who does not wait for it has not asked: the worker must not end for that. */

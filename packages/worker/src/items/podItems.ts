@@ -7,15 +7,13 @@ import type { Logger } from 'pino';
 import type { Progress } from '../handler/podProgress.ts';
 import type { Place } from '../runtime.ts';
 import type { DeliveredItem } from './deliveredItem.ts';
-import type { Item, ItemsOptions } from './item.ts';
+import { prefetchOf, type ItemsOptions } from './item.ts';
 import { ItemEndedError, ItemsFencedError, NoItemsError } from './itemErrors.ts';
 import type { ItemPuller, ItemTaker } from './itemPuller.ts';
 import type { ItemClaim, Settled } from './itemSettler.ts';
 import { LentPlace } from './lentPlace.ts';
 import { type ItemOwner, PodItem } from './podItem.ts';
 
-const DEFAULT_PREFETCH = 4;
-const MAX_PREFETCH = 1_000;
 /** After so long of items that were all at hand others on the event loop get a turn, ms. */
 const MAX_TURN_MS = 10;
 
@@ -104,10 +102,8 @@ export class PodItems implements ItemOwner, ItemTaker {
   }
 
   /** @throws RangeError when an option is wrong. */
-  iterate({ prefetch = DEFAULT_PREFETCH }: ItemsOptions = {}): AsyncIterableIterator<Item<never>> {
-    if (!Number.isInteger(prefetch) || prefetch < 1 || prefetch > MAX_PREFETCH) {
-      throw new RangeError(`items({ prefetch: ${prefetch} }): an integer of 1 to ${MAX_PREFETCH}`);
-    }
+  iterate(options?: ItemsOptions): AsyncIterableIterator<PodItem> {
+    const prefetch = prefetchOf(options);
     this.#prefetch += prefetch;
     return new ItemIterator(this, () => (this.#prefetch -= prefetch));
   }
@@ -254,7 +250,7 @@ export class PodItems implements ItemOwner, ItemTaker {
 }
 
 /** One walk over a pod's items. */
-class ItemIterator implements AsyncIterableIterator<Item<never>> {
+class ItemIterator implements AsyncIterableIterator<PodItem> {
   readonly #pod: PodItems;
   readonly #onOver: () => void;
   #current: PodItem | null = null;
@@ -269,7 +265,7 @@ class ItemIterator implements AsyncIterableIterator<Item<never>> {
     return this;
   }
 
-  next(): Promise<IteratorResult<Item<never>, undefined>> {
+  next(): Promise<IteratorResult<PodItem, undefined>> {
     this.#current?.leave();
     this.#current = null;
     if (this.#isOver) return Promise.resolve({ done: true, value: undefined });
@@ -280,12 +276,12 @@ class ItemIterator implements AsyncIterableIterator<Item<never>> {
   }
 
   /** The body was left: by `break`, `return` or an error. Which of them, the end of the pod will tell. */
-  return(): Promise<IteratorResult<Item<never>, undefined>> {
+  return(): Promise<IteratorResult<PodItem, undefined>> {
     this.#end();
     return Promise.resolve({ done: true, value: undefined });
   }
 
-  async #wait(): Promise<IteratorResult<Item<never>, undefined>> {
+  async #wait(): Promise<IteratorResult<PodItem, undefined>> {
     const item = await this.#pod.next();
     if (item === null) {
       this.#end();

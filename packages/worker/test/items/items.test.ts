@@ -8,7 +8,6 @@ import {
   type Item,
   type WorkerOptions,
 } from '../../src/index.ts';
-import { takeInThread } from '../fixtures/threadHandlers.ts';
 import type { TestEngine } from '../support/engine.ts';
 import { aborted, Gate, Workers } from '../support/workers.ts';
 import { TestWorkQueue } from '../support/workQueue.ts';
@@ -419,14 +418,4 @@ describe('items of a handler', () => {
     go.open();
     await ended(uid, 4);
   });
-});
-
-test('a handler in a thread is told that it can not take items', async () => {
-  await setUp();
-  await workers.worker(engine, { handlers: [takeInThread], threads: 1 });
-  const uid = await engine.createJob({ run: 'take-in-thread', workQueue: queue.name });
-  await engine.offer(uid, 1);
-  const [pod] = await ended(uid);
-  expect(pod).toMatchObject({ outcome: 'Failed' });
-  expect(JSON.stringify(pod)).toContain("isolation: 'thread' can not take items");
 });

@@ -4,14 +4,17 @@ import * as nodeModule from 'node:module';
 import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
+import { MAX_ITEM_RESULT_BYTES } from '@drover/shared';
 import type { Claim } from '@drover/store';
 
+import type { PodItemsEnd } from '../../items/podItems.ts';
 import type { JobPlan } from '../../jobPlan.ts';
 import type { PodEnd } from '../../runtime.ts';
 import { describeThrown, failedEnd, KILLED_EXIT_CODE } from '../handlerEnd.ts';
 import type { HandlerModule } from '../handlerModule.ts';
 import { INPUT_ANNOTATION } from '../input.ts';
 import type { Progress } from '../podProgress.ts';
+import type { ItemMessage, ItemRequest } from './itemMessages.ts';
 import { heapLimitMiB, MemoryWatch } from './memoryWatch.ts';
 import { SHARED, type FromThread, type ThreadStart, type ToThread } from './threadMessages.ts';
 
@@ -29,7 +32,23 @@ export interface ThreadCall {
   readonly claim: Claim;
   readonly onOutput: (stream: 'stdout' | 'stderr', text: string) => void;
   readonly onProgress: (progress: Progress) => void;
+  /** The handler wants something of its items; the answer comes by `tellItems`. */
+  readonly onItemRequest: (number: number, request: ItemRequest) => void;
 }
+
+/** How a call ended. */
+export interface ThreadCallEnd {
+  readonly end: PodEnd;
+  /** The same for the items that the handler still had. */
+  readonly how: PodItemsEnd;
+}
+
+/** An {@link ItemMessage} of the run that is under way. */
+export type ItemNews = ItemMessage extends infer Message
+  ? Message extends unknown
+    ? Omit<Message, 'run'>
+    : never
+  : never;
 
 /**
  * The compile cache before anything else: a thread does not take it over from the main thread, though it
@@ -66,7 +85,7 @@ export class PodThread {
   #lastPlanId = 0;
   #run = 0;
   #call: ThreadCall | null = null;
-  #settle: ((end: PodEnd | null) => void) | null = null;
+  #settle: ((end: ThreadCallEnd | null) => void) | null = null;
   #fault: unknown = undefined;
   #isDead = false;
 
@@ -77,6 +96,7 @@ export class PodThread {
       shared: this.#shared.buffer,
       compileCacheDir: compileCacheOfProcess(),
       main: mainUrl(),
+      maxItemResultBytes: MAX_ITEM_RESULT_BYTES,
     };
     this.#worker = new Worker(BOOT, {
       eval: true,
@@ -85,7 +105,9 @@ export class PodThread {
       // What is to be told of experimental features, the main thread told.
       execArgv: [...process.execArgv, '--disable-warning=ExperimentalWarning'],
     });
-    this.#memory = new MemoryWatch(this.#worker, memoryMiB, () => this.kill(memoryEnd(memoryMiB)));
+    this.#memory = new MemoryWatch(this.#worker, memoryMiB, () =>
+      this.#killFor(threwEnd(memoryEnd(memoryMiB))),
+    );
     this.loaded = this.#load.promise;
     this.loaded.catch(() => undefined);
     this.gone = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
@@ -113,7 +135,7 @@ export class PodThread {
    *
    * @returns How the pod ended; null when the thread ended, by what was left behind in it, before the pod began.
    */
-  call(call: ThreadCall): Promise<PodEnd | null> {
+  call(call: ThreadCall): Promise<ThreadCallEnd | null> {
     assert(this.#settle === null && !this.#isDead, 'a thread runs one pod at a time');
     // An Int32 in the shared words, above 0.
     this.#run = (this.#run % 0x7fff_ffff) + 1;
@@ -143,8 +165,17 @@ export class PodThread {
     this.#post({ type: 'stop', run: this.#run });
   }
 
+  /** Tells the handler something about its items. */
+  tellItems(news: ItemNews): void {
+    if (this.#settle !== null) this.#post({ ...news, run: this.#run });
+  }
+
   /** Ends the thread by force; the pod that runs, if any, ends like this. At once, even if native code keeps the thread. */
   kill(end: PodEnd): void {
+    this.#killFor({ end, how: { type: 'stopped' } });
+  }
+
+  #killFor(end: ThreadCallEnd): void {
     this.#isDead = true;
     this.#settleWith(end);
     void this.#worker.terminate();
@@ -196,14 +227,21 @@ export class PodThread {
       case 'progress':
         if (message.run === this.#run) this.#call?.onProgress(message.progress);
         return;
-      case 'end':
-        // Of a pod that was given up, and whose thread is being ended.
-        if (message.run === this.#run) this.#settleWith(message.end);
+      case 'itemRequest':
+        if (message.run === this.#run) this.#call?.onItemRequest(message.number, message.request);
         return;
+      case 'end': {
+        const { run, end, threw } = message;
+        const how: PodItemsEnd =
+          threw === null ? { type: 'returned' } : { type: 'threw', error: threw };
+        // Of a pod that was given up, and whose thread is being ended.
+        if (run === this.#run) this.#settleWith({ end, how });
+        return;
+      }
     }
   }
 
-  #settleWith(end: PodEnd | null): void {
+  #settleWith(end: ThreadCallEnd | null): void {
     const settle = this.#settle;
     this.#settle = null;
     this.#call = null;
@@ -226,7 +264,7 @@ export class PodThread {
     if (this.#fault instanceof Error && this.#fault.stack !== undefined) {
       this.#call?.onOutput('stderr', `${this.#fault.stack}\n`);
     }
-    this.#settleWith(end);
+    this.#settleWith(threwEnd(end));
   }
 
   #limitLoading(): void {
@@ -239,6 +277,11 @@ export class PodThread {
     const clear = (): void => clearTimeout(timer);
     this.loaded.then(clear, clear);
   }
+}
+
+/** The handler's own doing: what it had in hand failed with it. */
+function threwEnd(end: PodEnd): ThreadCallEnd {
+  return { end, how: { type: 'threw', error: end.overlay?.message ?? '' } };
 }
 
 /** The thread ended without an error: only process.exit does that. */

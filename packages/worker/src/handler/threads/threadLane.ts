@@ -1,12 +1,14 @@
 import type { Claim } from '@drover/store';
 import type { Logger } from 'pino';
 
+import type { PodItems, PodItemsEnd } from '../../items/podItems.ts';
 import type { JobPlan } from '../../jobPlan.ts';
 import type { PodLog } from '../../podLog.ts';
 import type { PodRestarts } from '../../podRestarts.ts';
 import type { PodEnd, PodLane, PodSink } from '../../runtime.ts';
-import { failedEnd, KILLED_EXIT_CODE } from '../handlerEnd.ts';
-import type { PodProgress } from '../podProgress.ts';
+import { failedEnd, KILLED_EXIT_CODE, PodStoppedError } from '../handlerEnd.ts';
+import type { PodProgress, Progress } from '../podProgress.ts';
+import { ItemsOfThread } from './itemsOfThread.ts';
 import type { PodThread } from './podThread.ts';
 import type { ThreadPool } from './threadPool.ts';
 
@@ -20,6 +22,13 @@ export interface ThreadLaneOptions {
   readonly openLog: (claim: Claim) => PodLog;
   readonly openProgress: (claim: Claim) => PodProgress;
   readonly createRestarts: (claim: Claim) => PodRestarts;
+  readonly openItems: (claim: Claim, pod: ItemsPod) => PodItems;
+}
+
+/** What items need of their pod. */
+export interface ItemsPod {
+  readonly signal: AbortSignal;
+  readonly progress: (progress: Progress) => void;
 }
 
 /**
@@ -31,6 +40,8 @@ export class ThreadLane implements PodLane {
   readonly spent = false;
   readonly #options: ThreadLaneOptions;
   #thread: PodThread | null = null;
+  #items: ItemsOfThread | null = null;
+  #onGraceOver: (() => void) | null = null;
   #restarts: PodRestarts | null = null;
   #graceEndMs = Infinity;
   #graceMs = 0;
@@ -57,6 +68,7 @@ export class ThreadLane implements PodLane {
     this.#graceEndMs = endMs;
     this.#graceMs = graceMs;
     this.#thread?.stop();
+    this.#items?.stop(new PodStoppedError());
     if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
     this.#graceTimer = setTimeout(() => this.#killThread(), graceMs);
     this.#restarts?.stop();
@@ -107,26 +119,50 @@ export class ThreadLane implements PodLane {
       );
     }
     let progress: PodProgress | null = null;
+    const show = (told: Progress): void => (progress ??= openProgress(claim)).show(told);
+    const items = new ItemsOfThread(
+      (signal) => this.#options.openItems(claim, { signal, progress: show }),
+      {
+        answer: (request, answer) => thread.tellItems({ type: 'itemAnswer', request, answer }),
+        lost: (handle, message) => thread.tellItems({ type: 'itemLost', handle, message }),
+      },
+    );
     const ended = thread.call({
       handler,
       plan,
       claim,
       onOutput: (stream, text) => log.write(stream, text),
-      onProgress: (told) => (progress ??= openProgress(claim)).show(told),
+      onProgress: show,
+      onItemRequest: (number, request) => items.request(number, request),
     });
     this.#thread = thread;
+    this.#items = items;
     // Told to stop while the thread was being made.
-    if (this.#isStopping) thread.stop();
+    if (this.#isStopping) {
+      thread.stop();
+      items.stop(new PodStoppedError());
+    }
     if (performance.now() >= this.#graceEndMs) this.#killThread();
     const end = await ended;
     this.#thread = null;
     (progress as PodProgress | null)?.end();
     pool.giveBack(thread);
-    return end;
+    if (end !== null) await this.#endItems(items, end.how);
+    this.#items = null;
+    return end?.end ?? null;
+  }
+
+  /** While the pod still may speak for them; but not for longer than its grace period. */
+  async #endItems(items: ItemsOfThread, how: PodItemsEnd): Promise<void> {
+    const ended = items.end(how);
+    if (performance.now() >= this.#graceEndMs) return;
+    await Promise.race([ended, new Promise<void>((resolve) => (this.#onGraceOver = resolve))]);
+    this.#onGraceOver = null;
   }
 
   #killThread(): void {
     const { plan, handler, logger } = this.#options;
+    this.#onGraceOver?.();
     if (this.#thread === null) return;
     const message = `the handler did not end within ${this.#graceMs / 1000} s after it was told to stop, and its thread was ended`;
     logger.warn({ jobUid: plan.uid, handler }, message);

@@ -32,7 +32,9 @@ let current: { readonly run: number; readonly pod: ThreadPod } | null = null;
 markHandlerThread();
 port.on('message', (message: ToThread) => {
   if (message.type === 'run') void run(message);
-  else if (current?.run === message.run) current.pod.stop();
+  else if (current?.run !== message.run) return;
+  else if (message.type === 'stop') current.pod.stop();
+  else current.pod.takeItemMessage(message);
 });
 await load(start.modules);
 
@@ -58,12 +60,13 @@ async function run(message: RunMessage): Promise<void> {
   const plan = rememberPlan(message);
   assert(handler !== undefined, 'only what is loaded is run');
   const { facts, completions } = plan;
-  const pod = new ThreadPod({ message, facts, completions, shared, send });
+  const { maxItemResultBytes } = start;
+  const pod = new ThreadPod({ message, facts, completions, shared, maxItemResultBytes, send });
   current = { run: message.run, pod };
   plan.input ??= Promise.resolve(readInput(handler, plan.inputText));
-  const end = await pod.run(handler, await plan.input);
+  const { end, threw } = await pod.run(handler, await plan.input);
   current = null;
-  send({ type: 'end', run: message.run, end });
+  send({ type: 'end', run: message.run, end, threw });
 }
 
 function rememberPlan({ planId, plan, forgetPlanId }: RunMessage): KnownPlan {

@@ -4,6 +4,7 @@ import type { JobFacts, PodInvocation } from '../../jobPlan.ts';
 import type { PodEnd } from '../../runtime.ts';
 import type { HandlerModule } from '../handlerModule.ts';
 import type { Progress } from '../podProgress.ts';
+import type { ItemMessage, ItemRequestMessage } from './itemMessages.ts';
 
 /** What a thread is given when it starts. */
 export interface ThreadStart {
@@ -14,6 +15,8 @@ export interface ThreadStart {
   readonly compileCacheDir: string | null;
   /** URL of the module that runs in the thread. */
   readonly main: string;
+  /** Most bytes of an item's result. */
+  readonly maxItemResultBytes: number;
 }
 
 /**
@@ -62,6 +65,7 @@ export interface RunMessage {
 /** To a thread. */
 export type ToThread =
   | RunMessage
+  | ItemMessage
   /** The pod is to end; the flag says so, too. */
   | { readonly type: 'stop'; readonly run: number };
 
@@ -77,4 +81,11 @@ export type FromThread =
       readonly text: string;
     }
   | { readonly type: 'progress'; readonly run: number; readonly progress: Progress }
-  | { readonly type: 'end'; readonly run: number; readonly end: PodEnd };
+  | ItemRequestMessage
+  /** `threw`: what the handler threw, in words; null = it returned. */
+  | {
+      readonly type: 'end';
+      readonly run: number;
+      readonly end: PodEnd;
+      readonly threw: string | null;
+    };

@@ -1,6 +1,5 @@
 import type { Claim } from '@drover/store';
 
-import { NoItemsError } from '../../items/itemErrors.ts';
 import type { JobFacts, PodInvocation } from '../../jobPlan.ts';
 import type { PodLog } from '../../podLog.ts';
 import type { PodEnd } from '../../runtime.ts';
@@ -14,7 +13,9 @@ import type { HandlerDefinition } from '../defineHandler.ts';
 import { describeThrown, endWithResult, failedEnd, PodStoppedError } from '../handlerEnd.ts';
 import type { HandlerInput } from '../input.ts';
 import { checkProgress, type Progress } from '../podProgress.ts';
+import type { ItemMessage } from './itemMessages.ts';
 import { createPolledAbort } from './polledAbort.ts';
+import { ThreadItems } from './threadItems.ts';
 import { MAX_UNREAD_OUTPUT, SHARED, type FromThread, type RunMessage } from './threadMessages.ts';
 
 /** Between two messages with a pod's progress: the main thread writes it once a second. */
@@ -26,7 +27,15 @@ export interface ThreadPodOptions {
   readonly facts: JobFacts;
   readonly completions: number | null;
   readonly shared: Int32Array;
+  /** Most bytes of an item's result. */
+  readonly maxItemResultBytes: number;
   readonly send: (message: FromThread) => void;
+}
+
+/** How a call ended; `threw`: what the handler threw, in words. */
+export interface ThreadPodEnd {
+  readonly end: PodEnd;
+  readonly threw: string | null;
 }
 
 /** One call of a handler in a thread: what its context needs comes from the message and goes by messages. */
@@ -36,6 +45,7 @@ export class ThreadPod implements ContextHost, ContextPlan {
   input: unknown = undefined;
   readonly #options: ThreadPodOptions;
   readonly #context: PodContext;
+  #items: ThreadItems | null = null;
 
   constructor(options: ThreadPodOptions) {
     this.#options = options;
@@ -49,25 +59,36 @@ export class ThreadPod implements ContextHost, ContextPlan {
   }
 
   /** Calls the handler. Never rejects. */
-  async run(handler: HandlerDefinition, input: HandlerInput): Promise<PodEnd> {
-    if (input.type === 'invalid') return failedEnd(input.message, 'StartError', 128);
+  async run(handler: HandlerDefinition, input: HandlerInput): Promise<ThreadPodEnd> {
+    if (input.type === 'invalid') {
+      return { end: failedEnd(input.message, 'StartError', 128), threw: input.message };
+    }
     this.input = input.value;
     try {
-      return endWithResult(await handler.run(this.#context));
+      return { end: endWithResult(await handler.run(this.#context)), threw: null };
     } catch (error) {
       // The status has the message; where it came from is for the log.
       if (error instanceof Error && error.stack !== undefined) {
         this.openLog().write('stderr', `${error.stack}\n`);
       }
-      return failedEnd(describeThrown(error), 'Error', 1);
+      const threw = describeThrown(error);
+      return { end: failedEnd(threw, 'Error', 1), threw };
     } finally {
       this.#context.openedProgress?.end();
+      void this.#items?.end();
     }
   }
 
   /** Fires the AbortSignal. */
   stop(): void {
-    this.#context.abort(new PodStoppedError());
+    const reason = new PodStoppedError();
+    this.#context.abort(reason);
+    this.#items?.stop(reason);
+  }
+
+  /** The main thread says something about items. */
+  takeItemMessage(message: ItemMessage): void {
+    this.#items?.take(message);
   }
 
   podName(): string {
@@ -95,10 +116,17 @@ export class ThreadPod implements ContextHost, ContextPlan {
     return new SentProgress((progress) => send({ type: 'progress', run: message.run, progress }));
   }
 
-  openItems(): never {
-    throw new NoItemsError(
-      `items(): a handler with isolation: 'thread' can not take items of work queues yet: leave isolation out`,
-    );
+  openItems(): ThreadItems {
+    const { send, message, maxItemResultBytes } = this.#options;
+    this.#items = new ThreadItems({
+      maxResultBytes: maxItemResultBytes,
+      ask: (number, request) => send({ type: 'itemRequest', run: message.run, number, request }),
+      createAbort: () => this.createAbort(),
+      showProgress: (progress) => this.#context.progress(progress),
+    });
+    const { signal } = this.#context;
+    if (signal.aborted) this.#items.stop(signal.reason as Error);
+    return this.#items;
   }
 
   createAbort(): AbortController {
