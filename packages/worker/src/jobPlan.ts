@@ -21,6 +21,7 @@ import {
   type PlannedVolume,
 } from './containerPlan.ts';
 import { buildEnvironment, expandVariables, type PodFacts } from './process/environment.ts';
+import type { RunningProcess } from './process/runningProcess.ts';
 
 /** The Job as a handler sees it. */
 export interface JobFacts {
@@ -37,6 +38,16 @@ export interface PodInvocation {
   readonly args: readonly string[];
   /** Variables of the pod template. */
   readonly env: Readonly<Record<string, string>>;
+}
+
+/** What a pod is given beside what its template says. */
+export interface PodExtras {
+  /** Variables of a container, before those of its template, which may refer to them. */
+  variables(container: string): Readonly<Record<string, string>>;
+  /** Directory that is searched for programs after those of PATH; null = none. */
+  readonly searchPath: string | null;
+  /** Told each start of a container's program. */
+  started(container: string, running: RunningProcess): void;
 }
 
 /** What the pods of a worker have in common: where they run. */
@@ -90,6 +101,8 @@ export class JobPlan {
   readonly #differs: boolean;
   /** The invocation of every pod, when no pod's differs. */
   #shared: PodInvocation | null = null;
+  /** What pods that run are given, by pod number. */
+  readonly #extras = new Map<number, PodExtras>();
   /** What pods that run have from the Job's list, by index. */
   readonly #arguments = new Map<number, readonly string[]>();
 
@@ -152,6 +165,17 @@ export class JobPlan {
     else this.#arguments.set(claim.index, words);
   }
 
+  /** Gives a pod something beside its template, until that is taken back with null. */
+  setExtras({ podNumber }: Claim, extras: PodExtras | null): void {
+    if (extras === null) this.#extras.delete(podNumber);
+    else this.#extras.set(podNumber, extras);
+  }
+
+  /** A container's program was started. */
+  started({ podNumber }: Claim, container: string, running: RunningProcess): void {
+    this.#extras.get(podNumber)?.started(container, running);
+  }
+
   /** A pod is one container that needs nothing but its command: most are. */
   get isPlain(): boolean {
     return this.containers.length <= 1 && this.volumes.length === 0;
@@ -159,9 +183,10 @@ export class JobPlan {
 
   /** What to run. Frozen, and one object for all pods when nothing in it differs between them. */
   invocation(claim: Claim): PodInvocation {
-    if (this.#shared !== null) return this.#shared;
+    const differs = this.#differs || this.#extras.has(claim.podNumber);
+    if (this.#shared !== null && !differs) return this.#shared;
     const invocation = this.invocationOf(this.containerName, claim, {});
-    if (!this.#differs) this.#shared = invocation;
+    if (!differs) this.#shared = invocation;
     return invocation;
   }
 
@@ -170,7 +195,9 @@ export class JobPlan {
     const { containers, initContainers = [] } = podSpec(this.#job, this.#identity(claim));
     const container = [...containers, ...initContainers].find((one) => one.name === name);
     const { command = [], args = [], env = [] } = container ?? NO_CONTAINER;
-    const { declared } = buildEnvironment(env, this.#podFacts(claim), {}, given);
+    const extras = this.#extras.get(claim.podNumber)?.variables(name);
+    const before = extras === undefined ? given : { ...extras, ...given };
+    const { declared } = buildEnvironment(env, this.#podFacts(claim), {}, before);
     const expand = (text: string): string => expandVariables(text, declared);
     // A list of arguments is for the first container.
     const words = name === this.containerName ? this.#arguments.get(claim.index) : undefined;
@@ -186,7 +213,12 @@ export class JobPlan {
     claim: Claim,
     { env }: Pick<PodInvocation, 'env'> = this.invocation(claim),
   ): Record<string, string> {
-    return { ...this.#surroundings.baseEnv, HOSTNAME: this.#podFacts(claim).hostname, ...env };
+    const { baseEnv } = this.#surroundings;
+    const all = { ...baseEnv, HOSTNAME: this.#podFacts(claim).hostname, ...env };
+    const searchPath = this.#extras.get(claim.podNumber)?.searchPath ?? null;
+    if (searchPath === null) return all;
+    const { PATH = '' } = all as Record<string, string>;
+    return { ...all, PATH: PATH === '' ? searchPath : `${PATH}:${searchPath}` };
   }
 
   #identity(claim: Claim): PodIdentity {

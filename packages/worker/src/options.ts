@@ -49,6 +49,10 @@ export interface WorkerOptions {
         readonly checkMs?: number | undefined;
       }
     | undefined;
+  /**
+   * Words that start the command `drover`, of Drover's own: pods that take items of a work queue find it in their PATH. Default: they do not.
+   */
+  readonly launcher?: readonly string[] | undefined;
   /** Directory where programs without workingDir start. Default: that of this process. */
   readonly workingDir?: string | undefined;
   /**

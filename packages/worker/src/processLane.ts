@@ -110,7 +110,10 @@ export class ProcessLane implements PodLane {
         const invocation = plan.invocation(claim);
         const { command, args } = invocation;
         const env = plan.programEnv(claim, invocation);
-        return runner.start({ command, args, env, workingDir: plan.workingDir }, sink);
+        const spec = { command, args, env, workingDir: plan.workingDir };
+        const running = runner.start(spec, sink);
+        plan.started(claim, plan.containerName, running);
+        return running;
       },
       log,
       restarts,

@@ -1,6 +1,12 @@
-import { laneKey } from '@drover/shared';
+import { laneKey, WORK_QUEUE_ANNOTATION } from '@drover/shared';
 import type { Logger } from 'pino';
 
+import { PodProgress } from './handler/podProgress.ts';
+import type { WriteProgress } from './handler/handlerRuntime.ts';
+import type { ItemHub } from './items/itemHub.ts';
+import { ItemsLane } from './items/socket/itemsLane.ts';
+import { PodSockets } from './items/socket/podSockets.ts';
+import { SocketDirectory } from './items/socket/socketDirectory.ts';
 import type { JobPlan } from './jobPlan.ts';
 import { ArgumentList, ListLane } from './listLane.ts';
 import type { OpenPodLog } from './podLog.ts';
@@ -31,6 +37,11 @@ export interface ProcessRuntimeOptions {
   readonly volumeDirectory: string | undefined;
   /** How often volumes with a limit are measured, ms. */
   readonly volumeCheckMs: number;
+  /** Where pods get items of work queues. */
+  readonly items: ItemHub;
+  /** Words that start the command `drover`, for pods with items; undefined: they do not get it. */
+  readonly launcher: readonly string[] | undefined;
+  readonly writeProgress: WriteProgress;
   /** The shard of a slot. */
   readonly port: (shard: number) => ControlPort & ListPort & DetailsPort;
   readonly logger: Logger;
@@ -43,12 +54,14 @@ export class ProcessRuntime implements Runtime {
   readonly #lists = new WeakMap<JobPlan, ArgumentList>();
   readonly #volumes: Volumes;
   readonly #mountProbe: MountProbe;
+  readonly #sockets: SocketDirectory;
   readonly #oomKills = new OomKills();
 
   constructor(options: ProcessRuntimeOptions) {
     this.#options = options;
     this.#volumes = new Volumes(options.logger, options.volumeDirectory);
     this.#mountProbe = new MountProbe(options.runner);
+    this.#sockets = new SocketDirectory(options.launcher, options.logger);
   }
 
   fittingLanes(pool: string): Readonly<Record<string, number>> {
@@ -56,7 +69,11 @@ export class ProcessRuntime implements Runtime {
   }
 
   async warmUp(): Promise<void> {
-    await Promise.all([this.#options.runner.warmUp(), this.#volumes.warmUp()]);
+    await Promise.all([
+      this.#options.runner.warmUp(),
+      this.#volumes.warmUp(),
+      this.#sockets.warmUp(),
+    ]);
   }
 
   takeSeat(): Seat {
@@ -65,7 +82,11 @@ export class ProcessRuntime implements Runtime {
 
   createLane(plan: JobPlan, slot: SlotRef, sink: PodSink): PodLane {
     const settings = plan.argumentList;
-    if (settings === null) return this.#createProcessLane(plan, slot, sink);
+    if (settings === null) {
+      return plan.facts.annotations[WORK_QUEUE_ANNOTATION] === undefined
+        ? this.#createProcessLane(plan, slot, sink)
+        : this.#createItemsLane(plan, slot, sink);
+    }
     const port = this.#options.port(slot.shard);
     let list = this.#lists.get(plan);
     if (list === undefined) {
@@ -101,9 +122,28 @@ export class ProcessRuntime implements Runtime {
     });
   }
 
+  #createItemsLane(plan: JobPlan, slot: SlotRef, sink: PodSink): ItemsLane {
+    const { items, writeProgress, logger } = this.#options;
+    const containers = plan.containers.map(({ name }) => name);
+    return new ItemsLane({
+      plan,
+      sink,
+      open: ({ podNumber }, showProgress) => {
+        // Programs have signals of their own.
+        const { signal } = new AbortController();
+        const job = plan.facts;
+        const podItems = items.open({ job, slot, podNumber, signal, showProgress });
+        return PodSockets.open(podItems, containers, this.#sockets);
+      },
+      openProgress: (claim) => new PodProgress((text) => writeProgress(slot, claim, text)),
+      createLane: (inner) => this.#createProcessLane(plan, slot, inner),
+      logger,
+    });
+  }
+
   async close(): Promise<void> {
     await this.#options.runner.close();
     // Nobody uses them any more.
-    await this.#volumes.close();
+    await Promise.all([this.#volumes.close(), this.#sockets.close()]);
   }
 }

@@ -27,6 +27,7 @@ export interface ResolvedOptions {
   readonly logTailBytes: number | undefined;
   readonly volumes: { readonly directory: string | undefined; readonly checkMs: number };
   readonly workingDir: string | undefined;
+  readonly launcher: readonly string[] | undefined;
   readonly processHelper: HelperChoice;
   readonly logger: Logger;
 }
@@ -144,6 +145,7 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
       checkMs: options.volumes?.checkMs ?? DEFAULT_VOLUME_CHECK_MS,
     },
     workingDir: options.workingDir,
+    launcher: options.launcher,
     processHelper,
     logger: options.logger ?? pino({ level: 'silent' }),
   };

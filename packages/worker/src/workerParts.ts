@@ -139,6 +139,7 @@ export class WorkerParts {
       threads,
       threadMemoryMiB,
       volumes,
+      launcher,
     } = this.#options;
     const openLog = this.#logOpener(store);
     const port = (index: number): ControlPort & ListPort & DetailsPort => this.#shards[index]!.port;
@@ -176,6 +177,9 @@ export class WorkerParts {
               crashLoop,
               volumeDirectory: volumes.directory,
               volumeCheckMs: volumes.checkMs,
+              items,
+              launcher,
+              writeProgress,
               port,
               logger,
             }),

@@ -7,6 +7,7 @@ import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import { tellSources } from '../handlerSources.ts';
 import { handlerUrls, loadHandlers } from '../handlersFile.ts';
+import { LAUNCHER } from '../launcher.ts';
 import { createLogger } from '../logger.ts';
 import type { ServiceOptions } from '../options.ts';
 import { keepHealthFile, makeService, runService } from '../services.ts';
@@ -62,6 +63,7 @@ export async function workerCommand(options: WorkerCommandOptions): Promise<numb
       maxPods: options.maxPods,
       threads: options.threads,
       crashLoop: crashLoopOf(options),
+      launcher: LAUNCHER,
     }),
   );
   const release = options.supervised === true ? supervise(worker, logger) : () => undefined;

@@ -26,6 +26,10 @@ const OWN_VARIABLES: readonly Variable[] = [
     name: 'DROVER_PROCESS_HELPER',
     meaning: 'what starts the programs of a worker: `native`, `javascript`, or `auto` (default)',
   },
+  {
+    name: 'DROVER_ITEMS_SOCKET',
+    meaning: 'where a pod gets its items; its worker sets it (docs/work-queues.md)',
+  },
   { name: 'DROVER_DEBUG', meaning: 'set: errors with their origin' },
   { name: 'NO_COLOR', meaning: 'set: no colours' },
   { name: 'FORCE_COLOR', meaning: 'set to anything but 0: colours in a pipe, too' },

@@ -6,6 +6,7 @@ import { createController } from '@drover/controller';
 import { createWorker, type DroverWorker } from '@drover/worker';
 import type { Logger } from 'pino';
 
+import { LAUNCHER } from '../launcher.ts';
 import { makeService } from '../services.ts';
 import { startRedisServer } from './redisServer.ts';
 
@@ -49,6 +50,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedE
         runtimes: ['process'],
         maxPods: options.maxPods,
         logTailBytes: LOG_TAIL_BYTES,
+        launcher: LAUNCHER,
         logger,
       }),
     );

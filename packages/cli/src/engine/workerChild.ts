@@ -1,8 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 
 import { CliError } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
+import { DROVER } from '../launcher.ts';
 import { readNote, type RetireOrder, type StartOrder } from '../supervision.ts';
 
 /** How a process ended. */
@@ -35,11 +35,10 @@ export class WorkerChild {
 
   constructor({ name, args, start, onSource }: WorkerChildOptions) {
     this.name = name;
-    // The launcher, so that what it does for a quick start is done here too.
-    const drover = fileURLToPath(new URL('../../bin/drover.js', import.meta.url));
     this.#child = spawn(
       process.execPath,
-      [...process.execArgv, drover, 'worker', '--supervised', '--name', name, ...args],
+      // By the launcher, so that what it does for a quick start is done here too.
+      [...process.execArgv, DROVER, 'worker', '--supervised', '--name', name, ...args],
       {
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
         // Its own group: a Ctrl-C at the terminal is for `drover dev`, which then drains it.

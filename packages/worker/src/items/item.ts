@@ -50,8 +50,10 @@ export interface Item<Data = unknown> {
 /** The items of a pod: each is given to one pod at a time. */
 export type Items = <Data = unknown>(options?: ItemsOptions) => AsyncIterableIterator<Item<Data>>;
 
-const DEFAULT_PREFETCH = 4;
-const MAX_PREFETCH = 1_000;
+/** Items that are fetched ahead for a pod that does not say how many. */
+export const DEFAULT_PREFETCH = 4;
+/** Most of them. */
+export const MAX_PREFETCH = 1_000;
 
 /** How many items are to be fetched ahead. @throws RangeError when that is none. */
 export function prefetchOf({ prefetch = DEFAULT_PREFETCH }: ItemsOptions = {}): number {

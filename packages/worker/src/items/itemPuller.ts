@@ -162,11 +162,14 @@ export class ItemPuller {
   /**
    * The next item; null when all items of the work queue are settled and no more can come.
    *
+   * @param cancelled - Nobody waits for it any more: then it is rejected with the signal's reason. An item that is on its way comes.
    * @throws NoItemsError when the work queue was deleted.
    */
-  take(taker: ItemTaker): Promise<DeliveredItem | null> {
+  take(taker: ItemTaker, cancelled?: AbortSignal): Promise<DeliveredItem | null> {
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ taker, resolve, reject });
+      const waiter = { taker, resolve, reject };
+      this.#waiters.push(waiter);
+      cancelled?.addEventListener('abort', () => this.#cancel(waiter, cancelled.reason as Error));
       taker.waits();
       this.#serve();
       this.#intake.poke();
@@ -185,6 +188,13 @@ export class ItemPuller {
   poke(): void {
     this.#serve();
     this.#intake.poke();
+  }
+
+  #cancel(waiter: Waiter, reason: Error): void {
+    const at = this.#waiters.indexOf(waiter);
+    if (at === -1) return;
+    this.#waiters.splice(at, 1);
+    waiter.reject(reason);
   }
 
   /** An item is settled, or not this worker's to settle. */

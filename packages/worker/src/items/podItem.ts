@@ -77,6 +77,11 @@ export class PodItem implements Item<never> {
     return this.#isEnded;
   }
 
+  /** This worker was away for too long: another one may have got it. */
+  get isLost(): boolean {
+    return this.delivered.job.isLost;
+  }
+
   /** How long its pod has had it, ms. */
   get heldMs(): number {
     return performance.now() - this.#takenMs;

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import { performance } from 'node:perf_hooks';
 
 import type { ItemEnd } from '@drover/store';
@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { Progress } from '../handler/podProgress.ts';
 import type { Place } from '../runtime.ts';
 import type { DeliveredItem } from './deliveredItem.ts';
-import { prefetchOf, type ItemsOptions } from './item.ts';
+import { DEFAULT_PREFETCH, prefetchOf, type ItemsOptions } from './item.ts';
 import { ItemEndedError, ItemsFencedError, NoItemsError } from './itemErrors.ts';
 import type { ItemPuller, ItemTaker } from './itemPuller.ts';
 import type { ItemClaim, Settled } from './itemSettler.ts';
@@ -16,6 +16,8 @@ import { type ItemOwner, PodItem } from './podItem.ts';
 
 /** After so long of items that were all at hand others on the event loop get a turn, ms. */
 const MAX_TURN_MS = 10;
+/** How long a pod that asks for several items waits for more than the first, ms. */
+const GATHER_MS = 10;
 
 /** How a pod ended, for the items that it still has. */
 export type PodItemsEnd =
@@ -116,32 +118,78 @@ export class PodItems implements ItemOwner, ItemTaker {
     return delivered === null ? null : this.#hand(delivered);
   }
 
-  /** The next item; null when all is done. */
-  async next(): Promise<PodItem | null> {
-    const { turn, enter } = this.#options;
+  /** From now on items are fetched for the pod. */
+  async enter(): Promise<void> {
+    this.#checkGoesOn();
+    this.#puller ??= await (this.#entering ??= this.#options.enter(this));
+  }
+
+  /**
+   * The next item; null when all is done.
+   *
+   * @param cancelled - Nobody waits for it any more: then it is rejected with the signal's reason.
+   */
+  async next(cancelled?: AbortSignal): Promise<PodItem | null> {
+    const { turn } = this.#options;
     if (performance.now() - turn.startedMs > MAX_TURN_MS) {
       await nextTurn();
       turn.startedMs = performance.now();
     }
+    await this.enter();
     this.#checkGoesOn();
-    this.#puller ??= await (this.#entering ??= enter(this));
-    this.#checkGoesOn();
-    const delivered = await this.#wait(this.#puller);
+    cancelled?.throwIfAborted();
+    const delivered = await this.#wait(this.#puller!, cancelled);
     // A pod that was told to stop has not seen the end.
-    if (this.#stopReason !== null || this.#failure !== null) {
+    const isUnwanted = this.#stopReason !== null || this.#failure !== null;
+    if (isUnwanted || cancelled?.aborted === true) {
       if (delivered !== null) void this.#goesBack(delivered);
       this.#checkGoesOn();
+      cancelled?.throwIfAborted();
     }
     return delivered === null ? null : this.#hand(delivered);
   }
 
-  async #wait(puller: ItemPuller): Promise<DeliveredItem | null> {
+  async #wait(puller: ItemPuller, cancelled?: AbortSignal): Promise<DeliveredItem | null> {
     this.#waiting += 1;
     try {
-      return await puller.take(this);
+      return await puller.take(this, cancelled);
     } finally {
       this.#waiting -= 1;
       this.goesOn();
+    }
+  }
+
+  /**
+   * Several items at once: waits for the first, and adds what comes with it.
+   *
+   * @param max - How many at most; so many are fetched ahead from now on.
+   * @param cancelled - Nobody waits for them any more.
+   * @returns null when all is done; none when it was cancelled.
+   */
+  async take(max: number, cancelled: AbortSignal): Promise<PodItem[] | null> {
+    this.#prefetch = Math.max(this.#prefetch, DEFAULT_PREFETCH, max);
+    const items: PodItem[] = [];
+    try {
+      const first = this.nextNow() ?? (await this.next(cancelled));
+      if (first === null) return null;
+      items.push(first);
+    } catch (error) {
+      if (cancelled.aborted) return [];
+      throw error;
+    }
+    this.#takeNow(max, items);
+    if (items.length === max) return items;
+    // Those of the same batch come a moment later, one by one.
+    await delay(GATHER_MS);
+    this.#takeNow(max, items);
+    return items;
+  }
+
+  #takeNow(max: number, items: PodItem[]): void {
+    while (items.length < max) {
+      const item = this.nextNow();
+      if (item === null) return;
+      items.push(item);
     }
   }
 
@@ -176,11 +224,16 @@ export class PodItems implements ItemOwner, ItemTaker {
 
   /** The pod's code is over: decides the items in hand, and resolves when all that was said of items is recorded. */
   async end(how: PodItemsEnd): Promise<void> {
-    for (const item of this.#inHand) this.#decide(item, how);
+    this.decide(this.#inHand, how);
     this.stop(new NoItemsError('the pod has ended'));
     const puller = this.#puller ?? (await this.#entering?.catch(() => null)) ?? null;
     if (this.#pending > 0) await new Promise<void>((resolve) => (this.#whenNonePending = resolve));
     if (puller !== null) this.#options.leave(puller, this);
+  }
+
+  /** What of a pod had these items in hand has ended: that is the end of those of which nothing was said. */
+  decide(items: Iterable<PodItem>, how: PodItemsEnd): void {
+    for (const item of items) if (!item.isEnded) this.#decide(item, how);
   }
 
   #decide(item: PodItem, how: PodItemsEnd): void {

@@ -197,6 +197,7 @@ export class PodProcesses {
       { command, args, env: plan.programEnv(claim, { env }), workingDir, mounts },
       sink,
     );
+    plan.started(claim, container.name, running);
     if (mounts.length > 0) {
       void running.started.then((process) => {
         if (process === null || process.mountProblem === null) return;

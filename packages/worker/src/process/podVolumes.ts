@@ -9,15 +9,15 @@ import type { Logger } from 'pino';
 import type { PlannedContainer, PlannedVolume } from '../containerPlan.ts';
 import { expandVariables } from './environment.ts';
 import type { ProcessMount } from './frames.ts';
-import { removeTree, usedBytes, VolumeRoot } from './volumeRoot.ts';
+import { removeTree, usedBytes, WorkerDirectory } from './workerDirectory.ts';
 
 /** Where files lie in memory. */
 const MEMORY_DIRECTORY = '/dev/shm';
 
 /** Makes the directories that pods have as volumes, and removes them. */
 export class Volumes {
-  readonly #disk: VolumeRoot;
-  readonly #memory: VolumeRoot;
+  readonly #disk: WorkerDirectory;
+  readonly #memory: WorkerDirectory;
   readonly #logger: Logger;
   /** Directories that are being removed. */
   readonly #removals = new Set<Promise<void>>();
@@ -26,8 +26,8 @@ export class Volumes {
   /** @param directory - Where volumes lie on disk. Default: the directory for temporary files. */
   constructor(logger: Logger, directory: string = tmpdir()) {
     this.#logger = logger;
-    this.#disk = new VolumeRoot(directory);
-    this.#memory = new VolumeRoot(MEMORY_DIRECTORY);
+    this.#disk = new WorkerDirectory(directory, 'volumes');
+    this.#memory = new WorkerDirectory(MEMORY_DIRECTORY, 'volumes');
   }
 
   /** Removes what workers that were killed left behind. */

@@ -10,7 +10,7 @@ import {
   stat,
   writeFile,
 } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { readPodLog } from '@drover/store';
@@ -22,7 +22,7 @@ import type { WorkerOptions } from '../../src/index.ts';
 import { MountProbe } from '../../src/process/mountProbe.ts';
 import { Volumes } from '../../src/process/podVolumes.ts';
 import { ProcessRunner } from '../../src/process/processRunner.ts';
-import { removeTree, usedBytes, VolumeRoot } from '../../src/process/volumeRoot.ts';
+import { removeTree, usedBytes, WorkerDirectory } from '../../src/process/workerDirectory.ts';
 import type { TestEngine, TestJob } from '../support/engine.ts';
 import { Workers } from '../support/workers.ts';
 
@@ -394,7 +394,7 @@ describe('directories of workers', () => {
   const shared = () => join(directory, `drover-volumes-${process.getuid?.() ?? 0}`);
 
   test('what a worker left that was killed is removed, what may be in use is not', async () => {
-    const own = await new VolumeRoot(directory).path();
+    const own = await new WorkerDirectory(directory, 'volumes').path();
     const [host, boot, pidSpace] = own.slice(shared().length + 1).split('~');
     // A pid that can not be: the largest that Linux gives is 2 ** 22.
     const dead = String(2 ** 30);
@@ -402,7 +402,7 @@ describe('directories of workers', () => {
       killed: [host, boot, pidSpace, dead, 'a'].join('~'),
       beforeReboot: [host, 'another-boot', pidSpace, process.pid, 'b'].join('~'),
       otherContainer: [host, boot, '1', dead, 'c'].join('~'),
-      otherHost: [`not-${hostname()}`, boot, pidSpace, dead, 'd'].join('~'),
+      otherHost: ['another-host', boot, pidSpace, dead, 'd'].join('~'),
       foreign: 'something else',
     };
     for (const name of Object.values(names)) {
@@ -421,7 +421,7 @@ describe('directories of workers', () => {
   test('one that others may enter is not used', async () => {
     await mkdir(shared(), { mode: 0o777 });
     const { mode } = await stat(shared());
-    const own = await new VolumeRoot(directory).path();
+    const own = await new WorkerDirectory(directory, 'volumes').path();
     expect(mode & 0o077).not.toBe(0);
     expect(own.startsWith(`${shared()}-`)).toBe(true);
     expect((await stat(join(own, '..'))).mode & 0o777).toBe(0o700);

@@ -251,10 +251,10 @@ describe('a handler in a thread', () => {
   test('that writes without a pause is slowed down and not kept in memory', async () => {
     const engine = await start({ threads: 1 });
     const before = process.memoryUsage().rss;
-    const uid = await offer(engine, handlers.flood, input(200));
+    const uid = await offer(engine, handlers.flood, input(100));
     const pod = await ended(engine, uid);
     expect(pod).toMatchObject({ outcome: 'Succeeded', hasLog: true });
-    expect(process.memoryUsage().rss - before).toBeLessThan(150 * 2 ** 20);
+    expect(process.memoryUsage().rss - before).toBeLessThan(80 * 2 ** 20);
   });
 });
 

@@ -1,13 +1,17 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { chmod, lstat, mkdir, mkdtemp, opendir, readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 
-/** Whose a directory is: tells the living from those left behind by a worker that was killed. */
+/**
+ * Whose a directory is: tells the living from those left behind by a worker that was killed. In short, since the path
+ * of a socket in it can have little more than 100 bytes.
+ */
 interface Owner {
+  /** Digest of its name. */
   readonly host: string;
-  /** The machine's present start; empty where that can't be known. */
+  /** Digest of what names the machine's present start. */
   readonly boot: string;
   /** The pid namespace that `pid` is of; empty where there are none. */
   readonly pidSpace: string;
@@ -15,16 +19,19 @@ interface Owner {
 }
 
 /**
- * The directory of one worker for the volumes of its pods. Made when the first pod needs it, below
- * one that all workers of a user share; what workers left there that were killed is removed.
+ * The directory of one worker for what its pods need. Made when the first pod needs it, below one that all workers of
+ * a user share; what workers left there that were killed is removed.
  */
-export class VolumeRoot {
+export class WorkerDirectory {
   readonly #shared: string;
   #own: Promise<string> | null = null;
 
-  /** @param parent - A directory for temporary files. */
-  constructor(parent: string) {
-    this.#shared = join(parent, `drover-volumes-${process.getuid?.() ?? 0}`);
+  /**
+   * @param parent - A directory for temporary files.
+   * @param purpose - What is in it.
+   */
+  constructor(parent: string, purpose: 'volumes' | 'items') {
+    this.#shared = join(parent, `drover-${purpose}-${process.getuid?.() ?? 0}`);
   }
 
   /** The worker's own directory. @throws Error when it can not be made. */
@@ -73,8 +80,8 @@ async function privateDirectory(path: string): Promise<string> {
 
 function thisOwner(): Owner {
   return {
-    host: hostname().replaceAll('~', '-'),
-    boot: quietly(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()),
+    host: digest(hostname()),
+    boot: digest(quietly(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8'))),
     pidSpace: quietly(() => readlinkSync('/proc/self/ns/pid').replaceAll(/\D/g, '')),
     pid: process.pid,
   };
@@ -88,8 +95,12 @@ function quietly(read: () => string): string {
   }
 }
 
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+}
+
 function nameOf({ host, boot, pidSpace, pid }: Owner): string {
-  return [host, boot, pidSpace, pid, randomBytes(4).toString('hex')].join('~');
+  return [host, boot, pidSpace, pid, randomBytes(3).toString('hex')].join('~');
 }
 
 /** Whether the owner of a directory is known not to live. Of one that can't be known it is not. */

@@ -1,0 +1,112 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import type { Logger } from 'pino';
+
+import { WorkerDirectory } from '../../process/workerDirectory.ts';
+
+/** Longest path of a unix socket, bytes: on Linux 108 with the NUL at its end, on macOS 104. */
+export const MAX_SOCKET_PATH_BYTES = process.platform === 'darwin' ? 103 : 107;
+
+/** The place of a worker for the sockets of its pods, and for the command `drover` that they find in PATH. */
+export class SocketDirectory {
+  readonly #candidates: readonly WorkerDirectory[];
+  readonly #launcher: readonly string[] | undefined;
+  readonly #logger: Logger;
+  #directory: Promise<string> | null = null;
+  #podCount = 0;
+
+  /** @param launcher - Words that start the command `drover`; undefined: pods do not get it. */
+  constructor(launcher: readonly string[] | undefined, logger: Logger) {
+    const parents = [...new Set([tmpdir(), '/tmp'])];
+    this.#candidates = parents.map((parent) => new WorkerDirectory(parent, 'items'));
+    this.#launcher = launcher;
+    this.#logger = logger;
+  }
+
+  /** Removes what workers that were killed left behind. */
+  async warmUp(): Promise<void> {
+    await Promise.all(this.#candidates.map((candidate) => candidate.sweep()));
+  }
+
+  /**
+   * Makes the directory of a pod, which no other user may enter.
+   *
+   * @param count - So many sockets will be in it.
+   * @throws Error when that can not be done.
+   */
+  async make(count: number): Promise<SocketPlaces> {
+    this.#podCount += 1;
+    const name = String(this.#podCount);
+    const longest = join(name, socketName(count));
+    this.#directory ??= this.#choose(longest).catch((error: unknown) => {
+      this.#directory = null;
+      throw error;
+    });
+    const own = await this.#directory;
+    const path = join(own, name);
+    await mkdir(path, { mode: 0o700 });
+    return {
+      paths: Array.from({ length: count }, (_, i) => join(path, socketName(i))),
+      searchPath: this.#launcher === undefined ? null : join(own, LAUNCHER_FOLDER),
+      remove: () => {
+        rm(path, { recursive: true, force: true }).catch((error: unknown) =>
+          this.#logger.warn({ err: error, path }, 'a socket of a pod could not be removed'),
+        );
+      },
+    };
+  }
+
+  /** Removes all of it. */
+  async close(): Promise<void> {
+    await Promise.all(this.#candidates.map((candidate) => candidate.remove())).catch(
+      (error: unknown) => this.#logger.warn({ err: error }, 'sockets could not be removed'),
+    );
+  }
+
+  async #choose(longest: string): Promise<string> {
+    const problems: string[] = [];
+    for (const candidate of this.#candidates) {
+      try {
+        const own = await candidate.path();
+        const bytes = Buffer.byteLength(join(own, longest)) + SPARE_BYTES;
+        if (bytes > MAX_SOCKET_PATH_BYTES) {
+          await candidate.remove();
+          throw new Error(`${own} is too long for the path of a socket`);
+        }
+        await this.#writeLauncher(own);
+        return own;
+      } catch (error) {
+        problems.push((error as Error).message);
+      }
+    }
+    throw new Error(problems.join('; '));
+  }
+
+  async #writeLauncher(own: string): Promise<void> {
+    if (this.#launcher === undefined) return;
+    const folder = join(own, LAUNCHER_FOLDER);
+    await mkdir(folder, { mode: 0o700, recursive: true });
+    const words = this.#launcher.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
+    await writeFile(join(folder, 'drover'), `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o700 });
+  }
+}
+
+/** Where the sockets of a pod are. */
+export interface SocketPlaces {
+  /** One for each container. */
+  readonly paths: readonly string[];
+  /** Directory with the command `drover`; null: there is none. */
+  readonly searchPath: string | null;
+  /** Removes them, in the background. */
+  remove(): void;
+}
+
+const LAUNCHER_FOLDER = 'bin';
+/** Pods that come later have longer numbers. */
+const SPARE_BYTES = 12;
+
+function socketName(index: number): string {
+  return `${index}.sock`;
+}
