@@ -156,6 +156,8 @@ describe('arguments', () => {
       args: ['wait', 'job/x', '--for', 'rain'],
       want: /--for rain: complete, failed, finished or delete/,
     },
+    { args: ['delete', 'pod/a', '--cascade', 'orphan'], want: /--cascade is for jobs/ },
+    { args: ['delete', 'job/a', '--cascade', 'upwards'], want: /background, foreground, orphan/ },
     { args: ['delete', 'jobs'], want: /which ones\? write job\/NAME, -l SELECTOR or --all/ },
     { args: ['worker', '--handlers', 'nowhere.ts'], want: /^error: --handlers nowhere\.ts: / },
     {

@@ -215,7 +215,20 @@ test('a deleted pod is replaced', async () => {
     const second = await podName();
     return second !== '' && second !== first;
   });
-  await home.drover(['delete', 'job/stubborn']);
+  // In the foreground it is gone when its pods are.
+  const { stdout } = await home.drover(['delete', 'job/stubborn', '--cascade', 'foreground']);
+  expect(stdout).toBe('job.batch "stubborn" deleted\n');
+});
+
+test('a Job with a finalizer stays until it is taken away', async () => {
+  const held = manifest('held', script('true'), { suspend: true });
+  const withFinalizer = held.replace('"metadata":{', '"metadata":{"finalizers":["a.example/b"],');
+  await home.drover(['apply', '-f', '-'], { input: withFinalizer });
+  const deleted = await home.drover(['delete', 'job/held', '--no-wait']);
+  expect(deleted.stdout).toBe('job.batch "held" is being deleted\n');
+  expect((await home.drover(['get', 'job/held'])).stdout).toContain('Terminating');
+  await home.drover(['apply', '-f', '-'], { input: held });
+  expect((await home.drover(['get', 'job/held'])).code).toBe(1);
 });
 
 test('a second drover dev is refused, and says where the first one is', async () => {

@@ -11,6 +11,7 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { type Logger, pino } from 'pino';
 import { DEFAULT_BACKOFF } from './decide/backoff.ts';
 import { DueLoop } from './dueLoop.ts';
+import { reconcileOwner } from './garbage.ts';
 import { JobReconciler } from './reconcile.ts';
 import { reconcileSession } from './sessions.ts';
 import { reconcileWorkQueue } from './workQueues.ts';
@@ -165,6 +166,7 @@ class RunningController implements Controller {
       handle: (member, reconcileId) => {
         const [kind, id] = splitMember(member);
         if (kind === 'session') return reconcileSession(shard, id, logger);
+        if (kind === 'gc') return reconcileOwner(shard, id, logger);
         if (kind === 'wq') return reconcileWorkQueue(shard.workQueues, id, logger);
         return jobs.reconcile(id, reconcileId);
       },

@@ -1,5 +1,7 @@
 import {
+  FOREGROUND_FINALIZER,
   HOLD_ANNOTATION,
+  ORPHAN_FINALIZER,
   parseTime,
   TerminalError,
   WORK_QUEUE_ANNOTATION,
@@ -7,7 +9,7 @@ import {
   type JobStatus,
 } from '@drover/shared';
 import type { ObservedJob, StoredJob } from '@drover/store';
-import type { DecideSpec, Observed } from './decide/types.ts';
+import type { DecideSpec, Deletion, Observed } from './decide/types.ts';
 
 /** A stored spec as far as the controller reads it; what came from a user was validated then. */
 interface StoredSpec {
@@ -16,6 +18,7 @@ interface StoredSpec {
   readonly completionMode?: string;
   readonly backoffLimit?: number;
   readonly activeDeadlineSeconds?: number | null;
+  readonly ttlSecondsAfterFinished?: number | null;
   readonly suspend?: boolean;
   readonly template?: { readonly spec?: { readonly restartPolicy?: string } };
 }
@@ -30,16 +33,11 @@ export function readSpec(job: StoredJob): DecideSpec {
   if (spec === undefined) throw new TerminalError(`Job ${job.uid} is stored without a spec`);
   return {
     parallelism: readCount(job, 'parallelism', spec.parallelism ?? 1),
-    completions:
-      spec.completions === undefined || spec.completions === null
-        ? null
-        : readCount(job, 'completions', spec.completions),
+    completions: readOptional(job, spec, 'completions'),
     indexed: spec.completionMode === 'Indexed',
     backoffLimit: readCount(job, 'backoffLimit', spec.backoffLimit ?? 6),
-    activeDeadlineSeconds:
-      spec.activeDeadlineSeconds === undefined || spec.activeDeadlineSeconds === null
-        ? null
-        : readCount(job, 'activeDeadlineSeconds', spec.activeDeadlineSeconds),
+    activeDeadlineSeconds: readOptional(job, spec, 'activeDeadlineSeconds'),
+    ttlSecondsAfterFinished: readOptional(job, spec, 'ttlSecondsAfterFinished'),
     suspended: spec.suspend ?? false,
     restartsContainers: spec.template?.spec?.restartPolicy === 'OnFailure',
   };
@@ -73,6 +71,8 @@ export function toObserved(
       conditions: status.conditions ?? [],
     },
     finished: look.job.finished,
+    deletion: deletionOf(look.job),
+    orphaned: look.job.orphaned,
     deleted: look.job.deleted,
     held: isHeldUp || annotationOf(look.job, HOLD_ANNOTATION) === 'true',
     gate: look.gate,
@@ -97,6 +97,21 @@ function readJson(job: StoredJob, what: string, text: string): unknown {
   } catch (cause) {
     throw new TerminalError(`the stored ${what} of Job ${job.uid} is not JSON`, { cause });
   }
+}
+
+function deletionOf({ deletionMs, finalizers }: StoredJob): Deletion | null {
+  if (deletionMs === null) return null;
+  if (finalizers.includes(ORPHAN_FINALIZER)) return 'orphan';
+  return finalizers.includes(FOREGROUND_FINALIZER) ? 'foreground' : 'others';
+}
+
+function readOptional(
+  job: StoredJob,
+  spec: StoredSpec,
+  field: 'completions' | 'activeDeadlineSeconds' | 'ttlSecondsAfterFinished',
+): number | null {
+  const value = spec[field];
+  return value === undefined || value === null ? null : readCount(job, field, value);
 }
 
 function readCount(job: StoredJob, field: string, value: number): number {

@@ -19,14 +19,13 @@ import { composeStatus, renderDone, type DoneIndexes } from './decide/status.ts'
 import { stopOrder } from './decide/stopOrder.ts';
 import type { Decision, Figures, JudgePlan, Next, Standing } from './decide/types.ts';
 import { readSpec, readStatus, toObserved, workQueueOf } from './jobPlan.ts';
+import { deleteDependentsOfPods } from './garbage.ts';
 import { JobMemos, type JobMemo } from './jobMemo.ts';
+import { dismantle, orphan, purge, type RemovalShard } from './removal.ts';
 import { MAX_OFFERS_PER_CALL, type SlotOffers } from './slotOffers.ts';
 
 /** Looks in one go at most; a Job that needs more takes its turn behind the others. */
 const MAX_PASSES = 10;
-
-/** Steps of removing a deleted Job in one go; each frees a few thousand pod records. */
-const MAX_PURGE_STEPS = 20;
 
 /** Counters are folded into the status no more often than this. */
 export const FOLD_EVERY_MS = 1_000;
@@ -51,8 +50,8 @@ export type ReconcileShard = Pick<
   | 'doneBitmap'
   | 'awaitLanes'
   | 'markContended'
-  | 'purgeJob'
-> & { readonly workQueues: Pick<Shard['workQueues'], 'find' | 'awaitCreation'> };
+> &
+  RemovalShard & { readonly workQueues: Pick<Shard['workQueues'], 'find' | 'awaitCreation'> };
 
 /** Options of a {@link JobReconciler}. */
 export interface ReconcilerOptions {
@@ -75,6 +74,8 @@ const AGAIN: PassEnd = { type: 'again' };
 type Suspend = Extract<Decision, { type: 'suspend' }>;
 type End = Extract<Decision, { type: 'end' }>;
 type Converge = Extract<Decision, { type: 'converge' }>;
+type Dismantle = Extract<Decision, { type: 'dismantle' }>;
+type Tend = Extract<Decision, { type: 'tend' }>;
 
 /** One look and what belongs to it. */
 interface Pass {
@@ -160,9 +161,10 @@ export class JobReconciler {
         return null;
       }
       nowMs = look.nowMs;
+      if (look.hasOwningPods) await deleteDependentsOfPods(this.#shard, uid);
       const end = await this.#apply(look, memo, reconcileId);
       if (end.type === 'settled') {
-        if (end.nextAtMs === null) this.#memos.forget(uid);
+        if (end.nextAtMs === null || look.job.finished) this.#memos.forget(uid);
         return end.nextAtMs;
       }
     }
@@ -184,7 +186,20 @@ export class JobReconciler {
     const decision = decide(observed, look.nowMs, this.#backoff);
     switch (decision.type) {
       case 'rest':
-        return { type: 'settled', nextAtMs: null };
+        return this.#settle(pass, { type: 'unwritten', foldAtMs: null }, decision.next);
+      case 'expire':
+        await this.#shard.deleteJob(look.job.uid, {
+          policy: 'Foreground',
+          resourceVersion: look.job.resourceVersion,
+        });
+        return AGAIN;
+      case 'dismantle':
+        return this.#applyDismantle(pass, decision);
+      case 'orphan':
+        await orphan(this.#shard, look);
+        return AGAIN;
+      case 'tend':
+        return this.#applyTend(pass, decision);
       case 'clear':
         await this.#stopAll(guardOf(look), 'uncounted');
         return AGAIN;
@@ -213,15 +228,41 @@ export class JobReconciler {
     return !(await isThere());
   }
 
-  async #purge({ job, nowMs }: ObservedJob): Promise<PassEnd> {
-    let step = await this.#shard.purgeJob(job.uid);
-    for (let count = 1; step === 'more' && count < MAX_PURGE_STEPS; count++) {
-      step = await this.#shard.purgeJob(job.uid);
-    }
-    if (step === 'more') return { type: 'settled', nextAtMs: nowMs };
+  async #purge(look: ObservedJob): Promise<PassEnd> {
+    const step = await purge(this.#shard, look.job.uid);
     // The report of the last pod that ends makes the Job due; the resync is for its loss.
-    const nextAtMs = step === 'purged' ? null : nowMs + this.#resyncMs;
-    return { type: 'settled', nextAtMs };
+    return step === 'done' ? { type: 'settled', nextAtMs: null } : this.#afterStep(look, step);
+  }
+
+  #afterStep({ nowMs }: ObservedJob, step: 'more' | 'waiting'): PassEnd {
+    return { type: 'settled', nextAtMs: step === 'more' ? nowMs : nowMs + this.#resyncMs };
+  }
+
+  async #applyDismantle(pass: Pass, decision: Dismantle): Promise<PassEnd> {
+    const { look } = pass;
+    const guard = await this.#judge(guardOf(look), decision.judge);
+    if (guard === null) return AGAIN;
+    if (decision.stopsPods) {
+      await this.#stopAll(guard, 'failed');
+      return AGAIN;
+    }
+    if (decision.isEmpty) {
+      const step = await dismantle(this.#shard, look);
+      return step === 'done' ? AGAIN : this.#afterStep(look, step);
+    }
+    const { shown, next } = decision;
+    const nothing: Unwritten = { type: 'unwritten', foldAtMs: null };
+    const written =
+      shown === null ? nothing : await this.#show(pass, guard, { ...shown, finish: null });
+    return this.#settle(pass, written, next);
+  }
+
+  /** Pods that are nobody's still have to be offered to workers, and be looked after when they are lost. */
+  async #applyTend(pass: Pass, { judge, offerLimit, next }: Tend): Promise<PassEnd> {
+    const guard = await this.#judge(guardOf(pass.look), judge);
+    if (guard === null) return AGAIN;
+    const wakes = await this.#offer(pass, { offerLimit, contended: false }, []);
+    return this.#settle(pass, { type: 'unwritten', foldAtMs: null }, next, wakes);
   }
 
   async #applySuspend(pass: Pass, decision: Suspend): Promise<PassEnd> {
@@ -298,7 +339,11 @@ export class JobReconciler {
   }
 
   /** Answers when to look again because of it. */
-  async #offer(pass: Pass, decision: Converge, opened: readonly number[]): Promise<number[]> {
+  async #offer(
+    pass: Pass,
+    decision: Pick<Converge, 'offerLimit' | 'contended'>,
+    opened: readonly number[],
+  ): Promise<number[]> {
     const { look, memo } = pass;
     const { job, nowMs } = look;
     const isResync = nowMs - memo.offeredAtMs >= this.#resyncMs;
@@ -445,6 +490,7 @@ export class JobReconciler {
 
   #settle({ look }: Pass, written: StatusEnd, next: Next, wakes: readonly number[] = []): PassEnd {
     if (written.type === 'refused') return AGAIN;
+    if (next.type === 'until') return { type: 'settled', nextAtMs: next.atMs };
     const times = [...wakes];
     if (written.type === 'unwritten' && written.foldAtMs !== null) times.push(written.foldAtMs);
     if (next.type === 'at') times.push(next.atMs);

@@ -1,6 +1,11 @@
 /** A store on a real Redis with a clock of the test's, and stand-ins for worker and due loop. */
 import { randomUUID } from 'node:crypto';
-import { HOLD_ANNOTATION, WORK_QUEUE_ANNOTATION, type JobStatus } from '@drover/shared';
+import {
+  HOLD_ANNOTATION,
+  WORK_QUEUE_ANNOTATION,
+  type JobStatus,
+  type OwnerReference,
+} from '@drover/shared';
 import {
   type Claim,
   newSessionId,
@@ -11,6 +16,7 @@ import {
 } from '@drover/store';
 import { startRedis, TestClock, type TestRedis, uniquePrefix } from '@drover/testkit';
 import { pino } from 'pino';
+import { reconcileOwner } from '../src/garbage.ts';
 import { JobReconciler, type ReconcileShard } from '../src/reconcile.ts';
 import { reconcileSession } from '../src/sessions.ts';
 
@@ -30,12 +36,20 @@ export interface SpecInput {
   completionMode?: 'Indexed' | 'NonIndexed';
   backoffLimit?: number;
   activeDeadlineSeconds?: number;
+  ttlSecondsAfterFinished?: number;
   suspend?: boolean;
   restartPolicy?: 'Never' | 'OnFailure';
   /** Annotation `drover.dev/hold`. */
   hold?: boolean;
   /** Annotation `drover.dev/work-queue`. */
   workQueue?: string;
+}
+
+/** What else a test says about a Job. */
+export interface MetadataInput {
+  uid?: string;
+  finalizers?: string[];
+  owners?: OwnerReference[];
 }
 
 /** A pod in the hands of a {@link FakeWorker}. */
@@ -86,13 +100,18 @@ export class TestBed {
     return this.shard.on(this.redis.connect());
   }
 
-  async createJob(spec: SpecInput = {}): Promise<string> {
-    const uid = randomUUID();
+  async createJob(spec: SpecInput = {}, metadata: MetadataInput = {}): Promise<string> {
+    const { uid = randomUUID(), finalizers = [], owners = [] } = metadata;
     await this.shard.createJob({
       uid,
       namespace: 'default',
       name: `job-${uid}`,
-      object: objectOf(spec),
+      object: objectOf(spec, owners),
+      finalizers,
+      owners: owners.map((owner) => ({
+        uid: owner.uid,
+        blocks: owner.blockOwnerDeletion === true,
+      })),
       status: '{}',
       completions: completionsOf(spec),
       queue: QUEUE,
@@ -198,9 +217,9 @@ export class TestController {
   /** One look at a member of the due set. */
   async look(member: string): Promise<number | null> {
     const [kind, id] = member.split(':') as [string, string];
-    return kind === 'session'
-      ? reconcileSession(this.#bed.shard, id, silent)
-      : this.jobs.reconcile(id);
+    if (kind === 'session') return reconcileSession(this.#bed.shard, id, silent);
+    if (kind === 'gc') return reconcileOwner(this.#bed.shard, id, silent);
+    return this.jobs.reconcile(id);
   }
 }
 
@@ -303,12 +322,15 @@ function completionsOf(spec: SpecInput): number | null {
   return spec.completions ?? (spec.parallelism === undefined ? 1 : null);
 }
 
-function objectOf({
-  restartPolicy = 'Never',
-  hold = false,
-  workQueue,
-  ...spec
-}: SpecInput): string {
+/** A reference to a Job of the bed. */
+export function ownedBy(uid: string, blockOwnerDeletion = true): OwnerReference {
+  return { apiVersion: 'batch/v1', kind: 'Job', name: `job-${uid}`, uid, blockOwnerDeletion };
+}
+
+function objectOf(
+  { restartPolicy = 'Never', hold = false, workQueue, ...spec }: SpecInput,
+  ownerReferences: readonly OwnerReference[] = [],
+): string {
   const completions = completionsOf(spec);
   return JSON.stringify({
     metadata: {
@@ -316,6 +338,7 @@ function objectOf({
         ...(hold ? { [HOLD_ANNOTATION]: 'true' } : {}),
         ...(workQueue === undefined ? {} : { [WORK_QUEUE_ANNOTATION]: workQueue }),
       },
+      ...(ownerReferences.length > 0 && { ownerReferences }),
     },
     spec: {
       parallelism: 1,

@@ -16,9 +16,11 @@ import {
   parseSelector,
   uidProblems,
   WORK_QUEUE_ANNOTATION,
+  PROPAGATION_POLICIES,
   type Job,
   type JobInput,
   type ParsedJob,
+  type PropagationPolicy,
   type Selector,
 } from '@drover/shared';
 import { composeJob, type Created, type JobView, type Shard } from '@drover/store';
@@ -30,6 +32,7 @@ import { outcomeFor, type WaitCondition } from './jobOutcome.ts';
 import { watchJobs, type JobEvent, type JobReader, type ListedNote } from './jobWatch.ts';
 import { mergeAll } from './merge.ts';
 import { applyMergePatch, isPlainObject, threeWayPatch, type MergePatch } from './mergePatch.ts';
+import { newJobOf, objectText, ownersOf, ownMetadata } from './jobObject.ts';
 import { placementOf } from './placement.ts';
 import { resolveRef, type ObjectRef, type ResolvedRef } from './refs.ts';
 import { waitReasons, type WaitReason } from './waiting.ts';
@@ -60,6 +63,18 @@ export interface CreateOptions extends NamespaceOptions {
   readonly argumentList?: ArgumentListInput;
   /** Check only; nothing is stored. */
   readonly dryRun?: boolean;
+}
+
+/** Options of `jobs.delete`. */
+export interface DeleteOptions extends NamespaceOptions {
+  /**
+   * What becomes of its pods and of other objects that belong to it. Background: the name is free at
+   * once, they are stopped and removed. Foreground: the Job stays until they are gone. Orphan: they
+   * stay and go on. Default: what its finalizers say, else Background.
+   */
+  readonly propagationPolicy?: PropagationPolicy;
+  /** Only the Job with this uid and this resourceVersion. */
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
 }
 
 /** Options of `jobs.list`. */
@@ -333,14 +348,31 @@ export class JobsClient {
     return { job, action: changed ? 'configured' : 'unchanged' };
   }
 
-  /** Deletes a Job; the name is free at once, its pods are stopped and removed. @throws NotFoundError */
-  async delete(ref: ObjectRef, options: NamespaceOptions = {}): Promise<void> {
+  /**
+   * Deletes a Job with its pods and whatever else belongs to it. With finalizers it stays, with a
+   * deletionTimestamp, until they are taken away.
+   *
+   * @returns Whether it is gone; false while it waits for finalizers.
+   * @throws NotFoundError
+   * @throws ConflictError when a precondition does not hold.
+   */
+  async delete(ref: ObjectRef, options: DeleteOptions = {}): Promise<boolean> {
     const target = this.#resolve(ref, options);
-    await this.#backend.onShard(target.namespace, async (shard) => {
+    const { propagationPolicy: policy, preconditions = {} } = options;
+    const { uid, resourceVersion } = preconditions;
+    if (policy !== undefined && !PROPAGATION_POLICIES.includes(policy)) {
+      throw new TypeError(`propagationPolicy is one of ${PROPAGATION_POLICIES.join(', ')}`);
+    }
+    return await this.#backend.onShard(target.namespace, async (shard) => {
       const view = await findView(shard, target);
-      if (view === null || (await shard.deleteJob(view.uid)) === 'notFound') {
-        throw new NotFoundError(reference(target));
-      }
+      if (view === null) throw new NotFoundError(reference(target));
+      if (uid !== undefined && uid !== view.uid) throw new ConflictError(reference(target));
+      const version =
+        resourceVersion === undefined ? {} : { resourceVersion: Number(resourceVersion) };
+      const outcome = await shard.deleteJob(view.uid, { policy, ...version });
+      if (outcome === 'notFound') throw new NotFoundError(reference(target));
+      if (outcome === 'conflict') throw new ConflictError(reference(target));
+      return outcome === 'deleted';
     });
   }
 
@@ -416,20 +448,8 @@ export class JobsClient {
   }
 
   async #store(job: Job): Promise<Created> {
-    const { uid, namespace, name } = job.metadata;
-    const { queue, fittingKey } = placementOf(job);
-    return await this.#backend.onShard(namespace, (shard) =>
-      shard.createJob({
-        uid,
-        namespace,
-        name,
-        object: objectText(job),
-        status: '{}',
-        completions: job.spec.completions ?? null,
-        queue,
-        fittingKey,
-        indexed: job.spec.completionMode === 'Indexed',
-      }),
+    return await this.#backend.onShard(job.metadata.namespace, (shard) =>
+      shard.createJob(newJobOf(job)),
     );
   }
 
@@ -471,7 +491,11 @@ export class JobsClient {
           specChanged,
           completions: next.spec.completions ?? null,
           ...placementOf(next),
+          finalizers: next.metadata.finalizers ?? [],
+          owners: ownersOf(next),
         });
+        // That was its last finalizer, and it is gone.
+        if (outcome === 'deleted') return { job: next, changed: true };
         if (outcome === 'notFound') throw new NotFoundError(reference(target));
         if (outcome === 'conflict') continue;
         for (const warning of warnings) options.onWarning?.(warning);
@@ -507,31 +531,20 @@ function asCreated(
   job: Job,
   { resourceVersion, createdMs }: Extract<Created, { type: 'created' }>,
 ): Job {
-  const { uid, namespace, name } = job.metadata;
+  const { finalizers = [], ...created } = newJobOf(job);
   const stored = {
-    ...placementOf(job),
-    uid,
-    namespace,
-    name,
-    object: objectText(job),
-    status: '{}',
+    ...created,
+    finalizers,
     resourceVersion,
     generation: 1,
     createdMs,
     finished: false,
+    deletionMs: null,
+    orphaned: false,
+    emptied: false,
     deleted: false,
   };
   return composeJob({ stored, counters: null, done: null });
-}
-
-/** What is stored of a Job; versions and status lie beside it. */
-function objectText(job: Job): string {
-  return JSON.stringify({ metadata: ownMetadata(job), spec: job.spec });
-}
-
-function ownMetadata({ metadata }: Job): unknown {
-  const { resourceVersion: _version, generation: _generation, ...kept } = metadata;
-  return kept;
 }
 
 /** The object after a change: parsed, defaulted and checked against the old one. */

@@ -71,7 +71,7 @@ export async function* watchPods(
       for await (const batch of watchShard(redis, shard.keys, { since, pods: true, signal })) {
         for (const { uid, from, to } of ranges(batch)) {
           const view = await backend.run(() => shard.getJobByUid(uid));
-          if (view === null || view.deleted) yield* forget(known, uid);
+          if (view === null || (view.deleted && !view.orphaned)) yield* forget(known, uid);
           else if (reader.accepts(view)) {
             yield* changesOf(backend, shard, reader, known, view, from, to);
           }

@@ -1,7 +1,6 @@
 import {
   NotFoundError,
   matchesSelector,
-  parsePodName,
   parseSelector,
   podNumberFromName,
   type Job,
@@ -283,8 +282,10 @@ export class PodsClient {
     const namespace = options.namespace ?? this.#namespace;
     if (jobName !== null && options.allNamespaces !== true) {
       const shard = store.shardOf(namespace);
-      const view = await this.#backend.run(() => shard.getJob(namespace, jobName));
-      if (view !== null) yield { shard, view };
+      for (const uid of await this.#backend.run(() => shard.findPodOwners(namespace, jobName))) {
+        const view = await this.#backend.run(() => shard.getJobByUid(uid));
+        if (view !== null && hasPods(view)) yield { shard, view };
+      }
       return;
     }
     const all = options.allNamespaces === true;
@@ -293,16 +294,19 @@ export class PodsClient {
     }
   }
 
+  /** The Jobs, and those that were deleted and left pods behind. */
   async *#jobsOf(shard: Shard, namespace: string | null): AsyncGenerator<JobView> {
-    let after: string | null = null;
-    do {
-      const from: { after?: string } = after === null ? {} : { after };
-      const page = await this.#backend.run(() =>
-        shard.listJobs({ namespace, limit: PAGE_SIZE, ...from }),
-      );
-      yield* page.jobs;
-      after = page.next;
-    } while (after !== null);
+    for (const list of ['listJobs', 'listOrphaned'] as const) {
+      let after: string | null = null;
+      do {
+        const from: { after?: string } = after === null ? {} : { after };
+        const page: { jobs: JobView[]; next: string | null } = await this.#backend.run(() =>
+          shard[list]({ namespace, limit: PAGE_SIZE, ...from }),
+        );
+        yield* page.jobs;
+        after = page.next;
+      } while (after !== null);
+    }
   }
 
   async #jobOf(
@@ -410,6 +414,7 @@ export class PodsClient {
           pod: stored,
           overlay: stored.kind === 'record' ? stored.overlay : null,
           nodeName: nodeNames.get(stored.nodeNumber) ?? '',
+          isOrphan: view.orphaned,
           notes,
           ...pending,
         }),
@@ -419,10 +424,10 @@ export class PodsClient {
   async #locate(ref: ObjectRef, options: PodNamespaceOptions): Promise<Located> {
     const { name, namespace, uid } = resolveRef(ref, options.namespace ?? this.#namespace);
     const shard = (await this.#backend.store()).shardOf(namespace);
-    for (const jobName of await this.#ownerNames(shard, namespace, name)) {
-      const view = await this.#backend.run(() => shard.getJob(namespace, jobName));
-      const podNumber = view === null ? null : podNumberFromName(view.uid, name);
-      if (view === null || podNumber === null) continue;
+    for (const owner of await this.#backend.run(() => shard.findOwnersOfPod(namespace, name))) {
+      const view = await this.#backend.run(() => shard.getJobByUid(owner));
+      const podNumber = podNumberFromName(owner, name);
+      if (view === null || !hasPods(view) || podNumber === null) continue;
       const stored = await this.#backend.run(() => shard.getPod(view.uid, podNumber));
       if (stored === null) continue;
       const composer = await this.#composer(shard, view);
@@ -436,22 +441,11 @@ export class PodsClient {
     }
     throw new NotFoundError({ resource: 'pods', name, namespace });
   }
+}
 
-  /** Names of the Jobs that a pod of this name may belong to. */
-  async #ownerNames(shard: Shard, namespace: string, podName: string): Promise<Set<string>> {
-    const names = new Set<string>();
-    for (const { jobName, isCut } of parsePodName(podName)) {
-      if (!isCut) {
-        names.add(jobName);
-        continue;
-      }
-      const paths = await this.#backend.run(() =>
-        shard.jobPathsWithPrefix(`${namespace}/${jobName}`),
-      );
-      for (const path of paths) names.add(path.slice(namespace.length + 1));
-    }
-    return names;
-  }
+/** Those of a deleted Job are not shown any more, but for the ones that it left behind. */
+function hasPods(view: JobView): boolean {
+  return !view.deleted || view.orphaned;
 }
 
 /** The Job that a selector is about, when it names one. */

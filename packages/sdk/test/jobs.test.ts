@@ -179,6 +179,27 @@ describe('get and list', () => {
     expect((await engine.drover.jobs.get('replaced')).metadata.uid).toBe(second.metadata.uid);
   });
 
+  test('with preconditions that do not hold is a conflict', async () => {
+    const job = await engine.drover.jobs.create(handlerJob('precious', 'work'));
+    const { uid, resourceVersion = '' } = job.metadata;
+    const remove = (preconditions: { uid?: string; resourceVersion?: string }) =>
+      engine.drover.jobs.delete('precious', { preconditions });
+    await expect(remove({ uid: randomUUID() })).rejects.toThrow(ConflictError);
+    const { metadata } = await engine.drover.jobs.patch('precious', {
+      metadata: { labels: { a: 'b' } },
+    });
+    await expect(remove({ uid, resourceVersion })).rejects.toThrow(ConflictError);
+    const current = metadata.resourceVersion ?? '';
+    expect(await remove({ uid, resourceVersion: current })).toBe(true);
+  });
+
+  test('a policy that there is not is refused', async () => {
+    const options = { propagationPolicy: 'Sideways' as 'Orphan' };
+    await expect(engine.drover.jobs.delete('any', options)).rejects.toThrow(
+      'propagationPolicy is one of Background, Foreground, Orphan',
+    );
+  });
+
   test('lists by namespace, selector and limit, in order of names', async () => {
     const options = { namespace: 'lists' };
     for (const name of ['c', 'a', 'b']) {

@@ -46,6 +46,7 @@ function reasonsOf({
     failuresInRow: 0,
     lastFailureMs: T0 - 60_000,
     lastSuccessMs: 0,
+    kept: 0,
     ...counters,
   };
   const gate = {

@@ -20,6 +20,12 @@ export {
   type JobConditionReason,
   type JobConditionType,
 } from './conditions.ts';
+export {
+  FOREGROUND_FINALIZER,
+  ORPHAN_FINALIZER,
+  PROPAGATION_POLICIES,
+  type PropagationPolicy,
+} from './deletion.ts';
 export { humanDuration } from './duration.ts';
 export { isSemanticallyEqual } from './equality.ts';
 export {

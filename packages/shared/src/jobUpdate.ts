@@ -47,8 +47,15 @@ export function parseJobUpdate(old: Job, input: unknown): ParsedJob {
 }
 
 function keepGenerated(old: Job, job: Job): Job {
-  const { uid, generation, creationTimestamp, deletionTimestamp } = old.metadata;
-  const metadata = { ...job.metadata, generation, creationTimestamp, deletionTimestamp };
+  const { uid, generation, creationTimestamp } = old.metadata;
+  const { deletionTimestamp, deletionGracePeriodSeconds } = old.metadata;
+  const metadata = {
+    ...job.metadata,
+    generation,
+    creationTimestamp,
+    deletionTimestamp,
+    deletionGracePeriodSeconds,
+  };
   metadata.name ||= old.metadata.name;
   metadata.uid ||= uid;
   const { template } = job.spec;
@@ -102,7 +109,18 @@ export function jobUpdateIssues(old: Job, job: Job): ValidationIssue[] {
       issues.push(invalid(`spec.${field}`, job.spec[field] ?? null, IMMUTABLE));
     }
   }
+  issues.push(...addedFinalizerIssues(old, job));
   return [...issues, ...completionsIssues(old, job), ...templateIssues(old, job)];
+}
+
+/** A Job that is being deleted can only lose finalizers. */
+function addedFinalizerIssues(old: Job, { metadata }: Job): ValidationIssue[] {
+  if (old.metadata.deletionTimestamp === undefined) return [];
+  const before = new Set(old.metadata.finalizers);
+  const added = (metadata.finalizers ?? []).filter((finalizer) => !before.has(finalizer));
+  if (added.length === 0) return [];
+  const what = 'no new finalizers can be added if the object is being deleted';
+  return [forbidden('metadata.finalizers', `${what}, found new finalizers [${added.join(' ')}]`)];
 }
 
 function completionsIssues(old: Job, { spec }: Job): ValidationIssue[] {

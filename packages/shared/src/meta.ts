@@ -1,5 +1,6 @@
 import * as z from 'zod';
 
+import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from './deletion.ts';
 import {
   forbidden,
   invalid,
@@ -91,9 +92,17 @@ export function objectMetaIssues(meta: ObjectMeta, path: string): ValidationIssu
   issues.push(...labelsIssues(meta.labels, `${path}.labels`));
   issues.push(...annotationsIssues(meta.annotations, `${path}.annotations`));
   issues.push(...ownerReferencesIssues(meta.ownerReferences ?? [], `${path}.ownerReferences`));
-  for (const [at, finalizer] of (meta.finalizers ?? []).entries()) {
-    const problems = qualifiedNameProblems(finalizer);
-    issues.push(...invalidEach(`${path}.finalizers[${at}]`, finalizer, problems));
+  issues.push(...finalizersIssues(meta.finalizers ?? [], `${path}.finalizers`));
+  return issues;
+}
+
+function finalizersIssues(finalizers: readonly string[], path: string): ValidationIssue[] {
+  const issues = finalizers.flatMap((finalizer, at) =>
+    invalidEach(`${path}[${at}]`, finalizer, qualifiedNameProblems(finalizer)),
+  );
+  if ([FOREGROUND_FINALIZER, ORPHAN_FINALIZER].every((one) => finalizers.includes(one))) {
+    const detail = `${ORPHAN_FINALIZER} and ${FOREGROUND_FINALIZER} can not both be set`;
+    issues.push(invalid(path, finalizers, detail));
   }
   return issues;
 }

@@ -8,7 +8,6 @@ export type Feature =
   | 'successPolicy'
   | 'podReplacementPolicyFailed'
   | 'managedBy'
-  | 'ttlSecondsAfterFinished'
   | 'manualSelector'
   | 'elasticIndexedJobs';
 
@@ -19,7 +18,6 @@ export const SUPPORTED: Readonly<Record<Feature, boolean>> = {
   successPolicy: false,
   podReplacementPolicyFailed: false,
   managedBy: false,
-  ttlSecondsAfterFinished: false,
   manualSelector: false,
   elasticIndexedJobs: false,
 };

@@ -87,6 +87,17 @@ describe('what may not', () => {
     ]);
   });
 
+  test('a finalizer that is added while the Job is being deleted', () => {
+    const { metadata, ...rest } = stored({ metadata: { finalizers: ['a/b', 'c/d'] } });
+    const old = { ...rest, metadata: { ...metadata, deletionTimestamp: '2026-01-15T12:00:00Z' } };
+    expect(problems(old, { 'metadata.finalizers': ['c/d'] })).toEqual([]);
+    expect(problems(old, { 'metadata.finalizers': ['a/b', 'e/f'] })).toEqual([
+      'metadata.finalizers Forbidden no new finalizers can be added if the object is being deleted, ' +
+        'found new finalizers [e/f]',
+    ]);
+    expect(problems(stored({}), { 'metadata.finalizers': ['e/f'] })).toEqual([]);
+  });
+
   test('the template, with what was changed of it', () => {
     const values = { [`${CONTAINER}.args`]: ['x'], 'spec.template.metadata.labels.a': 'b' };
     expect(problems(stored(), values)).toEqual([

@@ -12,6 +12,7 @@
   KEYS[5]  zset    <tag>:jobs:names         members <namespace>/<name>
   KEYS[6]  hash    <tag>:jobs:uids          <namespace>/<name> to uid
   KEYS[7]  stream  <tag>:watch
+  KEYS[8]  zset    <tag>:owned              members <owner uid>/<0 or 1>/<member>
   then for each Job:
   KEYS[+1] hash    <tag>:job:<uid>
   KEYS[+2] string  <tag>:job:<uid>:hot      packed numbers
@@ -28,6 +29,8 @@
   ARGV[+7] queue        string
   ARGV[+8] fittingKey   string, key in <tag>:lanes
   ARGV[+9] indexed      0 or 1
+  ARGV[+10] finalizers   apart by spaces
+  ARGV[+11] owners       <uid>/<1 if it blocks the owner's foreground deletion, else 0>, apart by spaces
 
   Returns a list, for each Job in order
            {1, resourceVersion, createdMs}  CREATED
@@ -42,6 +45,7 @@
 -- @include triggerAll
 -- @include hot
 -- @include watch
+-- @include owners
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local now, rv = readClock(KEYS[1], ARGV[1])
 local replies, created = {}, {}
@@ -51,8 +55,8 @@ local names, uids = {}, {}
 local hot
 local text = string.format('%.0f', now)
 
-local keyBase = 7
-for i = 3, #ARGV, 9 do
+local keyBase = 8
+for i = 3, #ARGV, 11 do
   local uid, namespace, name = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local jobKey, hotKey = KEYS[keyBase + 1], KEYS[keyBase + 2]
   keyBase = keyBase + 2
@@ -67,6 +71,11 @@ for i = 3, #ARGV, 9 do
     redis.call('HSET', jobKey, 'namespace', namespace, 'name', name, 'object', ARGV[i + 3], 'status', ARGV[i + 4],
       'rv', version, 'generation', 1, 'finished', 0, 'deleted', 0, 'createdMs', text,
       'queue', ARGV[i + 6], 'fittingKey', ARGV[i + 7])
+    if ARGV[i + 9] ~= '' then redis.call('HSET', jobKey, 'finalizers', ARGV[i + 9]) end
+    if ARGV[i + 10] ~= '' then
+      redis.call('HSET', jobKey, 'owners', ARGV[i + 10])
+      setOwners(due, KEYS[8], 'job:' .. uid, '', ARGV[i + 10], now)
+    end
     if not hot then
       redis.call('SET', hotKey, string.rep('\0', struct.size(HOT)))
       hot = readHot(hotKey)

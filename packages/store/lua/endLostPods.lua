@@ -71,6 +71,7 @@ for i = 6, #ARGV, 2 do
           unjudged[#unjudged + 1] = record
           if redis.call('HINCRBY', KEYS[11], index, 1) == 1 then hot.lossCount = hot.lossCount + 1 end
           hot.unjudged = hot.unjudged + 1
+          hot.kept = hot.kept + 1
           hot.active = hot.active - 1
           hot.running = hot.running - 1
           hot.restarts = hot.restarts - restarts

@@ -7,6 +7,7 @@
   KEYS[1]  string  <tag>:clock
   KEYS[2]  hash    <tag>:lanes              fitting key to lanes of live workers
   KEYS[3]  hash    <tag>:queues             queue to unfinished Jobs with slots
+  KEYS[4]  zset    <tag>:owned              what belongs to which owner
   then for each Job:
   KEYS[+1] hash    <tag>:job:<uid>
   KEYS[+2] string  <tag>:job:<uid>:hot
@@ -16,10 +17,12 @@
 
   ARGV[1]  nowMs    test clock, or ''
   then for each Job:
-  ARGV[+1] pending  how many Pending slots to name, 0..1000
+  ARGV[+1] uid      string
+  ARGV[+2] pending  how many Pending slots to name, 0..1000
 
   Returns  {nowMs, look, look, ...}, a look at each Job in order; nil when there is no such Job (any more), else
-           {job fields, packed hot state, {pod, record, losses, ...}, {slot, ...}, pendingCount, lanes, jobsOnQueue}
+           {job fields, packed hot state, {pod, record, losses, ...}, {slot, ...}, pendingCount, lanes, jobsOnQueue,
+           1 when something belongs to one of its pods, else 0}
 
   At most 500 unjudged pods of a Job. When some Jobs had many pods to name, the rest of the Jobs are left out: ask
   again for them. O(Jobs + 500 + pending). Writes nothing, so it runs when memory is full too: a Job's deletion,
@@ -48,6 +51,14 @@ local function readUnjudged(unjudgedKey, lossesKey)
   return unjudged
 end
 
+-- The uids of a Job's pods begin as its own; what belongs to the Job itself lies between them.
+local function hasOwningPods(uid)
+  local prefix = string.sub(uid, 1, 24)
+  local below = redis.call('ZRANGEBYLEX', KEYS[4], '[' .. prefix, '(' .. uid .. '/', 'LIMIT', 0, 1)
+  if #below > 0 then return 1 end
+  return #redis.call('ZRANGEBYLEX', KEYS[4], '[' .. uid .. '0', '(' .. prefix .. 'g', 'LIMIT', 0, 1)
+end
+
 local function valueOf(fields, name)
   for i = 1, #fields, 2 do
     if fields[i] == name then return fields[i + 1] end
@@ -56,23 +67,24 @@ end
 
 local looks = { string.format('%.0f', (readClock(KEYS[1], ARGV[1]))) }
 local podsNamed = 0
-local keyBase = 3
-for i = 2, #ARGV do
+local keyBase = 4
+for argument = 2, #ARGV, 2 do
+  local uid, pendingWanted = ARGV[argument], tonumber(ARGV[argument + 1])
   local job = redis.call('HGETALL', KEYS[keyBase + 1])
   -- What is left of a purged Job is a mark, see purgeJob.
   local hot = #job > 0 and redis.call('GET', KEYS[keyBase + 2])
   if not hot then
-    looks[i] = false
+    looks[#looks + 1] = false
   else
     local key, queue = valueOf(job, 'fittingKey'), valueOf(job, 'queue')
     lanesOf[key] = lanesOf[key] or redis.call('HGET', KEYS[2], key) or '0'
     jobsOn[queue] = jobsOn[queue] or redis.call('HGET', KEYS[3], queue) or '0'
     local unjudged = readUnjudged(KEYS[keyBase + 3], KEYS[keyBase + 4])
     local pending, pendingCount = {}, redis.call('ZCARD', KEYS[keyBase + 5])
-    if pendingCount > 0 and tonumber(ARGV[i]) > 0 then
-      pending = redis.call('ZRANGE', KEYS[keyBase + 5], 0, ARGV[i] - 1)
+    if pendingCount > 0 and pendingWanted > 0 then
+      pending = redis.call('ZRANGE', KEYS[keyBase + 5], 0, pendingWanted - 1)
     end
-    looks[i] = { job, hot, unjudged, pending, pendingCount, lanesOf[key], jobsOn[queue] }
+    looks[#looks + 1] = { job, hot, unjudged, pending, pendingCount, lanesOf[key], jobsOn[queue], hasOwningPods(uid) }
     podsNamed = podsNamed + #unjudged / 3 + #pending
     if podsNamed >= ENOUGH_PODS then break end
   end

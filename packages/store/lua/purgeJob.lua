@@ -18,6 +18,7 @@
   KEYS[11]  set     <tag>:waiting
   KEYS[12]  hash    <tag>:job:<uid>:args
   KEYS[13]  set     <tag>:job:<uid>:ended
+  KEYS[14]  zset    <tag>:jobs:orphaned
 
   ARGV[1]  uid  string
 
@@ -28,7 +29,7 @@
   not bring the Job back. O(1); big keys are freed in the background. Safe to retry. One hash tag.
 ]]
 -- @include hot
-local job = redis.call('HMGET', KEYS[1], 'deleted', 'queue')
+local job = redis.call('HMGET', KEYS[1], 'deleted', 'queue', 'namespace', 'name')
 local hot = readHot(KEYS[2])
 if job[1] == '0' then return -1 end
 if hot and (hot.active > 0 or hot.terminating > 0) then return -1 end
@@ -40,4 +41,5 @@ if job[1] then
 end
 if hot and hot.onQueue == 1 then redis.call('HINCRBY', KEYS[10], job[2], -1) end
 redis.call('SREM', KEYS[11], ARGV[1])
+if job[4] then redis.call('ZREM', KEYS[14], job[3] .. '/' .. job[4] .. '/' .. ARGV[1]) end
 return 1

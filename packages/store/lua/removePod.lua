@@ -9,26 +9,45 @@
   KEYS[3]  hash    <tag>:job:<uid>:overlay
   KEYS[4]  stream  <tag>:watch
   KEYS[5]  string  <tag>:watchers:pods
+  KEYS[6]  zset    <tag>:due
+  KEYS[7]  hash    <tag>:due:taken
+  KEYS[8]  hash    <tag>:due:counts
+  KEYS[9]  string  <tag>:job:<uid>:hot
+  KEYS[10] zset    <tag>:owned
 
-  ARGV[1]  nowMs      test clock, or ''
-  ARGV[2]  uid        string
-  ARGV[3]  podNumber  integer
+  ARGV[1]  nowMs        test clock, or ''
+  ARGV[2]  wakeChannel  string
+  ARGV[3]  uid          string
+  ARGV[4]  podNumber    integer
+  ARGV[5]  podUid       string
 
   Returns  1  REMOVED
            0  NO_RECORD  there is none, or it was removed before
 
-  Counts do not depend on kept records. O(1). Safe to retry. One hash tag.
+  Counts do not depend on kept records. What belongs to the pod is looked at, and with the last record the Job: it may
+  be one of which only pods were left. O(log n). Safe to retry. One hash tag.
 ]]
 -- @include clock
 -- @include record
 -- @include watch
-local podNumber = tonumber(ARGV[3])
+-- @include due
+-- @include hot
+-- @include owners
+local uid, podNumber = ARGV[3], tonumber(ARGV[4])
 local offset = podNumber % PODS_PER_CHUNK * POD_BYTES
 local record = redis.call('GETRANGE', KEYS[2], offset, offset + POD_BYTES - 1)
 if #record < POD_BYTES or string.byte(record, 19) == 0 then return 0 end
 
 redis.call('SETRANGE', KEYS[2], offset, string.rep('\0', POD_BYTES))
 redis.call('HDEL', KEYS[3], podNumber)
-local rv = nextResourceVersion(KEYS[1], (readClock(KEYS[1], ARGV[1])))
-tellPods(KEYS[4], KEYS[5], rv, ARGV[2], podNumber, podNumber)
+local now = readClock(KEYS[1], ARGV[1])
+local due = { set = KEYS[6], taken = KEYS[7], counts = KEYS[8], wake = ARGV[2] }
+local hot = readHot(KEYS[9])
+if hot then
+  hot.kept = hot.kept - 1
+  writeHot(KEYS[9], hot)
+  if hot.kept == 0 then trigger(due, 'job:' .. uid, now, now) end
+end
+if isOwner(KEYS[10], ARGV[5]) then trigger(due, 'gc:' .. ARGV[5], now, now) end
+tellPods(KEYS[4], KEYS[5], nextResourceVersion(KEYS[1], now), uid, podNumber, podNumber)
 return 1

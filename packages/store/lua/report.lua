@@ -81,12 +81,16 @@ local rv = versionAfter(last, now)
 -- And one write of them: keys and values in turn.
 local writes, replies = {}, {}
 
--- After a failover the pod is not the one that the caller named: its record is then not kept.
+-- Answers how many were kept. After a failover the pod is not the one that the caller named: its record is then not.
 local function keepRecords(chunkKey, chunkArgument, chunkCount, firstPod, records)
   local chunk = tostring(math.floor(firstPod / PODS_PER_CHUNK))
   for i = 1, chunkCount do
-    if ARGV[chunkArgument + i] == chunk then writeRecords(KEYS[chunkKey + i], firstPod, table.concat(records)) end
+    if ARGV[chunkArgument + i] == chunk then
+      writeRecords(KEYS[chunkKey + i], firstPod, table.concat(records))
+      return #records
+    end
   end
+  return 0
 end
 
 keyBase, argument = 10, 5
@@ -144,7 +148,7 @@ for job = 1, #hotKeys do
   if isApplied then
     local generation, decisionVersion, limit, notBeforeMs, deadlineMs, hold, completions, active, running,
       terminating, succeeded, failed, limitFailures, unjudged, jobRestarts, podCount, nextSlot, cursor,
-      retryCount, lossCount, foldAtMs, lastSuccessMs, failuresInRow, lastFailureMs, onQueue, indexed
+      retryCount, lossCount, foldAtMs, lastSuccessMs, failuresInRow, lastFailureMs, onQueue, indexed, kept
       = unpackStruct(HOT, packedHot)
     local succeededBefore, unjudgedBefore = succeeded, unjudged
 
@@ -189,7 +193,7 @@ for job = 1, #hotKeys do
         -- Pods mostly end in the order of their numbers: records that follow on each other go in one write.
         local length = #records
         if length > 0 and (pod ~= recordsFrom + length or pod % PODS_PER_CHUNK == 0) then
-          keepRecords(chunkKey, chunkArgument, chunkCount, recordsFrom, records)
+          kept = kept + keepRecords(chunkKey, chunkArgument, chunkCount, recordsFrom, records)
           records, length = {}, 0
         end
         if length == 0 then recordsFrom = pod end
@@ -259,7 +263,7 @@ for job = 1, #hotKeys do
       end
     end
 
-    if #records > 0 then keepRecords(chunkKey, chunkArgument, chunkCount, recordsFrom, records) end
+    if #records > 0 then kept = kept + keepRecords(chunkKey, chunkArgument, chunkCount, recordsFrom, records) end
     if #slots > 0 then call('HSET', KEYS[keyBase + 2], unpack(slots)) end
     if closed ~= NONE then call('HDEL', KEYS[keyBase + 2], unpack(closed)) end
     if claims ~= NONE then call('SREM', KEYS[5], unpack(claims)) end
@@ -287,7 +291,7 @@ for job = 1, #hotKeys do
     writes[n + 1], writes[n + 2] = KEYS[keyBase + 1], pack(HOT,
       generation, decisionVersion, limit, notBeforeMs, deadlineMs, hold, completions, active, running,
       terminating, succeeded, failed, limitFailures, unjudged, jobRestarts, podCount, nextSlot, cursor,
-      retryCount, lossCount, foldAtMs, lastSuccessMs, failuresInRow, lastFailureMs, onQueue, indexed)
+      retryCount, lossCount, foldAtMs, lastSuccessMs, failuresInRow, lastFailureMs, onQueue, indexed, kept)
     if read[2] then addPodsEntry(KEYS[8], rv, uid, firstPod, math.max(lastPod, podCount)) end
   end
 

@@ -1,29 +1,37 @@
 #!lua
 --[[
-  updateJob: replace the object of a Job, compare-and-set on its resourceVersion, and make it due.
+  updateJob: replace the object of a Job, compare-and-set on its resourceVersion, and make it due. That of a Job which
+  waits for its finalizers is removed when it has no more of them.
 
-  Caller   sdk, server
+  Caller   sdk, server; controller (owners that are gone)
 
-  KEYS[1]  string  <tag>:clock
-  KEYS[2]  zset    <tag>:due
-  KEYS[3]  hash    <tag>:due:taken
-  KEYS[4]  hash    <tag>:due:counts
-  KEYS[5]  hash    <tag>:job:<uid>
-  KEYS[6]  string  <tag>:job:<uid>:hot
-  KEYS[7]  stream  <tag>:watch
-  KEYS[8]  hash    <tag>:queues
+  KEYS[1]   string  <tag>:clock
+  KEYS[2]   zset    <tag>:due
+  KEYS[3]   hash    <tag>:due:taken
+  KEYS[4]   hash    <tag>:due:counts
+  KEYS[5]   hash    <tag>:job:<uid>
+  KEYS[6]   string  <tag>:job:<uid>:hot
+  KEYS[7]   stream  <tag>:watch
+  KEYS[8]   hash    <tag>:queues
+  KEYS[9]   zset    <tag>:jobs:names
+  KEYS[10]  hash    <tag>:jobs:uids
+  KEYS[11]  zset    <tag>:owned
+  KEYS[12]  zset    <tag>:jobs:orphaned
 
-  ARGV[1]  nowMs            test clock, or ''
-  ARGV[2]  wakeChannel      string
-  ARGV[3]  uid              string
-  ARGV[4]  expectedVersion  resourceVersion that the change was made from, or '' for any
-  ARGV[5]  object           JSON of metadata and spec
-  ARGV[6]  specChanged      0 or 1; 1 bumps generation and decisionVersion
-  ARGV[7]  completions      integer, -1 = unset
-  ARGV[8]  queue            string
-  ARGV[9]  fittingKey       string
+  ARGV[1]   nowMs            test clock, or ''
+  ARGV[2]   wakeChannel      string
+  ARGV[3]   uid              string
+  ARGV[4]   expectedVersion  resourceVersion that the change was made from, or '' for any
+  ARGV[5]   object           JSON of metadata and spec
+  ARGV[6]   specChanged      0 or 1; 1 bumps generation and decisionVersion
+  ARGV[7]   completions      integer, -1 = unset
+  ARGV[8]   queue            string
+  ARGV[9]   fittingKey       string
+  ARGV[10]  finalizers       apart by spaces; '=' = as they are
+  ARGV[11]  owners           as in the field of the Job; '=' = as they are
 
   Returns   1  UPDATED
+            2  DELETED    it waited for its finalizers and has no more of them
            -1  NOT_FOUND  no such Job, or deleted
            -2  CONFLICT   another write came first
 
@@ -33,27 +41,40 @@
 -- @include due
 -- @include hot
 -- @include watch
+-- @include owners
+-- @include removeJob
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
-local job = redis.call('HMGET', KEYS[5], 'rv', 'namespace', 'name', 'deleted', 'queue')
-if not job[1] or job[4] == '1' then return -1 end
-if ARGV[4] ~= '' and ARGV[4] ~= job[1] then return -2 end
+local keys = { names = KEYS[9], uids = KEYS[10], job = KEYS[5], hot = KEYS[6], watch = KEYS[7], owned = KEYS[11],
+  orphaned = KEYS[12], queues = KEYS[8] }
+local uid = ARGV[3]
+local job = readJob(keys.job)
+if not job then return -1 end
+if ARGV[4] ~= '' and ARGV[4] ~= job.rv then return -2 end
 
 local now = readClock(KEYS[1], ARGV[1])
 local rv = nextResourceVersion(KEYS[1], now)
-redis.call('HSET', KEYS[5], 'object', ARGV[5], 'rv', string.format('%.0f', rv), 'queue', ARGV[8],
-  'fittingKey', ARGV[9])
+local finalizers = ARGV[10] == '=' and job.finalizers or ARGV[10]
+local owners = ARGV[11] == '=' and job.owners or ARGV[11]
+redis.call('HSET', keys.job, 'object', ARGV[5], 'rv', string.format('%.0f', rv), 'queue', ARGV[8],
+  'fittingKey', ARGV[9], 'finalizers', finalizers, 'owners', owners)
+setOwners(due, keys.owned, 'job:' .. uid, job.owners, owners, now)
+if job.deletionMs and finalizers == '' then
+  job.owners = owners
+  removeJob(due, keys, uid, job, readHot(keys.hot), rv, now)
+  return 2
+end
 if ARGV[6] == '1' then
-  local hot = readHot(KEYS[6])
-  hot.generation = redis.call('HINCRBY', KEYS[5], 'generation', 1)
+  local hot = readHot(keys.hot)
+  hot.generation = redis.call('HINCRBY', keys.job, 'generation', 1)
   hot.decisionVersion = hot.decisionVersion + 1
   hot.completions = tonumber(ARGV[7])
   -- A suspended Job may choose another pool: its next slots are opened and counted there.
-  if hot.onQueue == 1 and job[5] ~= ARGV[8] then
+  if hot.onQueue == 1 and job.queue ~= ARGV[8] then
     hot.onQueue = 0
-    redis.call('HINCRBY', KEYS[8], job[5], -1)
+    redis.call('HINCRBY', keys.queues, job.queue, -1)
   end
-  writeHot(KEYS[6], hot)
+  writeHot(keys.hot, hot)
 end
-tellJob(KEYS[7], rv, 'MODIFIED', ARGV[3], job[2], job[3])
-trigger(due, 'job:' .. ARGV[3], now, now)
+tellJob(keys.watch, rv, 'MODIFIED', uid, job.namespace, job.name)
+trigger(due, 'job:' .. uid, now, now)
 return 1

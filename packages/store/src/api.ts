@@ -3,7 +3,7 @@
  * `shard.ts` have the same names as the files in `lua/`.
  */
 
-import type { ContainerStatus } from '@drover/shared';
+import type { ContainerStatus, PropagationPolicy } from '@drover/shared';
 
 /** The gate of a Job: the numbers every claim checks. Only the controller sets them. */
 export interface Gate {
@@ -43,6 +43,8 @@ export interface HotCounters {
   readonly lastFailureMs: number;
   /** When the last pod succeeded; 0 = never. */
   readonly lastSuccessMs: number;
+  /** Records of pods that ended which are there. */
+  readonly kept: number;
 }
 
 /** How a pod ended. */
@@ -162,13 +164,21 @@ export interface StoredJob {
   readonly fittingKey: string;
   /** Complete or Failed is written. */
   readonly finished: boolean;
-  /** Deleted: the name is free, the hot state is a tombstone until the last pod ended. */
+  /** Who must agree before it goes. */
+  readonly finalizers: readonly string[];
+  /** When its deletion was asked for while it waits for its finalizers, ms since the epoch; null = it was not. */
+  readonly deletionMs: number | null;
+  /** Its pods do not belong to it any more (propagation policy Orphan). */
+  readonly orphaned: boolean;
+  /** Nothing is left of its pods (propagation policy Foreground). */
+  readonly emptied: boolean;
+  /** Deleted: the name is free, the hot state stays until its last pod ended, and with `orphaned` until all are gone. */
   readonly deleted: boolean;
 }
 
 /** A due member that was taken. Pass it to `done`. */
 export interface Taken {
-  /** `job:<uid>` or `session:<id>`. */
+  /** `job:<uid>`, `session:<id>`, `wq:<uid>` or `gc:<uid of an owner>`. */
   readonly member: string;
   readonly token: string;
   readonly count: number;
@@ -196,6 +206,8 @@ export interface ObservedJob {
    * come they make the Job due for nothing less urgent, so a look that comes earlier must plan it anew.
    */
   readonly foldAtMs: number;
+  /** Something belongs to one of its pods. */
+  readonly hasOwningPods: boolean;
 }
 
 /** Guard of every apply script: nothing is written when either has moved. */
@@ -294,6 +306,33 @@ export interface NewJob {
   readonly fittingKey: string;
   /** Whether the index is shown. */
   readonly indexed: boolean;
+  /** Who must agree before it goes. Default: nobody. */
+  readonly finalizers?: readonly string[];
+  /** What it belongs to. Default: nothing. */
+  readonly owners?: readonly Owner[];
+}
+
+/** An owner as the index of what belongs to whom has it. */
+export interface Owner {
+  /** A UUID. */
+  readonly uid: string;
+  /** Whether a foreground deletion of the owner waits for what belongs to it. */
+  readonly blocks: boolean;
+}
+
+/** Something that belongs to an owner. */
+export interface Dependent {
+  /** Its member of the due set, `job:<uid>` for a Job. */
+  readonly member: string;
+  readonly blocks: boolean;
+}
+
+/** How a Job is deleted. */
+export interface DeleteOptions {
+  /** Default: as its finalizers say, else Background. */
+  readonly policy?: PropagationPolicy | undefined;
+  /** Only when this is its resourceVersion. */
+  readonly resourceVersion?: number | undefined;
 }
 
 /** What `createJob` answers. */
@@ -321,6 +360,10 @@ export interface JobUpdate {
   /** As in {@link NewJob}: a suspended Job may move to another pool. */
   readonly queue: string;
   readonly fittingKey: string;
+  /** As in {@link NewJob}; default: as they are. */
+  readonly finalizers?: readonly string[];
+  /** As in {@link NewJob}; default: as they are. */
+  readonly owners?: readonly Owner[];
 }
 
 /** A stored Job with its live figures. */

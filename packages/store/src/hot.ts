@@ -29,6 +29,7 @@ export const HOT_FIELDS = [
   'lastFailureMs',
   'onQueue',
   'indexed',
+  'kept',
 ] as const;
 
 /** The hot state of a Job as the rest of Drover sees it. */
@@ -65,6 +66,7 @@ export function decodeHot(packed: Buffer): HotState {
       failuresInRow: value('failuresInRow'),
       lastFailureMs: value('lastFailureMs'),
       lastSuccessMs: value('lastSuccessMs'),
+      kept: value('kept'),
     },
     foldAtMs: value('foldAtMs'),
   };

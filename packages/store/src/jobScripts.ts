@@ -12,6 +12,7 @@ import type {
   NewStatus,
   ObservedJob,
   Opened,
+  Owner,
   Refused,
   SlotRequest,
   Taken,
@@ -165,13 +166,15 @@ export class JobScripts {
   }
 
   async #createJobs(jobs: readonly NewJob[]): Promise<Created[]> {
-    const keys = [...this.#scripts.dueKeys, this.#keys.names, this.#keys.uids, this.#keys.watch];
+    const { names, uids, watch, owned } = this.#keys;
+    const keys = [...this.#scripts.dueKeys, names, uids, watch, owned];
     const args: Argument[] = [this.#scripts.now, this.#keys.wakeChannel];
     for (const job of jobs) {
       const ofJob = this.#keys.job(job.uid);
       keys.push(ofJob.job, ofJob.hot);
       args.push(job.uid, job.namespace, job.name, job.object, job.status);
       args.push(job.completions ?? -1, job.queue, job.fittingKey, job.indexed ? 1 : 0);
+      args.push((job.finalizers ?? []).join(' '), ownersText(job.owners ?? []));
     }
     return list(await this.#scripts.run('createJob', keys, args)).map((reply) =>
       created(list(reply)),
@@ -190,12 +193,13 @@ export class JobScripts {
     // A script that had many pods to name leaves the rest of the Jobs to the next one.
     while (looks.length < asked.length) {
       const rest = asked.slice(looks.length);
-      const keys = [this.#keys.clock, this.#keys.lanes, this.#keys.queues];
+      const { clock, lanes, queues, owned } = this.#keys;
+      const keys = [clock, lanes, queues, owned];
       const args: Argument[] = [this.#scripts.now];
       for (const { uid, pendingWanted } of rest) {
         const ofJob = this.#keys.job(uid);
         keys.push(ofJob.job, ofJob.hot, ofJob.unjudged, ofJob.losses, ofJob.pending);
-        args.push(pendingWanted);
+        args.push(uid, pendingWanted);
       }
       const [nowMs, ...replies] = list(await this.#scripts.run('observeJob', keys, args));
       assert(replies.length > 0, 'one look at least');
@@ -286,6 +290,11 @@ export class JobScripts {
       return { reply, fields: fieldsOf.get(uid) ?? [] };
     });
   }
+}
+
+/** The field `owners` of a Job, see `lua/include/owners.lua`. */
+export function ownersText(owners: readonly Owner[]): string {
+  return owners.map(({ uid, blocks }) => `${uid}/${blocks ? 1 : 0}`).join(' ');
 }
 
 /** A script broke off, at what is stored of one Job: Redis itself is well. */

@@ -132,6 +132,10 @@ export class ShardKeys {
   readonly nodes: string;
   readonly queues: string;
   readonly contended: string;
+  /** What belongs to which owner. */
+  readonly owned: string;
+  /** Deleted Jobs whose pods were left behind. */
+  readonly orphaned: string;
   /** Pub/sub channel that wakes controllers; the message is a time in ms. */
   readonly wakeChannel: string;
   readonly workQueueNames: string;
@@ -158,6 +162,8 @@ export class ShardKeys {
     this.nodes = `${tag}:nodes`;
     this.queues = `${tag}:queues`;
     this.contended = `${tag}:contended`;
+    this.owned = `${tag}:owned`;
+    this.orphaned = `${tag}:jobs:orphaned`;
     this.wakeChannel = `${tag}:wake`;
     this.workQueueNames = `${tag}:wq:names`;
     this.workQueueUids = `${tag}:wq:uids`;

@@ -27,6 +27,10 @@ function field(map: ReadonlyMap<string, string>, name: string): string {
   return value;
 }
 
+function words(text: string | undefined): string[] {
+  return text === undefined || text === '' ? [] : text.split(' ');
+}
+
 /** A Job's hash as an object. */
 export function storedJob(uid: string, map: ReadonlyMap<string, string>): StoredJob {
   return {
@@ -41,6 +45,11 @@ export function storedJob(uid: string, map: ReadonlyMap<string, string>): Stored
     queue: field(map, 'queue'),
     fittingKey: field(map, 'fittingKey'),
     finished: field(map, 'finished') === '1',
+    // Fields that few Jobs have.
+    finalizers: words(map.get('finalizers')),
+    deletionMs: map.has('deletionMs') ? integer(map.get('deletionMs')) : null,
+    orphaned: map.get('orphaned') === '1',
+    emptied: map.get('emptied') === '1',
     deleted: field(map, 'deleted') === '1',
   };
 }
@@ -49,7 +58,8 @@ export function storedJob(uid: string, map: ReadonlyMap<string, string>): Stored
 export function observedJob(uid: string, nowMs: number, reply: ScriptReply): ObservedJob | null {
   if (reply === null) return null;
   assert(Array.isArray(reply));
-  const [job, hotReply, unjudgedReply, pendingReply, pendingCount, lanes, jobsOnQueue] = reply;
+  const [job, hotReply, unjudgedReply, pendingReply, ...rest] = reply;
+  const [pendingCount, lanes, jobsOnQueue, hasOwningPods] = rest;
   assert(Buffer.isBuffer(hotReply));
   const hot = decodeHot(hotReply);
   assert(Array.isArray(unjudgedReply) && Array.isArray(pendingReply));
@@ -74,6 +84,7 @@ export function observedJob(uid: string, nowMs: number, reply: ScriptReply): Obs
     fittingLanes: integer(lanes),
     jobsOnQueue: integer(jobsOnQueue),
     foldAtMs: hot.foldAtMs,
+    hasOwningPods: hasOwningPods === 1,
   };
 }
 

@@ -18,6 +18,7 @@ export const SCRIPT_NAMES = [
   'doneDue',
   'endLostPods',
   'expireSession',
+  'finalizeJob',
   'heartbeat',
   'judge',
   'loseItems',

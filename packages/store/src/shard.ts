@@ -4,11 +4,13 @@
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { podUid } from '@drover/shared';
 import type { Redis } from 'ioredis';
 import type {
   AcquireReply,
   Created,
   DecisionGuard,
+  DeleteOptions,
   JobUpdate,
   JudgeInput,
   NewJob,
@@ -28,7 +30,7 @@ import type {
   WriteStatusInput,
 } from './api.ts';
 import { writeArguments, type Arguments } from './argumentList.ts';
-import { JobScripts, MAX_PODS_PER_CALL } from './jobScripts.ts';
+import { JobScripts, MAX_PODS_PER_CALL, ownersText } from './jobScripts.ts';
 import { RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
 import { decodeAnswers, decodeSlotRecord, encodeEntries, encodeOverlays } from './records.ts';
 import { choose, integer, list, refused, textMap } from './replies.ts';
@@ -88,11 +90,12 @@ export class Shard extends ShardReader {
   }
 
   /** Replaces a Job's object, compare-and-set. */
-  async updateJob(update: JobUpdate): Promise<'updated' | 'conflict' | 'notFound'> {
+  async updateJob(update: JobUpdate): Promise<'updated' | 'deleted' | 'conflict' | 'notFound'> {
     const keys = this.keys.job(update.uid);
+    const { watch, queues, names, uids, owned, orphaned } = this.keys;
     const reply = await this.#scripts.run(
       'updateJob',
-      [...this.#scripts.dueKeys, keys.job, keys.hot, this.keys.watch, this.keys.queues],
+      [...this.#scripts.dueKeys, keys.job, keys.hot, watch, queues, names, uids, owned, orphaned],
       [
         this.#scripts.now,
         this.keys.wakeChannel,
@@ -103,27 +106,50 @@ export class Shard extends ShardReader {
         update.completions ?? -1,
         update.queue,
         update.fittingKey,
+        update.finalizers?.join(' ') ?? '=',
+        update.owners === undefined ? '=' : ownersText(update.owners),
       ],
     );
-    return choose(reply, { '1': 'updated', '-1': 'notFound', '-2': 'conflict' });
+    return choose(reply, { '1': 'updated', '2': 'deleted', '-1': 'notFound', '-2': 'conflict' });
   }
 
-  /** Deletes a Job in Background: the name is free at once, its pods are stopped. */
-  async deleteJob(uid: string): Promise<'deleted' | 'notFound'> {
-    const keys = this.keys.job(uid);
-    const reply = await this.#scripts.run(
-      'deleteJob',
-      [
-        ...this.#scripts.dueKeys,
-        this.keys.names,
-        this.keys.uids,
-        keys.job,
-        keys.hot,
-        this.keys.watch,
-      ],
-      [this.#scripts.now, this.keys.wakeChannel, uid],
-    );
-    return choose(reply, { '1': 'deleted', '-1': 'notFound' });
+  /**
+   * Deletes a Job. Without finalizers its name is free at once and its pods are stopped; 'deleting':
+   * it stays until its finalizers are taken away.
+   */
+  async deleteJob(
+    uid: string,
+    { policy, resourceVersion }: DeleteOptions = {},
+  ): Promise<'deleted' | 'deleting' | 'notFound' | 'conflict'> {
+    const reply = await this.#scripts.run('deleteJob', this.#removalKeys(uid), [
+      this.#scripts.now,
+      this.keys.wakeChannel,
+      uid,
+      resourceVersion ?? '',
+      policy ?? '',
+    ]);
+    return choose(reply, { '1': 'deleted', '2': 'deleting', '-1': 'notFound', '-2': 'conflict' });
+  }
+
+  /** Takes a finalizer of the controller's own away from a Job that is being deleted. */
+  async finalizeJob(
+    uid: string,
+    finalizer: 'foregroundDeletion' | 'orphan',
+  ): Promise<'deleted' | 'finalized' | 'notFound' | 'blocked'> {
+    const reply = await this.#scripts.run('finalizeJob', this.#removalKeys(uid), [
+      this.#scripts.now,
+      this.keys.wakeChannel,
+      uid,
+      finalizer,
+    ]);
+    return choose(reply, { '1': 'deleted', '2': 'finalized', '-1': 'notFound', '-3': 'blocked' });
+  }
+
+  /** Keys of the scripts that may remove a Job. */
+  #removalKeys(uid: string): string[] {
+    const { names, uids, watch, owned, orphaned, queues } = this.keys;
+    const { job, hot } = this.keys.job(uid);
+    return [...this.#scripts.dueKeys, names, uids, job, hot, watch, owned, orphaned, queues];
   }
 
   // Pods
@@ -138,8 +164,13 @@ export class Shard extends ShardReader {
         this.keys.job(uid).overlay,
         this.keys.watch,
         this.keys.podWatchers,
+        this.keys.due,
+        this.keys.dueTaken,
+        this.keys.dueCounts,
+        this.keys.job(uid).hot,
+        this.keys.owned,
       ],
-      [this.#scripts.now, uid, podNumber],
+      [this.#scripts.now, this.keys.wakeChannel, uid, podNumber, podUid(uid, podNumber)],
     );
     await this.redis.unlink(this.podLogKey(uid, podNumber));
     return choose(reply, { '1': true, '0': false });
@@ -349,13 +380,10 @@ export class Shard extends ShardReader {
     const counters = job?.counters ?? null;
     if (job !== null && !job.deleted) return 'notEmpty';
     if (counters !== null && counters.active + counters.terminating > 0) return 'notEmpty';
-    const from = this.#purgedChunks.get(uid) ?? 0;
-    const podCount = counters?.podCount ?? 0;
-    if (counters !== null && from * RECORDS_PER_CHUNK <= podCount) {
-      this.#purgedChunks.set(uid, await this.#purgeChunks(uid, from, podCount));
-      return 'more';
+    if (job !== null && !job.emptied) {
+      const step = await this.purgePods(uid, job.counters.podCount);
+      if (step === 'more') return 'more';
     }
-    this.#purgedChunks.delete(uid);
     const reply = await this.#scripts.run(
       'purgeJob',
       [
@@ -372,10 +400,22 @@ export class Shard extends ShardReader {
         this.keys.waiting,
         keys.args,
         keys.ended,
+        this.keys.orphaned,
       ],
       [uid],
     );
     return choose(reply, { '1': 'purged', '-1': 'notEmpty' });
+  }
+
+  /** A step of removing what is kept of a Job's pods, none of which runs any more, with their logs. */
+  async purgePods(uid: string, podCount: number): Promise<'more' | 'purged'> {
+    const from = this.#purgedChunks.get(uid) ?? 0;
+    if (from * RECORDS_PER_CHUNK > podCount) {
+      this.#purgedChunks.delete(uid);
+      return 'purged';
+    }
+    this.#purgedChunks.set(uid, await this.#purgeChunks(uid, from, podCount));
+    return 'more';
   }
 
   /** Removes some chunks with their logs; answers how far that came. Only deletes: memory may be full. */

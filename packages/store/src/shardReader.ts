@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { parsePodName } from '@drover/shared';
 import type { Redis } from 'ioredis';
 import type {
+  Dependent,
   HotCounters,
   JobView,
   PodDetails,
@@ -102,16 +104,87 @@ export class ShardReader {
     };
   }
 
-  /** Names `<namespace>/<name>` that begin so, for finding a Job by a pod's name. At most 1000. */
-  async jobPathsWithPrefix(path: string): Promise<string[]> {
-    return await this.redis.zrangebylex(
-      this.keys.names,
-      `[${path}`,
-      `(${path}\u{10FFFF}`,
-      'LIMIT',
-      0,
-      1000,
-    );
+  /** A page of what belongs to an owner, in no order that means something. */
+  async dependents(
+    ownerUid: string,
+    options: { readonly after?: string; readonly limit: number },
+  ): Promise<{ dependents: Dependent[]; next: string | null }> {
+    const { after, limit } = options;
+    const from = after === undefined ? `[${ownerUid}/` : `(${after}`;
+    // '0' is the character after '/', so this bounds exactly one owner.
+    const to = `(${ownerUid}0`;
+    const found = await this.redis.zrangebylex(this.keys.owned, from, to, 'LIMIT', 0, limit);
+    const dependents = found.map((entry) => {
+      const [, blocks, ...member] = entry.split('/');
+      return { member: member.join('/'), blocks: blocks === '1' };
+    });
+    return { dependents, next: found.length < limit ? null : found.at(-1)! };
+  }
+
+  /** Uids of pods of a Job to which something belongs, ended and gone ones too. At most `limit`. */
+  async owningPods(uid: string, limit: number): Promise<string[]> {
+    const prefix = uid.slice(0, 24);
+    const { owned } = this.keys;
+    // What belongs to the Job itself lies between them.
+    const [below, above] = await Promise.all([
+      this.redis.zrangebylex(owned, `[${prefix}`, `(${uid}/`, 'LIMIT', 0, limit),
+      this.redis.zrangebylex(owned, `[${uid}0`, `(${prefix}g`, 'LIMIT', 0, limit),
+    ]);
+    return [...new Set([...below, ...above].map((entry) => entry.split('/')[0]!))];
+  }
+
+  /**
+   * A page of deleted Jobs of which only pods were left, in order of namespace and name.
+   *
+   * @param options.after - Continue after this entry, as `next` gave it.
+   */
+  async listOrphaned(options: {
+    readonly namespace: string | null;
+    readonly after?: string;
+    readonly limit: number;
+  }): Promise<{ jobs: JobView[]; next: string | null }> {
+    const { namespace, after, limit } = options;
+    const to = namespace === null ? '+' : `(${namespace}0`;
+    let from = namespace === null ? '-' : `[${namespace}/`;
+    if (after !== undefined) from = `(${after}`;
+    const found = await this.redis.zrangebylex(this.keys.orphaned, from, to, 'LIMIT', 0, limit);
+    const jobs = await Promise.all(found.map((entry) => this.getJobByUid(uidOfOrphaned(entry))));
+    return {
+      jobs: jobs.filter((job) => job !== null),
+      next: found.length < limit ? null : found.at(-1)!,
+    };
+  }
+
+  /** Uids of the Jobs that have the name, or had it and left pods. */
+  async findPodOwners(namespace: string, name: string): Promise<string[]> {
+    const path = `${namespace}/${name}`;
+    const [uid, orphaned] = await Promise.all([
+      this.findJob(namespace, name),
+      this.redis.zrangebylex(this.keys.orphaned, `[${path}/`, `(${path}0`),
+    ]);
+    return [...(uid === null ? [] : [uid]), ...orphaned.map(uidOfOrphaned)];
+  }
+
+  /** Uids of the Jobs that a pod of this name may belong to, or belonged to. */
+  async findOwnersOfPod(namespace: string, podName: string): Promise<string[]> {
+    const uids = new Set<string>();
+    for (const { jobName, isCut } of parsePodName(podName)) {
+      const names = isCut ? await this.#namesWithPrefix(namespace, jobName) : [jobName];
+      for (const name of names) {
+        for (const uid of await this.findPodOwners(namespace, name)) uids.add(uid);
+      }
+    }
+    return [...uids];
+  }
+
+  /** Names of Jobs that begin so, of those too that left pods. At most 1000 of each. */
+  async #namesWithPrefix(namespace: string, prefix: string): Promise<Set<string>> {
+    const [from, to] = [`[${namespace}/${prefix}`, `(${namespace}/${prefix}\u{10FFFF}`];
+    const [paths, orphaned] = await Promise.all([
+      this.redis.zrangebylex(this.keys.names, from, to, 'LIMIT', 0, 1000),
+      this.redis.zrangebylex(this.keys.orphaned, from, to, 'LIMIT', 0, 1000),
+    ]);
+    return new Set([...paths, ...orphaned].map((path) => path.split('/')[1]!));
   }
 
   /** The newest resourceVersion of the shard. */
@@ -344,6 +417,11 @@ function jobView(uid: string, raw: RawJob): JobView | null {
   if (job.size === 0 || hot === null) return null;
   const { counters, gate } = decodeHot(hot as Buffer);
   return { ...storedJob(uid, job), counters, gate };
+}
+
+/** An entry is `<namespace>/<name>/<uid>`. */
+function uidOfOrphaned(entry: string): string {
+  return entry.slice(entry.lastIndexOf('/') + 1);
 }
 
 function pipelineValue(reply: [Error | null, unknown] | undefined): unknown {

@@ -198,6 +198,7 @@ const CASES: Record<ScriptName, Case> = {
     reply: (code) => [code === 1 ? [1, Buffer.from('8'), Buffer.from('2')] : [code]],
   },
   deleteJob: { call: (shard) => shard.deleteJob(UID) },
+  finalizeJob: { call: (shard) => shard.finalizeJob(UID, 'orphan') },
   doneDue: {
     call: (shard) => shard.done({ member: `job:${UID}`, token: 't', count: 1 }, null),
     reply: (code) => [code],

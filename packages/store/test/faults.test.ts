@@ -4,6 +4,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { FAILED, LANE, LEASE_MS, newJob, QUEUE, StoreBed, T0 } from './support/bed.ts';
 import { newSessionId } from '../src/session.ts';
 
+/** A real uid, where uids of pods are made from it. */
+const UID = '4be0b0a2-0000-4000-8000-000000000001';
+
 let server: StoreBed;
 let bed: StoreBed;
 beforeAll(async () => {
@@ -62,20 +65,20 @@ describe('with full memory', () => {
 
   test('a Job that runs goes on to its end', async () => {
     const session = await bed.registerSession();
-    await bed.createJob({ uid: 'u1', completions: 4 });
-    await bed.setGate('u1', { limit: 2, holdOnFailure: false });
-    const [a, b] = await bed.openSlots('u1', 2);
+    await bed.createJob({ uid: UID, completions: 4 });
+    await bed.setGate(UID, { limit: 2, holdOnFailure: false });
+    const [a, b] = await bed.openSlots(UID, 2);
     await withFullMemory(async () => {
-      expect(await bed.shard.take(10, 5000)).toMatchObject({ taken: [{ member: 'job:u1' }] });
-      const pods = [await bed.acquire('u1', a!, session), await bed.acquire('u1', b!, session)];
+      expect(await bed.shard.take(10, 5000)).toMatchObject({ taken: [{ member: `job:${UID}` }] });
+      const pods = [await bed.acquire(UID, a!, session), await bed.acquire(UID, b!, session)];
       expect(await bed.shard.heartbeat(session)).toMatchObject({ type: 'alive' });
-      await bed.shard.recordRestart({ uid: 'u1', slot: a!, podNumber: 1, session, restarts: 1 });
+      await bed.shard.recordRestart({ uid: UID, slot: a!, podNumber: 1, session, restarts: 1 });
       const answers = await bed.report(pods);
       expect(answers).toMatchObject([{ type: 'next' }, { type: 'next' }]);
       for (const [i, answer] of answers.entries())
         if (answer.type === 'next') pods[i]!.claim = answer.claim;
       await bed.report([pods[0]!], FAILED);
-      const look = (await bed.shard.observeJob('u1', 10))!;
+      const look = (await bed.shard.observeJob(UID, 10))!;
       const verdict = {
         podNumber: look.unjudged[0]!.podNumber,
         verdict: 'failed',
@@ -83,16 +86,16 @@ describe('with full memory', () => {
       } as const;
       const row = { failuresInRow: 1, lastFailureMs: T0 };
       const judged = bed.shard.judge({
-        ...(await bed.guard('u1')),
+        ...(await bed.guard(UID)),
         judgements: [verdict],
         gate: { ...look.gate, limit: 0 },
         ...row,
       });
       expect(await judged).toMatchObject({ type: 'judged' });
-      const pod = (await bed.shard.allSlots('u1'))[0]!;
-      await bed.shard.stopPods({ uid: 'u1', guard: null, pods: [pod], countAs: 'unjudged' });
+      const pod = (await bed.shard.allSlots(UID))[0]!;
+      await bed.shard.stopPods({ uid: UID, guard: null, pods: [pod], countAs: 'unjudged' });
       await bed.report([pods[1]!]);
-      expect(await bed.shard.removePodRecord('u1', 1)).toBe(true);
+      expect(await bed.shard.removePodRecord(UID, 1)).toBe(true);
     });
   });
 

@@ -91,13 +91,16 @@ describe('listJobs', () => {
     expect(third).toMatchObject({ jobs: [], next: null });
   });
 
-  test('finds Jobs by the beginning of their name', async () => {
-    for (const name of ['ab', 'abc', 'abd', 'ac']) await bed.createJob({ uid: name, name });
-    expect(await bed.shard.jobPathsWithPrefix('default/ab')).toEqual([
-      'default/ab',
-      'default/abc',
-      'default/abd',
-    ]);
+  test('finds the Jobs that a pod may belong to by its name', async () => {
+    const long = 'x'.repeat(58);
+    const names = ['ab', 'ab-3', 'abc', `${long}yy`, `${long}z`, 'x'.repeat(57)];
+    for (const name of names) await bed.createJob({ uid: name, name });
+    const find = (name: string) => bed.shard.findOwnersOfPod('default', name);
+    expect(await find('ab-bcdfg')).toEqual(['ab']);
+    expect(await find('ab-3-bcdfg')).toEqual(['ab-3', 'ab']);
+    // Of a long name the end is cut off.
+    expect((await find(`${long}bcdfg`)).toSorted()).toEqual([`${long}yy`, `${long}z`]);
+    expect(await find('ab-0ae1i')).toEqual([]);
   });
 });
 

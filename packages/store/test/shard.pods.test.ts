@@ -380,19 +380,21 @@ describe('pods', () => {
   });
 
   test('that are removed are gone with overlay and log; the counts stay', async () => {
-    const [pod] = await bed.runningJob(session, 1, { uid: 'u1' });
+    const [pod] = await bed.runningJob(session, 1);
+    const { uid } = pod!;
     await bed.report([pod!], { hasLog: true, overlay: { message: 'x' } });
-    const log = bed.shard.podLogKey('u1', 1);
+    const log = bed.shard.podLogKey(uid, 1);
     await bed.redis.xadd(log, '*', 'a', 'b');
-    expect(await bed.shard.removePodRecord('u1', 1)).toBe(true);
-    expect(await bed.shard.removePodRecord('u1', 1)).toBe(false);
-    expect(await bed.shard.removePodRecord('u1', 5000)).toBe(false);
-    expect(await bed.shard.getPod('u1', 1)).toBeNull();
-    expect(await bed.redis.exists(log, bed.shard.keys.job('u1').overlay)).toBe(0);
-    expect(
-      (await bed.shard.listPods('u1', { limit: 10 })).pods.map((one) => one.podNumber),
-    ).toEqual([2]);
-    expect(await hot()).toMatchObject({ succeeded: 1 });
+    expect((await bed.rawJob(uid)).hot).toMatchObject({ succeeded: 1, kept: 1 });
+    expect(await bed.shard.removePodRecord(uid, 1)).toBe(true);
+    expect(await bed.shard.removePodRecord(uid, 1)).toBe(false);
+    expect(await bed.shard.removePodRecord(uid, 5000)).toBe(false);
+    expect(await bed.shard.getPod(uid, 1)).toBeNull();
+    expect(await bed.redis.exists(log, bed.shard.keys.job(uid).overlay)).toBe(0);
+    expect((await bed.shard.listPods(uid, { limit: 10 })).pods.map((one) => one.podNumber)).toEqual(
+      [2],
+    );
+    expect((await bed.rawJob(uid)).hot).toMatchObject({ succeeded: 1, kept: 0 });
   });
 
   test('that never were are not found', async () => {

@@ -8,6 +8,9 @@ import {
 } from '../src/watch.ts';
 import { LANE, QUEUE, StoreBed } from './support/bed.ts';
 
+/** A real uid, where uids of pods are made from it. */
+const UID = '4be0b0a2-0000-4000-8000-000000000001';
+
 let server: StoreBed;
 let bed: StoreBed;
 beforeAll(async () => {
@@ -176,7 +179,7 @@ describe('a watch of pods', () => {
     const [quiet] = await bed.runningJob(
       session,
       1,
-      { uid: 'u1', name: 'a', completions: 3 },
+      { uid: UID, name: 'a', completions: 3 },
       { limit: 1 },
     );
     await bed.report([quiet!]);
@@ -184,20 +187,20 @@ describe('a watch of pods', () => {
     expect(await bed.redis.xlen(bed.shard.keys.watch)).toBe(1);
 
     await announcePodWatcher(bed.redis, bed.shard.keys);
-    const pod = await bed.acquire('u1', quiet!.slot, session);
+    const pod = await bed.acquire(UID, quiet!.slot, session);
     const [answer] = await bed.report([pod]);
     await bed.shard.stopPods({
-      uid: 'u1',
+      uid: UID,
       guard: null,
       pods: [{ slot: pod.slot, podNumber: 3, session }],
       countAs: 'unjudged',
     });
     expect(answer).toMatchObject({ type: 'next', claim: { podNumber: 3 } });
-    await bed.shard.removePodRecord('u1', 1);
+    await bed.shard.removePodRecord(UID, 1);
     expect(told(await watch(since, 3, true))).toEqual([
-      'pods u1 2..3',
-      'pods u1 3..3',
-      'pods u1 1..1',
+      `pods ${UID} 2..3`,
+      `pods ${UID} 3..3`,
+      `pods ${UID} 1..1`,
     ]);
     expect(await bed.redis.pttl(bed.shard.keys.podWatchers)).toBeGreaterThan(0);
   });

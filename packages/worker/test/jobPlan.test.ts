@@ -29,6 +29,10 @@ function planOf(podSpec: Readonly<Record<string, unknown>>): JobPlan {
     queue: 'default.process',
     fittingKey: 'default/process',
     finished: false,
+    finalizers: [],
+    deletionMs: null,
+    orphaned: false,
+    emptied: false,
     deleted: false,
   };
   return new JobPlan(stored, { nodeName: 'node-1', hostIP: '10.0.0.7', baseEnv: {} });

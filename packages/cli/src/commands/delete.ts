@@ -7,6 +7,7 @@ import { EXIT } from '../exitCodes.ts';
 import { readManifests } from '../manifests.ts';
 import type { ObjectOptions } from '../options.ts';
 import { parseThings, type Kind, type Thing } from '../things.ts';
+import { untilDeleted } from '../untilDeleted.ts';
 import { checkAll } from './apply.ts';
 
 /** Options of `drover delete`. */
@@ -15,7 +16,13 @@ export interface DeleteOptions extends ObjectOptions {
   selector?: string;
   all?: boolean;
   ignoreNotFound?: boolean;
+  cascade?: 'background' | 'foreground' | 'orphan';
+  /** false with --no-wait. */
+  wait?: boolean;
 }
+
+/** As the API says what kubectl's words mean. */
+const POLICIES = { background: 'Background', foreground: 'Foreground', orphan: 'Orphan' } as const;
 
 /** A thing to delete, with its namespace where it is known. */
 interface Target extends Thing {
@@ -40,9 +47,10 @@ export async function deleteCommand(
     let missing = 0;
     for (const target of targets) {
       try {
-        await deleteOne(drover, target);
+        const isGone = await deleteOne(drover, target, options);
         const kind = target.kind === 'job' ? 'job.batch' : target.kind;
-        process.stdout.write(`${kind} "${target.name}" deleted\n`);
+        const what = isGone ? 'deleted' : 'is being deleted';
+        process.stdout.write(`${kind} "${target.name}" ${what}\n`);
       } catch (error) {
         if (!(error instanceof NotFoundError)) throw error;
         if (options.ignoreNotFound === true) continue;
@@ -63,7 +71,10 @@ function checkCombination(
   if ([...kinds, ...things.map(({ kind }) => kind)].includes('node')) {
     throw badInput('a node goes when its worker ends: stop the worker');
   }
-  const { selector, all, filename } = options;
+  const { selector, all, filename, cascade } = options;
+  if (cascade !== undefined && [...kinds, ...things.map(({ kind }) => kind)].includes('pod')) {
+    throw badInput('--cascade is for jobs: nothing hangs on a pod');
+  }
   if (kinds.length > 0 && selector === undefined && all !== true) {
     throw badInput(`which ones? write ${kinds[0] ?? 'job'}/NAME, -l SELECTOR or --all`);
   }
@@ -92,8 +103,20 @@ async function listTargets(drover: Drover, kind: Kind, options: DeleteOptions): 
   return objects.map(({ metadata }) => ({ kind, name: metadata.name }));
 }
 
-async function deleteOne(drover: Drover, { kind, name, namespace }: Target): Promise<void> {
+/** Answers whether it is gone. One with finalizers is waited for, as kubectl does, unless told otherwise. */
+async function deleteOne(
+  drover: Drover,
+  { kind, name, namespace }: Target,
+  { cascade, wait }: DeleteOptions,
+): Promise<boolean> {
   const where = namespace === undefined ? {} : { namespace };
-  if (kind === 'pod') await drover.pods.delete(name, where);
-  else await drover.jobs.delete(name, where);
+  if (kind === 'pod') {
+    await drover.pods.delete(name, where);
+    return true;
+  }
+  const policy = cascade === undefined ? {} : { propagationPolicy: POLICIES[cascade] };
+  if (await drover.jobs.delete(name, { ...where, ...policy })) return true;
+  if (wait === false) return false;
+  await untilDeleted(drover, name, where);
+  return true;
 }

@@ -8,6 +8,7 @@ import { badInput, reportError } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import type { ObjectOptions } from '../options.ts';
 import { parseThings, refText } from '../things.ts';
+import { untilDeleted } from '../untilDeleted.ts';
 
 /** Options of `drover wait`. */
 export interface WaitCommandOptions extends ObjectOptions {
@@ -54,7 +55,7 @@ async function waitFor(
   const ref = refText({ kind: 'job', name });
   const timeout = options.timeout === undefined ? {} : { timeoutMs: options.timeout };
   try {
-    if (wanted === 'delete') await untilDeleted(drover, name, options.timeout);
+    if (wanted === 'delete') await untilDeleted(drover, name, { timeoutMs: options.timeout });
     else await noteItemsLeft(drover, await drover.jobs.wait(name, { for: wanted, ...timeout }));
     process.stdout.write(`${ref} ${wanted === 'delete' ? 'deleted' : 'condition met'}\n`);
     return EXIT.ok;
@@ -79,26 +80,6 @@ async function noteItemsLeft(drover: Drover, job: Job): Promise<void> {
   const left = itemsLeft(job, await readWorkQueueOf(drover, job));
   if (left !== null)
     process.stderr.write(`${refText({ kind: 'job', name: job.metadata.name })}: ${left}\n`);
-}
-
-async function untilDeleted(
-  drover: Drover,
-  name: string,
-  timeoutMs: number | undefined,
-): Promise<void> {
-  const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
-  let uid: string;
-  try {
-    uid = (await drover.jobs.get(name)).metadata.uid;
-  } catch (error) {
-    if (error instanceof NotFoundError) return;
-    throw error;
-  }
-  const watch = drover.jobs.watch({ name, ...(timeout === undefined ? {} : { signal: timeout }) });
-  for await (const { type, job } of watch) {
-    if (type === 'DELETED' || job.metadata.uid !== uid) return;
-  }
-  throw new TimeoutError(`${name} was not deleted in time`);
 }
 
 function parseCondition(text: string): Wanted {

@@ -216,10 +216,17 @@ function defineDelete({ program, finish }: Definition): void {
     .addOption(listOption('-f, --filename <path>', 'the Jobs of a manifest; may repeat'))
     .option('-l, --selector <selector>', 'those with these labels')
     .option('--all', 'all of the namespace')
-    .option('--ignore-not-found', 'no error when there is none');
+    .option('--ignore-not-found', 'no error when there is none')
+    .addOption(
+      new Option(
+        '--cascade <policy>',
+        'what becomes of what belongs to a Job: stopped and removed after it, before it, or left',
+      ).choices(['background', 'foreground', 'orphan']),
+    )
+    .option('--no-wait', 'do not wait for finalizers');
   withHelp(withNamespace(withEngine(command)), {
     notes: [
-      'Running pods get SIGTERM, and SIGKILL after their grace period. A single pod that runs is stopped, counted as failed and replaced; of one that ended the record and the log are removed.',
+      'A Job with finalizers is waited for until they are taken away. Running pods get SIGTERM, and SIGKILL after their grace period. A single pod that runs is stopped, counted as failed and replaced; of one that ended the record and the log are removed.',
     ],
     examples: [
       'drover delete job/pi',

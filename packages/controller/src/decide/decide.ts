@@ -1,3 +1,4 @@
+import { parseTime, terminalCondition } from '@drover/shared';
 import { backoffDelayMs, DEFAULT_BACKOFF, type BackoffPolicy } from './backoff.ts';
 import {
   BACKOFF_LIMIT_EXCEEDED,
@@ -10,11 +11,12 @@ import {
   withCondition,
   type Interim,
 } from './conditions.ts';
-import { judgePods, type Judged } from './judge.ts';
+import { dismissPods, judgePods, type Judged } from './judge.ts';
 import { deadlineMs, isBackoffLimitExceeded } from './limits.ts';
 import type {
   Counters,
   Decision,
+  DecideSpec,
   Figures,
   GatePlan,
   JudgePlan,
@@ -52,14 +54,66 @@ export function decide(
   nowMs: number,
   backoff: BackoffPolicy = DEFAULT_BACKOFF,
 ): Decision {
+  if (observed.orphaned) return decideOrphans(observed, nowMs);
   if (observed.deleted) return { type: observed.counters.active > 0 ? 'clear' : 'purge' };
-  if (observed.finished) return { type: 'rest' };
+  if (observed.deletion === 'orphan') return { type: 'orphan' };
 
   const look = lookAt(observed, nowMs, backoff);
+  if (observed.deletion === 'foreground') return decideDismantle(look);
+  if (observed.finished) return decideFinished(observed, nowMs);
   const interim = findInterim(observed) ?? findVerdict(look);
   if (interim) return decideEnd(look, interim);
-  if (observed.spec.suspended) return decideSuspend(look);
+  // Of a Job that is being deleted nothing is started, but what runs goes on.
+  if (observed.spec.suspended && observed.deletion === null) return decideSuspend(look);
   return decideConverge(look);
+}
+
+/** A Job that is being deleted already has no time of its own any more. */
+function decideFinished(observed: Observed, nowMs: number): Decision {
+  const expiryMs = observed.deletion === null ? expiryOf(observed.spec, observed.status) : null;
+  if (expiryMs === null) return { type: 'rest', next: { type: 'never' } };
+  if (nowMs >= expiryMs) return { type: 'expire' };
+  return { type: 'rest', next: { type: 'until', atMs: expiryMs } };
+}
+
+/** When a finished Job is deleted, ms since the epoch; null = never. */
+function expiryOf(spec: DecideSpec, { conditions }: Pick<Standing, 'conditions'>): number | null {
+  const { ttlSecondsAfterFinished } = spec;
+  const finishMs = parseTime(terminalCondition(conditions)?.lastTransitionTime);
+  if (ttlSecondsAfterFinished === null || finishMs === null) return null;
+  return finishMs + ttlSecondsAfterFinished * 1000;
+}
+
+function decideOrphans(observed: Observed, nowMs: number): Decision {
+  const judged = dismissPods(observed);
+  const { counters } = judged;
+  const isOver = counters.active + counters.terminating + counters.unjudged === 0;
+  if (isOver && counters.kept === 0 && observed.deleted) return { type: 'purge' };
+  const gate = { limit: 0, notBeforeMs: 0, deadlineMs: 0, holdOnFailure: false };
+  const look: Look = { observed, judged, counters, nowMs, startMs: null, gate };
+  return {
+    type: 'tend',
+    judge: planJudge(look, gate),
+    offerLimit: offerLimit(counters.active, observed.fittingLanes),
+    next: isOver ? { type: 'never' } : nextLook(look, []),
+  };
+}
+
+function decideDismantle(look: Look): Decision {
+  const { observed, counters } = look;
+  const stopsPods = counters.active > 0;
+  const isEmpty = counters.active + counters.terminating + counters.unjudged === 0;
+  const { startTimeMs, conditions } = observed.status;
+  const standing = { startTimeMs, completionTimeMs: null, conditions };
+  const isWritten = isEmpty && look.judged.judgements.length === 0;
+  return {
+    type: 'dismantle',
+    judge: isWritten ? null : planJudge(look, look.gate),
+    stopsPods,
+    isEmpty,
+    shown: observed.finished ? null : { figures: figuresOf(counters), standing },
+    next: nextLook(look, []),
+  };
 }
 
 function lookAt(observed: Observed, nowMs: number, backoff: BackoffPolicy): Look {
@@ -69,7 +123,7 @@ function lookAt(observed: Observed, nowMs: number, backoff: BackoffPolicy): Look
   const startMs = spec.suspended ? null : (status.startTimeMs ?? nowMs);
   const delayMs = backoffDelayMs(counters.failuresInRow, backoff);
   const gate = {
-    limit: gateLimit(spec, counters, observed.held),
+    limit: observed.deletion === null ? gateLimit(spec, counters, observed.held) : 0,
     notBeforeMs: delayMs > 0 ? counters.lastFailureMs + delayMs : 0,
     deadlineMs: deadlineMs(spec, startMs, observed.gate),
     // A pod that starts while a failed one waits for its verdict could be one too many.
@@ -94,6 +148,8 @@ function decideEnd(look: Look, interim: Interim): Decision {
   let conditions = withCondition(observed.status.conditions, interim, nowMs);
   if (isSettled) conditions = withCondition(conditions, terminalOf(interim), nowMs);
   const verdict = succeeds ? 'Complete' : 'Failed';
+  const expiryMs = observed.deletion === null ? expiryOf(observed.spec, { conditions }) : null;
+  const over: Next = expiryMs === null ? { type: 'never' } : { type: 'until', atMs: expiryMs };
   return {
     type: 'end',
     // The terminal condition closes the gate itself, in the script that finds nothing running.
@@ -110,7 +166,7 @@ function decideEnd(look: Look, interim: Interim): Decision {
       completionTimeMs: isSettled && succeeds ? nowMs : null,
       conditions,
     },
-    next: isSettled ? { type: 'never' } : nextLook(look, []),
+    next: isSettled ? over : nextLook(look, []),
   };
 }
 
@@ -135,7 +191,8 @@ function decideSuspend(look: Look): Decision {
 function decideConverge(look: Look): Decision {
   const { observed, counters, gate, nowMs } = look;
   const { spec, status } = observed;
-  const wanted = wantActive(spec, counters, observed.held);
+  const isLeft = observed.deletion !== null;
+  const wanted = isLeft ? counters.active : wantActive(spec, counters, observed.held);
   const pods = changePods(look, wanted);
   const wakes: number[] = [];
   if (gate.deadlineMs > 0) wakes.push(gate.deadlineMs);
@@ -151,9 +208,10 @@ function decideConverge(look: Look): Decision {
     standing: {
       startTimeMs: look.startMs,
       completionTimeMs: null,
-      conditions: wasSuspended(status.conditions)
-        ? withCondition(status.conditions, RESUMED, nowMs)
-        : status.conditions,
+      conditions:
+        !isLeft && wasSuspended(status.conditions)
+          ? withCondition(status.conditions, RESUMED, nowMs)
+          : status.conditions,
     },
     next: nextLook(look, wakes),
   };

@@ -31,6 +31,17 @@ export function judgePods({ spec, counters, unjudged }: Observed): Judged {
   };
 }
 
+/** Gives the verdicts about failed pods that are nobody's: they count for nothing. */
+export function dismissPods({ counters, unjudged }: Observed): Judged {
+  const judgements = unjudged.map(({ podNumber }) => ({
+    podNumber,
+    verdict: 'ignored' as const,
+    countsToLimit: false,
+  }));
+  const left = Math.max(0, counters.unjudged - judgements.length);
+  return { judgements, counters: { ...counters, unjudged: left } };
+}
+
 /** With backoffLimit 0 the user wants one attempt at most: even a lost pod uses it up. */
 function countsToLimit(pod: UnjudgedPod, backoffLimit: number): boolean {
   return backoffLimit === 0 || !isExcusedLoss(pod);

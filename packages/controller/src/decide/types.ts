@@ -12,6 +12,8 @@ export interface DecideSpec {
   readonly backoffLimit: number;
   /** Seconds from startTime until the Job fails, an integer >= 0; null = no deadline. */
   readonly activeDeadlineSeconds: number | null;
+  /** Seconds from its end until the Job is deleted, an integer >= 0; null = never. */
+  readonly ttlSecondsAfterFinished: number | null;
   /** No pod may run. */
   readonly suspended: boolean;
   /** restartPolicy OnFailure: a pod restarts its container, and restarts count to backoffLimit. */
@@ -50,6 +52,8 @@ export interface Counters {
   readonly failuresInRow: number;
   readonly lastFailureMs: number;
   readonly lastSuccessMs: number;
+  /** Records of pods that ended which are there. */
+  readonly kept: number;
 }
 
 /** Reasons that say that a pod ended through no fault of its own. */
@@ -68,12 +72,22 @@ export interface UnjudgedPod {
   readonly losses: number;
 }
 
+/**
+ * What a Job that is to be deleted waits for: that nothing of it is left, that nothing belongs to it
+ * any more, or only for others.
+ */
+export type Deletion = 'foreground' | 'orphan' | 'others';
+
 /** One look at a Job, as `decide` sees it. */
 export interface Observed {
   readonly spec: DecideSpec;
   readonly status: DecideStatus;
   /** Complete or Failed is written. */
   readonly finished: boolean;
+  /** Its deletion was asked for, and it waits for its finalizers; null = it was not. */
+  readonly deletion: Deletion | null;
+  /** Its pods are nobody's any more. */
+  readonly orphaned: boolean;
   /** The Job was deleted; what is left of it is a tombstone. */
   readonly deleted: boolean;
   /** Its user wants no further pods, while those that run go on to their end. */
@@ -93,7 +107,7 @@ export interface Observed {
 /** The verdict about one failed pod. */
 export interface PodVerdict {
   readonly podNumber: number;
-  readonly verdict: 'failed';
+  readonly verdict: 'failed' | 'ignored';
   /** Whether it counts to backoffLimit. */
   readonly countsToLimit: boolean;
 }
@@ -123,12 +137,37 @@ export type Next =
   /** At the next resync. */
   | { readonly type: 'resync' }
   /** At this time, ms since the epoch, or at the next resync if that is sooner. */
-  | { readonly type: 'at'; readonly atMs: number };
+  | { readonly type: 'at'; readonly atMs: number }
+  /** At this time, ms since the epoch, and not before. */
+  | { readonly type: 'until'; readonly atMs: number };
 
 /** What one pass does. `judge` is applied before pods, and pods before status, except for `end`. */
 export type Decision =
-  /** The Job is finished: nothing, ever again. */
-  | { readonly type: 'rest' }
+  /** The Job is finished: nothing, unless it is to be deleted some time. */
+  | { readonly type: 'rest'; readonly next: Next }
+  /** The time of a finished Job is over: delete it in Foreground, if it is as it was seen. */
+  | { readonly type: 'expire' }
+  /** Let everything go that belongs to the Job, its pods too. */
+  | { readonly type: 'orphan' }
+  /** Pods that are nobody's run to their end; nothing more is started. */
+  | {
+      readonly type: 'tend';
+      readonly judge: JudgePlan | null;
+      /** As for converge. */
+      readonly offerLimit: number;
+      readonly next: Next;
+    }
+  /** Deleted in Foreground: stop all pods, counted failed; when none is left remove what belongs to it, and itself. */
+  | {
+      readonly type: 'dismantle';
+      readonly judge: JudgePlan | null;
+      readonly stopsPods: boolean;
+      /** No pod is active, terminating or unjudged. */
+      readonly isEmpty: boolean;
+      /** What is shown meanwhile; null of a finished Job, whose status stays as it is. */
+      readonly shown: { readonly figures: Figures; readonly standing: Standing } | null;
+      readonly next: Next;
+    }
   /** A deleted Job that still has active pods: stop all of them, uncounted. */
   | { readonly type: 'clear' }
   /** A deleted Job with no active pod: remove what is left of it once its last pod has ended. */

@@ -18,6 +18,8 @@ export interface Given {
   gate?: Partial<Observed['gate']>;
   unjudged?: UnjudgedPod[];
   finished?: boolean;
+  deletion?: Observed['deletion'];
+  orphaned?: boolean;
   deleted?: boolean;
   held?: boolean;
   pendingCount?: number;
@@ -33,6 +35,7 @@ export function observed(given: Given = {}): Observed {
     indexed: false,
     backoffLimit: 6,
     activeDeadlineSeconds: null,
+    ttlSecondsAfterFinished: null,
     suspended: false,
     restartsContainers: false,
     ...given.spec,
@@ -42,6 +45,8 @@ export function observed(given: Given = {}): Observed {
     spec,
     status: { startTimeMs: T0, conditions: [], ...given.status },
     finished: given.finished ?? false,
+    deletion: given.deletion ?? null,
+    orphaned: given.orphaned ?? false,
     deleted: given.deleted ?? false,
     held: given.held ?? false,
     gate: {
@@ -63,6 +68,7 @@ export function observed(given: Given = {}): Observed {
       failuresInRow: 0,
       lastFailureMs: 0,
       lastSuccessMs: 0,
+      kept: 0,
       ...given.counters,
     },
     unjudged,

@@ -27,6 +27,7 @@ const looks: fc.Arbitrary<Observed> = fc
       indexed: fc.boolean(),
       backoffLimit: fc.oneof(fc.nat(3), fc.constant(1_000_000)),
       activeDeadlineSeconds: fc.option(fc.nat(200)),
+      ttlSecondsAfterFinished: fc.option(fc.nat(200)),
       suspended: fc.boolean(),
       restartsContainers: fc.boolean(),
     }),
@@ -35,6 +36,8 @@ const looks: fc.Arbitrary<Observed> = fc
       conditions: fc.array(condition, { maxLength: 1 }),
     }),
     finished: fc.constant(false),
+    deletion: fc.constantFrom(null, 'others'),
+    orphaned: fc.constant(false),
     deleted: fc.constant(false),
     held: fc.boolean(),
     gate: fc.record({
@@ -55,6 +58,7 @@ const looks: fc.Arbitrary<Observed> = fc
       failuresInRow: fc.nat(5),
       lastFailureMs: maybeTime,
       lastSuccessMs: maybeTime,
+      kept: fc.nat(3),
     }),
     unjudged: fc.uniqueArray(
       fc.record({
@@ -85,7 +89,7 @@ function holds(check: (decision: Decision, look: Observed, nowMs: number) => voi
 
 /** The look that follows when the decision's verdicts and status were written and nothing else happened. */
 function applied(look: Observed, decision: Decision): Observed {
-  if (!('judge' in decision)) return look;
+  if (!('standing' in decision)) return look;
   const { judge, standing } = decision;
   const limitFailures = judge?.judgements.filter((one) => one.countsToLimit).length ?? 0;
   return {
@@ -174,11 +178,19 @@ describe('decide, for any look at a Job', () => {
   });
 
   test('a suspended Job opens nothing and closes its gate', () => {
-    holds((decision, { spec }) => {
-      if (!spec.suspended) return;
+    holds((decision, { spec, deletion }) => {
+      if (!spec.suspended || deletion !== null) return;
       expect(decision.type).not.toBe('converge');
       if (decision.type !== 'suspend' || decision.judge === null) return;
       expect(decision.judge.gate.limit).toBe(0);
+    });
+  });
+
+  test('a Job that is being deleted starts nothing, and stops nothing unless it ends', () => {
+    holds((decision, { deletion, gate }) => {
+      if (deletion === null || decision.type !== 'converge') return;
+      expect(decision.pods).toEqual({ type: 'keep' });
+      expect((decision.judge?.gate ?? gate).limit).toBe(0);
     });
   });
 
@@ -211,11 +223,11 @@ describe('decide, for any look at a Job', () => {
 
   test('once applied, the same look has nothing more to judge and says the same', () => {
     holds((decision, look, nowMs) => {
-      if (!('judge' in decision)) return;
+      if (!('standing' in decision)) return;
       const after = applied(look, decision);
       if (after.counters.unjudged > 0) return;
       const again = decide(after, nowMs);
-      if (!('judge' in again)) throw new Error('a live Job stays one');
+      if (!('standing' in again)) throw new Error('a live Job stays one');
       expect(again.type).toBe(decision.type);
       expect(again.judge).toBeNull();
       expect(again.standing.conditions).toEqual(decision.standing.conditions);

@@ -683,6 +683,7 @@ describe('a finished or deleted Job', () => {
   test('finished: nothing, whatever the counters say', () => {
     expect(decide(observed({ finished: true, counters: { active: 1 } }), T0)).toEqual({
       type: 'rest',
+      next: { type: 'never' },
     });
   });
 

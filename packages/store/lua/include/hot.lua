@@ -1,13 +1,13 @@
 -- The numbers of a Job that claims and reports work on: one packed string, read once and written
 -- once per script. packages/store/src/hot.ts is the other side.
-local HOT = '>dddddddddddddddddddddddddd'
+local HOT = '>ddddddddddddddddddddddddddd'
 
 -- Named one by one, not in a loop: this is part of every report.
 local function unpackHot(packed)
   local
     generation, decisionVersion, limit, notBeforeMs, deadlineMs, hold, completions, active, running,
     terminating, succeeded, failed, limitFailures, unjudged, restarts, podCount, nextSlot, cursor,
-    retryCount, lossCount, foldAtMs, lastSuccessMs, failuresInRow, lastFailureMs, onQueue, indexed
+    retryCount, lossCount, foldAtMs, lastSuccessMs, failuresInRow, lastFailureMs, onQueue, indexed, kept
     = struct.unpack(HOT, packed)
   return {
     generation = generation, decisionVersion = decisionVersion, limit = limit, notBeforeMs = notBeforeMs,
@@ -16,6 +16,7 @@ local function unpackHot(packed)
     unjudged = unjudged, restarts = restarts, podCount = podCount, nextSlot = nextSlot, cursor = cursor,
     retryCount = retryCount, lossCount = lossCount, foldAtMs = foldAtMs, lastSuccessMs = lastSuccessMs,
     failuresInRow = failuresInRow, lastFailureMs = lastFailureMs, onQueue = onQueue, indexed = indexed,
+    kept = kept,
   }
 end
 
@@ -25,7 +26,7 @@ local function packHot(hot)
     hot.completions, hot.active, hot.running, hot.terminating, hot.succeeded, hot.failed,
     hot.limitFailures, hot.unjudged, hot.restarts, hot.podCount, hot.nextSlot, hot.cursor, hot.retryCount,
     hot.lossCount, hot.foldAtMs, hot.lastSuccessMs, hot.failuresInRow, hot.lastFailureMs, hot.onQueue,
-    hot.indexed)
+    hot.indexed, hot.kept)
 end
 
 local function readHot(hotKey)

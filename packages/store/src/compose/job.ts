@@ -26,6 +26,11 @@ export function composeJob({ stored, counters, done }: JobSource): Job {
       resourceVersion: formatVersion(stored.resourceVersion),
       generation: stored.generation,
       creationTimestamp: formatTime(stored.createdMs),
+      ...(stored.deletionMs !== null && {
+        deletionTimestamp: formatTime(stored.deletionMs),
+        deletionGracePeriodSeconds: 0,
+      }),
+      ...(stored.finalizers.length > 0 && { finalizers: [...stored.finalizers] }),
     },
     spec,
     status:

@@ -24,6 +24,8 @@ export interface PodSource {
   readonly overlay: PodOverlay | null;
   /** Name of the node that the pod was given to; '' for none. */
   readonly nodeName: string;
+  /** It has outlived its Job, whose deletion left its pods behind. */
+  readonly isOrphan?: boolean;
   /** For a Pending pod: why no worker takes it, in words. */
   readonly pendingMessage?: string;
   /** For a running pod: what its worker says of it. */
@@ -77,9 +79,11 @@ function isEnded(pod: SlotRecord | PodRecord): pod is PodRecord {
 }
 
 function composeMetadata(source: PodSource, generated: Pod['metadata']): Pod['metadata'] {
-  const { job, pod, overlay } = source;
+  const { job, pod, overlay, isOrphan = false } = source;
+  const { ownerReferences, ...own } = generated;
   const metadata: Pod['metadata'] = {
-    ...generated,
+    ...own,
+    ...(isOrphan || ownerReferences === undefined ? {} : { ownerReferences }),
     resourceVersion: formatVersion(pod.resourceVersion),
     creationTimestamp: formatTime(isEnded(pod) ? pod.startMs : pod.createdMs),
   };
@@ -92,7 +96,7 @@ function composeMetadata(source: PodSource, generated: Pod['metadata']): Pod['me
     metadata.annotations = { ...metadata.annotations, [PROGRESS_ANNOTATION]: progress };
   }
   // Kubernetes keeps a pod until it is counted; here the script that ends a pod counts it.
-  metadata.finalizers = ['batch.kubernetes.io/job-tracking'];
+  if (!isOrphan) metadata.finalizers = ['batch.kubernetes.io/job-tracking'];
   if (pod.phase === 'Stopping') {
     const toldMs = Math.floor(pod.resourceVersion / VERSIONS_PER_MS);
     const graceMs = gracePeriodMs(job.spec.template.spec);

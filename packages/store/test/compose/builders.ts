@@ -37,6 +37,10 @@ export function stored(given: Job, status: object = {}, over: Partial<StoredJob>
     generation: 3,
     createdMs: T0,
     finished: false,
+    finalizers: [],
+    deletionMs: null,
+    orphaned: false,
+    emptied: false,
     deleted: false,
     queue: 'default.process',
     fittingKey: 'default/process',
@@ -47,6 +51,7 @@ export function stored(given: Job, status: object = {}, over: Partial<StoredJob>
 /** Counters that are 0 unless a test says otherwise. */
 export function counters(over: Partial<HotCounters> = {}): HotCounters {
   return {
+    kept: 0,
     active: 0,
     running: 0,
     terminating: 0,

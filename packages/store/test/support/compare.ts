@@ -65,6 +65,7 @@ function expectedJob(job: ModelJob) {
       failuresInRow: job.failuresInRow,
       lastFailureMs: job.lastFailureMs,
       foldAtMs: job.foldAtMs,
+      kept: job.records.size,
     },
     slots: sorted(job.slots).map(([slot, held]) => [
       slot,
