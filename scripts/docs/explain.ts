@@ -45,8 +45,12 @@ export function makeFieldTexts(root: string): string {
   const declarations = parseDeclarations(source);
   const texts = new Map<string, string>();
   collectTexts(declarations, 'Job', '', texts);
-  const queueTexts = new Map<string, string>();
-  collectTexts(declarations, 'WorkQueue', '', queueTexts);
+  const others = ['WorkQueue', 'ConfigMap', 'Secret'].map((kind) => {
+    const ofKind = new Map<string, string>();
+    collectTexts(declarations, kind, '', ofKind);
+    // That is the same for all kinds.
+    return { kind, texts: [...ofKind].filter(([path]) => !path.startsWith('metadata.')) };
+  });
   const written = [
     ...collectFields(declarations, 'PodStatus', 'pod.status'),
     ...collectFields(declarations, 'Node', 'node').filter(
@@ -61,10 +65,14 @@ export function makeFieldTexts(root: string): string {
     ...[...texts].map(([path, text]) => `  ${line(path)}: ${line(text)},`),
     '};',
     '',
-    '/** What every field of a work queue means. */',
-    'export const WORK_QUEUE_FIELD_TEXTS: Readonly<Record<string, string>> = {',
-    ...[...queueTexts].map(([path, text]) => `  ${line(path)}: ${line(text)},`),
-    '};',
+    '/** What the fields of other kinds mean that a user writes. */',
+    'export const KIND_FIELD_TEXTS = {',
+    ...others.flatMap((other) => [
+      `  ${other.kind}: {`,
+      ...other.texts.map(([path, text]) => `    ${line(path)}: ${line(text)},`),
+      '  },',
+    ]),
+    '} as const satisfies Readonly<Record<string, Readonly<Record<string, string>>>>;',
     '',
     '/** Fields of the status of pods, and of nodes. */',
     'export const WRITTEN_FIELDS: readonly WrittenField[] = [',

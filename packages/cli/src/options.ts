@@ -22,6 +22,11 @@ export interface ObjectOptions extends EngineOptions {
   namespace?: string;
 }
 
+/** Options of commands that need the data of Secrets. */
+export interface SecretKeyOptions {
+  secretKeyFile?: string;
+}
+
 /** Options of the commands that run until they are stopped. */
 export interface ServiceOptions extends EngineOptions {
   logLevel: LogLevel;
@@ -47,6 +52,15 @@ export function withEngine(command: Command): Command {
   ];
   for (const option of options) command.addOption(option.helpGroup(ENGINE_GROUP));
   return command;
+}
+
+/** Adds --secret-key-file. */
+export function withSecretKey(command: Command): Command {
+  const option = new Option(
+    '--secret-key-file <path>',
+    'the key file of the installation, for Secrets (default: $DROVER_SECRET_KEY_FILE, or that of `drover dev`)',
+  );
+  return command.addOption(option.helpGroup(ENGINE_GROUP));
 }
 
 /** Adds -n. */

@@ -6,6 +6,7 @@ import type { Definition } from './define/definition.ts';
 import { defineObjects } from './define/objects.ts';
 import { defineQueues } from './define/queues.ts';
 import { defineRun } from './define/run.ts';
+import { defineSecretKey } from './define/secretKey.ts';
 import { defineServices } from './define/services.ts';
 import { defineTools } from './define/tools.ts';
 import { badInput, reportError, type ErrorReport } from './errors.ts';
@@ -86,6 +87,7 @@ export function buildProgram(finish: Definition['finish']): Command {
   defineTools(definition);
   program.commandsGroup('Services:');
   defineServices(definition);
+  defineSecretKey(definition);
   return program;
 }
 

@@ -1,7 +1,7 @@
 import { badInput } from './errors.ts';
 
 /** Kinds that commands are about. */
-export type Kind = 'job' | 'pod' | 'node';
+export type Kind = 'job' | 'pod' | 'node' | 'configmap' | 'secret';
 
 const KINDS: Readonly<Record<string, Kind>> = {
   job: 'job',
@@ -14,6 +14,11 @@ const KINDS: Readonly<Record<string, Kind>> = {
   node: 'node',
   nodes: 'node',
   no: 'node',
+  configmap: 'configmap',
+  configmaps: 'configmap',
+  cm: 'configmap',
+  secret: 'secret',
+  secrets: 'secret',
 };
 
 /** An object that the user named. */
@@ -25,7 +30,8 @@ export interface Thing {
 /** Reads a kind in any of kubectl's spellings. */
 export function parseKind(text: string): Kind {
   const kind = KINDS[text.toLowerCase()];
-  if (kind === undefined) throw badInput(`there are no "${text}": jobs, pods or nodes`);
+  if (kind === undefined)
+    throw badInput(`there are no "${text}": jobs, pods, nodes, configmaps or secrets`);
   return kind;
 }
 

@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { waitFor, type NodeProcess } from '@drover/testkit';
@@ -65,6 +67,91 @@ test('when one change is not allowed none is made', async () => {
   const { stdout } = await home.drover(['get', 'job/first', '-o', 'json']);
   expect(JSON.parse(stdout)).toMatchObject({ spec: { parallelism: 1 } });
   await home.drover(['delete', 'jobs', '--all']);
+});
+
+describe('configmaps and secrets', () => {
+  const documents = (password: string) => `
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: settings, labels: { app: x } }
+data: { level: debug, motd: "two\\nlines" }
+binaryData: { blob: AAEC }
+---
+apiVersion: v1
+kind: Secret
+metadata: { name: login }
+stringData: { password: "${password}" }
+`;
+
+  test('are applied, listed, described and deleted', async () => {
+    const apply = async (input: string) =>
+      (await home.drover(['apply', '-f', '-'], { input })).stdout;
+    expect(await apply(documents('hunter2'))).toBe(
+      'configmap/settings created\nsecret/login created\n',
+    );
+    expect(await apply(documents('hunter3'))).toBe(
+      'configmap/settings unchanged\nsecret/login configured\n',
+    );
+
+    const { stdout: table } = await home.drover(['get', 'cm,secrets']);
+    expect(table).toMatch(
+      /^NAME +DATA +AGE\nsettings +3 +\d+s\n\nNAME +TYPE +DATA +AGE\nlogin +Opaque +1 +/,
+    );
+    const { stdout: map } = await home.drover(['describe', 'configmap/settings']);
+    expect(map).toMatch(/^Labels: +app=x$/m);
+    expect(map).toContain('\nData\n====\nlevel:\n----\ndebug\n\nmotd:\n----\ntwo\nlines\n\n');
+    expect(map).toContain('\nBinaryData\n==========\nblob: 3 bytes\n');
+    const { stdout: secret } = await home.drover(['describe', 'secrets']);
+    expect(secret).toMatch(/^password: +7 bytes$/m);
+    expect(secret).not.toMatch(/hunter|aHVudGVy/);
+    const whole = await home.drover(['get', 'secret/login', '-o', 'json']);
+    expect(JSON.parse(whole.stdout)).toMatchObject({ data: { password: btoa('hunter3') } });
+
+    const deleted = await home.drover(['delete', '-f', '-'], { input: documents('') });
+    expect(deleted.stdout).toBe('configmap "settings" deleted\nsecret "login" deleted\n');
+    expect((await home.drover(['get', 'secrets'])).stderr).toBe(
+      'No resources found in default namespace.\n',
+    );
+  });
+
+  test('with something wrong are refused, with its place; no value is told', async () => {
+    const input = documents('x').replace('stringData:', 'data:').replace('level:', 'le/vel:');
+    const { code, stderr } = await home.drover(['apply', '-f', '-'], { input });
+    expect(code).toBe(2);
+    expect(stderr).toContain(
+      'stdin:5:9: data[le/vel]: Invalid value: "le/vel": a valid config key',
+    );
+    expect(stderr).toMatch(/stdin:\d+:\d+: data\[password\]: Invalid value: must be base64/);
+    expect((await home.drover(['apply', '-f', '-'], { input: 'kind: Pod' })).stderr).toContain(
+      'kind: Unsupported value: "Pod": supported values: "Job", "ConfigMap", "Secret"',
+    );
+  });
+
+  test('the key file of drover dev is for its owner alone', async () => {
+    const { mode } = await stat(join(home.dir, 'data/secret.key'));
+    expect(mode & 0o777).toBe(0o600);
+  });
+
+  test('keys are made, added, and Secrets encrypted anew', async () => {
+    const path = join(home.dir, 'own.key');
+    const made = await home.drover(['secret-key', 'create', path]);
+    expect(made.stdout).toMatch(/^key [0-9a-f]{12} in /);
+    expect((await home.drover(['secret-key', 'create', path])).stderr).toContain(
+      '--add puts a new key',
+    );
+    const withKey = ['--secret-key-file', path];
+    const input = documents('hunter2');
+    await home.drover(['apply', '-f', '-', '-n', 'keys', ...withKey], { input });
+    const added = await home.drover(['secret-key', 'create', '--add', path]);
+    const [, id = ''] = /^key ([0-9a-f]{12}) added/.exec(added.stdout) ?? [];
+    const resealed = await home.drover(['secret-key', 'reseal', ...withKey]);
+    expect(resealed.stdout).toBe('secret/login in namespace keys encrypted anew\n');
+    const { stdout } = await home.drover(['describe', 'secret', 'login', '-n', 'keys']);
+    expect(stdout).toMatch(new RegExp(`^Encrypted With: +key ${id}$`, 'm'));
+    const other = await home.drover(['get', 'secret', 'login', '-n', 'keys', '-o', 'yaml']);
+    expect(other).toMatchObject({ code: 1, stdout: '' });
+    expect(other.stderr).toContain(`is encrypted with the key ${id}, which is not in`);
+  });
 });
 
 describe('get', () => {

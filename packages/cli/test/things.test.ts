@@ -8,6 +8,7 @@ describe('parseThings', () => {
     { words: [], preset: null, want: { kinds: [], things: [] } },
     { words: ['jobs'], preset: null, want: { kinds: ['job'], things: [] } },
     { words: ['jobs,po,no'], preset: null, want: { kinds: ['job', 'pod', 'node'], things: [] } },
+    { words: ['cm,secrets'], preset: null, want: { kinds: ['configmap', 'secret'], things: [] } },
     { words: ['job', 'a', 'b'], preset: null, want: { kinds: [], things: [job('a'), job('b')] } },
     { words: ['job/a'], preset: null, want: { kinds: [], things: [job('a')] } },
     { words: ['jobs.batch/a'], preset: null, want: { kinds: [], things: [job('a')] } },
@@ -25,7 +26,7 @@ describe('parseThings', () => {
   });
 
   test.each([
-    [['cronjobs'], 'there are no "cronjobs": jobs, pods or nodes'],
+    [['cronjobs'], 'there are no "cronjobs": jobs, pods, nodes, configmaps or secrets'],
     [['job/'], '"job/" has no name'],
     [['job/a/b'], '"job/a/b" has no name'],
     [['job/a', 'b'], '"b": write job/NAME or pod/NAME'],

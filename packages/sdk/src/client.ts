@@ -2,12 +2,14 @@
  * The client alone: it loads in a fraction of the time that controller and worker take with BullMQ.
  */
 export type { ArgumentListInput } from './argumentList.ts';
+export type { ConfigMapsClient, SecretsClient } from './configs.ts';
 export type { ConnectionOption } from './connection.ts';
 export { Drover, type DroverOptions } from './drover.ts';
 export { JobOutcomeError, type WaitCondition } from './jobOutcome.ts';
 export type {
   Applied,
   CreateOptions,
+  JobEvent,
   JobManifest,
   JobsClient,
   ListOptions,
@@ -15,7 +17,6 @@ export type {
   WaitOptions,
   WatchJobsOptions,
 } from './jobs.ts';
-export type { JobEvent } from './jobWatch.ts';
 export type { MergePatch } from './mergePatch.ts';
 export type { ListNodesOptions, NodesClient } from './nodes.ts';
 export type {
@@ -25,6 +26,15 @@ export type {
   PodsClient,
   WatchPodsOptions,
 } from './pods.ts';
+export type {
+  AppliedObject,
+  ChangeObjectOptions,
+  CreateObjectOptions,
+  ObjectManifest,
+  ObjectsClient,
+  WatchObjectsOptions,
+} from './objects.ts';
+export type { ObjectEvent } from './objectWatch.ts';
 export type { OutputTail, TailPiece } from './outputTail.ts';
 export type { PodEnd } from './podEnds.ts';
 export type { PodEvent } from './podWatch.ts';
@@ -57,16 +67,24 @@ export {
   NotFoundError,
   ResourceExhaustedError,
   SealedError,
+  SecretKeyError,
   TimeoutError,
   UnsuitableHostError,
+  type ConfigMap,
   type ItemOptions,
   type Job,
   type JobCondition,
   type Node,
   type Pod,
   type PodPhase,
+  type Secret,
   type WorkQueue,
   type WorkQueueSpec,
   type WorkQueueStatus,
 } from '@drover/shared';
-export { UnsuitableRedisError, type DeadReason, type LogPiece } from '@drover/store';
+export {
+  UnsuitableRedisError,
+  type DeadReason,
+  type LogPiece,
+  type SecretSummary,
+} from '@drover/store';

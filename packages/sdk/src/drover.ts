@@ -1,6 +1,7 @@
-import { checkHost } from '@drover/store';
+import { checkHost, SecretKeyFile } from '@drover/store';
 
 import { Backend } from './backend.ts';
+import { ConfigMapsClient, SecretsClient } from './configs.ts';
 import type { ConnectionOption } from './connection.ts';
 import { JobsClient } from './jobs.ts';
 import { NodesClient } from './nodes.ts';
@@ -19,6 +20,11 @@ export interface DroverOptions {
   readonly namespace?: string;
   /** Prefix of all keys, for installations that share a Redis. Default `drover`. */
   readonly prefix?: string;
+  /**
+   * The key file of the installation, for Secrets. Default: what the environment variable
+   * DROVER_SECRET_KEY_FILE says, else there is none.
+   */
+  readonly secretKeyFile?: string;
 }
 
 /**
@@ -38,6 +44,10 @@ export class Drover {
   readonly nodes: NodesClient;
   /** Work queues: create, read, list. */
   readonly workQueues: WorkQueuesClient;
+  /** ConfigMaps: create, read, change, delete, watch. */
+  readonly configMaps: ConfigMapsClient;
+  /** Secrets: the same, encrypted with the key file. */
+  readonly secrets: SecretsClient;
   /** Namespace of names that do not say theirs. */
   readonly namespace: string;
   readonly #backend: Backend;
@@ -51,6 +61,9 @@ export class Drover {
     this.pods = new PodsClient(this.#backend, this.namespace);
     this.nodes = new NodesClient(this.#backend);
     this.workQueues = new WorkQueuesClient(this.#backend, this.namespace);
+    this.configMaps = new ConfigMapsClient(this.#backend, this.namespace);
+    const keyFile = new SecretKeyFile(options.secretKeyFile);
+    this.secrets = new SecretsClient(this.#backend, this.namespace, keyFile);
   }
 
   /**

@@ -2,7 +2,7 @@ import type { Job } from '@drover/shared';
 import { composeJob, WatchExpiredError, type Shard } from '@drover/store';
 
 import type { Backend } from './backend.ts';
-import type { JobEntry } from './sharedWatch.ts';
+import type { ObjectEntry } from './sharedWatch.ts';
 
 /** What became of a Job that was waited for. */
 export type JobEnd =
@@ -24,7 +24,9 @@ export async function untilFinished(
 ): Promise<JobEnd> {
   while (!signal.aborted) {
     // Followed before it is read, so that its end can not be missed in between.
-    const follower = await backend.sharedWatch(shard).follow({ uid, concerns: isEnd }, signal);
+    const follower = await backend
+      .sharedWatch(shard)
+      .follow({ kind: 'Job', uid, concerns: isEnd }, signal);
     try {
       do {
         const view = await backend.run(() => shard.getJobByUid(uid));
@@ -46,6 +48,6 @@ export async function untilFinished(
   return { type: 'aborted' };
 }
 
-function isEnd({ type }: JobEntry): boolean {
+function isEnd({ type }: ObjectEntry): boolean {
   return type === 'FINISHED' || type === 'DELETED';
 }

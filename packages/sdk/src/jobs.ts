@@ -13,7 +13,6 @@ import {
   matchesSelector,
   parseJob,
   parseJobUpdate,
-  parseSelector,
   uidProblems,
   WORK_QUEUE_ANNOTATION,
   PROPAGATION_POLICIES,
@@ -21,18 +20,19 @@ import {
   type JobInput,
   type ParsedJob,
   type PropagationPolicy,
-  type Selector,
 } from '@drover/shared';
 import { composeJob, type Created, type JobView, type Shard } from '@drover/store';
 
 import { withArgumentList, type ArgumentListInput } from './argumentList.ts';
+import { desired, lastApplied, withLastApplied } from './applied.ts';
 import type { Backend } from './backend.ts';
 import { untilFinished } from './jobEnd.ts';
 import { outcomeFor, type WaitCondition } from './jobOutcome.ts';
-import { watchJobs, type JobEvent, type JobReader, type ListedNote } from './jobWatch.ts';
+import { byNamespaceAndName, namespaceOf, readSelector, scopeOf } from './listing.ts';
 import { mergeAll } from './merge.ts';
 import { applyMergePatch, isPlainObject, threeWayPatch, type MergePatch } from './mergePatch.ts';
 import { newJobOf, objectText, ownersOf, ownMetadata } from './jobObject.ts';
+import { watchObjects, type WatchReader } from './objectWatch.ts';
 import { placementOf } from './placement.ts';
 import { resolveRef, type ObjectRef, type ResolvedRef } from './refs.ts';
 import { waitReasons, type WaitReason } from './waiting.ts';
@@ -87,6 +87,14 @@ export interface ListOptions extends NamespaceOptions {
   readonly limit?: number;
 }
 
+/** What happened to a Job. */
+export interface JobEvent {
+  /** `ADDED` also for each Job that was there when the watch began. */
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  /** The Job as it is now; with DELETED as it was last seen. */
+  readonly job: Job;
+}
+
 /** Options of `jobs.watch`. */
 export interface WatchJobsOptions extends NamespaceOptions {
   /** As for `list`. */
@@ -130,7 +138,6 @@ const MAX_NAME_ATTEMPTS = 8;
 const PAGE_SIZE = 500;
 /** A longer timer would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
-const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
 /** Jobs: create, read, change, delete, watch, wait. */
 export class JobsClient {
@@ -198,7 +205,7 @@ export class JobsClient {
     const { limit = Number.POSITIVE_INFINITY } = options;
     const selector = readSelector(options.labelSelector);
     const jobs: Job[] = [];
-    const { namespace, shards } = await this.#scope(options);
+    const { namespace, shards } = await scopeOf(this.#backend, this.#namespace, options);
     for (const shard of shards) {
       for await (const page of this.#pages(shard, namespace)) {
         for (const job of page) {
@@ -207,7 +214,7 @@ export class JobsClient {
         }
       }
     }
-    return jobs.toSorted(byNamespaceAndName);
+    return jobs.toSorted((a, b) => byNamespaceAndName(a.metadata, b.metadata));
   }
 
   /**
@@ -218,13 +225,7 @@ export class JobsClient {
    * for await (const { type, job } of drover.jobs.watch()) console.log(type, job.metadata.name);
    */
   async *watch(options: WatchJobsOptions = {}): AsyncGenerator<JobEvent> {
-    for await (const event of this.#watchWithNotes(options)) {
-      if (event.type !== 'LISTED') yield event;
-    }
-  }
-
-  async *#watchWithNotes(options: WatchJobsOptions): AsyncGenerator<JobEvent | ListedNote> {
-    const { namespace, shards } = await this.#scope(options);
+    const { namespace, shards } = await scopeOf(this.#backend, this.#namespace, options);
     const selector = readSelector(options.labelSelector);
     const { name } = options;
     const controller = new AbortController();
@@ -232,7 +233,8 @@ export class JobsClient {
       options.signal === undefined
         ? controller.signal
         : AbortSignal.any([options.signal, controller.signal]);
-    const reader: JobReader = {
+    const reader: WatchReader<Job> = {
+      kind: 'Job',
       list: async (shard) => {
         if (name !== undefined && namespace !== null) {
           const view = await shard.getJob(namespace, name);
@@ -243,7 +245,7 @@ export class JobsClient {
         for await (const page of this.#pages(shard, namespace)) jobs.push(...page);
         return jobs.filter((job) => reader.accepts(job));
       },
-      read: async (shard, uid) => {
+      read: async (shard, { uid }) => {
         const view = await shard.getJobByUid(uid);
         return (await composeAll(shard, view === null || view.deleted ? [] : [view]))[0] ?? null;
       },
@@ -254,8 +256,10 @@ export class JobsClient {
         (namespace === null || entry.namespace === namespace) &&
         (name === undefined || entry.name === name),
     };
-    const sources = shards.map((shard) => watchJobs(this.#backend, shard, reader, signal));
-    yield* mergeAll(sources, () => controller.abort());
+    const sources = shards.map((shard) => watchObjects(this.#backend, shard, reader, signal));
+    for await (const { type, object } of mergeAll(sources, () => controller.abort())) {
+      yield { type, job: object };
+    }
   }
 
   /**
@@ -415,24 +419,11 @@ export class JobsClient {
 
   /** A manifest that names a namespace means that one, unless the call names another. */
   #parse(manifest: JobManifest, options: NamespaceOptions) {
-    // A caller without types may give anything; parseJob says what is wrong with it.
-    const metadata = isPlainObject(manifest) ? manifest['metadata'] : undefined;
-    const own = isPlainObject(metadata) ? metadata['namespace'] : undefined;
-    const preset = typeof own === 'string' && own !== '' ? own : this.#namespace;
-    return parseJob(manifest, { namespace: options.namespace ?? preset });
+    return parseJob(manifest, { namespace: namespaceOf(manifest, this.#namespace, options) });
   }
 
   #resolve(ref: ObjectRef, options: NamespaceOptions): ResolvedRef {
     return resolveRef(ref, options.namespace ?? this.#namespace);
-  }
-
-  async #scope(
-    options: NamespaceOptions & { readonly allNamespaces?: boolean },
-  ): Promise<{ namespace: string | null; shards: readonly Shard[] }> {
-    const store = await this.#backend.store();
-    if (options.allNamespaces === true) return { namespace: null, shards: store.shards };
-    const namespace = options.namespace ?? this.#namespace;
-    return { namespace, shards: [store.shardOf(namespace)] };
   }
 
   async *#pages(shard: Shard, namespace: string | null): AsyncGenerator<Job[]> {
@@ -556,44 +547,6 @@ function nextObject(stored: Job, changed: unknown): ParsedJob {
   return parseJobUpdate(stored, changed);
 }
 
-function withLastApplied(manifest: JobManifest): JobManifest {
-  const metadata = isPlainObject(manifest['metadata']) ? manifest['metadata'] : {};
-  const annotations = isPlainObject(metadata['annotations']) ? metadata['annotations'] : {};
-  const { [LAST_APPLIED]: _own, ...others } = annotations;
-  const text = JSON.stringify(
-    desired({ ...manifest, metadata: { ...metadata, annotations: others } }),
-  );
-  return {
-    ...manifest,
-    metadata: { ...metadata, annotations: { ...others, [LAST_APPLIED]: text } },
-  };
-}
-
-/** The part of a manifest that is applied: what the store sets itself has no say. */
-function desired({ status: _status, ...manifest }: JobManifest): JobManifest {
-  if (!isPlainObject(manifest['metadata'])) return manifest;
-  const {
-    uid: _uid,
-    resourceVersion: _version,
-    generation: _generation,
-    creationTimestamp: _created,
-    ...metadata
-  } = manifest['metadata'];
-  return { ...manifest, metadata };
-}
-
-function lastApplied(stored: Job): unknown {
-  try {
-    return JSON.parse(stored.metadata.annotations?.[LAST_APPLIED] ?? 'null') as unknown;
-  } catch {
-    return null;
-  }
-}
-
-function readSelector(text: string | undefined): Selector {
-  return text === undefined || text === '' ? [] : parseSelector(text);
-}
-
 function reference({ name, namespace }: { name: string; namespace: string }) {
   return { resource: 'jobs.batch', name, namespace };
 }
@@ -612,13 +565,6 @@ export async function composeAll(shard: Shard, views: readonly JobView[]): Promi
       const done = await shard.doneBitmap(view.uid);
       return composeJob({ stored: view, counters: view.counters, done });
     }),
-  );
-}
-
-function byNamespaceAndName(a: Job, b: Job): number {
-  const order = (x: string, y: string) => (x < y ? -1 : x > y ? 1 : 0);
-  return (
-    order(a.metadata.namespace, b.metadata.namespace) || order(a.metadata.name, b.metadata.name)
   );
 }
 

@@ -89,6 +89,7 @@ export async function* watchPods(
 function ranges(batch: readonly WatchEntry[]): { uid: string; from: number; to: number }[] {
   const byUid = new Map<string, { uid: string; from: number; to: number }>();
   for (const entry of batch) {
+    if (entry.kind === 'Object') continue;
     const empty = { uid: entry.uid, from: Number.POSITIVE_INFINITY, to: 0 };
     const range = byUid.get(entry.uid) ?? empty;
     byUid.set(entry.uid, range);

@@ -2,19 +2,23 @@ import { watchShard, type Shard, type WatchEntry } from '@drover/store';
 
 import type { Backend } from './backend.ts';
 
-/** An entry about a Job. */
-export type JobEntry = WatchEntry & { kind: 'Job' };
+/** An entry about an object: a Job, or one that is kept as it is. */
+export type ObjectEntry = Exclude<WatchEntry, { kind: 'Pods' }>;
+
+/** A kind of objects: `Job`, `ConfigMap`, ... */
+export type WatchedKind = string;
 
 /** What a follower wants to be told. */
 export interface Wish {
-  /** Only of this Job: of thousands of followers only its own are asked about an entry. */
+  readonly kind: WatchedKind;
+  /** Only of this object: of thousands of followers only its own are asked about an entry. */
   readonly uid?: string;
   /** Which entries. */
-  readonly concerns: (entry: JobEntry) => boolean;
+  readonly concerns: (entry: ObjectEntry) => boolean;
 }
 
 /**
- * One watch of a shard's Jobs for all who follow them in this client: a service that waits for a
+ * One watch of a shard's objects for all who follow them in this client: a service that waits for a
  * thousand Jobs has one connection for that, and reads each change once.
  */
 export class SharedWatch {
@@ -28,7 +32,7 @@ export class SharedWatch {
   }
 
   /**
-   * Follows Jobs from now on: what is read after this resolved has all changes that are not told.
+   * Follows objects from now on: what is read after this resolved has all changes that are not told.
    *
    * @param signal - Ends the wait in {@link Follower.next}.
    */
@@ -36,8 +40,8 @@ export class SharedWatch {
     const watch = (this.#watch ??= this.#begin());
     const follower = new Follower(wish, signal, () => this.#leave(watch, follower));
     watch.followers.add(follower);
-    const of = watch.ofJob.get(wish.uid) ?? new Set();
-    watch.ofJob.set(wish.uid, of.add(follower));
+    const of = watch.byKey.get(keyOf(wish)) ?? new Set();
+    watch.byKey.set(keyOf(wish), of.add(follower));
     try {
       await watch.started.promise;
     } catch (error) {
@@ -50,7 +54,7 @@ export class SharedWatch {
   #begin(): Watch {
     const watch: Watch = {
       followers: new Set(),
-      ofJob: new Map(),
+      byKey: new Map(),
       ending: new AbortController(),
       started: Promise.withResolvers<void>(),
     };
@@ -59,7 +63,7 @@ export class SharedWatch {
   }
 
   async #serve(watch: Watch): Promise<void> {
-    const { followers, ofJob, ending, started } = watch;
+    const { followers, byKey, ending, started } = watch;
     try {
       const since = await this.#backend.run(() => this.#shard.resourceVersion());
       const redis = await this.#backend.duplicate();
@@ -67,9 +71,10 @@ export class SharedWatch {
       const options = { since, pods: false, signal: ending.signal };
       for await (const batch of watchShard(redis, this.#shard.keys, options)) {
         for (const entry of batch) {
-          if (entry.kind !== 'Job') continue;
-          for (const follower of ofJob.get(undefined) ?? []) follower.tell(entry);
-          for (const follower of ofJob.get(entry.uid) ?? []) follower.tell(entry);
+          if (entry.kind === 'Pods') continue;
+          const kind = entry.kind === 'Job' ? 'Job' : entry.of;
+          for (const follower of byKey.get(kind) ?? []) follower.tell(entry);
+          for (const follower of byKey.get(entry.uid) ?? []) follower.tell(entry);
         }
       }
     } catch (error) {
@@ -82,9 +87,9 @@ export class SharedWatch {
 
   #leave(watch: Watch, follower: Follower): void {
     watch.followers.delete(follower);
-    const { uid } = follower.wish;
-    const of = watch.ofJob.get(uid);
-    if (of?.delete(follower) === true && of.size === 0) watch.ofJob.delete(uid);
+    const key = keyOf(follower.wish);
+    const of = watch.byKey.get(key);
+    if (of?.delete(follower) === true && of.size === 0) watch.byKey.delete(key);
     if (watch.followers.size > 0) return;
     watch.ending.abort();
     if (this.#watch === watch) this.#watch = null;
@@ -93,21 +98,25 @@ export class SharedWatch {
 
 interface Watch {
   readonly followers: Set<Follower>;
-  /** The followers of a Job by its uid; those of all Jobs under undefined. */
-  readonly ofJob: Map<string | undefined, Set<Follower>>;
+  /** The followers of an object by its uid; those of all objects of a kind by the kind. */
+  readonly byKey: Map<string, Set<Follower>>;
   /** Aborted when nobody follows any more. */
   readonly ending: AbortController;
   /** Resolved when every later change will be told. */
   readonly started: PromiseWithResolvers<void>;
 }
 
-/** One who follows Jobs. What changed is kept until it is asked for, once per Job. */
+function keyOf({ uid, kind }: Wish): string {
+  return uid ?? kind;
+}
+
+/** One who follows objects. What changed is kept until it is asked for, once per object. */
 export class Follower {
   readonly wish: Wish;
   readonly #signal: AbortSignal;
   readonly #leave: () => void;
   readonly #wake = (): void => this.#waiting?.();
-  #uids = new Set<string>();
+  #entries = new Map<string, ObjectEntry>();
   #failure: { readonly error: unknown } | null = null;
   #waiting: (() => void) | null = null;
 
@@ -118,13 +127,13 @@ export class Follower {
     signal.addEventListener('abort', this.#wake, { once: true });
   }
 
-  /** The uids of the Jobs that changed since the last call, as soon as there are some; null = the signal. */
-  async next(): Promise<ReadonlySet<string> | null> {
+  /** The newest entry of each object that changed since the last call, as soon as there are some; null = the signal. */
+  async next(): Promise<readonly ObjectEntry[] | null> {
     while (!this.#signal.aborted) {
-      if (this.#uids.size > 0) {
-        const uids = this.#uids;
-        this.#uids = new Set();
-        return uids;
+      if (this.#entries.size > 0) {
+        const entries = [...this.#entries.values()];
+        this.#entries = new Map();
+        return entries;
       }
       if (this.#failure !== null) throw this.#failure.error;
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -135,9 +144,9 @@ export class Follower {
   }
 
   /** Keeps an entry that concerns this one. */
-  tell(entry: JobEntry): void {
+  tell(entry: ObjectEntry): void {
     if (!this.wish.concerns(entry)) return;
-    this.#uids.add(entry.uid);
+    this.#entries.set(entry.uid, entry);
     this.#wake();
   }
 

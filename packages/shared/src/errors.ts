@@ -18,6 +18,7 @@ export type DroverErrorCode =
   | 'RESOURCE_EXHAUSTED'
   | 'SEALED'
   | 'UNSUITABLE_HOST'
+  | 'SECRET_KEY'
   | 'TERMINAL';
 
 /** Base of every error that Drover throws on purpose. */
@@ -144,6 +145,13 @@ export class ResourceExhaustedError extends DroverError {
 export class UnsuitableHostError extends DroverError {
   constructor(message: string, options: DroverErrorOptions = {}) {
     super('UNSUITABLE_HOST', message, options);
+  }
+}
+
+/** The data of a Secret can't be encrypted or decrypted: there is no key, or another one. */
+export class SecretKeyError extends DroverError {
+  constructor(message: string, options: DroverErrorOptions = {}) {
+    super('SECRET_KEY', message, options);
   }
 }
 

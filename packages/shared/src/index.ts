@@ -7,6 +7,7 @@ export {
   type HaltEvent,
 } from './argumentList.ts';
 export { assert } from './assert.ts';
+export { base64Size } from './base64.ts';
 export {
   getCondition,
   isConditionTrue,
@@ -20,6 +21,7 @@ export {
   type JobConditionReason,
   type JobConditionType,
 } from './conditions.ts';
+export { CONFIG_MAP_KIND, ConfigMap, MAX_CONFIG_BYTES } from './configMap.ts';
 export {
   FOREGROUND_FINALIZER,
   ORPHAN_FINALIZER,
@@ -38,6 +40,7 @@ export {
   InvalidSpecError,
   NotFoundError,
   ResourceExhaustedError,
+  SecretKeyError,
   TerminalError,
   TimeoutError,
   UnsuitableHostError,
@@ -112,6 +115,13 @@ export {
 } from './names.ts';
 export type { Node, NodeCondition } from './node.ts';
 export {
+  parseObject,
+  parseObjectUpdate,
+  readObject,
+  type KeptObject,
+  type ObjectKind,
+} from './objectKind.ts';
+export {
   isSidecar,
   POD_PHASES,
   podMetadata,
@@ -172,6 +182,7 @@ export {
   runtimeOf,
   type Runtime,
 } from './runtime.ts';
+export { foldStringData, Secret, SECRET_KIND } from './secret.ts';
 export { SUPPORTED, type Feature } from './supported.ts';
 export { formatMicroTime, formatTime, parseTime } from './time.ts';
 export {

@@ -9,6 +9,7 @@ const DNS_LABEL_PATTERN = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const DNS_SUBDOMAIN_PATTERN = `${DNS_LABEL_PATTERN}(\\.${DNS_LABEL_PATTERN})*`;
 const QUALIFIED_NAME_PATTERN = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
 const LABEL_VALUE_PATTERN = `(${QUALIFIED_NAME_PATTERN})?`;
+const CONFIG_KEY_PATTERN = '[-._a-zA-Z0-9]+';
 const HTTP_PATH_PATTERN = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+";
 const HANDLER_NAME_PATTERN = '[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?';
 
@@ -16,6 +17,7 @@ const DNS_LABEL = new RegExp(`^${DNS_LABEL_PATTERN}$`);
 const DNS_SUBDOMAIN = new RegExp(`^${DNS_SUBDOMAIN_PATTERN}$`);
 const QUALIFIED_NAME = new RegExp(`^${QUALIFIED_NAME_PATTERN}$`);
 const LABEL_VALUE = new RegExp(`^${LABEL_VALUE_PATTERN}$`);
+const CONFIG_KEY = new RegExp(`^${CONFIG_KEY_PATTERN}$`);
 const HTTP_PATH = new RegExp(`^${HTTP_PATH_PATTERN}$`);
 const HANDLER_NAME = new RegExp(`^${HANDLER_NAME_PATTERN}$`);
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -96,6 +98,19 @@ export function labelValueProblems(value: string): string[] {
     "'.', and must start and end with an alphanumeric character";
   const examples = ['MyValue', 'my_value', '12345'];
   return [...problems, mustMatch(rule, examples, LABEL_VALUE_PATTERN)];
+}
+
+/** Checks a key of a ConfigMap or Secret, which may become the name of a file. */
+export function configKeyProblems(value: string): string[] {
+  const problems = value.length > MAX_SUBDOMAIN_CHARS ? [tooLongFor(MAX_SUBDOMAIN_CHARS)] : [];
+  if (!CONFIG_KEY.test(value)) {
+    const rule = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'";
+    const examples = ['key.name', 'KEY_NAME', 'key-name'];
+    problems.push(mustMatch(rule, examples, CONFIG_KEY_PATTERN));
+  } else if (value === '.') problems.push("must not be '.'");
+  else if (value === '..') problems.push("must not be '..'");
+  else if (value.startsWith('..')) problems.push("must not start with '..'");
+  return problems;
 }
 
 /** Checks the name of an environment variable: printable ASCII without `=`, as since 1.30. */

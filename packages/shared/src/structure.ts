@@ -24,6 +24,9 @@ const MAP_FIELDS: ReadonlySet<Segment> = new Set([
   'limits',
   'requests',
   'overhead',
+  'data',
+  'binaryData',
+  'stringData',
 ]);
 
 /** Every round puts aside at least one value, and no path is this deep. */

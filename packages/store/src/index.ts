@@ -1,6 +1,7 @@
 export * from './api.ts';
 export { type Arguments, ARGUMENTS_PER_CHUNK } from './argumentList.ts';
 export { composeJob, type JobSource } from './compose/job.ts';
+export { composeMetadata, composeObject, objectText } from './compose/object.ts';
 export { composeNode } from './compose/node.ts';
 export { composeWorkQueue } from './compose/workQueue.ts';
 export { composePod, type PodSource } from './compose/pod.ts';
@@ -40,8 +41,19 @@ export {
   readPodLog,
   type ReadPodLogOptions,
 } from './podLog.ts';
+export * from './objectApi.ts';
+export { Objects } from './objects.ts';
 export { decodePodRecord, decodeSlotRecord, entrySize } from './records.ts';
 export { defineScripts } from './scripts.ts';
+export { SECRET_KEY_VARIABLE, SecretKeyFile } from './secrets/keyFile.ts';
+export { newSecretKey, SecretKeys, type Sealed } from './secrets/keys.ts';
+export {
+  LAST_APPLIED_ANNOTATION,
+  sealSecret,
+  type SecretSummary,
+  summarizeSecret,
+  unsealSecret,
+} from './secrets/secret.ts';
 export { newSessionId } from './session.ts';
 export { Shard, type ShardOptions } from './shard.ts';
 export {

@@ -142,6 +142,8 @@ export class ShardKeys {
   readonly workQueueUids: string;
   /** Pub/sub channel; the message is the uid of a work queue that is all done, or deleted. */
   readonly workQueueChannel: string;
+  /** Pub/sub channel; the message is `<kind> <namespace>/<name>` of a kept object that changed. */
+  readonly objectChannel: string;
   readonly #jobs = new Map<string, JobKeys>();
 
   constructor(prefix: string, shard: number, shardCount: number) {
@@ -168,6 +170,7 @@ export class ShardKeys {
     this.workQueueNames = `${tag}:wq:names`;
     this.workQueueUids = `${tag}:wq:uids`;
     this.workQueueChannel = `${tag}:wq:wake`;
+    this.objectChannel = `${tag}:objects:wake`;
   }
 
   /** Keys of a Job. Remembered, since every report asks for them. */
@@ -233,6 +236,16 @@ export class ShardKeys {
   /** Uids of the Jobs that name a work queue which does not exist. */
   awaitedWorkQueue(namespace: string, name: string): string {
     return `${this.tag}:wq:awaited:${namespace}:${name}`;
+  }
+
+  /** Names of the kept objects of a kind: `<namespace>/<name>`. */
+  objectNames(kind: string): string {
+    return `${this.tag}:objects:${kind}`;
+  }
+
+  /** The hash of a kept object. */
+  object(kind: string, namespace: string, name: string): string {
+    return `${this.tag}:object:${kind}:${namespace}:${name}`;
   }
 
   /** Keys of a session. */

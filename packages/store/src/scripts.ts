@@ -12,8 +12,10 @@ export const SCRIPT_NAMES = [
   'clearItems',
   'commitItems',
   'createJob',
+  'createObject',
   'createWorkQueue',
   'deleteJob',
+  'deleteObject',
   'deleteWorkQueue',
   'doneDue',
   'endLostPods',
@@ -36,6 +38,7 @@ export const SCRIPT_NAMES = [
   'takeDue',
   'trigger',
   'updateJob',
+  'updateObject',
   'writeContainers',
   'writeStatus',
 ] as const;

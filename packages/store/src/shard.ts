@@ -32,6 +32,7 @@ import type {
 import { writeArguments, type Arguments } from './argumentList.ts';
 import { JobScripts, MAX_PODS_PER_CALL, ownersText } from './jobScripts.ts';
 import { RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
+import { Objects } from './objects.ts';
 import { decodeAnswers, decodeSlotRecord, encodeEntries, encodeOverlays } from './records.ts';
 import { choose, integer, list, refused, textMap } from './replies.ts';
 import { defineScripts } from './scripts.ts';
@@ -66,6 +67,8 @@ export class Shard extends ShardReader {
   readonly #many: JobScripts;
   /** The work queues of these namespaces. */
   readonly workQueues: WorkQueues;
+  /** ConfigMaps, Secrets and the like of these namespaces. */
+  readonly objects: Objects;
 
   constructor(options: ShardOptions) {
     super(options);
@@ -73,6 +76,7 @@ export class Shard extends ShardReader {
     this.#scripts = new ShardScripts(options);
     this.#many = new JobScripts(options);
     this.workQueues = new WorkQueues(options);
+    this.objects = new Objects(options);
     this.index = options.index;
     defineScripts(options.redis);
   }

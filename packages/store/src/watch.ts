@@ -14,6 +14,17 @@ export type WatchEntry =
       readonly resourceVersion: number;
     }
   | {
+      /** One that is kept as it is. */
+      readonly kind: 'Object';
+      /** Its kind, as in manifests: `ConfigMap`. */
+      readonly of: string;
+      readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+      readonly uid: string;
+      readonly namespace: string;
+      readonly name: string;
+      readonly resourceVersion: number;
+    }
+  | {
       readonly kind: 'Pods';
       readonly uid: string;
       /** First and last pod number that may have changed. */
@@ -178,12 +189,19 @@ function parseEntry(id: string, flat: readonly string[]): WatchEntry {
       resourceVersion,
     };
   }
+  const named = { uid, namespace: fields.get('s')!, name: fields.get('n')!, resourceVersion };
+  const of = fields.get('k')!;
+  if (of === 'Job') {
+    return {
+      kind: 'Job',
+      type: fields.get('e') as 'ADDED' | 'MODIFIED' | 'FINISHED' | 'DELETED',
+      ...named,
+    };
+  }
   return {
-    kind: 'Job',
-    type: fields.get('e') as 'ADDED' | 'MODIFIED' | 'FINISHED' | 'DELETED',
-    uid,
-    namespace: fields.get('s')!,
-    name: fields.get('n')!,
-    resourceVersion,
+    kind: 'Object',
+    of,
+    type: fields.get('e') as 'ADDED' | 'MODIFIED' | 'DELETED',
+    ...named,
   };
 }

@@ -23,6 +23,15 @@ const SESSION = '00112233445566aa';
 const OTHER_SESSION = '00112233445566bb';
 const GUARD = { uid: UID, generation: 1, decisionVersion: 2 };
 
+const OBJECT = {
+  kind: 'ConfigMap',
+  namespace: 'default',
+  name: 'settings',
+  uid: UID,
+  object: '{}',
+  finalizerCount: 0,
+};
+
 interface Sent {
   readonly script: string;
   readonly keys: readonly string[];
@@ -197,6 +206,15 @@ const CASES: Record<ScriptName, Case> = {
     call: (shard) => shard.createJob(newJob(UID)),
     reply: (code) => [code === 1 ? [1, Buffer.from('8'), Buffer.from('2')] : [code]],
   },
+  createObject: {
+    call: (shard) => shard.objects.create(OBJECT),
+    reply: (code) => (code === 1 ? [1, Buffer.from('8'), Buffer.from('2')] : [code]),
+  },
+  updateObject: {
+    call: (shard) => shard.objects.update({ ...OBJECT, expectedResourceVersion: 7 }),
+    reply: (code) => (code > 0 ? [code, Buffer.from('8')] : [code]),
+  },
+  deleteObject: { call: (shard) => shard.objects.delete(OBJECT) },
   deleteJob: { call: (shard) => shard.deleteJob(UID) },
   finalizeJob: { call: (shard) => shard.finalizeJob(UID, 'orphan') },
   doneDue: {
@@ -329,11 +347,13 @@ const CASES: Record<ScriptName, Case> = {
 const CREATING = [
   'writeContainers',
   'createJob',
+  'createObject',
   'createWorkQueue',
   'openSlots',
   'registerSession',
   'reserveItems',
   'updateJob',
+  'updateObject',
 ];
 const READING = ['observeJob'];
 
@@ -510,11 +530,16 @@ test('every key that is made is described there, and every key that is described
     ofSession.orders,
     ...Object.values(keys.workQueue('<uid>')),
     keys.awaitedWorkQueue('<namespace>', '<name>'),
+    keys.objectNames('<kind>'),
+    keys.object('<kind>', '<namespace>', '<name>'),
     keys.podChunk('<uid>', '<chunk>' as unknown as number),
     keys.podProgress('<uid>', '<pod>' as unknown as number),
     keys.podContainers('<uid>', '<pod>' as unknown as number),
   ]
-    .filter((key) => ![keys.tag, keys.wakeChannel, keys.workQueueChannel].includes(key))
+    .filter(
+      (key) =>
+        ![keys.tag, keys.wakeChannel, keys.workQueueChannel, keys.objectChannel].includes(key),
+    )
     .map((key) => key.replace(keys.tag, '<tag>'));
   const nodes = nodeKeys('P');
   made.push(installationKey('P'), nodes.objects, nodes.leases);

@@ -348,6 +348,24 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
     },
   ],
   [
+    'createObject and updateObject of 1.5 MB',
+    async () => {
+      const object = {
+        kind: 'ConfigMap',
+        namespace: 'default',
+        name: 'big',
+        uid: 'o1',
+        object: JSON.stringify({ data: { key: 'x'.repeat(1_500_000) } }),
+        finalizerCount: 0,
+      };
+      return async () => {
+        const created = await bed.shard.objects.create(object);
+        const expectedResourceVersion = created.type === 'created' ? created.resourceVersion : 0;
+        return await bed.shard.objects.update({ ...object, expectedResourceVersion });
+      };
+    },
+  ],
+  [
     'takeDue of 100 members of 10,000',
     async () => {
       const due = Array.from({ length: 10_000 }, (_, i) => [String(T0), `job:u${i}`]).flat();

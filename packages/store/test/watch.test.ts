@@ -35,9 +35,9 @@ async function watch(since: number, count: number, pods = false): Promise<WatchE
 
 function told(entries: readonly WatchEntry[]): string[] {
   return entries.map((entry) =>
-    entry.kind === 'Job'
-      ? `${entry.type} ${entry.namespace}/${entry.name}`
-      : `pods ${entry.uid} ${entry.from}..${entry.to}`,
+    entry.kind === 'Pods'
+      ? `pods ${entry.uid} ${entry.from}..${entry.to}`
+      : `${entry.type} ${entry.namespace}/${entry.name}`,
   );
 }
 
@@ -49,6 +49,24 @@ async function touch(uid: string): Promise<void> {
     critical: false,
   });
 }
+
+test('a watch tells what happens to kept objects', async () => {
+  const path = { kind: 'ConfigMap', namespace: 'default', name: 'settings', uid: 'u1' };
+  const object = { ...path, object: '{}', finalizerCount: 0 };
+  const { objects } = bed.shard;
+  await objects.create(object);
+  const expectedResourceVersion = (await objects.get(path))!.resourceVersion;
+  await objects.update({ ...object, expectedResourceVersion });
+  await objects.delete(object);
+  const entries = await watch(0, 3);
+  expect(told(entries)).toEqual([
+    'ADDED default/settings',
+    'MODIFIED default/settings',
+    'DELETED default/settings',
+  ]);
+  expect(entries[1]).toMatchObject({ kind: 'Object', of: 'ConfigMap', uid: 'u1' });
+  expect(entries[0]?.resourceVersion).toBe(expectedResourceVersion);
+});
 
 describe('a watch of Jobs', () => {
   test('tells what happens to them, with rising versions, as a get then shows it', async () => {

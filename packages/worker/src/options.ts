@@ -53,6 +53,11 @@ export interface WorkerOptions {
    * Words that start the command `drover`, of Drover's own: pods that take items of a work queue find it in their PATH. Default: they do not.
    */
   readonly launcher?: readonly string[] | undefined;
+  /**
+   * The key file of the installation, for Secrets. Default: what the environment variable DROVER_SECRET_KEY_FILE says, else
+   * there is none, and pods that need a Secret wait.
+   */
+  readonly secretKeyFile?: string | undefined;
   /** Directory where programs without workingDir start. Default: that of this process. */
   readonly workingDir?: string | undefined;
   /**

@@ -26,6 +26,7 @@ export interface ResolvedOptions {
   readonly crashLoop: CrashLoopPolicy;
   readonly logTailBytes: number | undefined;
   readonly volumes: { readonly directory: string | undefined; readonly checkMs: number };
+  readonly secretKeyFile: string | undefined;
   readonly workingDir: string | undefined;
   readonly launcher: readonly string[] | undefined;
   readonly processHelper: HelperChoice;
@@ -144,6 +145,7 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
       directory: options.volumes?.directory,
       checkMs: options.volumes?.checkMs ?? DEFAULT_VOLUME_CHECK_MS,
     },
+    secretKeyFile: options.secretKeyFile,
     workingDir: options.workingDir,
     launcher: options.launcher,
     processHelper,

@@ -1,22 +1,76 @@
-import type { Applied, Drover } from '@drover/sdk/client';
-import { InvalidSpecError, formatIssue, parseJob } from '@drover/shared';
+import type { Drover } from '@drover/sdk/client';
+import {
+  CONFIG_MAP_KIND,
+  formatIssue,
+  InvalidSpecError,
+  parseJob,
+  parseObject,
+  SECRET_KIND,
+  type ObjectMeta,
+} from '@drover/shared';
 
 import { withClient } from '../client.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import { readManifests, type Manifest } from '../manifests.ts';
-import type { ObjectOptions } from '../options.ts';
+import type { ObjectOptions, SecretKeyOptions } from '../options.ts';
 import { formatDocument } from '../print/printer.ts';
-import { refText } from '../things.ts';
+import { parseKind, refText, type Kind } from '../things.ts';
 
 /** Options of `drover apply`. */
-export interface ApplyOptions extends ObjectOptions {
+export interface ApplyOptions extends ObjectOptions, SecretKeyOptions {
   filename: string[];
   dryRun?: boolean;
   output?: 'name' | 'json' | 'yaml';
 }
 
-/** Creates or changes the Jobs of manifests; nothing is written when one of them is not valid. */
+/** Options of one manifest that is applied. */
+interface ApplyCall {
+  readonly dryRun: boolean;
+  readonly onWarning?: (text: string) => void;
+}
+
+/** What became of one manifest. */
+interface Outcome {
+  readonly kind: Kind;
+  readonly object: { readonly metadata: ObjectMeta };
+  readonly action: string;
+}
+
+/** A kind that can be applied. */
+interface Applicable {
+  readonly apiVersion: string;
+  /** Checks a manifest alone. @throws InvalidSpecError */
+  readonly check: (manifest: Manifest, namespace: string) => ObjectMeta;
+  readonly apply: (
+    drover: Drover,
+    object: Manifest['object'],
+    call: ApplyCall,
+  ) => Promise<Omit<Outcome, 'kind'>>;
+}
+
+const KINDS: Readonly<Record<string, Applicable>> = {
+  Job: {
+    apiVersion: 'batch/v1',
+    check: ({ object }, namespace) => parseJob(object, { namespace }).job.metadata,
+    apply: async (drover, manifest, call) => {
+      const { job, action } = await drover.jobs.apply(manifest, call);
+      return { object: job, action };
+    },
+  },
+  ConfigMap: {
+    apiVersion: 'v1',
+    check: ({ object }, namespace) => parseObject(CONFIG_MAP_KIND, object, namespace).metadata,
+    apply: (drover, manifest, { dryRun }) => drover.configMaps.apply(manifest, { dryRun }),
+  },
+  Secret: {
+    apiVersion: 'v1',
+    check: ({ object }, namespace) => parseObject(SECRET_KIND, object, namespace).metadata,
+    apply: (drover, manifest, { dryRun }) => drover.secrets.apply(manifest, { dryRun }),
+  },
+};
+
+/** Creates or changes the objects of manifests; nothing is written when one of them is not valid. */
 export async function applyCommand(options: ApplyOptions): Promise<number> {
   const manifests = await readManifests(options.filename);
   checkAll(manifests, options.namespace);
@@ -24,7 +78,7 @@ export async function applyCommand(options: ApplyOptions): Promise<number> {
     // Against what is stored too: a change that is not allowed in the last document must not
     // leave the first ones changed.
     for (const manifest of manifests) await applyOne(drover, manifest, true);
-    const applied: Applied[] = [];
+    const applied: Outcome[] = [];
     for (const manifest of manifests) {
       const result = await applyOne(drover, manifest, options.dryRun === true);
       applied.push(result);
@@ -34,27 +88,31 @@ export async function applyCommand(options: ApplyOptions): Promise<number> {
     }
     const { output } = options;
     if (output === 'json' || output === 'yaml') {
-      const jobs = applied.map(({ job }) => job);
-      process.stdout.write(await formatDocument(jobs, output, jobs.length === 1));
+      const objects = applied.map(({ object }) => object);
+      process.stdout.write(await formatDocument(objects, output, objects.length === 1));
     }
     return EXIT.ok;
   });
 }
 
-function print({ job, action }: Applied, options: ApplyOptions): void {
-  const ref = refText({ kind: 'job', name: job.metadata.name });
+function print({ kind, object, action }: Outcome, options: ApplyOptions): void {
+  const ref = refText({ kind, name: object.metadata.name });
   const note = options.dryRun === true ? ' (dry run)' : '';
   process.stdout.write(options.output === 'name' ? `${ref}\n` : `${ref} ${action}${note}\n`);
 }
 
-async function applyOne(drover: Drover, manifest: Manifest, dryRun: boolean): Promise<Applied> {
+async function applyOne(drover: Drover, manifest: Manifest, dryRun: boolean): Promise<Outcome> {
+  const kind = String(manifest.object['kind']);
+  const applicable = KINDS[kind];
+  if (applicable === undefined) throw new Error(`assertion failed: ${kind} was checked`);
   try {
-    return await drover.jobs.apply(manifest.object, {
+    const outcome = await applicable.apply(drover, manifest.object, {
       dryRun,
       ...(dryRun
         ? {}
         : { onWarning: (text: string) => process.stderr.write(`Warning: ${text}\n`) }),
     });
+    return { ...outcome, kind: parseKind(kind) };
   } catch (error) {
     if (!(error instanceof InvalidSpecError)) throw error;
     const [first = '', ...others] = issueLines(error, manifest);
@@ -67,22 +125,21 @@ export function checkAll(manifests: readonly Manifest[], namespace: string | und
   const problems: string[] = [];
   const places = new Map<string, string>();
   for (const manifest of manifests) {
+    const kind = String(manifest.object['kind']);
+    const applicable = KINDS[kind];
     const kindProblems = checkKind(manifest);
     problems.push(...kindProblems);
-    if (kindProblems.length > 0) continue;
+    if (kindProblems.length > 0 || applicable === undefined) continue;
     try {
-      const { job } = parseJob(manifest.object, { namespace: namespace ?? 'default' });
-      const { name, namespace: where } = job.metadata;
-      if (namespace !== undefined && where !== namespace) {
-        problems.push(
-          `${manifest.locate('metadata.namespace')}: the namespace is "${where}", and -n says "${namespace}"`,
-        );
-      }
-      const place = places.get(`${where}/${name}`);
+      const { name, namespace: where } = applicable.check(
+        manifest,
+        namespace ?? ownNamespace(manifest),
+      );
+      const place = places.get(`${kind} ${where}/${name}`);
       if (place !== undefined && name !== '') {
         problems.push(`${manifest.locate('metadata.name')}: "${name}" is also defined at ${place}`);
       }
-      places.set(`${where}/${name}`, manifest.locate('metadata.name'));
+      places.set(`${kind} ${where}/${name}`, manifest.locate('metadata.name'));
     } catch (error) {
       if (!(error instanceof InvalidSpecError)) throw error;
       problems.push(...issueLines(error, manifest));
@@ -91,20 +148,33 @@ export function checkAll(manifests: readonly Manifest[], namespace: string | und
   if (problems.length > 0) throw badInput(problems[0] ?? '', problems.slice(1));
 }
 
+/** A manifest that names its namespace means that one, as long as -n names no other. */
+function ownNamespace({ object }: Manifest): string {
+  const metadata = object['metadata'] as { readonly namespace?: unknown } | null | undefined;
+  const own = metadata?.namespace;
+  return typeof own === 'string' && own !== '' ? own : 'default';
+}
+
 /** Of another kind nothing else is worth telling. */
 function checkKind({ object, locate }: Manifest): string[] {
-  return Object.entries({ apiVersion: 'batch/v1', kind: 'Job' }).flatMap(([field, wanted]) => {
+  const kind = object['kind'];
+  const applicable = typeof kind === 'string' ? KINDS[kind] : undefined;
+  const wanted = {
+    apiVersion: applicable === undefined ? [] : [applicable.apiVersion],
+    kind: Object.keys(KINDS),
+  };
+  return Object.entries(wanted).flatMap(([field, choices]) => {
     const value = object[field];
-    if (value === wanted) return [];
-    const what =
-      value === undefined
-        ? 'Required value'
-        : `Unsupported value: ${JSON.stringify(value)}: supported values: "${wanted}"`;
+    if (value === undefined) return [`${locate(field)}: ${field}: Required value`];
+    // Which version is right hangs on the kind.
+    if (choices.length === 0 || choices.some((choice) => choice === value)) return [];
+    const supported = choices.map((choice) => `"${choice}"`).join(', ');
+    const what = `Unsupported value: ${JSON.stringify(value)}: supported values: ${supported}`;
     return [`${locate(field)}: ${field}: ${what}`];
   });
 }
 
 /** The issues of a manifest, each with its place in the file. */
-export function issueLines(error: InvalidSpecError, manifest: Manifest): string[] {
+function issueLines(error: InvalidSpecError, manifest: Manifest): string[] {
   return error.issues.map((issue) => `${manifest.locate(issue.path)}: ${formatIssue(issue)}`);
 }

@@ -6,7 +6,7 @@ import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import { readManifests } from '../manifests.ts';
 import type { ObjectOptions } from '../options.ts';
-import { parseThings, type Kind, type Thing } from '../things.ts';
+import { parseKind, parseThings, type Kind, type Thing } from '../things.ts';
 import { untilDeleted } from '../untilDeleted.ts';
 import { checkAll } from './apply.ts';
 
@@ -29,7 +29,7 @@ interface Target extends Thing {
   readonly namespace?: string;
 }
 
-/** Deletes Jobs with their pods, or single pods. */
+/** Deletes Jobs with their pods, single pods, ConfigMaps and Secrets. */
 export async function deleteCommand(
   words: readonly string[],
   options: DeleteOptions,
@@ -82,7 +82,7 @@ function checkCombination(
     throw badInput('names exclude -l and --all');
   }
   if (kinds.length === 0 && things.length === 0 && filename === undefined) {
-    throw badInput('nothing to delete: name job/NAME or pod/NAME, or give -f FILE');
+    throw badInput('nothing to delete: name job/NAME, pod/NAME or the like, or give -f FILE');
   }
 }
 
@@ -93,13 +93,21 @@ async function manifestTargets(options: DeleteOptions): Promise<Target[]> {
     const metadata = object['metadata'] as { name?: string; namespace?: string } | undefined;
     if (metadata?.name === undefined) return [];
     const { name, namespace } = metadata;
-    return [{ kind: 'job' as const, name, ...(namespace === undefined ? {} : { namespace }) }];
+    const kind = parseKind(String(object['kind']));
+    return [{ kind, name, ...(namespace === undefined ? {} : { namespace }) }];
   });
 }
 
 async function listTargets(drover: Drover, kind: Kind, options: DeleteOptions): Promise<Target[]> {
   const query = options.selector === undefined ? {} : { labelSelector: options.selector };
-  const objects = kind === 'pod' ? await drover.pods.list(query) : await drover.jobs.list(query);
+  const lists = {
+    job: () => drover.jobs.list(query),
+    pod: () => drover.pods.list(query),
+    configmap: () => drover.configMaps.list(query),
+    secret: () => drover.secrets.summaries(query),
+  };
+  // Nodes were refused.
+  const objects = kind === 'node' ? [] : await lists[kind]();
   return objects.map(({ metadata }) => ({ kind, name: metadata.name }));
 }
 
@@ -110,13 +118,22 @@ async function deleteOne(
   { cascade, wait }: DeleteOptions,
 ): Promise<boolean> {
   const where = namespace === undefined ? {} : { namespace };
-  if (kind === 'pod') {
-    await drover.pods.delete(name, where);
-    return true;
+  switch (kind) {
+    case 'job': {
+      const policy = cascade === undefined ? {} : { propagationPolicy: POLICIES[cascade] };
+      if (await drover.jobs.delete(name, { ...where, ...policy })) return true;
+      if (wait === false) return false;
+      await untilDeleted(drover, name, where);
+      return true;
+    }
+    case 'pod':
+      await drover.pods.delete(name, where);
+      return true;
+    case 'configmap':
+      return await drover.configMaps.delete(name, where);
+    case 'secret':
+      return await drover.secrets.delete(name, where);
+    case 'node':
+      throw badInput('a node goes when its worker ends: stop the worker');
   }
-  const policy = cascade === undefined ? {} : { propagationPolicy: POLICIES[cascade] };
-  if (await drover.jobs.delete(name, { ...where, ...policy })) return true;
-  if (wait === false) return false;
-  await untilDeleted(drover, name, where);
-  return true;
 }

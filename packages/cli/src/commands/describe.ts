@@ -3,6 +3,7 @@ import type { Drover } from '@drover/sdk/client';
 import { checkSelector, withClient } from '../client.ts';
 import { jobEvents, podEvents } from '../describe/events.ts';
 import { describeJob } from '../describe/job.ts';
+import { describeConfigMap, describeSecret } from '../describe/config.ts';
 import { describeNode } from '../describe/node.ts';
 import { paint } from '../describe/layout.ts';
 import { describePod } from '../describe/pod.ts';
@@ -63,8 +64,14 @@ async function listThings(
   { selector }: DescribeOptions,
 ): Promise<Thing[]> {
   const query = selector === undefined ? {} : { labelSelector: selector };
-  const client = { job: drover.jobs, pod: drover.pods, node: drover.nodes }[kind];
-  const objects = await client.list(query);
+  const lists = {
+    job: () => drover.jobs.list(query),
+    pod: () => drover.pods.list(query),
+    node: () => drover.nodes.list(query),
+    configmap: () => drover.configMaps.list(query),
+    secret: () => drover.secrets.summaries(query),
+  };
+  const objects = await lists[kind]();
   return objects.map(({ metadata }) => ({ kind, name: metadata.name }));
 }
 
@@ -91,6 +98,15 @@ async function describe(drover: Drover, { kind, name }: Thing): Promise<Descript
       const node = await drover.nodes.get(name);
       const pods = await drover.pods.list({ node: name, allNamespaces: true });
       return { lines: describeNode(node, pods, nowMs), data: { node, pods } };
+    }
+    case 'configmap': {
+      const configMap = await drover.configMaps.get(name);
+      return { lines: describeConfigMap(configMap), data: { configMap } };
+    }
+    case 'secret': {
+      // What is in it is for those who ask for it with `get -o yaml`.
+      const secret = await drover.secrets.summary(name);
+      return { lines: describeSecret(secret), data: { secret } };
     }
   }
 }

@@ -10,7 +10,7 @@ import {
   stateDir,
   writeDevContext,
 } from '../engine/context.ts';
-import { lockDataDir, readPassword } from '../engine/dataDir.ts';
+import { lockDataDir, readPassword, secretKeyFile } from '../engine/dataDir.ts';
 import { HandlerReload } from '../engine/handlerReload.ts';
 import { freePort, startRedisServer, type RedisServer } from '../engine/redisServer.ts';
 import { WorkerProcess, type WorkerProcessOptions } from '../engine/workerProcess.ts';
@@ -62,13 +62,13 @@ async function refuseSecond(): Promise<void> {
 
 async function serve(dataDir: string, options: DevOptions): Promise<number> {
   const logger = createLogger({ level: options.logLevel, name: 'dev' });
-  const password = await readPassword(dataDir);
+  const [password, keyFile] = await Promise.all([readPassword(dataDir), secretKeyFile(dataDir)]);
   // All three start side by side: loading code takes longer than anything else.
   const redisStart = startRedis(dataDir, password, options.port);
   const start = redisStart.then(({ redisUrl }) => ({ redisUrl, prefix: PREFIX }));
   const workers: WorkerProcess[] = [];
   const reload = makeReload(workers, options, logger);
-  workers.push(...startWorkers(start, options, logger, (path) => reload?.addSource(path)));
+  workers.push(...startWorkers(start, keyFile, options, logger, (path) => reload?.addSource(path)));
   const [{ createController }, { redis, redisUrl, port }] = await Promise.all([
     import('@drover/controller'),
     redisStart.catch(async (error: unknown) => {
@@ -84,7 +84,14 @@ async function serve(dataDir: string, options: DevOptions): Promise<number> {
   try {
     await Promise.race([Promise.all(workers.map((worker) => worker.ready)), stopped]);
     const startedAt = new Date().toISOString();
-    await writeDevContext({ pid: process.pid, redisUrl, prefix: PREFIX, dataDir, startedAt });
+    await writeDevContext({
+      pid: process.pid,
+      redisUrl,
+      prefix: PREFIX,
+      dataDir,
+      secretKeyFile: keyFile,
+      startedAt,
+    });
     reload?.start();
     announce(redisUrl, port, dataDir, options.workers);
     return await stopped;
@@ -130,11 +137,12 @@ function makeReload(
 
 function startWorkers(
   start: WorkerProcessOptions['start'],
+  keyFile: string,
   options: DevOptions,
   logger: Logger,
   onSource: (path: string) => void,
 ): WorkerProcess[] {
-  const args = ['--log-level', options.logLevel];
+  const args = ['--log-level', options.logLevel, '--secret-key-file', keyFile];
   for (const file of options.handlers ?? []) args.push('--handlers', resolve(file));
   for (const runtime of options.runtime ?? []) args.push('--runtime', runtime);
   if (options.maxPods !== undefined) args.push('--max-pods', String(options.maxPods));

@@ -13,8 +13,21 @@ export interface ExplainOptions {
 
 /** Where texts are broken when the terminal is wider, or there is none. */
 const MAX_COLUMNS = 100;
-const KINDS = { job: 'Job', pod: 'Pod', node: 'Node' } as const;
-const VERSIONS = { Job: 'batch/v1', Pod: 'v1', Node: 'v1', WorkQueue: 'drover.dev/v1' } as const;
+const KINDS = {
+  job: 'Job',
+  pod: 'Pod',
+  node: 'Node',
+  configmap: 'ConfigMap',
+  secret: 'Secret',
+} as const;
+const VERSIONS = {
+  Job: 'batch/v1',
+  Pod: 'v1',
+  Node: 'v1',
+  ConfigMap: 'v1',
+  Secret: 'v1',
+  WorkQueue: 'drover.dev/v1',
+} as const;
 const WORK_QUEUE = /^(workqueues?|wq)$/i;
 
 /** Says what a field of a manifest means, and what Drover makes of it. */

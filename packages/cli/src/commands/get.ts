@@ -28,7 +28,7 @@ export async function getCommand(
     }
     const groups =
       things.length > 0
-        ? await readThings(drover, things)
+        ? await readThings(drover, things, isWhole(options))
         : await Promise.all(kinds.map((kind) => listKind(drover, kind, options)));
     await print(groups, things.length === 1, options);
     const isTable = options.output === undefined || options.output === 'wide';
@@ -52,7 +52,9 @@ function checkCombination(
   }
   if (options.watch !== true) return;
   const watched = new Set([...kinds, ...things.map(({ kind }) => kind)]);
-  if (watched.size > 1 || watched.has('node')) throw badInput('-w watches jobs, or pods');
+  if (watched.size > 1 || watched.has('node')) {
+    throw badInput('-w watches objects of one kind, and no nodes');
+  }
   if (things.length > 1) throw badInput('-w watches one object, or all of a kind');
   if (options.output === 'json' || options.output === 'yaml') {
     throw badInput(`-w prints lines, not ${options.output}`);
@@ -60,17 +62,30 @@ function checkCombination(
 }
 
 /** Objects by kind, in the order in which they were asked for. */
-async function readThings(drover: Drover, things: readonly Thing[]): Promise<Printable[][]> {
+async function readThings(
+  drover: Drover,
+  things: readonly Thing[],
+  whole: boolean,
+): Promise<Printable[][]> {
   const groups = new Map<Kind, Printable[]>();
   for (const thing of things) {
     const group = groups.get(thing.kind) ?? [];
     groups.set(thing.kind, group);
-    group.push(await readThing(drover, thing));
+    group.push(await readThing(drover, thing, whole));
   }
   return [...groups.values()];
 }
 
-async function readThing(drover: Drover, { kind, name }: Thing): Promise<Printable> {
+/** Whether objects are printed as they are, the data of Secrets too. */
+function isWhole({ output }: GetOptions): boolean {
+  return output === 'json' || output === 'yaml';
+}
+
+async function readThing(
+  drover: Drover,
+  { kind, name }: Thing,
+  whole: boolean,
+): Promise<Printable> {
   switch (kind) {
     case 'job':
       return await drover.jobs.get(name);
@@ -78,6 +93,10 @@ async function readThing(drover: Drover, { kind, name }: Thing): Promise<Printab
       return await drover.pods.get(name);
     case 'node':
       return await drover.nodes.get(name);
+    case 'configmap':
+      return await drover.configMaps.get(name);
+    case 'secret':
+      return whole ? await drover.secrets.get(name) : await drover.secrets.summary(name);
   }
 }
 
@@ -95,6 +114,12 @@ async function listKind(drover: Drover, kind: Kind, options: GetOptions): Promis
       return await drover.pods.list(query);
     case 'node':
       return await drover.nodes.list(query);
+    case 'configmap':
+      return await drover.configMaps.list(query);
+    case 'secret':
+      return await (isWhole(options)
+        ? drover.secrets.list(query)
+        : drover.secrets.summaries(query));
   }
 }
 

@@ -26,10 +26,23 @@ export async function watchThings(
     }
     return;
   }
+  if (kind === 'configmap' || kind === 'secret') {
+    if (name !== undefined) await readKept(drover, kind, name);
+    const events =
+      kind === 'secret'
+        ? drover.secrets.watchSummaries({ ...query(options), ...named(name), signal })
+        : drover.configMaps.watch({ ...query(options), ...named(name), signal });
+    for await (const { object } of events) print(object);
+    return;
+  }
   if (name !== undefined) await drover.pods.get(name);
   for await (const pod of drover.pods.watch({ ...query(options), signal })) {
     if (name === undefined || pod.pod.metadata.name === name) print(pod.pod satisfies Pod);
   }
+}
+
+async function readKept(drover: Drover, kind: 'configmap' | 'secret', name: string): Promise<void> {
+  await (kind === 'secret' ? drover.secrets.summary(name) : drover.configMaps.get(name));
 }
 
 function named(name: string | undefined): { name?: string } {

@@ -2,14 +2,14 @@ import type { Drover } from '@drover/sdk/client';
 import { createWorker, type DroverWorker } from '@drover/worker';
 import type { Logger } from 'pino';
 
-import { requireEngine } from '../engine/address.ts';
+import { requireEngine, type EngineAddress } from '../engine/address.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import { tellSources } from '../handlerSources.ts';
 import { handlerUrls, loadHandlers } from '../handlersFile.ts';
 import { LAUNCHER } from '../launcher.ts';
 import { createLogger } from '../logger.ts';
-import type { ServiceOptions } from '../options.ts';
+import type { SecretKeyOptions, ServiceOptions } from '../options.ts';
 import { keepHealthFile, makeService, runService } from '../services.ts';
 import { onRetireOrder, receiveStartOrder, sendNote } from '../supervision.ts';
 import { checkRedis } from './controller.ts';
@@ -27,7 +27,7 @@ export interface WorkerShape {
 }
 
 /** Options of `drover worker`. */
-export interface WorkerCommandOptions extends ServiceOptions, WorkerShape {
+export interface WorkerCommandOptions extends ServiceOptions, SecretKeyOptions, WorkerShape {
   pool: string;
   name?: string;
   /** Started by `drover dev`, which says over the channel where Redis is. */
@@ -59,6 +59,7 @@ export async function workerCommand(options: WorkerCommandOptions): Promise<numb
       handlers,
       logger,
       prefix: address.prefix,
+      secretKeyFile: options.secretKeyFile ?? address.secretKeyFile,
       name: options.name,
       maxPods: options.maxPods,
       threads: options.threads,
@@ -109,7 +110,7 @@ export function runtimesOf({ runtime, handlers = [] }: WorkerShape): ('process' 
 
 async function findAddress(
   options: WorkerCommandOptions,
-): Promise<{ url: string; prefix: string | undefined } | null> {
+): Promise<Pick<EngineAddress, 'url' | 'prefix' | 'secretKeyFile'> | null> {
   if (options.supervised !== true) return await requireEngine(options);
   const order = await receiveStartOrder();
   return order === null ? null : { url: order.redisUrl, prefix: order.prefix };

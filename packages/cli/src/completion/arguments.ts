@@ -3,14 +3,14 @@ import { startingWith, type Candidate, type Completion, type Line, type Names } 
 
 type Argument = (line: Line, names: Names) => Promise<Completion>;
 
-const KINDS = ['job', 'pod', 'node'] as const;
+const KINDS = ['job', 'pod', 'node', 'configmap', 'secret'] as const;
 type Kind = (typeof KINDS)[number];
 
 /** What the arguments of commands may be; by the command's name. */
 export const ARGUMENTS: Readonly<Record<string, Argument>> = {
   get: (line, names) => things(line, names, KINDS),
   describe: (line, names) => things(line, names, KINDS),
-  delete: (line, names) => things(line, names, ['job', 'pod']),
+  delete: (line, names) => things(line, names, ['job', 'pod', 'configmap', 'secret']),
   logs: logs,
   wait: jobs,
   scale: jobs,
@@ -23,6 +23,7 @@ export const ARGUMENTS: Readonly<Record<string, Argument>> = {
       workQueue,
     ]),
   ),
+  'secret-key create': () => Promise.resolve({ mode: 'files', candidates: [] }),
   explain: fields,
   completion: ({ current, positionals }) =>
     Promise.resolve(
@@ -34,6 +35,8 @@ const EXPLAINED: Readonly<Record<string, ExplainedKind>> = {
   job: 'Job',
   pod: 'Pod',
   node: 'Node',
+  configmap: 'ConfigMap',
+  secret: 'Secret',
   workqueue: 'WorkQueue',
 };
 
@@ -126,8 +129,18 @@ async function fields({ current, positionals }: Line): Promise<Completion> {
 }
 
 async function namesOf(kind: Kind, names: Names): Promise<readonly Candidate[]> {
-  if (kind === 'job') return await names.jobs();
-  return kind === 'pod' ? await names.pods() : await names.nodes();
+  switch (kind) {
+    case 'job':
+      return await names.jobs();
+    case 'pod':
+      return await names.pods();
+    case 'node':
+      return await names.nodes();
+    case 'configmap':
+      return await names.configMaps();
+    case 'secret':
+      return await names.secrets();
+  }
 }
 
 function prefixed(prefix: string, candidates: readonly Candidate[]): Candidate[] {

@@ -19,6 +19,8 @@ export interface Names {
   jobs(): Promise<readonly Candidate[]>;
   pods(): Promise<readonly Candidate[]>;
   nodes(): Promise<readonly Candidate[]>;
+  configMaps(): Promise<readonly Candidate[]>;
+  secrets(): Promise<readonly Candidate[]>;
   workQueues(): Promise<readonly Candidate[]>;
   namespaces(): Promise<readonly Candidate[]>;
   pools(): Promise<readonly Candidate[]>;

@@ -35,6 +35,16 @@ export function engineNames(options: Readonly<Record<string, string>>): Names {
         (drover) => drover.nodes.list({ limit: MAX_NAMES }),
         (node) => ({ value: node.metadata.name, text: nodeStatusWord(node) }),
       ),
+    configMaps: () =>
+      read(
+        (drover) => drover.configMaps.list({ limit: MAX_NAMES }),
+        ({ metadata }) => ({ value: metadata.name, text: '' }),
+      ),
+    secrets: () =>
+      read(
+        (drover) => drover.secrets.summaries({ limit: MAX_NAMES }),
+        ({ metadata, type }) => ({ value: metadata.name, text: type }),
+      ),
     workQueues: () =>
       read(
         (drover) => drover.workQueues.list(),

@@ -19,6 +19,10 @@ const OWN_VARIABLES: readonly Variable[] = [
     meaning: 'as `--redis-password-file`, for an address that does not come of `drover dev`',
   },
   {
+    name: 'DROVER_SECRET_KEY_FILE',
+    meaning: 'as `--secret-key-file`, for an engine that does not come of `drover dev`',
+  },
+  {
     name: 'DROVER_REDIS_SERVER',
     meaning: 'the redis-server program that `dev` and `run` start; default: from PATH',
   },

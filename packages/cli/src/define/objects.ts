@@ -6,10 +6,11 @@ import {
   listOption,
   withEngine,
   withNamespace,
+  withSecretKey,
 } from '../options.ts';
 import { withHelp, type Definition } from './definition.ts';
 
-/** Defines the commands that read and write Jobs, pods and nodes. */
+/** Defines the commands that read and write objects. */
 export function defineObjects(definition: Definition): void {
   defineApply(definition);
   defineGet(definition);
@@ -28,7 +29,7 @@ function outputOption(choices: readonly string[]): Option {
 function defineApply({ program, finish }: Definition): void {
   const command = program
     .command('apply')
-    .description('Create the Jobs of a manifest, or bring existing ones in line with it.')
+    .description('Create the objects of a manifest, or bring existing ones in line with it.')
     .addOption(
       listOption(
         '-f, --filename <path>',
@@ -37,8 +38,9 @@ function defineApply({ program, finish }: Definition): void {
     )
     .option('--dry-run', 'check everything and change nothing')
     .addOption(outputOption(['name', 'json', 'yaml']));
-  withHelp(withNamespace(withEngine(command)), {
+  withHelp(withNamespace(withSecretKey(withEngine(command))), {
     notes: [
+      'Objects are Jobs, ConfigMaps and Secrets.',
       'Prints `created`, `configured` or `unchanged`. All documents are checked before any is written, against what is stored too; problems come with file, line and column. As with `kubectl apply`, what the last manifest said and this one does not is removed, and what others set stays.',
     ],
     examples: ['drover apply -f pi.yaml', 'cat *.yaml | drover apply -f -'],
@@ -51,8 +53,11 @@ function defineApply({ program, finish }: Definition): void {
 function defineGet({ program, problems, finish }: Definition): void {
   const command = program
     .command('get')
-    .description('List jobs, pods or nodes.')
-    .argument('<what>', 'jobs, pods, nodes, several with commas, or job/NAME')
+    .description('List jobs, pods, nodes, configmaps or secrets.')
+    .argument(
+      '<what>',
+      'jobs, pods, nodes, configmaps (cm), secrets, several with commas, or job/NAME',
+    )
     .argument('[names...]', 'only these')
     .option('-l, --selector <selector>', 'only those with these labels')
     .option('-A, --all-namespaces', 'of all namespaces')
@@ -61,7 +66,7 @@ function defineGet({ program, problems, finish }: Definition): void {
     .option('--show-labels', 'print the labels too')
     .addOption(integerOption(problems, '--limit <count>', 'at most so many', { min: 1 }))
     .addOption(outputOption(['json', 'yaml', 'wide', 'name']));
-  withHelp(withNamespace(withEngine(command)), {
+  withHelp(withNamespace(withSecretKey(withEngine(command))), {
     notes: [
       "Prints kubectl's columns. What keeps Jobs and pods from running, where somebody has to do something, is said in words on standard error: no worker fits, no controller is there.",
     ],
@@ -70,6 +75,7 @@ function defineGet({ program, problems, finish }: Definition): void {
       'drover get pods -l job-name=pi -o wide',
       'drover get job/pi -o yaml',
       'drover get jobs -w',
+      'drover get secret/login -o yaml',
     ],
   }).action(async (what: string, names: string[], options) => {
     const { getCommand } = await import('../commands/get.ts');
@@ -81,15 +87,15 @@ function defineDescribe({ program, finish }: Definition): void {
   const command = program
     .command('describe')
     .description(
-      'Tell all about Jobs, pods or nodes: how they stand, what happened, why they wait.',
+      'Tell all about Jobs, pods or nodes: how they stand, what happened, why they wait. And what is in ConfigMaps and Secrets.',
     )
-    .argument('<what>', 'job/NAME, pod/NAME, node/NAME, or jobs, pods, nodes')
+    .argument('<what>', 'job/NAME, pod/NAME, node/NAME and the like, or jobs, pods, nodes, ...')
     .argument('[names...]', 'only these')
     .option('-l, --selector <selector>', 'only those with these labels')
     .option('--json', 'as JSON: the object, why it waits, the events');
   withHelp(withNamespace(withEngine(command)), {
     notes: [
-      'The layout is that of `kubectl describe`. Events are told from what is stored of the object; failures of one kind become one line with their number. Of a Job with more than 1,000 pods the newest 1,000 are looked at.',
+      'The layout is that of `kubectl describe`. Events are told from what is stored of the object; failures of one kind become one line with their number. Of a Job with more than 1,000 pods the newest 1,000 are looked at. Of a Secret the sizes of its values are told, not the values.',
     ],
     examples: [
       'drover describe job/pi',
@@ -211,9 +217,9 @@ function defineSuspendResume({ program, finish }: Definition): void {
 function defineDelete({ program, finish }: Definition): void {
   const command = program
     .command('delete')
-    .description('Delete Jobs with their pods, or single pods.')
-    .argument('[things...]', 'job/NAME, pod/NAME, or `job NAME...`')
-    .addOption(listOption('-f, --filename <path>', 'the Jobs of a manifest; may repeat'))
+    .description('Delete Jobs with their pods, single pods, ConfigMaps or Secrets.')
+    .argument('[things...]', 'job/NAME, pod/NAME and the like, or `job NAME...`')
+    .addOption(listOption('-f, --filename <path>', 'the objects of a manifest; may repeat'))
     .option('-l, --selector <selector>', 'those with these labels')
     .option('--all', 'all of the namespace')
     .option('--ignore-not-found', 'no error when there is none')

@@ -7,6 +7,7 @@ import {
   withEngine,
   withHealthFile,
   withLogLevel,
+  withSecretKey,
   type Problems,
 } from '../options.ts';
 import { withHelp, type Definition } from './definition.ts';
@@ -55,7 +56,7 @@ function defineDev({ program, problems, finish }: Definition): void {
   command.option('--no-reload', 'go on with the handlers as they were, when their files change');
   withHelp(withLogLevel(command), {
     notes: [
-      'Other commands of the same user find it without any option; programs find its URL in `dev.json` of the state directory. Its Redis has a password and listens on 127.0.0.1. Workers that die are started again.',
+      'Other commands of the same user find it without any option; programs find its URL in `dev.json` of the state directory. Its Redis has a password and listens on 127.0.0.1; the key file for Secrets is `secret.key` of the data directory. Workers that die are started again.',
       'When a file changes that the handlers are made of, new pods run what it says now, and those that run end with what it said. One that can not be loaded changes nothing until it is mended.',
       'Ctrl-C ends it, and everything ends with it, kill -9 included; its Jobs stay in the data directory and go on with the next start.',
     ],
@@ -132,7 +133,7 @@ function defineWorker({ program, problems, finish }: Definition): void {
     .option('--name <name>', 'its name among the nodes (default: made from the host name)');
   addWorkerOptions(command, problems);
   command.addOption(new Option('--supervised').hideHelp());
-  withHelp(withHealthFile(withLogLevel(withEngine(command))), {
+  withHelp(withHealthFile(withLogLevel(withSecretKey(withEngine(command)))), {
     notes: [
       "A module of handlers is TypeScript or JavaScript as it is; every export made with defineHandler is offered. One outside of any project finds this command's `@drover/sdk`.",
       'SIGTERM or Ctrl-C: no new pods; those that end within their grace period are reported, the rest are stopped and run elsewhere. A second one ends it at once.',

@@ -11,6 +11,8 @@ export interface EngineAddress {
   readonly url: string;
   /** Key prefix; undefined for the default. */
   readonly prefix: string | undefined;
+  /** The key file for Secrets of a running `drover dev`. */
+  readonly secretKeyFile?: string;
   /** `flag`: --redis or --redis-file. `env`: DROVER_REDIS_URL. `dev`: a running `drover dev`. */
   readonly source: 'flag' | 'env' | 'dev';
 }
@@ -46,7 +48,9 @@ export async function findEngine(options: AddressOptions): Promise<EngineAddress
   // A `drover dev` has a password of its own, whatever the environment says of others.
   const { prefix } = options;
   const dev = await readDevContext();
-  return dev === null ? null : { url: dev.redisUrl, prefix: prefix ?? dev.prefix, source: 'dev' };
+  if (dev === null) return null;
+  const { redisUrl: url, secretKeyFile } = dev;
+  return { url, prefix: prefix ?? dev.prefix, secretKeyFile, source: 'dev' };
 }
 
 async function findNamed(options: AddressOptions): Promise<EngineAddress | null> {

@@ -13,6 +13,8 @@ export interface DevContext {
   readonly prefix: string;
   /** Where its data is. */
   readonly dataDir: string;
+  /** The key file for Secrets. */
+  readonly secretKeyFile: string;
   /** ISO 8601. */
   readonly startedAt: string;
 }
@@ -81,6 +83,7 @@ function parseContext(text: string): DevContext | null {
       redisUrl: value.redisUrl,
       prefix: value.prefix ?? 'drover',
       dataDir: value.dataDir ?? '',
+      secretKeyFile: value.secretKeyFile ?? '',
       startedAt: value.startedAt ?? '',
     };
   } catch {

@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { newSecretKey } from '@drover/store';
+
 import { badInput } from '../errors.ts';
 import { isAlive } from './context.ts';
 
@@ -32,6 +34,17 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
       await rm(path, { force: true });
     }
   }
+}
+
+/** The key file of a data directory, for Secrets: made once. */
+export async function secretKeyFile(dataDir: string): Promise<string> {
+  const path = join(dataDir, 'secret.key');
+  try {
+    await writeFile(path, `${newSecretKey()}\n`, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
+  return path;
 }
 
 /** The password of a data directory's Redis: made once, so that its URL stays the same. */

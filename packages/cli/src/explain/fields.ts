@@ -1,8 +1,16 @@
-/** The fields of Jobs, pods, nodes and work queues as a tree: from the schemas, the table of fields and the texts. */
+/** The fields of Jobs, pods, nodes, work queues, ConfigMaps and Secrets as a tree: from the schemas, the table of fields and the texts. */
 
-import { FIELD_RULES, Job, ObjectMeta, WorkQueue, type FieldRule } from '@drover/shared';
+import {
+  ConfigMap,
+  FIELD_RULES,
+  Job,
+  ObjectMeta,
+  Secret,
+  WorkQueue,
+  type FieldRule,
+} from '@drover/shared';
 
-import { JOB_FIELD_TEXTS, WORK_QUEUE_FIELD_TEXTS, WRITTEN_FIELDS } from './fieldTexts.ts';
+import { JOB_FIELD_TEXTS, KIND_FIELD_TEXTS, WRITTEN_FIELDS } from './fieldTexts.ts';
 
 /** A field, or a kind as a whole. */
 export interface Field {
@@ -23,7 +31,7 @@ export interface Field {
 }
 
 /** Kinds that can be explained. */
-export type ExplainedKind = 'Job' | 'Pod' | 'Node' | 'WorkQueue';
+export type ExplainedKind = 'Job' | 'Pod' | 'Node' | keyof typeof KIND_FIELD_TEXTS;
 
 /** A schema of zod, as far as it is looked into. */
 interface Schema {
@@ -43,13 +51,22 @@ interface Schema {
 
 const RULES: ReadonlyMap<string, FieldRule> = new Map(FIELD_RULES.map((rule) => [rule.path, rule]));
 
+const OTHER_KINDS = {
+  WorkQueue: { schema: WorkQueue, text: 'A queue of items for the pods of work-queue Jobs.' },
+  ConfigMap: { schema: ConfigMap, text: 'Settings for pods, in plain text.' },
+  Secret: {
+    schema: Secret,
+    text: 'Passwords, keys and the like for pods; encrypted where it is kept.',
+  },
+};
+
 /** The fields of a kind. */
 export function fieldsOf(kind: ExplainedKind): Field {
-  if (kind === 'WorkQueue') {
-    const fields = schemaFields(WorkQueue, '', null, WORK_QUEUE_FIELD_TEXTS);
+  if (kind === 'WorkQueue' || kind === 'ConfigMap' || kind === 'Secret') {
+    const { schema, text } = OTHER_KINDS[kind];
+    const texts = { ...JOB_FIELD_TEXTS, ...KIND_FIELD_TEXTS[kind] };
     // The rules are those of a Job's fields.
-    const text = 'A queue of items for the pods of work-queue Jobs.';
-    return objectOf('WorkQueue', text, fields.map(withoutRules));
+    return objectOf(kind, text, schemaFields(schema, '', null, texts).map(withoutRules));
   }
   const job = objectOf('Job', 'A batch/v1 Job.', schemaFields(Job, '', null));
   if (kind === 'Job') return job;

@@ -1,3 +1,4 @@
+import type { SecretSummary } from '@drover/sdk/client';
 import {
   completionsText,
   humanDuration,
@@ -6,9 +7,11 @@ import {
   jobStatusWord,
   parseTime,
   podStatusWord,
+  type ConfigMap,
   type Job,
   type Node,
   type Pod,
+  type Secret,
 } from '@drover/shared';
 
 /** A column of a table: its header and how a cell is made. */
@@ -66,6 +69,29 @@ export const NODE_COLUMNS: readonly Column<Node>[] = [
     cell: (node) => orNone(node.metadata.annotations?.['drover.dev/pid']),
     wide: true,
   },
+];
+
+/** Columns of ConfigMaps. */
+export const CONFIG_MAP_COLUMNS: readonly Column<ConfigMap>[] = [
+  { header: 'name', cell: (map) => map.metadata.name },
+  {
+    header: 'data',
+    cell: ({ data = {}, binaryData = {} }) =>
+      String(Object.keys(data).length + Object.keys(binaryData).length),
+  },
+  { header: 'age', cell: (map, nowMs) => age(map.metadata.creationTimestamp, nowMs) },
+];
+
+/** Columns of Secrets, for which their data are not needed. */
+export const SECRET_COLUMNS: readonly Column<Secret | SecretSummary>[] = [
+  { header: 'name', cell: (secret) => secret.metadata.name },
+  { header: 'type', cell: (secret) => secret.type },
+  {
+    header: 'data',
+    cell: (secret) =>
+      String(Object.keys('sizes' in secret ? secret.sizes : (secret.data ?? {})).length),
+  },
+  { header: 'age', cell: (secret, nowMs) => age(secret.metadata.creationTimestamp, nowMs) },
 ];
 
 function containersOf(job: Job): Pod['spec']['containers'] {

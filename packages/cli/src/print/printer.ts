@@ -1,11 +1,19 @@
-import type { Job, Node, Pod } from '@drover/shared';
+import type { SecretSummary } from '@drover/sdk/client';
+import type { ConfigMap, Job, Node, Pod, Secret } from '@drover/shared';
 
 import { formatTable } from '../text/table.ts';
 import { refText, type Kind } from '../things.ts';
-import { JOB_COLUMNS, NODE_COLUMNS, POD_COLUMNS, type Column } from './columns.ts';
+import {
+  CONFIG_MAP_COLUMNS,
+  JOB_COLUMNS,
+  NODE_COLUMNS,
+  POD_COLUMNS,
+  SECRET_COLUMNS,
+  type Column,
+} from './columns.ts';
 
 /** An object that can be printed. */
-export type Printable = Job | Pod | Node;
+export type Printable = Job | Pod | Node | ConfigMap | Secret | SecretSummary;
 
 /** How objects are printed. */
 export interface PrintOptions {
@@ -18,7 +26,13 @@ export interface PrintOptions {
   readonly showLabels: boolean;
 }
 
-const KIND_OF: Readonly<Record<Printable['kind'], Kind>> = { Job: 'job', Pod: 'pod', Node: 'node' };
+const KIND_OF: Readonly<Record<Printable['kind'], Kind>> = {
+  Job: 'job',
+  Pod: 'pod',
+  Node: 'node',
+  ConfigMap: 'configmap',
+  Secret: 'secret',
+};
 
 /** Prints objects as a document: a single one as itself, several as a List. */
 export async function formatDocument(
@@ -78,6 +92,8 @@ export class TablePrinter {
       Job: JOB_COLUMNS,
       Pod: POD_COLUMNS,
       Node: NODE_COLUMNS,
+      ConfigMap: CONFIG_MAP_COLUMNS,
+      Secret: SECRET_COLUMNS,
       // Each column is only asked about objects of its own kind.
     }[object.kind] as readonly Column<Printable>[];
     return this.#options.output === 'wide' ? columns : columns.filter(({ wide }) => wide !== true);

@@ -13,6 +13,8 @@ const names: Names = {
   jobs: () => named('pi', 'pearl'),
   pods: () => named('pi-x7k2p'),
   nodes: () => named('host-1'),
+  configMaps: () => named('settings'),
+  secrets: () => named('login'),
   workQueues: () => named('pages', 'parts'),
   namespaces: () => named('default', 'shelf'),
   pools: () => named('gpu'),
@@ -28,7 +30,14 @@ describe('complete', () => {
     { line: ['des'], want: ['describe'] },
     { line: ['config', ''], want: ['view', 'help'] },
     { line: ['nonsense', ''], want: [] },
-    { line: ['get', ''], want: ['jobs', 'pods', 'nodes', 'job/', 'pod/', 'node/'] },
+    {
+      line: ['get', ''],
+      want: ['job', 'pod', 'node', 'configmap', 'secret']
+        .flatMap((kind) => [`${kind}s`])
+        .concat(['job', 'pod', 'node', 'configmap', 'secret'].map((kind) => `${kind}/`)),
+    },
+    { line: ['get', 'secret', ''], want: ['login'] },
+    { line: ['describe', 'configmap/'], want: ['configmap/settings'] },
     { line: ['get', 'job/'], want: ['job/pi', 'job/pearl'] },
     { line: ['get', 'job/pe'], want: ['job/pearl'] },
     { line: ['get', 'cronjob/'], want: [] },
@@ -72,7 +81,8 @@ describe('complete', () => {
       mode: 'nospace',
       want: ['workqueue.spec.resultTtlSeconds'],
     },
-    { line: ['explain', ''], want: ['job', 'pod', 'node', 'workqueue'] },
+    { line: ['explain', ''], want: ['job', 'pod', 'node', 'configmap', 'secret', 'workqueue'] },
+    { line: ['explain', 'secret.st'], mode: 'nospace', want: ['secret.stringData'] },
     {
       line: ['explain', 'job.spec.back'],
       mode: 'nospace',

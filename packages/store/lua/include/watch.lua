@@ -1,9 +1,13 @@
 -- Tells watchers what changed; the entry's id begins with the resourceVersion.
 local WATCH_LENGTH = 10000
 
-local function tellJob(watchKey, rv, eventType, uid, namespace, name)
+local function tellObject(watchKey, rv, kind, eventType, uid, namespace, name)
   redis.call('XADD', watchKey, 'MAXLEN', '~', WATCH_LENGTH, string.format('%.0f-*', rv),
-    'k', 'Job', 'e', eventType, 'u', uid, 's', namespace, 'n', name)
+    'k', kind, 'e', eventType, 'u', uid, 's', namespace, 'n', name)
+end
+
+local function tellJob(watchKey, rv, eventType, uid, namespace, name)
+  tellObject(watchKey, rv, 'Job', eventType, uid, namespace, name)
 end
 
 -- Pods from..to of a Job; only while somebody watches pods of the shard: told by `podWatchersKey`.

@@ -1,0 +1,42 @@
+#!lua
+--[[
+  createObject: store a new object of a kind that is kept as it is: a ConfigMap, a Secret.
+
+  Caller   sdk, server
+
+  KEYS[1]  string  <tag>:clock
+  KEYS[2]  zset    <tag>:objects:<kind>                    members <namespace>/<name>
+  KEYS[3]  hash    <tag>:object:<kind>:<namespace>:<name>
+  KEYS[4]  stream  <tag>:watch
+
+  ARGV[1]  nowMs       test clock, or ''
+  ARGV[2]  channel     of objects
+  ARGV[3]  kind        string, as in manifests
+  ARGV[4]  uid         string, chosen by the caller: the idempotency key
+  ARGV[5]  namespace   string
+  ARGV[6]  name        string
+  ARGV[7]  object      JSON
+  ARGV[8]  finalizers  how many it has
+
+  Returns  {1, resourceVersion, createdMs}  CREATED
+           { 0}  REPLAYED        the same uid was created before; it may be deleted by now
+           {-1}  ALREADY_EXISTS  another object of the kind has the name
+
+  O(log n). Safe to retry. One hash tag. Refused when memory is full.
+]]
+-- @include clock
+-- @include watch
+-- @include object
+local known = redis.call('HMGET', KEYS[3], 'uid', 'goneUid')
+if known[1] == ARGV[4] or known[2] == ARGV[4] then return { 0 } end
+if known[1] then return { -1 } end
+
+local now = readClock(KEYS[1], ARGV[1])
+local rv = nextResourceVersion(KEYS[1], now)
+local version, created = string.format('%.0f', rv), string.format('%.0f', now)
+redis.call('DEL', KEYS[3])
+redis.call('HSET', KEYS[3], 'uid', ARGV[4], 'rv', version, 'createdMs', created, 'object', ARGV[7],
+  'finalizers', ARGV[8])
+redis.call('ZADD', KEYS[2], 0, ARGV[5] .. '/' .. ARGV[6])
+tellOfObject(KEYS[4], ARGV[2], rv, ARGV[3], 'ADDED', ARGV[4], ARGV[5], ARGV[6])
+return { 1, version, created }

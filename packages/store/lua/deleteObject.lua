@@ -1,0 +1,43 @@
+#!lua flags=allow-oom
+--[[
+  deleteObject: remove an object of a kind that is kept as it is, or mark it as one to be deleted when
+  it has finalizers.
+
+  Caller   sdk, server
+
+  KEYS[1]  string  <tag>:clock
+  KEYS[2]  zset    <tag>:objects:<kind>                    members <namespace>/<name>
+  KEYS[3]  hash    <tag>:object:<kind>:<namespace>:<name>
+  KEYS[4]  stream  <tag>:watch
+
+  ARGV[1]  nowMs      test clock, or ''
+  ARGV[2]  channel    of objects
+  ARGV[3]  kind       string, as in manifests
+  ARGV[4]  uid        string
+  ARGV[5]  namespace  string
+  ARGV[6]  name       string
+
+  Returns   1  DELETED
+            2  TERMINATING  it has finalizers, and goes with the last of them
+           -1  NOT_FOUND    no such object, or another one of the name
+
+  O(log n). Safe to retry. One hash tag.
+]]
+-- @include clock
+-- @include watch
+-- @include object
+local uid, namespace, name = ARGV[4], ARGV[5], ARGV[6]
+local known = redis.call('HMGET', KEYS[3], 'uid', 'finalizers', 'deletedMs')
+if known[1] ~= uid then return -1 end
+if known[3] then return 2 end
+
+local now = readClock(KEYS[1], ARGV[1])
+local rv = nextResourceVersion(KEYS[1], now)
+if known[2] == '0' then
+  removeObject(KEYS[3], KEYS[2], uid, namespace, name)
+  tellOfObject(KEYS[4], ARGV[2], rv, ARGV[3], 'DELETED', uid, namespace, name)
+  return 1
+end
+redis.call('HSET', KEYS[3], 'rv', string.format('%.0f', rv), 'deletedMs', string.format('%.0f', now))
+tellOfObject(KEYS[4], ARGV[2], rv, ARGV[3], 'MODIFIED', uid, namespace, name)
+return 2

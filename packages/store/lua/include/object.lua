@@ -1,0 +1,15 @@
+-- Objects that are kept as they are: one hash each, found by kind, namespace and name.
+
+-- Tells watchers, and those who wait for an object of this name.
+local function tellOfObject(watchKey, channel, rv, kind, eventType, uid, namespace, name)
+  tellObject(watchKey, rv, kind, eventType, uid, namespace, name)
+  redis.call('PUBLISH', channel, kind .. ' ' .. namespace .. '/' .. name)
+end
+
+-- Removes one. A mark stays for ten minutes, so that a create that comes late does not bring it back.
+local function removeObject(objectKey, namesKey, uid, namespace, name)
+  redis.call('ZREM', namesKey, namespace .. '/' .. name)
+  redis.call('UNLINK', objectKey)
+  redis.call('HSET', objectKey, 'goneUid', uid)
+  redis.call('PEXPIRE', objectKey, 600000)
+end
