@@ -84,7 +84,7 @@ describe('manifests', () => {
     {
       name: 'another kind',
       text: 'apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n',
-      want: /^error: .*\nstdin:2:1: kind: Unsupported value: "Pod": supported values: "Job"\n$/,
+      want: /^error: stdin:2:1: kind: Unsupported value: "Pod": supported values: "Job", "ConfigMap", "Secret"\n$/,
     },
     {
       name: 'no kind',
@@ -132,7 +132,10 @@ describe('arguments', () => {
     { args: ['frobnicate'], want: /unknown command 'frobnicate'/ },
     { args: ['gte'], want: /Did you mean get\?/ },
     { args: ['get', 'jobs', '--frob'], want: /unknown option '--frob'/ },
-    { args: ['get', 'cronjobs'], want: /^error: there are no "cronjobs": jobs, pods or nodes/ },
+    {
+      args: ['get', 'cronjobs'],
+      want: /^error: there are no "cronjobs": jobs, pods, nodes, configmaps or secrets/,
+    },
     { args: ['get', 'jobs', '-l', 'a in b', '--redis', 'URL'], want: /^error: .*selector/ },
     { args: ['get', 'jobs', '-o', 'xml'], want: /argument 'xml' is invalid/ },
     { args: ['run'], want: /A program is missing\n\(`drover run --help` shows how\)/ },
