@@ -22,6 +22,14 @@ export {
   type JobConditionType,
 } from './conditions.ts';
 export { CONFIG_MAP_KIND, ConfigMap, MAX_CONFIG_BYTES } from './configMap.ts';
+export { nextCronTime } from './cron/nextTime.ts';
+export {
+  readCronSchedule,
+  type CronSchedule,
+  type CronScheduleProblem,
+  type CronScheduleReading,
+} from './cron/schedule.ts';
+export { isTimeZone, zoneOffsetMs } from './cron/timeZone.ts';
 export {
   FOREGROUND_FINALIZER,
   ORPHAN_FINALIZER,
