@@ -1,7 +1,7 @@
 /** The Jobs of a simulation: what users ask for and change, and how each must end. */
 import { isDeepStrictEqual } from 'node:util';
-import { formatIndexIntervals, type JobStatus } from '@drover/shared';
-import type { JobView, Shard } from '@drover/store';
+import { formatIndexIntervals, parseIndexIntervals, type JobStatus } from '@drover/shared';
+import type { JobView, PodRecord, Shard } from '@drover/store';
 import type { Ledger } from './ledger.ts';
 import type { Random } from './random.ts';
 import { type Behaviour, LANE, QUEUE } from './workerActor.ts';
@@ -12,6 +12,8 @@ export interface SimSpec {
   readonly completions: number | null;
   readonly indexed: boolean;
   readonly backoffLimit: number;
+  readonly backoffLimitPerIndex: number | null;
+  readonly maxFailedIndexes: number | null;
   readonly activeDeadlineSeconds: number | null;
   readonly suspend: boolean;
   readonly restartPolicy: 'Never' | 'OnFailure';
@@ -24,17 +26,25 @@ export interface SimJob {
   readonly behaviour: Behaviour;
 }
 
+/** Default of a Job with limits for each index. */
+const NO_LIMIT = 2 ** 31 - 1;
+
 /** Any Job that the engine can run. */
 export function randomJob(random: Random, number: number): SimJob {
   const completions = random.chance(0.2) ? null : random.between(0, random.pick([3, 40, 200]));
+  const indexed = completions !== null && random.chance(0.5);
+  const perIndex = indexed && random.chance(0.5);
   const restartPolicy = random.chance(0.25) ? 'OnFailure' : 'Never';
   return {
     uid: `job${number}`,
     first: {
       parallelism: random.between(1, 6),
       completions,
-      indexed: completions !== null && random.chance(0.5),
-      backoffLimit: random.pick([0, 2, 6, 50, 500]),
+      indexed,
+      backoffLimit: perIndex && random.chance(0.8) ? NO_LIMIT : random.pick([0, 2, 6, 50, 500]),
+      backoffLimitPerIndex: perIndex ? random.between(0, 2) : null,
+      maxFailedIndexes:
+        perIndex && random.chance(0.4) ? random.between(0, Math.min(5, completions)) : null,
       activeDeadlineSeconds: random.chance(0.15) ? random.between(1, 20) : null,
       suspend: random.chance(0.15),
       restartPolicy,
@@ -49,14 +59,13 @@ export function randomJob(random: Random, number: number): SimJob {
 
 /** The stored object of a spec. */
 export function objectOf(spec: SimSpec): string {
-  const { completions, indexed, activeDeadlineSeconds, restartPolicy, ...rest } = spec;
+  const { completions, indexed, restartPolicy, ...rest } = spec;
   return JSON.stringify({
     metadata: {},
     spec: {
       ...rest,
       completionMode: indexed ? 'Indexed' : 'NonIndexed',
       ...(completions !== null && { completions }),
-      ...(activeDeadlineSeconds !== null && { activeDeadlineSeconds }),
       template: { spec: { restartPolicy, containers: [] } },
     },
   });
@@ -156,6 +165,13 @@ export async function wrongAtEnd(shard: Shard, job: SimJob, ledger: Ledger): Pro
       status.completedIndexes ?? '',
       formatIndexIntervals(bitmap, spec.completions!),
     );
+    const failed = await shard.failedBitmap(job.uid);
+    const failedText = formatIndexIntervals(failed, spec.completions!);
+    expectEqual(
+      'failedIndexes',
+      status.failedIndexes,
+      spec.backoffLimitPerIndex === null ? undefined : failedText,
+    );
   }
   if (view.finished) {
     expectEqual('Complete', has('Complete'), !has('Failed'));
@@ -194,10 +210,32 @@ async function wrongCounts(
   expectEqual('failed', counters.failed, failed.length + stopped.failed + stopped.unjudged);
   const stops = stopped.uncounted + stopped.failed + stopped.unjudged;
   expectEqual('pods that were started', counters.podCount, ended.length + stops);
+  wrong.push(...wrongIndexes(first, ended, await shard.failedBitmap(uid)));
   for (const pod of ended) {
     const isOwnEnd = pod.outcome === 'Succeeded' || pod.reason === 'Error';
     if (isOwnEnd && !ledger.ran[pod.outcome].has(`${uid}:${pod.podNumber}`)) {
       wrong.push(`pod ${pod.podNumber} counts as ${pod.outcome}, but did not end so`);
+    }
+  }
+  return wrong;
+}
+
+/** An index has no more pods that failed by themselves than its limit allows, and one more when it failed. */
+function wrongIndexes(
+  { backoffLimitPerIndex: limit }: SimSpec,
+  ended: readonly PodRecord[],
+  failedBits: Buffer,
+): string[] {
+  if (limit === null) return [];
+  const wrong: string[] = [];
+  const own = Map.groupBy(
+    ended.filter((pod) => pod.outcome === 'Failed' && pod.reason === 'Error'),
+    (pod) => pod.index,
+  );
+  for (const [index, pods] of own) {
+    const hasFailed = ((failedBits[index >> 3] ?? 0) & (0x80 >> (index & 7))) !== 0;
+    if (pods.length > limit + 1 || (pods.length === limit + 1 && !hasFailed)) {
+      wrong.push(`index ${index} has ${pods.length} failed pods, limit ${limit}`);
     }
   }
   return wrong;
@@ -215,12 +253,24 @@ function wrongFailure(
   counters: JobView['counters'],
 ): string[] {
   const reason = status.conditions?.find((one) => one.type === 'Failed')?.reason;
+  const failedIndexes = parseIndexIntervals(status.failedIndexes ?? '', NO_LIMIT).reduce(
+    (count, { first, last }) => count + last - first + 1,
+    0,
+  );
   switch (reason) {
     case 'BackoffLimitExceeded':
       // With OnFailure it may have been the restarts of pods that are gone now.
       return counters.limitFailures > spec.backoffLimit || behaviour.restarts
         ? []
         : [`${reason} with ${counters.limitFailures} failures and limit ${spec.backoffLimit}`];
+    case 'MaxFailedIndexesExceeded':
+      return failedIndexes > (spec.maxFailedIndexes ?? Number.POSITIVE_INFINITY)
+        ? []
+        : [`${reason} with ${failedIndexes} and limit ${spec.maxFailedIndexes}`];
+    case 'FailedIndexes':
+      return failedIndexes > 0 && failedIndexes + counters.succeeded === spec.completions
+        ? []
+        : [`${reason} with ${failedIndexes} failed, ${counters.succeeded} succeeded`];
     case 'DeadlineExceeded':
       return spec.activeDeadlineSeconds === null ? [`${reason} without a deadline`] : [];
     default:

@@ -8,8 +8,8 @@ import {
   type Job,
   type JobStatus,
 } from '@drover/shared';
-import type { ObservedJob, StoredJob } from '@drover/store';
-import type { DecideSpec, Deletion, Observed } from './decide/types.ts';
+import type { IndexState, ObservedJob, StoredJob } from '@drover/store';
+import type { DecideSpec, Deletion, Observed, ObservedIndexes } from './decide/types.ts';
 
 /** A stored spec as far as the controller reads it; what came from a user was validated then. */
 interface StoredSpec {
@@ -17,6 +17,8 @@ interface StoredSpec {
   readonly completions?: number | null;
   readonly completionMode?: string;
   readonly backoffLimit?: number;
+  readonly backoffLimitPerIndex?: number | null;
+  readonly maxFailedIndexes?: number | null;
   readonly activeDeadlineSeconds?: number | null;
   readonly ttlSecondsAfterFinished?: number | null;
   readonly suspend?: boolean;
@@ -40,6 +42,8 @@ export function readSpec(job: StoredJob): DecideSpec {
     ttlSecondsAfterFinished: readOptional(job, spec, 'ttlSecondsAfterFinished'),
     suspended: spec.suspend ?? false,
     restartsContainers: spec.template?.spec?.restartPolicy === 'OnFailure',
+    backoffLimitPerIndex: readOptional(job, spec, 'backoffLimitPerIndex'),
+    maxFailedIndexes: readOptional(job, spec, 'maxFailedIndexes'),
   };
 }
 
@@ -57,12 +61,14 @@ export function workQueueOf(job: StoredJob): string | null {
  * One look as `decide` takes it.
  *
  * @param isHeldUp - What the Job's pods need is not there: none is started.
+ * @param indexState - Of a Job with backoffLimitPerIndex; null for others.
  */
 export function toObserved(
   look: ObservedJob,
   spec: DecideSpec,
   status: JobStatus,
   isHeldUp: boolean,
+  indexState: IndexState | null,
 ): Observed {
   return {
     spec,
@@ -78,10 +84,17 @@ export function toObserved(
     gate: look.gate,
     counters: look.counters,
     unjudged: look.unjudged,
+    indexes: indexState && toIndexes(look, indexState),
     pendingCount: look.pendingCount,
     fittingLanes: look.fittingLanes,
     jobsOnQueue: look.jobsOnQueue,
   };
+}
+
+function toIndexes({ supply }: ObservedJob, state: IndexState): ObservedIndexes {
+  const { completions, cursor, retryCount } = supply;
+  const freshCount = Math.max(0, (completions ?? 0) - cursor);
+  return { ...state, startableCount: retryCount + freshCount };
 }
 
 /** The generation does not tell: an annotation is no part of the spec. Most Jobs never had it. */
@@ -108,7 +121,12 @@ function deletionOf({ deletionMs, finalizers }: StoredJob): Deletion | null {
 function readOptional(
   job: StoredJob,
   spec: StoredSpec,
-  field: 'completions' | 'activeDeadlineSeconds' | 'ttlSecondsAfterFinished',
+  field:
+    | 'completions'
+    | 'activeDeadlineSeconds'
+    | 'ttlSecondsAfterFinished'
+    | 'backoffLimitPerIndex'
+    | 'maxFailedIndexes',
 ): number | null {
   const value = spec[field];
   return value === undefined || value === null ? null : readCount(job, field, value);

@@ -2,7 +2,7 @@
  * Observe, decide, apply for one Job. Every step may run twice and beside another controller's:
  * the scripts compare the decision's version, and count again what they rely on.
  */
-import type { JobStatus } from '@drover/shared';
+import { parseIndexIntervals, type JobStatus } from '@drover/shared';
 import type {
   DecisionGuard,
   NewStatus,
@@ -15,7 +15,7 @@ import { MAX_PODS_PER_CALL } from '@drover/store';
 import type { Logger } from 'pino';
 import type { BackoffPolicy } from './decide/backoff.ts';
 import { decide } from './decide/decide.ts';
-import { composeStatus, renderDone, type DoneIndexes } from './decide/status.ts';
+import { composeStatus, type IndexText, renderIndexes } from './decide/status.ts';
 import { stopOrder } from './decide/stopOrder.ts';
 import type { Decision, Figures, JudgePlan, Next, Standing } from './decide/types.ts';
 import { readSpec, readStatus, toObserved, workQueueOf } from './jobPlan.ts';
@@ -48,6 +48,8 @@ export type ReconcileShard = Pick<
   | 'listSlots'
   | 'allSlots'
   | 'doneBitmap'
+  | 'failedBitmap'
+  | 'indexState'
   | 'awaitLanes'
   | 'markContended'
 > &
@@ -85,11 +87,15 @@ interface Pass {
   readonly status: JobStatus;
   readonly indexed: boolean;
   readonly completions: number;
+  /** Failures are counted for each index. */
+  readonly perIndex: boolean;
 }
 
 /** What is to be shown. */
 interface Shown {
   readonly figures: Figures;
+  /** Indexes that this very pass fails: they may not be stored yet. */
+  readonly failedNow: readonly number[];
   readonly standing: Standing;
   readonly finish: 'Complete' | 'Failed' | null;
 }
@@ -179,10 +185,15 @@ export class JobReconciler {
     }
     const { spec } = memo;
     const status = readStatus(job);
-    const { indexed, completions } = spec;
-    const pass = { reconcileId, look, memo, status, indexed, completions: completions ?? 0 };
-    const isHeldUp = await this.#missesWorkQueue(look, memo);
-    const observed = toObserved(look, spec, status, isHeldUp);
+    const { indexed } = spec;
+    const completions = spec.completions ?? 0;
+    const perIndex = spec.backoffLimitPerIndex !== null;
+    const pass = { reconcileId, look, memo, status, indexed, completions, perIndex };
+    const [isHeldUp, indexState] = await Promise.all([
+      this.#missesWorkQueue(look, memo),
+      perIndex ? this.#shard.indexState(job.uid, look.nowMs) : null,
+    ]);
+    const observed = toObserved(look, spec, status, isHeldUp, indexState);
     const decision = decide(observed, look.nowMs, this.#backoff);
     switch (decision.type) {
       case 'rest':
@@ -253,7 +264,13 @@ export class JobReconciler {
     const { shown, next } = decision;
     const nothing: Unwritten = { type: 'unwritten', foldAtMs: null };
     const written =
-      shown === null ? nothing : await this.#show(pass, guard, { ...shown, finish: null });
+      shown === null
+        ? nothing
+        : await this.#show(pass, guard, {
+            ...shown,
+            failedNow: failedBy(decision.judge),
+            finish: null,
+          });
     return this.#settle(pass, written, next);
   }
 
@@ -272,7 +289,11 @@ export class JobReconciler {
       await this.#stopAll(guard, 'uncounted');
       return AGAIN;
     }
-    const written = await this.#show(pass, guard, { ...decision, finish: null });
+    const written = await this.#show(pass, guard, {
+      ...decision,
+      failedNow: failedBy(decision.judge),
+      finish: null,
+    });
     return this.#settle(pass, written, decision.next);
   }
 
@@ -280,7 +301,8 @@ export class JobReconciler {
     const guard = await this.#judge(guardOf(pass.look), decision.judge);
     if (guard === null) return AGAIN;
     // The verdict is on record before anything is done because of it.
-    const written = await this.#show(pass, guard, decision);
+    const failedNow = failedBy(decision.judge);
+    const written = await this.#show(pass, guard, { ...decision, failedNow });
     if (written.type === 'refused') return AGAIN;
     if (decision.stopsPodsAs !== null) {
       const version = written.type === 'written' ? written.decisionVersion : guard.decisionVersion;
@@ -312,10 +334,11 @@ export class JobReconciler {
   /** Verdicts, slots and status in one step: a Job's first look is all that a burst of Jobs costs. */
   async #applyOpen(pass: Pass, decision: Converge, count: number): Promise<PassEnd> {
     const { judge } = decision;
+    const { perIndex } = pass;
     const guard = guardOf(pass.look);
     const plan = await this.#planStatus(pass, shownBy(decision, count));
     const status = plan.type === 'write' ? plan : null;
-    const opened = await this.#shard.openSlots(guard, count, { judge, status });
+    const opened = await this.#shard.openSlots(guard, count, { judge, status, perIndex });
     if (opened.type !== 'opened') return AGAIN;
 
     const { slots, decisionVersion, isStatusWritten } = opened;
@@ -463,8 +486,11 @@ export class JobReconciler {
       const isNew = JSON.stringify(figures) !== JSON.stringify(shownFigures(status));
       return { type: 'unwritten', foldAtMs: isNew ? foldAtMs : null };
     }
-    const done = pass.indexed ? await this.#readDone(pass, figures) : null;
-    const text = JSON.stringify(composeStatus(pass, figures, standing, done));
+    const [done, failed] = await Promise.all([
+      pass.indexed ? this.#readDone(pass, figures) : null,
+      pass.perIndex ? this.#readFailed(pass, shown) : null,
+    ]);
+    const text = JSON.stringify(composeStatus(pass, figures, standing, done, failed));
     if (finish === null && text === look.job.status) return { type: 'unwritten', foldAtMs: null };
     return { type: 'write', text, critical, shown };
   }
@@ -482,10 +508,18 @@ export class JobReconciler {
     else this.#logger.info(fields, `Job is ${finish}`);
   }
 
-  async #readDone(pass: Pass, figures: Figures): Promise<DoneIndexes> {
+  async #readDone(pass: Pass, figures: Figures): Promise<IndexText> {
     const known = knownDone(pass);
     if (known.count === figures.succeeded) return known;
-    return renderDone(await this.#shard.doneBitmap(pass.look.job.uid), pass.completions);
+    return renderIndexes(await this.#shard.doneBitmap(pass.look.job.uid), pass.completions);
+  }
+
+  async #readFailed(pass: Pass, { figures, failedNow }: Shown): Promise<IndexText> {
+    const text = pass.status.failedIndexes;
+    const count = text === undefined ? -1 : countInText(text);
+    if (text !== undefined && count === figures.failedIndexes) return { text, count };
+    const bitmap = await this.#shard.failedBitmap(pass.look.job.uid);
+    return renderIndexes(withBits(bitmap, failedNow), pass.completions);
   }
 
   #settle({ look }: Pass, written: StatusEnd, next: Next, wakes: readonly number[] = []): PassEnd {
@@ -501,8 +535,18 @@ export class JobReconciler {
 }
 
 /** What a decision wants shown once so many slots more are open. */
-function shownBy({ figures, standing }: Converge, opened: number): Shown {
-  return { figures: { ...figures, active: figures.active + opened }, standing, finish: null };
+function shownBy({ figures, standing, judge }: Converge, opened: number): Shown {
+  return {
+    figures: { ...figures, active: figures.active + opened },
+    failedNow: failedBy(judge),
+    standing,
+    finish: null,
+  };
+}
+
+function failedBy(judge: JudgePlan | null): number[] {
+  const verdicts = judge?.judgements ?? [];
+  return verdicts.flatMap(({ verdict, index }) => (verdict === 'indexFailed' ? [index] : []));
 }
 
 function guardOf({ job, decisionVersion }: ObservedJob): DecisionGuard {
@@ -510,7 +554,7 @@ function guardOf({ job, decisionVersion }: ObservedJob): DecisionGuard {
 }
 
 /** The completed indexes as the written status has them. */
-function knownDone({ status }: Pass): DoneIndexes {
+function knownDone({ status }: Pass): IndexText {
   return { text: status.completedIndexes ?? '', count: status.succeeded ?? 0 };
 }
 
@@ -522,7 +566,23 @@ function shownFigures(status: JobStatus): Figures {
     terminating: status.terminating ?? 0,
     succeeded: status.succeeded ?? 0,
     failed: status.failed ?? 0,
+    ...(status.failedIndexes !== undefined && { failedIndexes: countInText(status.failedIndexes) }),
   };
+}
+
+function countInText(text: string): number {
+  return parseIndexIntervals(text, Number.POSITIVE_INFINITY).reduce(
+    (sum, { first, last }) => sum + last - first + 1,
+    0,
+  );
+}
+
+function withBits(bitmap: Uint8Array, indexes: readonly number[]): Uint8Array {
+  const bytes = Math.max(bitmap.length, (Math.max(-1, ...indexes) >> 3) + 1);
+  const bits = new Uint8Array(bytes);
+  bits.set(bitmap);
+  for (const index of indexes) bits[index >> 3]! |= 0x80 >> (index & 7);
+  return bits;
 }
 
 function keepOnly(set: Set<number>, present: readonly number[]): void {

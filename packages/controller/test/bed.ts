@@ -35,6 +35,8 @@ export interface SpecInput {
   completions?: number;
   completionMode?: 'Indexed' | 'NonIndexed';
   backoffLimit?: number;
+  backoffLimitPerIndex?: number;
+  maxFailedIndexes?: number;
   activeDeadlineSeconds?: number;
   ttlSecondsAfterFinished?: number;
   suspend?: boolean;

@@ -562,8 +562,12 @@ export async function composeAll(shard: Shard, views: readonly JobView[]): Promi
     views.map(async (view) => {
       const job = composeJob({ stored: view, counters: view.counters, done: null });
       if (view.finished || job.spec.completionMode !== 'Indexed') return job;
-      const done = await shard.doneBitmap(view.uid);
-      return composeJob({ stored: view, counters: view.counters, done });
+      const countsPerIndex = job.spec.backoffLimitPerIndex !== undefined;
+      const [done, failed] = await Promise.all([
+        shard.doneBitmap(view.uid),
+        countsPerIndex ? shard.failedBitmap(view.uid) : null,
+      ]);
+      return composeJob({ stored: view, counters: view.counters, done, failed });
     }),
   );
 }

@@ -14,6 +14,9 @@ export const CONTROLLER_UID_LABEL = 'batch.kubernetes.io/controller-uid';
 export const COMPLETION_INDEX_LABEL = 'batch.kubernetes.io/job-completion-index';
 /** How often pods of the index failed before this one; annotation, with backoffLimitPerIndex. */
 export const INDEX_FAILURE_COUNT_ANNOTATION = 'batch.kubernetes.io/job-index-failure-count';
+/** How often pods of the index failed and a podFailurePolicy ignored it; annotation, left out for 0. */
+export const INDEX_IGNORED_FAILURE_COUNT_ANNOTATION =
+  'batch.kubernetes.io/job-index-ignored-failure-count';
 /** Annotation of a Job: the work queue of its namespace that its pods take items from. Can't be changed. */
 export const WORK_QUEUE_ANNOTATION = 'drover.dev/work-queue';
 /**

@@ -3,6 +3,7 @@ import {
   COMPLETION_INDEX_LABEL,
   generatedLabels,
   INDEX_FAILURE_COUNT_ANNOTATION,
+  INDEX_IGNORED_FAILURE_COUNT_ANNOTATION,
 } from './generated.ts';
 import type { Job } from './job.ts';
 import type { ObjectMeta } from './meta.ts';
@@ -114,8 +115,13 @@ export interface PodIdentity {
   readonly podNumber: number;
   /** Completion index; null when the Job is not Indexed. */
   readonly index: number | null;
-  /** How often pods of the index failed before; only with backoffLimitPerIndex. */
-  readonly indexFailureCount?: number;
+  /** How often pods of the index failed before; only with backoffLimitPerIndex. Left out = never. */
+  readonly failures?: {
+    /** Failures that count to the limit. */
+    readonly counted: number;
+    /** Failures that a podFailurePolicy ignored. */
+    readonly ignored: number;
+  };
 }
 
 /** The name of a pod of a Job. */
@@ -162,7 +168,9 @@ function indexAnnotations(job: Job, pod: PodIdentity): Record<string, string> {
   if (pod.index === null) return {};
   const annotations: Record<string, string> = { [COMPLETION_INDEX_LABEL]: `${pod.index}` };
   if (job.spec.backoffLimitPerIndex !== undefined) {
-    annotations[INDEX_FAILURE_COUNT_ANNOTATION] = `${pod.indexFailureCount ?? 0}`;
+    const { counted, ignored } = pod.failures ?? { counted: 0, ignored: 0 };
+    annotations[INDEX_FAILURE_COUNT_ANNOTATION] = `${counted}`;
+    if (ignored > 0) annotations[INDEX_IGNORED_FAILURE_COUNT_ANNOTATION] = `${ignored}`;
   }
   return annotations;
 }

@@ -13,7 +13,7 @@ export type Feature =
 
 /** Which of them this version has. */
 export const SUPPORTED: Readonly<Record<Feature, boolean>> = {
-  backoffLimitPerIndex: false,
+  backoffLimitPerIndex: true,
   podFailurePolicy: false,
   successPolicy: false,
   podReplacementPolicyFailed: false,

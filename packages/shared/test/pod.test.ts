@@ -68,8 +68,12 @@ describe('podMetadata', () => {
     const key = 'batch.kubernetes.io/job-index-failure-count';
     const first = podMetadata(limited, { podNumber: 1, index: 0 });
     expect(first.annotations?.[key]).toBe('0');
-    const second = podMetadata(limited, { podNumber: 2, index: 0, indexFailureCount: 1 });
+    const failures = { counted: 1, ignored: 2 };
+    const second = podMetadata(limited, { podNumber: 2, index: 0, failures });
     expect(second.annotations?.[key]).toBe('1');
+    const ignoredKey = 'batch.kubernetes.io/job-index-ignored-failure-count';
+    expect(first.annotations).not.toHaveProperty([ignoredKey]);
+    expect(second.annotations?.[ignoredKey]).toBe('2');
   });
 });
 

@@ -31,8 +31,9 @@
   ARGV[+4] knownGeneration  of the object that the worker has, 0 = none
 
   Returns a list, for each slot in order
-           {1, podNumber, index, createdMs, startMs, restarts, generation, job fields or {}}  RUN
-                                         job fields: of the first slot of a Job whose generation is not known
+           {1, podNumber, index, createdMs, startMs, restarts, generation, job fields or {}, failures}  RUN
+                                         job fields: of the first slot of a Job whose generation is not known;
+                                         failures: of the index before, packed
            { 0}           GONE           no such slot: finish the QueueJob
            {-1, untilMs}  HELD           the gate is closed for the moment
            {-2, untilMs}  PARKED         another holder has it
@@ -59,13 +60,15 @@ local function text(number)
   return string.format('%.0f', number)
 end
 
-local function run(jobKey, generation, known, pod, index, createdMs, startMs, restarts)
+local function run(jobKey, generation, known, packed, createdMs, startMs, restarts)
+  local pod, index = struct.unpack('>I4I4', packed)
   local job = {}
   if generation ~= known and not sent[jobKey] then
     sent[jobKey] = true
     job = redis.call('HGETALL', jobKey)
   end
-  return { 1, text(pod), text(index), text(createdMs), text(startMs), restarts, generation, job }
+  return { 1, text(pod), text(index), text(createdMs), text(startMs), restarts, generation, job,
+    string.sub(packed, FAILURES_AT, FAILURES_END) }
 end
 
 local function ask(argument, keyBase)
@@ -90,7 +93,7 @@ local function ask(argument, keyBase)
       if attemptsNow < attempts then return { 0 } end
       if attemptsNow == attempts then
         local generation = redis.call('HGET', jobKey, 'generation')
-        return run(jobKey, generation, known, pod, index, createdMs, startMs, restarts)
+        return run(jobKey, generation, known, packed, createdMs, startMs, restarts)
       end
       return refuse(-2, now + tonumber(ARGV[5]))
     end
@@ -104,19 +107,19 @@ local function ask(argument, keyBase)
   -- A QueueJob that was lost and offered again begins at 1: it gets here with each delivery a step nearer.
   if attemptsNow <= asked then return { -1, text(now + 20) } end
   local hot = readHot(hotKey)
-  if hot.hold == 1 and hot.unjudged > 0 then return refuse(-1, now + 20) end
+  if hot.unjudged > 0 and hot.rules % 2 == 1 then return refuse(-1, now + 20) end
   if hot.deadlineMs > 0 and now >= hot.deadlineMs then return refuse(-1, now + 200) end
   rv = math.max(rv + 1, now * 4096)
   redis.call('SET', KEYS[1], rv)
   node = node or tonumber(redis.call('HGET', KEYS[6], 'nodeNumber'))
-  redis.call('HSET', slotsKey, slot, struct.pack(SLOT, pod, index, previous, RUNNING, restarts, attemptsNow,
-    node, ARGV[4], createdMs, now, rv, attemptsNow))
+  redis.call('HSET', slotsKey, slot, struct.pack(SLOT_HEAD, pod, index, previous, RUNNING, restarts, attemptsNow,
+    node, ARGV[4], createdMs, now, rv, attemptsNow) .. string.sub(packed, FAILURES_AT))
   redis.call('ZREM', KEYS[keyBase + 4], slot)
   redis.call('SADD', KEYS[7], uid .. ':' .. slot)
   hot.running = hot.running + 1
   writeHot(hotKey, hot)
   tellPods(KEYS[8], KEYS[9], rv, uid, pod, pod)
-  return run(jobKey, text(hot.generation), known, pod, index, createdMs, now, restarts)
+  return run(jobKey, text(hot.generation), known, packed, createdMs, now, restarts)
 end
 
 local replies = {}

@@ -79,7 +79,7 @@ for i = 3, #ARGV, 11 do
     if not hot then
       redis.call('SET', hotKey, string.rep('\0', struct.size(HOT)))
       hot = readHot(hotKey)
-      hot.generation, hot.decisionVersion, hot.hold, hot.nextSlot = 1, 1, 1, 1
+      hot.generation, hot.decisionVersion, hot.rules, hot.nextSlot = 1, 1, 1, 1
     end
     hot.completions, hot.indexed = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 8])
     writeHot(hotKey, hot)

@@ -17,7 +17,8 @@
   KEYS[11]  hash    <tag>:job:<uid>:losses
   KEYS[12]  stream  <tag>:watch
   KEYS[13]  string  <tag>:watchers:pods
-  KEYS[14+] string  <tag>:job:<uid>:pods:<chunk>   one for each pod in ARGV
+  KEYS[14]  hash    <tag>:job:<uid>:overlay
+  KEYS[15+] string  <tag>:job:<uid>:pods:<chunk>   one for each pod in ARGV
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  string
@@ -65,8 +66,14 @@ for i = 6, #ARGV, 2 do
         if phase == STOPPING then
           hot.terminating = hot.terminating - 1
         else
-          local record = podRecord(index, node, startMs, now, 137, FLAG_FAILED + FLAG_LOG, REASON_NODE_LOST, rv)
-          writeRecords(KEYS[14 + (i - 6) / 2], podNumber, record)
+          local flags, failures = FLAG_FAILED + FLAG_LOG, string.sub(packed, FAILURES_AT, FAILURES_END)
+          if failures ~= NO_FAILURES then
+            flags = flags + FLAG_OVERLAY
+            redis.call('HSET', KEYS[14], podNumber,
+              string.format('{"failures":{"counted":%d,"ignored":%d}}', struct.unpack('>I4I4', failures)))
+          end
+          local record = podRecord(index, node, startMs, now, 137, flags, REASON_NODE_LOST, rv)
+          writeRecords(KEYS[15 + (i - 6) / 2], podNumber, record)
           unjudged[#unjudged + 1] = podNumber
           unjudged[#unjudged + 1] = record
           if redis.call('HINCRBY', KEYS[11], index, 1) == 1 then hot.lossCount = hot.lossCount + 1 end

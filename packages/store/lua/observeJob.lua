@@ -12,7 +12,7 @@
   KEYS[+1] hash    <tag>:job:<uid>
   KEYS[+2] string  <tag>:job:<uid>:hot
   KEYS[+3] hash    <tag>:job:<uid>:unjudged   pod number to packed record
-  KEYS[+4] hash    <tag>:job:<uid>:losses     index to losses in a row
+  KEYS[+4] hash    <tag>:job:<uid>:losses     index to losses in a row, f<index> to failures
   KEYS[+5] zset    <tag>:job:<uid>:pending    slot, scored by pod number
 
   ARGV[1]  nowMs    test clock, or ''
@@ -21,8 +21,9 @@
   ARGV[+2] pending  how many Pending slots to name, 0..1000
 
   Returns  {nowMs, look, look, ...}, a look at each Job in order; nil when there is no such Job (any more), else
-           {job fields, packed hot state, {pod, record, losses, ...}, {slot, ...}, pendingCount, lanes, jobsOnQueue,
-           1 when something belongs to one of its pods, else 0}
+           {job fields, packed hot state, {pod, record, losses, failures, ...}, {slot, ...}, pendingCount, lanes,
+           jobsOnQueue, 1 when something belongs to one of its pods, else 0}; failures: how often pods of the index
+           failed before, packed, or ''
 
   At most 500 unjudged pods of a Job. When some Jobs had many pods to name, the rest of the Jobs are left out: ask
   again for them. O(Jobs + 500 + pending). Writes nothing, so it runs when memory is full too: a Job's deletion,
@@ -43,10 +44,11 @@ local function readUnjudged(unjudgedKey, lossesKey)
   end
   local unjudged = {}
   for i = 1, math.min(#flat, 1000), 2 do
-    local index = struct.unpack('>I4', flat[i + 1])
-    unjudged[#unjudged + 1] = flat[i]
-    unjudged[#unjudged + 1] = flat[i + 1]
-    unjudged[#unjudged + 1] = redis.call('HGET', lossesKey, string.format('%.0f', index)) or '0'
+    local index = string.format('%.0f', (struct.unpack('>I4', flat[i + 1])))
+    local before = redis.call('HMGET', lossesKey, index, 'f' .. index)
+    local n = #unjudged
+    unjudged[n + 1], unjudged[n + 2] = flat[i], flat[i + 1]
+    unjudged[n + 3], unjudged[n + 4] = before[1] or '0', before[2] or ''
   end
   return unjudged
 end
@@ -85,7 +87,7 @@ for argument = 2, #ARGV, 2 do
       pending = redis.call('ZRANGE', KEYS[keyBase + 5], 0, pendingWanted - 1)
     end
     looks[#looks + 1] = { job, hot, unjudged, pending, pendingCount, lanesOf[key], jobsOn[queue], hasOwningPods(uid) }
-    podsNamed = podsNamed + #unjudged / 3 + #pending
+    podsNamed = podsNamed + #unjudged / 4 + #pending
     if podsNamed >= ENOUGH_PODS then break end
   end
   keyBase = keyBase + 5

@@ -16,6 +16,9 @@
   KEYS[+4] zset    <tag>:job:<uid>:pending
   KEYS[+5] zset    <tag>:job:<uid>:retry
   KEYS[+6] hash    <tag>:job:<uid>:unjudged
+  and when `judges` has bit 2:
+  KEYS[+7] hash    <tag>:job:<uid>:losses
+  KEYS[+8] string  <tag>:job:<uid>:failed   bitmap
 
   ARGV[1]  nowMs            test clock, or ''
   then for each Job:
@@ -25,21 +28,23 @@
   ARGV[+4] count            slots wanted, 1..500
   ARGV[+5] status           JSON, true when as many were opened; '' = leave it as it is
   ARGV[+6] critical         as in writeStatus
-  ARGV[+7] judges           0 or 1; only with 1 follow:
+  ARGV[+7] judges           bits: 1 verdicts follow, 2 failures are counted for each index. Only with bit 1 follow:
   ARGV[+8] limit            gate
   ARGV[+9] notBeforeMs      gate
   ARGV[+10] deadlineMs       gate
-  ARGV[+11] hold             gate, 0 or 1
+  ARGV[+11] rules            gate, bits: see hot.lua
   ARGV[+12] failuresInRow    back-off
   ARGV[+13] lastFailureMs    back-off
-  ARGV[+14] number of pods, then for each podNumber, verdict (failed, ignored, indexFailed), countsToLimit (0 or 1)
+  ARGV[+14] number of pods, then for each podNumber, verdict (failed, ignored, indexFailed), countsToLimit (0 or 1),
+            retryAtMs (0 = at once), failures of its index (packed, or '')
 
   Returns a list, for each Job in order {decisionVersion, 1 when the status was written, slot, slot, ...}, or
            {-1}  MOVED  generation or decisionVersion changed
            {-2}  GONE   no such Job, or it is finished or deleted
 
   A second run opens only what the gate still allows, or answers MOVED: active pods are counted here, not by the
-  caller. O(Jobs + slots + pods), together at most 500 slots and pods. One hash tag. Refused when memory is full.
+  caller. O(Jobs + slots + pods), together at most 500 slots and pods, and 500 indexes whose back-off is over. One
+  hash tag. Refused when memory is full.
 ]]
 -- @include clock
 -- @include record
@@ -48,7 +53,7 @@
 -- @include watch
 local now, rv = readClock(KEYS[1], ARGV[1])
 
-local function open(hot, count, slotsKey, pendingKey, retryKey)
+local function open(hot, count, slotsKey, pendingKey, retryKey, perIndex)
   local opened, slots, pending = {}, {}, {}
   while #opened < count and mayStart(hot, now) do
     local slot = hot.nextSlot
@@ -56,9 +61,17 @@ local function open(hot, count, slotsKey, pendingKey, retryKey)
     hot.podCount = hot.podCount + 1
     hot.active = hot.active + 1
     local n = 2 * #opened
+    local isRetry = hot.retryCount > 0
+    local index = takeIndex(hot, retryKey)
     slots[n + 1] = slot
-    slots[n + 2] = struct.pack(SLOT, hot.podCount, takeIndex(hot, retryKey), 0, PENDING, 0, 0, 0, NO_SESSION, now, 0,
-      rv, 0)
+    slots[n + 2] = struct.pack(SLOT, hot.podCount, index, 0, PENDING, 0, 0, 0, NO_SESSION, now, 0, rv, 0)
+    if isRetry and perIndex then
+      local failures = redis.call('HGET', perIndex.losses, 'f' .. string.format('%.0f', index))
+      if failures then
+        slots[n + 2] = string.sub(slots[n + 2], 1, FAILURES_AT - 1) .. failures
+          .. string.sub(slots[n + 2], FAILURES_END + 1)
+      end
+    end
     pending[n + 1], pending[n + 2] = hot.podCount, slot
     opened[#opened + 1] = slot
   end
@@ -69,7 +82,7 @@ local function open(hot, count, slotsKey, pendingKey, retryKey)
   return opened
 end
 
-local function openFor(argument, keyBase)
+local function openFor(argument, keyBase, judges)
   local jobKey, hotKey = KEYS[keyBase + 1], KEYS[keyBase + 2]
   local hot = readHot(hotKey)
   local job = redis.call('HMGET', jobKey, 'queue', 'finished', 'deleted', 'namespace', 'name')
@@ -78,13 +91,14 @@ local function openFor(argument, keyBase)
     return { -1 }
   end
   local uid, count, status = ARGV[argument], tonumber(ARGV[argument + 3]), ARGV[argument + 4]
-  if ARGV[argument + 6] == '1' then
-    applyVerdicts(argument + 7, hot, KEYS[keyBase + 6], KEYS[keyBase + 5])
+  local perIndex = judges >= 2 and { losses = KEYS[keyBase + 7], failed = KEYS[keyBase + 8], now = now }
+  if judges % 2 == 1 then
+    applyVerdicts(argument + 7, hot, KEYS[keyBase + 6], KEYS[keyBase + 5], perIndex)
   end
   rv = math.max(rv + 1, now * 4096)
   redis.call('SET', KEYS[1], rv)
   local firstPod = hot.podCount + 1
-  local opened = open(hot, count, KEYS[keyBase + 3], KEYS[keyBase + 4], KEYS[keyBase + 5])
+  local opened = open(hot, count, KEYS[keyBase + 3], KEYS[keyBase + 4], KEYS[keyBase + 5], perIndex)
   if #opened > 0 and hot.onQueue == 0 then
     hot.onQueue = 1
     redis.call('HINCRBY', KEYS[2], job[1], 1)
@@ -103,8 +117,9 @@ end
 local replies = {}
 local keyBase, argument = 4, 2
 while argument <= #ARGV do
-  replies[#replies + 1] = openFor(argument, keyBase)
-  keyBase = keyBase + 6
-  argument = argument + (ARGV[argument + 6] == '1' and 14 + 3 * ARGV[argument + 13] or 7)
+  local judges = tonumber(ARGV[argument + 6])
+  replies[#replies + 1] = openFor(argument, keyBase, judges)
+  keyBase = keyBase + (judges >= 2 and 8 or 6)
+  argument = argument + (judges % 2 == 1 and 14 + 5 * ARGV[argument + 13] or 7)
 end
 return replies

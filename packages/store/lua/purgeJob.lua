@@ -19,6 +19,7 @@
   KEYS[12]  hash    <tag>:job:<uid>:args
   KEYS[13]  set     <tag>:job:<uid>:ended
   KEYS[14]  zset    <tag>:jobs:orphaned
+  KEYS[15]  string  <tag>:job:<uid>:failed    bitmap
 
   ARGV[1]  uid  string
 
@@ -34,7 +35,7 @@ local hot = readHot(KEYS[2])
 if job[1] == '0' then return -1 end
 if hot and (hot.active > 0 or hot.terminating > 0) then return -1 end
 redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9],
-  KEYS[12], KEYS[13])
+  KEYS[12], KEYS[13], KEYS[15])
 if job[1] then
   redis.call('HSET', KEYS[1], 'deleted', 1)
   redis.call('PEXPIRE', KEYS[1], 600000)

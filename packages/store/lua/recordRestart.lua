@@ -42,8 +42,8 @@ if count <= restarts then return 0 end
 
 local now = readClock(KEYS[1], ARGV[1])
 local rv = nextResourceVersion(KEYS[1], now)
-redis.call('HSET', KEYS[6], ARGV[4], struct.pack(SLOT, pod, index, previous, phase, count, attempts, node,
-  holder, createdMs, startMs, rv, asked))
+redis.call('HSET', KEYS[6], ARGV[4], struct.pack(SLOT_HEAD, pod, index, previous, phase, count, attempts, node,
+  holder, createdMs, startMs, rv, asked) .. string.sub(packed, FAILURES_AT))
 local hot = readHot(KEYS[5])
 hot.restarts = hot.restarts + count - restarts
 hot.decisionVersion = hot.decisionVersion + 1

@@ -39,7 +39,8 @@
   ARGV[+5]  number of overlays, then the number of each chunk, then the overlay of each entry that has one
 
   Returns  one string, for each entry in order: answer B, podNumber I4, index I4, startMs I6
-           answers: 1 NEXT, 2 RELEASED, 3 YIELD, 4 STALE, 5 ROLLED_BACK
+           answers: 1 NEXT, 2 RELEASED, 3 YIELD, 4 STALE, 5 ROLLED_BACK, 6 RETRY
+           RETRY is NEXT with an index of which pods failed before, and goes on with how often: counted I4, ignored I4
 
   Whether an entry is applied is read off its slot: an entry for the slot's pod is applied; one for the pod
   before it was applied already and is answered with the present pod; anything else is stale. So a batch may
@@ -54,7 +55,7 @@
 -- @include record
 -- @include hot
 -- @include watch
-local NEXT, RELEASED, YIELD, STALE, ROLLED_BACK = 1, 2, 3, 4, 5
+local NEXT, RELEASED, YIELD, STALE, ROLLED_BACK, RETRY = 1, 2, 3, 4, 5, 6
 local ANSWER = '>BI4I4I6'
 local FAILED, HAS_LOG, LEAVE, QUANTUM_OVER, HAS_OVERLAY = 1, 2, 4, 8, 16
 -- Rows of fields in one table, not a table for each entry: tables are where the time goes.
@@ -132,6 +133,11 @@ for job = 1, #hotKeys do
           if rolledBack == NONE then rolledBack = {} end
           rolledBack[i] = true
           if overlayOf[i] then overlayOf[i] = nil end
+          local failures = string.sub(held[i], FAILURES_AT, FAILURES_END)
+          if failures ~= NO_FAILURES then
+            if overlayOf == NONE then overlayOf = {} end
+            overlayOf[i] = string.format('{"failures":{"counted":%d,"ignored":%d}}', unpackStruct('>I4I4', failures))
+          end
           entries[e + POD_NUMBER], entries[e + FLAGS] = present, FAILED + LEAVE
           entries[e + EXIT_CODE], entries[e + WHY] = 137, REASON_ROLLED_BACK
         end
@@ -140,17 +146,23 @@ for job = 1, #hotKeys do
         states[s + START_MS], states[s + RESTARTS], states[s + ASKED] = startMs, restarts, asked
       elseif isHolder and previous == named then
         -- Also when that was told to stop meanwhile: only its holder can end it.
-        answers[i] = pack(ANSWER, phase == PENDING and YIELD or NEXT, present, index, startMs)
+        local answer, failures = phase == PENDING and YIELD or NEXT, string.sub(held[i], FAILURES_AT, FAILURES_END)
+        if answer == NEXT and failures ~= NO_FAILURES then
+          answers[i] = pack(ANSWER, RETRY, present, index, startMs) .. failures
+        else
+          answers[i] = pack(ANSWER, answer, present, index, startMs)
+        end
       end
     end
   end
 
   if isApplied then
-    local generation, decisionVersion, limit, notBeforeMs, deadlineMs, hold, completions, active, running,
+    local generation, decisionVersion, limit, notBeforeMs, deadlineMs, rules, completions, active, running,
       terminating, succeeded, failed, limitFailures, unjudged, jobRestarts, podCount, nextSlot, cursor,
       retryCount, lossCount, foldAtMs, lastSuccessMs, failuresInRow, lastFailureMs, onQueue, indexed, kept
       = unpackStruct(HOT, packedHot)
     local succeededBefore, unjudgedBefore = succeeded, unjudged
+    local isPerIndex = rules >= PER_INDEX and band(rules, PER_INDEX) ~= 0
 
     -- The done bits of all successes at once: wasDone has what each was before.
     local wasDone = NONE
@@ -164,6 +176,11 @@ for job = 1, #hotKeys do
         end
       end
       if n > 0 then wasDone = call('BITFIELD', KEYS[keyBase + 3], unpack(operations)) end
+      if n > 0 and isPerIndex then
+        local over = {}
+        for i = 3, n, 4 do over[#over + 1] = 'f' .. operations[i] end
+        call('HDEL', KEYS[keyBase + 6], unpack(over))
+      end
     end
 
     -- All ends first: a failure in the batch holds the gate for every slot of it.
@@ -220,7 +237,7 @@ for job = 1, #hotKeys do
 
     -- Then each slot gets its next pod, or is closed.
     local cap = 0
-    if isGateOpen(limit, hold, unjudged, notBeforeMs, deadlineMs, now) then
+    if isGateOpen(limit, rules, unjudged, notBeforeMs, deadlineMs, now) then
       cap = capOf(limit, completions, succeeded)
     end
     local slots, closed, claims, isContended = {}, NONE, NONE, nil
@@ -236,9 +253,10 @@ for job = 1, #hotKeys do
         closed[#closed + 1] = slot
         claims[#claims + 1] = uid .. ':' .. slot
       elseif phase then
-        local index = cursor
+        local index, failures = cursor, nil
         if retryCount > 0 then
           index, retryCount = tonumber(call('ZPOPMIN', KEYS[keyBase + 4])[1]), retryCount - 1
+          if isPerIndex then failures = call('HGET', KEYS[keyBase + 6], 'f' .. index) end
         else
           cursor = cursor + 1
         end
@@ -260,6 +278,11 @@ for job = 1, #hotKeys do
         slots[n + 1] = slot
         slots[n + 2] = pack(SLOT, podCount, index, entries[e + POD_NUMBER], nextPhase, 0, entries[e + ATTEMPTS],
           states[s + NODE], session, now, startMs, rv, states[s + ASKED])
+        if failures then
+          if answer == NEXT then answers[i] = pack(ANSWER, RETRY, podCount, index, startMs) .. failures end
+          slots[n + 2] = string.sub(slots[n + 2], 1, FAILURES_AT - 1) .. failures
+            .. string.sub(slots[n + 2], FAILURES_END + 1)
+        end
       end
     end
 
@@ -289,7 +312,7 @@ for job = 1, #hotKeys do
 
     local n = #writes
     writes[n + 1], writes[n + 2] = KEYS[keyBase + 1], pack(HOT,
-      generation, decisionVersion, limit, notBeforeMs, deadlineMs, hold, completions, active, running,
+      generation, decisionVersion, limit, notBeforeMs, deadlineMs, rules, completions, active, running,
       terminating, succeeded, failed, limitFailures, unjudged, jobRestarts, podCount, nextSlot, cursor,
       retryCount, lossCount, foldAtMs, lastSuccessMs, failuresInRow, lastFailureMs, onQueue, indexed, kept)
     if read[2] then addPodsEntry(KEYS[8], rv, uid, firstPod, math.max(lastPod, podCount)) end

@@ -92,8 +92,8 @@ for i = firstPod, #ARGV, 3 do
       if isPending then
         closed[#closed + 1] = slot
       else
-        append(marked, slot, struct.pack(SLOT, pod, index, previous, STOPPING, restarts, attempts, node, holder,
-          createdMs, startMs, rv, asked))
+        append(marked, slot, struct.pack(SLOT_HEAD, pod, index, previous, STOPPING, restarts, attempts, node, holder,
+          createdMs, startMs, rv, asked) .. string.sub(packed, FAILURES_AT))
         orders[position] = orders[position] or {}
         append(orders[position], uid .. ':' .. slot, podNumber)
         hot.running = hot.running - 1

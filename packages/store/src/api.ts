@@ -15,6 +15,29 @@ export interface Gate {
   readonly deadlineMs: number;
   /** While a failed pod is not judged, no pod starts. */
   readonly holdOnFailure: boolean;
+  /** Failures are counted for each index (backoffLimitPerIndex). Left out = false. */
+  readonly perIndex?: boolean;
+}
+
+/** How often pods of an index failed before; of Jobs that count it (backoffLimitPerIndex). */
+export interface IndexFailures {
+  /** Failures that count to backoffLimitPerIndex. */
+  readonly counted: number;
+  /** Failures that a podFailurePolicy ignored. */
+  readonly ignored: number;
+}
+
+/** No pod of the index failed. */
+export const NO_FAILURES: IndexFailures = { counted: 0, ignored: 0 };
+
+/** What of a Job that counts failures for each index is not in its hot state. */
+export interface IndexState {
+  /** Indexes that failed for good. */
+  readonly failedCount: number;
+  /** Indexes that waited for their back-off, which is over: `judge` or `openSlots` lets them go. */
+  readonly readyCount: number;
+  /** When the back-off of another one is over, ms since the epoch; null = none waits. */
+  readonly nextReadyMs: number | null;
 }
 
 /** Live figures of a Job; they move with every report and carry no resourceVersion. */
@@ -107,6 +130,8 @@ export interface SlotRecord {
   readonly startMs: number;
   readonly restarts: number;
   readonly resourceVersion: number;
+  /** Of pods of its index before it; left out when none failed. */
+  readonly failures?: IndexFailures;
 }
 
 /** A container of a pod in the form of the API, without what its template says. */
@@ -143,6 +168,8 @@ export interface PodOverlay {
   signal?: string;
   /** How its containers ended, of a pod with several or with restarts. */
   details?: PodDetails;
+  /** Of pods of its index before it; left out when none failed. */
+  failures?: IndexFailures;
 }
 
 /** A Job as stored: object and status apart, versions beside them. */
@@ -184,6 +211,24 @@ export interface Taken {
   readonly count: number;
 }
 
+/** A failed pod that waits for its verdict. */
+export interface UnjudgedRecord extends PodRecord {
+  /** How often in a row its index was lost, this time included; 0 = not lost. */
+  readonly losses: number;
+  /** Of pods of its index before it. */
+  readonly failures: IndexFailures;
+}
+
+/** Which indexes of a Job could get a pod now. */
+export interface IndexSupply {
+  /** How many the scripts hand out at all; null = without end (work queue). */
+  readonly completions: number | null;
+  /** The first that was never given to a pod. */
+  readonly cursor: number;
+  /** Those to be tried again at once. */
+  readonly retryCount: number;
+}
+
 /** One atomic look at a Job. */
 export interface ObservedJob {
   readonly nowMs: number;
@@ -192,8 +237,9 @@ export interface ObservedJob {
   readonly decisionVersion: number;
   readonly gate: Gate;
   readonly counters: HotCounters;
+  readonly supply: IndexSupply;
   /** At most 500 of the pods that wait for a verdict, with their losses in a row. */
-  readonly unjudged: readonly (PodRecord & { readonly losses: number })[];
+  readonly unjudged: readonly UnjudgedRecord[];
   /** Slots that are Pending, lowest pod number first, at most as many as asked for. */
   readonly pendingSlots: readonly number[];
   readonly pendingCount: number;
@@ -224,6 +270,10 @@ export interface Judgement {
   readonly verdict: 'failed' | 'ignored' | 'indexFailed';
   /** Whether it counts to backoffLimit. */
   readonly countsToLimit: boolean;
+  /** When its index may be tried again, ms since the epoch; left out = at once. */
+  readonly retryAtMs?: number;
+  /** Failures of its index from now on; left out = as they were. Only with the gate's `perIndex`. */
+  readonly failures?: IndexFailures;
 }
 
 /** What is judged: failed pods, with what follows for the gate and the back-off. */
@@ -445,6 +495,8 @@ export interface Claim {
   readonly startMs: number;
   /** Container restarts so far: above 0 only when an acquire is answered again. */
   readonly restarts: number;
+  /** Of pods of its index before it; left out when none failed. */
+  readonly failures?: IndexFailures;
 }
 
 /** One ended pod in a gathered report. */

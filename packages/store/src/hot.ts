@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Gate, HotCounters } from './api.ts';
+import type { Gate, HotCounters, IndexSupply } from './api.ts';
 
 /** Fields of the packed hot state, doubles in this order; lua/include/hot.lua is the other side. */
 export const HOT_FIELDS = [
@@ -8,7 +8,7 @@ export const HOT_FIELDS = [
   'limit',
   'notBeforeMs',
   'deadlineMs',
-  'hold',
+  'rules',
   'completions',
   'active',
   'running',
@@ -32,11 +32,35 @@ export const HOT_FIELDS = [
   'kept',
 ] as const;
 
+/** Bits of the field `rules`. */
+const HOLD_ON_FAILURE = 1;
+const PER_INDEX = 2;
+
+/** A gate's rules as the scripts have them. */
+export function encodeRules({ holdOnFailure, perIndex = false }: Gate): number {
+  return (holdOnFailure ? HOLD_ON_FAILURE : 0) | (perIndex ? PER_INDEX : 0);
+}
+
+/** A gate as the scripts have it. */
+export function decodeGate(
+  fields: Pick<Gate, 'limit' | 'notBeforeMs' | 'deadlineMs'> & { readonly rules: number },
+): Gate {
+  const { limit, notBeforeMs, deadlineMs, rules } = fields;
+  return {
+    limit,
+    notBeforeMs,
+    deadlineMs,
+    holdOnFailure: (rules & HOLD_ON_FAILURE) !== 0,
+    ...((rules & PER_INDEX) !== 0 && { perIndex: true }),
+  };
+}
+
 /** The hot state of a Job as the rest of Drover sees it. */
 export interface HotState {
   readonly decisionVersion: number;
   readonly gate: Gate;
   readonly counters: HotCounters;
+  readonly supply: IndexSupply;
   readonly foldAtMs: number;
 }
 
@@ -47,12 +71,12 @@ export function decodeHot(packed: Buffer): HotState {
     packed.readDoubleBE(HOT_FIELDS.indexOf(name) * 8);
   return {
     decisionVersion: value('decisionVersion'),
-    gate: {
+    gate: decodeGate({
       limit: value('limit'),
       notBeforeMs: value('notBeforeMs'),
       deadlineMs: value('deadlineMs'),
-      holdOnFailure: value('hold') === 1,
-    },
+      rules: value('rules'),
+    }),
     counters: {
       active: value('active'),
       running: value('running'),
@@ -67,6 +91,11 @@ export function decodeHot(packed: Buffer): HotState {
       lastFailureMs: value('lastFailureMs'),
       lastSuccessMs: value('lastSuccessMs'),
       kept: value('kept'),
+    },
+    supply: {
+      completions: value('completions') < 0 ? null : value('completions'),
+      cursor: value('cursor'),
+      retryCount: value('retryCount'),
     },
     foldAtMs: value('foldAtMs'),
   };

@@ -20,7 +20,9 @@ import type {
   WriteStatusInput,
 } from './api.ts';
 import { Gather } from './gather.ts';
-import type { ShardKeys } from './keys.ts';
+import { encodeRules } from './hot.ts';
+import type { JobKeys, ShardKeys } from './keys.ts';
+import { decodeFailures, encodeFailures, failuresField } from './records.ts';
 import { choose, integer, list, observedJob, refused, storedJob, textMap } from './replies.ts';
 import type { ScriptReply } from './scripts.ts';
 import { sessionBytes } from './session.ts';
@@ -36,6 +38,10 @@ const MAX_CREATE_BYTES = 512 * 1024;
 const JOB_WEIGHT = 6;
 
 type Argument = string | number | Buffer;
+
+/** Bits of an argument of `openSlots`. */
+const JUDGES = 1;
+const PER_INDEX = 2;
 
 const TOGETHER = { calls: MAX_JOBS_PER_SCRIPT, isOfOne: isScriptError };
 
@@ -66,6 +72,8 @@ export interface Opening extends DecisionGuard {
   readonly count: number;
   readonly judge: Verdicts | null;
   readonly status: NewStatus | null;
+  /** Failures are counted for each index. */
+  readonly perIndex: boolean;
 }
 
 /** What {@link JobScripts} needs of its shard. */
@@ -209,11 +217,12 @@ export class JobScripts {
   }
 
   async #judgeJobs(inputs: readonly JudgeInput[]): Promise<number[]> {
-    const keys: string[] = [];
-    const args: Argument[] = [];
+    const keys: string[] = [this.#keys.clock];
+    const args: Argument[] = [this.#scripts.now];
     for (const input of inputs) {
       const ofJob = this.#keys.job(input.uid);
       keys.push(ofJob.hot, ofJob.unjudged, ofJob.retry);
+      if (input.gate.perIndex === true) keys.push(...perIndexKeys(ofJob));
       args.push(input.generation, input.decisionVersion);
       addVerdicts(args, input);
     }
@@ -226,9 +235,11 @@ export class JobScripts {
     for (const input of inputs) {
       const ofJob = this.#keys.job(input.uid);
       keys.push(ofJob.job, ofJob.hot, ofJob.slots, ofJob.pending, ofJob.retry, ofJob.unjudged);
-      const { status, judge } = input;
+      const { status, judge, perIndex } = input;
+      if (perIndex) keys.push(...perIndexKeys(ofJob));
       args.push(input.uid, input.generation, input.decisionVersion, input.count);
-      args.push(status?.text ?? '', status?.critical === true ? 1 : 0, judge === null ? 0 : 1);
+      args.push(status?.text ?? '', status?.critical === true ? 1 : 0);
+      args.push((judge === null ? 0 : JUDGES) | (perIndex ? PER_INDEX : 0));
       if (judge !== null) addVerdicts(args, judge);
     }
     return list(await this.#scripts.run('openSlots', keys, args)).map((reply) => {
@@ -333,6 +344,7 @@ function acquireReply(
           createdMs: integer(reply[3]),
           startMs: integer(reply[4]),
           restarts: integer(reply[5]),
+          ...failuresField(decodeFailures(reply[8] as Buffer, 0)),
         },
         generation,
         job: generation === knownGeneration ? null : storedJob(uid, textMap(fields)),
@@ -351,9 +363,15 @@ function acquireReply(
 
 /** The arguments that `lua/include/verdicts.lua` reads. */
 function addVerdicts(args: Argument[], { judgements, gate, ...rest }: Verdicts): void {
-  args.push(gate.limit, gate.notBeforeMs, gate.deadlineMs, gate.holdOnFailure ? 1 : 0);
+  args.push(gate.limit, gate.notBeforeMs, gate.deadlineMs, encodeRules(gate));
   args.push(rest.failuresInRow, rest.lastFailureMs, judgements.length);
-  for (const { podNumber, verdict, countsToLimit } of judgements) {
-    args.push(podNumber, verdict, countsToLimit ? 1 : 0);
+  for (const { podNumber, verdict, countsToLimit, retryAtMs = 0, failures } of judgements) {
+    args.push(podNumber, verdict, countsToLimit ? 1 : 0, retryAtMs);
+    args.push(failures === undefined ? '' : encodeFailures(failures));
   }
+}
+
+/** Keys that only Jobs need which count failures for each index. */
+function perIndexKeys({ losses, failed }: JobKeys): string[] {
+  return [losses, failed];
 }

@@ -79,6 +79,7 @@ export interface JobKeys {
   readonly slots: string;
   readonly pending: string;
   readonly done: string;
+  readonly failed: string;
   readonly retry: string;
   readonly unjudged: string;
   readonly losses: string;
@@ -192,6 +193,7 @@ export class ShardKeys {
       slots: `${job}:slots`,
       pending: `${job}:pending`,
       done: `${job}:done`,
+      failed: `${job}:failed`,
       retry: `${job}:retry`,
       unjudged: `${job}:unjudged`,
       losses: `${job}:losses`,

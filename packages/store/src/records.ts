@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import {
+  type Claim,
+  type IndexFailures,
+  NO_FAILURES,
   POD_REASONS,
   type PodReason,
   type PodRecord,
@@ -10,8 +13,11 @@ import {
 
 /** Bytes of a pod's packed record; the layout is in lua/include/record.lua. */
 export const POD_RECORD_BYTES = 27;
-/** Bytes of a slot's packed record: 52 used, padded above Redis' listpack limit of 64. */
+/** Bytes of a slot's packed record: 60 used, padded above Redis' listpack limit of 64. */
 export const SLOT_RECORD_BYTES = 68;
+/** Where a slot's record has the failures of its index. */
+const SLOT_FAILURES_AT = 52;
+const FAILURES_BYTES = 8;
 
 const FLAG_FAILED = 1;
 const FLAG_LOG = 2;
@@ -73,7 +79,28 @@ export function decodeSlotRecord(slot: number, buffer: Buffer): SlotRecord {
     createdMs: buffer.readUIntBE(29, 6),
     startMs: buffer.readUIntBE(35, 6),
     resourceVersion: readUInt56(buffer, 41),
+    ...failuresField(decodeFailures(buffer, SLOT_FAILURES_AT)),
   };
+}
+
+/** The field of a claim or slot that most have not. */
+export function failuresField(failures: IndexFailures): { failures?: IndexFailures } {
+  return failures === NO_FAILURES ? {} : { failures };
+}
+
+/** Unpacks how often pods of an index failed; most never did. */
+export function decodeFailures(buffer: Buffer, at: number): IndexFailures {
+  const counted = buffer.readUInt32BE(at);
+  const ignored = buffer.readUInt32BE(at + 4);
+  return counted === 0 && ignored === 0 ? NO_FAILURES : { counted, ignored };
+}
+
+/** Packs how often pods of an index failed. */
+export function encodeFailures({ counted, ignored }: IndexFailures): Buffer {
+  const buffer = Buffer.allocUnsafe(FAILURES_BYTES);
+  buffer.writeUInt32BE(counted, 0);
+  buffer.writeUInt32BE(ignored, 4);
+  return buffer;
 }
 
 const ENTRY_BYTES = 15;
@@ -118,6 +145,8 @@ export function encodeOverlays(entries: readonly ReportEntry[]): string[] {
 }
 
 const ANSWER_BYTES = 15;
+/** As `next`, of an index of which pods failed before: it goes on with how often. */
+const ANSWER_RETRY = 6;
 const RELEASED: ReportAnswer = { type: 'released' };
 const YIELD: ReportAnswer = { type: 'yield' };
 const STALE: ReportAnswer = { type: 'stale' };
@@ -125,27 +154,31 @@ const ROLLED_BACK: ReportAnswer = { type: 'rolledBack' };
 
 /** Unpacks the answers of `report.lua`, in the order of the entries. */
 export function decodeAnswers(buffer: Buffer, count: number): ReportAnswer[] {
-  assert.equal(buffer.length, count * ANSWER_BYTES, 'report answers');
   const answers: ReportAnswer[] = Array.from({ length: count });
-  for (let i = 0; i < count; i++) answers[i] = decodeAnswer(buffer, i * ANSWER_BYTES);
+  let at = 0;
+  for (let i = 0; i < count; i++) {
+    answers[i] = decodeAnswer(buffer, at);
+    at += buffer[at] === ANSWER_RETRY ? ANSWER_BYTES + FAILURES_BYTES : ANSWER_BYTES;
+  }
+  assert.equal(buffer.length, at, 'report answers');
   return answers;
+}
+
+function decodeClaim(buffer: Buffer, at: number): Claim {
+  const startMs = buffer.readUIntBE(at + 9, 6);
+  return {
+    podNumber: buffer.readUInt32BE(at + 1),
+    index: buffer.readUInt32BE(at + 5),
+    createdMs: startMs,
+    startMs,
+    restarts: 0,
+  };
 }
 
 function decodeAnswer(buffer: Buffer, at: number): ReportAnswer {
   switch (buffer[at]) {
-    case 1: {
-      const startMs = buffer.readUIntBE(at + 9, 6);
-      return {
-        type: 'next',
-        claim: {
-          podNumber: buffer.readUInt32BE(at + 1),
-          index: buffer.readUInt32BE(at + 5),
-          createdMs: startMs,
-          startMs,
-          restarts: 0,
-        },
-      };
-    }
+    case 1:
+      return { type: 'next', claim: decodeClaim(buffer, at) };
     case 2:
       return RELEASED;
     case 3:
@@ -154,6 +187,10 @@ function decodeAnswer(buffer: Buffer, at: number): ReportAnswer {
       return STALE;
     case 5:
       return ROLLED_BACK;
+    case ANSWER_RETRY: {
+      const failures = decodeFailures(buffer, at + ANSWER_BYTES);
+      return { type: 'next', claim: { ...decodeClaim(buffer, at), failures } };
+    }
     default:
       throw new assert.AssertionError({ message: `unknown report answer ${buffer[at]}` });
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import type { ObservedJob, Refused, StoredJob } from './api.ts';
+import { NO_FAILURES, type ObservedJob, type Refused, type StoredJob } from './api.ts';
 import { decodeHot } from './hot.ts';
-import { decodePodRecord } from './records.ts';
+import { decodeFailures, decodePodRecord } from './records.ts';
 import type { ScriptReply } from './scripts.ts';
 
 /** A flat reply of fields and values as a map of texts. */
@@ -64,12 +64,14 @@ export function observedJob(uid: string, nowMs: number, reply: ScriptReply): Obs
   const hot = decodeHot(hotReply);
   assert(Array.isArray(unjudgedReply) && Array.isArray(pendingReply));
   const unjudged = [];
-  for (let i = 0; i < unjudgedReply.length; i += 3) {
+  for (let i = 0; i < unjudgedReply.length; i += 4) {
     const record = unjudgedReply[i + 1];
-    assert(Buffer.isBuffer(record));
+    const failures = unjudgedReply[i + 3];
+    assert(Buffer.isBuffer(record) && Buffer.isBuffer(failures));
     unjudged.push({
       ...decodePodRecord(integer(unjudgedReply[i]), record),
       losses: integer(unjudgedReply[i + 2]),
+      failures: failures.length === 0 ? NO_FAILURES : decodeFailures(failures, 0),
     });
   }
   return {
@@ -78,6 +80,7 @@ export function observedJob(uid: string, nowMs: number, reply: ScriptReply): Obs
     decisionVersion: hot.decisionVersion,
     gate: hot.gate,
     counters: hot.counters,
+    supply: hot.supply,
     unjudged,
     pendingSlots: pendingReply.map((slot) => integer(slot)),
     pendingCount: integer(pendingCount),

@@ -283,9 +283,15 @@ export class Shard extends ShardReader {
   openSlots(
     guard: DecisionGuard,
     count: number,
-    also: { readonly judge?: Verdicts | null; readonly status?: NewStatus | null } = {},
+    also: {
+      readonly judge?: Verdicts | null;
+      readonly status?: NewStatus | null;
+      /** As in the gate. */
+      readonly perIndex?: boolean;
+    } = {},
   ): Promise<Opened | Refused> {
-    return this.#many.openSlots({ ...guard, count, judge: null, status: null, ...also });
+    const { judge = null, status = null, perIndex = false } = also;
+    return this.#many.openSlots({ ...guard, count, judge, status, perIndex });
   }
 
   /** Takes pods out of the active ones; running ones are told to stop. */
@@ -405,6 +411,7 @@ export class Shard extends ShardReader {
         keys.args,
         keys.ended,
         this.keys.orphaned,
+        keys.failed,
       ],
       [uid],
     );
@@ -553,6 +560,7 @@ export class Shard extends ShardReader {
         jobKeys.losses,
         this.keys.watch,
         this.keys.podWatchers,
+        jobKeys.overlay,
         ...podNumbers.map((n) => this.keys.podChunk(uid, Math.floor(n / RECORDS_PER_CHUNK))),
       ],
       [

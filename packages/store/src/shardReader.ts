@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import type {
   Dependent,
   HotCounters,
+  IndexState,
   JobView,
   PodDetails,
   PodNotes,
@@ -22,6 +23,8 @@ import { storedJob } from './replies.ts';
 
 /** Jobs read by one pipeline at most. */
 const READS_PER_PIPELINE = 200;
+/** Scores of `retry` from here on are times: of indexes that wait for their back-off. */
+const FIRST_TIME = 2 ** 32;
 /** Slots per page of `listSlots`, about. */
 const SLOTS_PER_PAGE = 500;
 
@@ -205,6 +208,32 @@ export class ShardReader {
   /** Bits of the indexes that succeeded, most significant bit first; empty when none did. */
   async doneBitmap(uid: string): Promise<Buffer> {
     return (await this.redis.getBuffer(this.keys.job(uid).done)) ?? Buffer.alloc(0);
+  }
+
+  /** Bits of the indexes that failed for good, as in {@link doneBitmap}. */
+  async failedBitmap(uid: string): Promise<Buffer> {
+    return (await this.redis.getBuffer(this.keys.job(uid).failed)) ?? Buffer.alloc(0);
+  }
+
+  /**
+   * What of a Job that counts failures for each index is not in its hot state. Only verdicts change
+   * it: who looked at the Job before, and is not refused as `moved`, has both of one moment.
+   *
+   * @param nowMs - By the shard's clock.
+   */
+  async indexState(uid: string, nowMs: number): Promise<IndexState> {
+    const { losses, retry } = this.keys.job(uid);
+    const pipeline = this.redis.pipeline();
+    pipeline.hget(losses, 'failed');
+    pipeline.zcount(retry, FIRST_TIME, nowMs);
+    pipeline.zrange(retry, `(${nowMs}`, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES');
+    const [failed, ready, next] = ((await pipeline.exec()) ?? []).map(pipelineValue);
+    const [first] = pairsOf(next as readonly unknown[]);
+    return {
+      failedCount: Number(failed ?? 0),
+      readyCount: Number(ready),
+      nextReadyMs: first === undefined ? null : Number(first[1]),
+    };
   }
 
   async #readRaw(uids: readonly string[]): Promise<RawJob[]> {
@@ -429,6 +458,12 @@ function pipelineValue(reply: [Error | null, unknown] | undefined): unknown {
   const [error, value] = reply;
   if (error !== null) throw error;
   return value;
+}
+
+/** Members and scores: a flat list under RESP2, pairs under RESP3. */
+function pairsOf(reply: readonly unknown[]): (readonly unknown[])[] {
+  const flat = reply.flat();
+  return flat.flatMap((member, i) => (i % 2 === 0 ? [[member, flat[i + 1]]] : []));
 }
 
 function pipelineMap(reply: [Error | null, unknown] | undefined): Map<string, string> {

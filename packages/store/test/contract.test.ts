@@ -116,7 +116,10 @@ function answer(code: number): Buffer {
   return buffer;
 }
 
-const RUN = [1, '7', '3', '10', '20', 0, '1', []] as unknown as ScriptReply;
+/** The answer of `report` that is longer than the others. */
+const RETRY = 6;
+const RUN = [1, '7', '3', '10', '20', 0, '1', [], Buffer.alloc(8)] as unknown as ScriptReply;
+const PER_INDEX_GATE = { ...OPEN_GATE, perIndex: true };
 
 interface Case {
   /** Calls the wrapper; with variable parts, more than one of each. */
@@ -245,7 +248,7 @@ const CASES: Record<ScriptName, Case> = {
           { podNumber: 1, verdict: 'failed', countsToLimit: true },
           { podNumber: 2, verdict: 'ignored', countsToLimit: false },
         ],
-        gate: OPEN_GATE,
+        gate: PER_INDEX_GATE,
         failuresInRow: 0,
         lastFailureMs: 0,
       }),
@@ -257,7 +260,7 @@ const CASES: Record<ScriptName, Case> = {
     plain: [[Buffer.from('5'), null], null],
   },
   openSlots: {
-    call: (shard) => shard.openSlots(GUARD, 2),
+    call: (shard) => shard.openSlots(GUARD, 2, { perIndex: true }),
     reply: (code) => [[code]],
     plain: [
       [[9, 1, 4, 5]],
@@ -296,7 +299,23 @@ const CASES: Record<ScriptName, Case> = {
       (
         await shard.report(SESSION, [entry(UID, 1, 1), entry(OTHER, 1, 5000), entry(UID, 2, 1024)])
       )[0]!,
-    reply: (code) => Buffer.concat([answer(code), answer(code), answer(code)]),
+    reply: (code) => {
+      const failures = Buffer.alloc(code === RETRY ? 8 : 0, 1);
+      return Buffer.concat(Array.from({ length: 3 }, () => [answer(code), failures]).flat());
+    },
+    results: {
+      [RETRY]: {
+        type: 'next',
+        claim: {
+          podNumber: 0,
+          index: 0,
+          createdMs: 0,
+          startMs: 0,
+          restarts: 0,
+          failures: { counted: 0x01010101, ignored: 0x01010101 },
+        },
+      },
+    },
   },
   stopPods: {
     call: (shard) =>

@@ -1,7 +1,7 @@
 /** No script blocks Redis for longer than 5 ms, with the largest input that the wrappers take. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { DecisionGuard, NewJob, Verdicts } from '../src/api.ts';
+import type { DecisionGuard, Judgement, NewJob, Verdicts } from '../src/api.ts';
 import { MAX_JOBS_PER_SCRIPT, MAX_PODS_PER_CALL } from '../src/jobScripts.ts';
 import { MAX_BATCH_ITEMS, MAX_SETTLED_ITEMS } from '../src/workQueueApi.ts';
 import {
@@ -77,6 +77,28 @@ async function judgeAll(guard: DecisionGuard, podNumbers: readonly number[]): Pr
     })),
     gate: OPEN_GATE,
     failuresInRow: 1,
+    lastFailureMs: T0,
+  });
+}
+
+const PER_INDEX = { limit: 1000, holdOnFailure: false, perIndex: true };
+
+async function judgePerIndex(
+  guard: DecisionGuard,
+  podNumbers: readonly number[],
+  more: Partial<Judgement>,
+): Promise<unknown> {
+  return bed.shard.judge({
+    ...guard,
+    judgements: podNumbers.map((podNumber) => ({
+      podNumber,
+      verdict: 'failed',
+      countsToLimit: true,
+      failures: { counted: 1, ignored: 0 },
+      ...more,
+    })),
+    gate: { ...OPEN_GATE, ...PER_INDEX },
+    failuresInRow: 0,
     lastFailureMs: T0,
   });
 }
@@ -199,6 +221,34 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
           guard,
           pods.map((pod) => pod.claim.podNumber),
         );
+    },
+  ],
+  [
+    'judge of 500 pods with limits for each index, and of 500 indexes whose back-off is over',
+    async () => {
+      const { pods } = await held(2 * MAX_PODS_PER_CALL);
+      await bed.setGate('u1', PER_INDEX);
+      const numbers = pods.map((pod) => pod.claim.podNumber);
+      for (let from = 0; from < 1000; from += 250)
+        await bed.report(pods.slice(from, from + 250), FAILED);
+      const delayed = await bed.guard('u1');
+      await judgePerIndex(delayed, numbers.slice(500), { retryAtMs: T0 + 1000 });
+      bed.clock.advance(1000);
+      const guard = await bed.guard('u1');
+      return () => judgePerIndex(guard, numbers.slice(0, 500), {});
+    },
+  ],
+  [
+    'report of 256 pods of indexes that failed before',
+    async () => {
+      const { session, pods } = await held(256);
+      await bed.setGate('u1', { ...PER_INDEX, limit: 10_000 });
+      await bed.report(pods, FAILED);
+      const numbers = pods.map((pod) => pod.claim.podNumber);
+      await judgePerIndex(await bed.guard('u1'), numbers, {});
+      const slots = await bed.openSlots('u1', 256);
+      const again = await Promise.all(slots.map((slot) => bed.acquire('u1', slot, session)));
+      return () => bed.report(again);
     },
   ],
   [

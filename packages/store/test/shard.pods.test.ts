@@ -159,7 +159,7 @@ describe('judge', () => {
         { podNumber: 1, verdict: 'failed', countsToLimit: true },
         { podNumber: 2, verdict: 'failed', countsToLimit: false },
         { podNumber: 3, verdict: 'ignored', countsToLimit: false },
-        { podNumber: 4, verdict: 'indexFailed', countsToLimit: true },
+        { podNumber: 4, verdict: 'failed', countsToLimit: true },
         { podNumber: 77, verdict: 'failed', countsToLimit: true },
       ],
       gate: { limit: 3, notBeforeMs: T0 + 10_000, deadlineMs: T0 + 20_000, holdOnFailure: false },
@@ -178,7 +178,7 @@ describe('judge', () => {
       unjudged: [],
       counters: { failed: 3, limitFailures: 2, unjudged: 0, failuresInRow: 2, lastFailureMs: T0 },
     });
-    expect((await bed.rawJob('u1')).retry).toEqual([0, 1, 2]);
+    expect((await bed.rawJob('u1')).retry).toEqual([0, 1, 2, 3]);
     expect(await bed.shard.judge({ ...input, uid: 'none' })).toEqual({ type: 'gone' });
   });
 

@@ -222,7 +222,8 @@ export class JobPlan {
   }
 
   #identity(claim: Claim): PodIdentity {
-    return { podNumber: claim.podNumber, index: this.indexOf(claim) };
+    const { podNumber, failures } = claim;
+    return { podNumber, index: this.indexOf(claim), ...(failures && { failures }) };
   }
 
   #podFacts(claim: Claim): PodFacts {

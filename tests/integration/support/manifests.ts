@@ -12,6 +12,8 @@ export interface JobShape {
   /** Default false. */
   readonly indexed?: boolean;
   readonly backoffLimit?: number;
+  readonly backoffLimitPerIndex?: number;
+  readonly maxFailedIndexes?: number;
   readonly activeDeadlineSeconds?: number;
   readonly suspend?: boolean;
   readonly restartPolicy?: 'Never' | 'OnFailure';
@@ -48,7 +50,12 @@ export function programJob(
  * A Job of a shell script that writes down when it starts and ends. In the script, `$GO` is the
  * file that lets it go on.
  */
-export function recordedScript(records: PodRecords, script: string, shape: JobShape): JobManifest {
+export function recordedScript(
+  records: PodRecords,
+  script: string,
+  shape: JobShape,
+  env: readonly object[] = [],
+): JobManifest {
   // `$$$$` is the shell's `$$`: in a command of a pod `$$` stands for `$`.
   const write = (event: string): string =>
     `echo "$JOB $NODE $POD \${JOB_COMPLETION_INDEX:--} $$$$ ${event} $(date +%s%3N)" >> "$RECORDS"`;
@@ -58,6 +65,7 @@ export function recordedScript(records: PodRecords, script: string, shape: JobSh
     { name: 'POD', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
     { name: 'RECORDS', value: records.programFile },
     { name: 'GO', value: records.goFile(shape.name) },
+    ...env,
   ]);
 }
 
@@ -95,7 +103,8 @@ function podSpec({ restartPolicy = 'Never', graceSeconds }: JobShape): object {
 
 function manifest(shape: JobShape, template: object): JobManifest {
   const { name, completions = 1, parallelism = 1, indexed = false } = shape;
-  const { backoffLimit, activeDeadlineSeconds, suspend } = shape;
+  const { backoffLimit, backoffLimitPerIndex, maxFailedIndexes } = shape;
+  const { activeDeadlineSeconds, suspend } = shape;
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
@@ -105,6 +114,8 @@ function manifest(shape: JobShape, template: object): JobManifest {
       parallelism,
       completionMode: indexed ? 'Indexed' : 'NonIndexed',
       ...(backoffLimit !== undefined && { backoffLimit }),
+      ...(backoffLimitPerIndex !== undefined && { backoffLimitPerIndex }),
+      ...(maxFailedIndexes !== undefined && { maxFailedIndexes }),
       ...(activeDeadlineSeconds !== undefined && { activeDeadlineSeconds }),
       ...(suspend !== undefined && { suspend }),
       template,

@@ -47,6 +47,22 @@ export const BACKOFF_LIMIT_EXCEEDED: Interim = {
   message: 'Job has reached the specified backoff limit',
 };
 
+/** More indexes failed than maxFailedIndexes allows. */
+export const MAX_FAILED_INDEXES_EXCEEDED: Interim = {
+  type: 'FailureTarget',
+  status: 'True',
+  reason: 'MaxFailedIndexesExceeded',
+  message: 'Job has exceeded the specified maximal number of failed indexes',
+};
+
+/** Every index succeeded or failed, and some failed. */
+export const FAILED_INDEXES: Interim = {
+  type: 'FailureTarget',
+  status: 'True',
+  reason: 'FailedIndexes',
+  message: 'Job has failed indexes',
+};
+
 /** activeDeadlineSeconds passed since startTime. */
 export const DEADLINE_EXCEEDED: Interim = {
   type: 'FailureTarget',

@@ -12,7 +12,7 @@ import {
   type Interim,
 } from './conditions.ts';
 import { dismissPods, judgePods, type Judged } from './judge.ts';
-import { deadlineMs, isBackoffLimitExceeded } from './limits.ts';
+import { deadlineMs, findIndexVerdict, isBackoffLimitExceeded } from './limits.ts';
 import type {
   Counters,
   Decision,
@@ -22,6 +22,7 @@ import type {
   JudgePlan,
   Next,
   Observed,
+  ObservedIndexes,
   PodChange,
   Standing,
 } from './types.ts';
@@ -33,6 +34,7 @@ interface Look {
   readonly judged: Judged;
   /** Counters as they are once the verdicts are recorded. */
   readonly counters: Counters;
+  readonly indexes: ObservedIndexes | null;
   readonly nowMs: number;
   /** When the Job started, which may be now; null = it is suspended. ms since the epoch. */
   readonly startMs: number | null;
@@ -44,8 +46,8 @@ interface Look {
  * Decides what one reconcile pass does for a Job. Pure: no I/O, no clock, no randomness.
  *
  * The order of checks is that of Kubernetes' Job controller: a verdict that was written before
- * stands; then backoffLimit, then activeDeadlineSeconds, then success. So a failure beats a
- * success that is seen in the same look, and backoffLimit beats the deadline.
+ * stands; then backoffLimit, then activeDeadlineSeconds, then the limits of indexes, then success. So
+ * a failure beats a success that is seen in the same look, and backoffLimit beats the deadline.
  *
  * @param nowMs - The shard's clock at the time of the look, ms since the epoch.
  */
@@ -90,7 +92,8 @@ function decideOrphans(observed: Observed, nowMs: number): Decision {
   const isOver = counters.active + counters.terminating + counters.unjudged === 0;
   if (isOver && counters.kept === 0 && observed.deleted) return { type: 'purge' };
   const gate = { limit: 0, notBeforeMs: 0, deadlineMs: 0, holdOnFailure: false };
-  const look: Look = { observed, judged, counters, nowMs, startMs: null, gate };
+  const { indexes } = judged;
+  const look: Look = { observed, judged, counters, indexes, nowMs, startMs: null, gate };
   return {
     type: 'tend',
     judge: planJudge(look, gate),
@@ -111,31 +114,35 @@ function decideDismantle(look: Look): Decision {
     judge: isWritten ? null : planJudge(look, look.gate),
     stopsPods,
     isEmpty,
-    shown: observed.finished ? null : { figures: figuresOf(counters), standing },
+    shown: observed.finished ? null : { figures: figuresOf(look), standing },
     next: nextLook(look, []),
   };
 }
 
 function lookAt(observed: Observed, nowMs: number, backoff: BackoffPolicy): Look {
   const { spec, status } = observed;
-  const judged = judgePods(observed);
-  const { counters } = judged;
+  const judged = judgePods(observed, nowMs, backoff);
+  const { counters, indexes } = judged;
   const startMs = spec.suspended ? null : (status.startTimeMs ?? nowMs);
   const delayMs = backoffDelayMs(counters.failuresInRow, backoff);
   const gate = {
     limit: observed.deletion === null ? gateLimit(spec, counters, observed.held) : 0,
     notBeforeMs: delayMs > 0 ? counters.lastFailureMs + delayMs : 0,
     deadlineMs: deadlineMs(spec, startMs, observed.gate),
-    // A pod that starts while a failed one waits for its verdict could be one too many.
-    holdOnFailure: true,
+    // A pod that starts while a failed one waits for its verdict could be one too many. Where indexes
+    // have limits of their own one has nothing to do with the other.
+    holdOnFailure: indexes === null,
+    ...(indexes !== null && { perIndex: true }),
   };
-  return { observed, judged, counters, nowMs, startMs, gate };
+  return { observed, judged, counters, indexes, nowMs, startMs, gate };
 }
 
-function findVerdict({ observed, counters, gate, nowMs }: Look): Interim | null {
+function findVerdict({ observed, counters, indexes, gate, nowMs }: Look): Interim | null {
   const { spec } = observed;
   if (isBackoffLimitExceeded(spec, counters)) return BACKOFF_LIMIT_EXCEEDED;
   if (gate.deadlineMs > 0 && nowMs >= gate.deadlineMs) return DEADLINE_EXCEEDED;
+  const indexVerdict = findIndexVerdict(spec, counters, indexes);
+  if (indexVerdict) return indexVerdict;
   // A failed pod that is not judged yet may still turn success into failure.
   if (counters.unjudged === 0 && isSatisfied(spec, counters)) return COMPLETIONS_REACHED;
   return null;
@@ -159,7 +166,7 @@ function decideEnd(look: Look, interim: Interim): Decision {
         : planJudge(look, { ...look.gate, limit: 0 }),
     stopsPodsAs: counters.active === 0 ? null : succeeds ? 'uncounted' : 'failed',
     finish: isSettled ? verdict : null,
-    figures: figuresOf(counters),
+    figures: figuresOf(look),
     standing: {
       // A finished Job has a startTime, even one that ends while it is suspended.
       startTimeMs: observed.status.startTimeMs ?? nowMs,
@@ -178,7 +185,7 @@ function decideSuspend(look: Look): Decision {
     type: 'suspend',
     judge: planJudge(look, look.gate),
     stopsPods,
-    figures: figuresOf(counters),
+    figures: figuresOf(look),
     standing: {
       startTimeMs: null,
       completionTimeMs: null,
@@ -197,14 +204,17 @@ function decideConverge(look: Look): Decision {
   const wakes: number[] = [];
   if (gate.deadlineMs > 0) wakes.push(gate.deadlineMs);
   if (counters.active < wanted && nowMs < gate.notBeforeMs) wakes.push(gate.notBeforeMs);
-  if (pods.type === 'open' && counters.active + pods.count < wanted) wakes.push(nowMs);
+  if (pods.type === 'open' && pods.count < openable(look, wanted)) wakes.push(nowMs);
+  if (look.indexes !== null && look.indexes.nextReadyMs !== null) {
+    wakes.push(look.indexes.nextReadyMs);
+  }
   return {
     type: 'converge',
     judge: planJudge(look, gate),
     pods,
     offerLimit: offerLimit(wanted, observed.fittingLanes),
     contended: observed.jobsOnQueue > 1 && observed.pendingCount > 0,
-    figures: figuresOf(counters),
+    figures: figuresOf(look),
     standing: {
       startTimeMs: look.startMs,
       completionTimeMs: null,
@@ -217,16 +227,23 @@ function decideConverge(look: Look): Decision {
   };
 }
 
-function changePods({ observed, counters, gate, nowMs }: Look, wanted: number): PodChange {
+function changePods(look: Look, wanted: number): PodChange {
+  const { observed, counters, gate, nowMs } = look;
   const surplus = counters.active - wanted;
   // A pod that a worker takes this very moment is one that runs: the hold lets it.
   const isOnlyHold = observed.held && counters.active <= wantActive(observed.spec, counters, false);
   if (surplus > 0 && isOnlyHold) return { type: 'stopPending' };
   if (surplus > 0) return { type: 'stop', count: surplus };
-  const shortfall = wanted - counters.active;
-  const isHeld = counters.unjudged > 0 || nowMs < gate.notBeforeMs;
+  const shortfall = openable(look, wanted);
+  const isHeld = (gate.holdOnFailure && counters.unjudged > 0) || nowMs < gate.notBeforeMs;
   if (shortfall === 0 || isHeld) return { type: 'keep' };
   return { type: 'open', count: Math.min(shortfall, MAX_OPENS_PER_PASS) };
+}
+
+/** How many pods could be started now: as many as are wanted, and no more than there are indexes for. */
+function openable({ counters, indexes }: Look, wanted: number): number {
+  const shortfall = wanted - counters.active;
+  return indexes === null ? shortfall : Math.min(shortfall, indexes.startableCount);
 }
 
 /** Null when the look shows that everything is written already: most looks write nothing. */
@@ -234,12 +251,14 @@ function planJudge({ observed, judged, counters }: Look, gate: GatePlan): JudgeP
   const { failuresInRow, lastFailureMs } = counters;
   const isWritten =
     judged.judgements.length === 0 &&
+    (observed.indexes?.readyCount ?? 0) === 0 &&
     failuresInRow === observed.counters.failuresInRow &&
     lastFailureMs === observed.counters.lastFailureMs &&
     gate.limit === observed.gate.limit &&
     gate.notBeforeMs === observed.gate.notBeforeMs &&
     gate.deadlineMs === observed.gate.deadlineMs &&
-    gate.holdOnFailure === observed.gate.holdOnFailure;
+    gate.holdOnFailure === observed.gate.holdOnFailure &&
+    gate.perIndex === observed.gate.perIndex;
   if (isWritten) return null;
   return { judgements: judged.judgements, gate, failuresInRow, lastFailureMs };
 }
@@ -249,13 +268,14 @@ function nextLook({ counters, nowMs }: Look, wakes: readonly number[]): Next {
   return wakes.length > 0 ? { type: 'at', atMs: Math.min(...wakes) } : { type: 'resync' };
 }
 
-function figuresOf(counters: Counters): Figures {
+function figuresOf({ counters, indexes }: Look): Figures {
   return {
     active: counters.active,
     ready: counters.running,
     terminating: counters.terminating,
     succeeded: counters.succeeded,
     failed: counters.failed,
+    ...(indexes !== null && { failedIndexes: indexes.failedCount }),
   };
 }
 

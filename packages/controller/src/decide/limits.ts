@@ -1,4 +1,5 @@
-import type { Counters, DecideSpec, GatePlan } from './types.ts';
+import { FAILED_INDEXES, MAX_FAILED_INDEXES_EXCEEDED, type Interim } from './conditions.ts';
+import type { Counters, DecideSpec, GatePlan, ObservedIndexes } from './types.ts';
 
 /**
  * Whether the Job has failed too often.
@@ -11,6 +12,20 @@ export function isBackoffLimitExceeded(spec: DecideSpec, counters: Counters): bo
   if (counters.limitFailures > spec.backoffLimit) return true;
   if (!spec.restartsContainers) return false;
   return counters.restarts >= Math.max(1, spec.backoffLimit);
+}
+
+/** Whether too many indexes failed, or there is none left that could still succeed. */
+export function findIndexVerdict(
+  spec: DecideSpec,
+  { succeeded }: Counters,
+  indexes: ObservedIndexes | null,
+): Interim | null {
+  if (indexes === null || indexes.failedCount === 0) return null;
+  const { failedCount } = indexes;
+  if (spec.maxFailedIndexes !== null && failedCount > spec.maxFailedIndexes) {
+    return MAX_FAILED_INDEXES_EXCEEDED;
+  }
+  return failedCount + succeeded >= (spec.completions ?? 0) ? FAILED_INDEXES : null;
 }
 
 /**

@@ -18,6 +18,10 @@ export interface DecideSpec {
   readonly suspended: boolean;
   /** restartPolicy OnFailure: a pod restarts its container, and restarts count to backoffLimit. */
   readonly restartsContainers: boolean;
+  /** Failed pods of one index that are tolerated, an integer >= 0; null = indexes have no limit of their own. */
+  readonly backoffLimitPerIndex: number | null;
+  /** Failed indexes that are tolerated, an integer >= 0; null = any number. */
+  readonly maxFailedIndexes: number | null;
 }
 
 /** What the last written status says that a decision builds on. */
@@ -37,6 +41,8 @@ export interface GatePlan {
   readonly deadlineMs: number;
   /** No pod starts while a failed one waits for its verdict. */
   readonly holdOnFailure: boolean;
+  /** Failures are counted for each index. Left out = false. */
+  readonly perIndex?: boolean;
 }
 
 /** Live figures of a Job. Meaning as in the store's `HotCounters`. */
@@ -59,9 +65,19 @@ export interface Counters {
 /** Reasons that say that a pod ended through no fault of its own. */
 export const DISRUPTION_REASONS = ['NodeLost', 'Drained', 'RolledBack'] as const;
 
+/** How often pods of an index failed. */
+export interface IndexFailures {
+  /** Failures that count to backoffLimitPerIndex. */
+  readonly counted: number;
+  /** Failures that were ignored. */
+  readonly ignored: number;
+}
+
 /** A failed pod that waits for its verdict. */
 export interface UnjudgedPod {
   readonly podNumber: number;
+  /** Completion index; of a Job that is not Indexed the internal unit of work. */
+  readonly index: number;
   /** Why it ended: `Deleted`, one of {@link DISRUPTION_REASONS}, or an ordinary failure. */
   readonly reason: string;
   /** When it started, ms since the epoch, <= endMs. */
@@ -70,6 +86,20 @@ export interface UnjudgedPod {
   readonly endMs: number;
   /** How often in a row its index was lost, this time included; 0 = not lost. */
   readonly losses: number;
+  /** Of pods of its index before it; only with backoffLimitPerIndex. */
+  readonly failures: IndexFailures;
+}
+
+/** How the indexes of a Job are that has a limit for each of them. */
+export interface ObservedIndexes {
+  /** Indexes that failed for good. */
+  readonly failedCount: number;
+  /** Indexes that could get a pod at once: to be tried again, or not tried yet. */
+  readonly startableCount: number;
+  /** Indexes whose back-off is over: the next verdicts let them go. */
+  readonly readyCount: number;
+  /** When the back-off of another index is over, ms since the epoch; null = none waits. */
+  readonly nextReadyMs: number | null;
 }
 
 /**
@@ -96,6 +126,8 @@ export interface Observed {
   readonly counters: Counters;
   /** At most 500 of `counters.unjudged`. */
   readonly unjudged: readonly UnjudgedPod[];
+  /** Of a Job with backoffLimitPerIndex; null for others. */
+  readonly indexes: ObservedIndexes | null;
   /** Active pods that no worker has yet, an integer in [0, active]. */
   readonly pendingCount: number;
   /** Lanes of live workers that could run the Job's pods. */
@@ -107,9 +139,15 @@ export interface Observed {
 /** The verdict about one failed pod. */
 export interface PodVerdict {
   readonly podNumber: number;
-  readonly verdict: 'failed' | 'ignored';
+  readonly index: number;
+  /** `failed`: counted. `ignored`: not counted. `indexFailed`: counted, and its index is not tried again. */
+  readonly verdict: 'failed' | 'ignored' | 'indexFailed';
   /** Whether it counts to backoffLimit. */
   readonly countsToLimit: boolean;
+  /** When its index may be tried again, ms since the epoch; left out = at once. */
+  readonly retryAtMs?: number;
+  /** Failures of its index from now on. Only with backoffLimitPerIndex. */
+  readonly failures?: IndexFailures;
 }
 
 /** What to write before anything else; null in a decision when nothing of it differs. */
@@ -214,6 +252,8 @@ export interface Figures {
   readonly terminating: number;
   readonly succeeded: number;
   readonly failed: number;
+  /** Indexes that failed for good; only with backoffLimitPerIndex. */
+  readonly failedIndexes?: number;
 }
 
 /** What a status says beside its numbers. */

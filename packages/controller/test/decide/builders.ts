@@ -3,6 +3,7 @@ import type {
   DecideSpec,
   DecideStatus,
   Observed,
+  ObservedIndexes,
   UnjudgedPod,
 } from '../../src/decide/types.ts';
 
@@ -25,6 +26,7 @@ export interface Given {
   pendingCount?: number;
   fittingLanes?: number;
   jobsOnQueue?: number;
+  indexes?: Partial<ObservedIndexes>;
 }
 
 /** An observed Job that started at T0 and whose gate is as its spec wants it. */
@@ -38,6 +40,8 @@ export function observed(given: Given = {}): Observed {
     ttlSecondsAfterFinished: null,
     suspended: false,
     restartsContainers: false,
+    backoffLimitPerIndex: null,
+    maxFailedIndexes: null,
     ...given.spec,
   };
   const unjudged = given.unjudged ?? [];
@@ -53,7 +57,8 @@ export function observed(given: Given = {}): Observed {
       limit: spec.parallelism,
       notBeforeMs: 0,
       deadlineMs: 0,
-      holdOnFailure: true,
+      holdOnFailure: spec.backoffLimitPerIndex === null,
+      ...(spec.backoffLimitPerIndex !== null && { perIndex: true }),
       ...given.gate,
     },
     counters: {
@@ -72,18 +77,30 @@ export function observed(given: Given = {}): Observed {
       ...given.counters,
     },
     unjudged,
+    indexes:
+      spec.backoffLimitPerIndex === null
+        ? null
+        : {
+            failedCount: 0,
+            startableCount: spec.completions ?? 0,
+            readyCount: 0,
+            nextReadyMs: null,
+            ...given.indexes,
+          },
     pendingCount: given.pendingCount ?? 0,
     fittingLanes: given.fittingLanes ?? 100,
     jobsOnQueue: given.jobsOnQueue ?? 1,
   };
 }
 
+const POD = { index: 0, failures: { counted: 0, ignored: 0 } };
+
 /** A pod that failed with an error of its own. */
 export function failedPod(podNumber: number, endMs = T0, reason = 'Error'): UnjudgedPod {
-  return { podNumber, reason, startMs: endMs, endMs, losses: 0 };
+  return { ...POD, podNumber, reason, startMs: endMs, endMs, losses: 0 };
 }
 
 /** A pod whose worker was lost, for the `losses`th time in a row of its index. */
 export function lostPod(podNumber: number, losses: number, endMs = T0): UnjudgedPod {
-  return { podNumber, reason: 'NodeLost', startMs: endMs, endMs, losses };
+  return { ...POD, podNumber, reason: 'NodeLost', startMs: endMs, endMs, losses };
 }

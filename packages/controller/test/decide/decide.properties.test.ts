@@ -30,6 +30,8 @@ const looks: fc.Arbitrary<Observed> = fc
       ttlSecondsAfterFinished: fc.option(fc.nat(200)),
       suspended: fc.boolean(),
       restartsContainers: fc.boolean(),
+      backoffLimitPerIndex: fc.option(fc.nat(2)),
+      maxFailedIndexes: fc.option(fc.nat(5)),
     }),
     status: fc.record({
       startTimeMs: fc.option(time.map((ms) => Math.floor(ms / 1000) * 1000)),
@@ -44,7 +46,7 @@ const looks: fc.Arbitrary<Observed> = fc
       limit: count(2000),
       notBeforeMs: maybeTime,
       deadlineMs: maybeTime,
-      holdOnFailure: fc.constant(true),
+      holdOnFailure: fc.boolean(),
     }),
     counters: fc.record({
       active: count(2000),
@@ -63,6 +65,8 @@ const looks: fc.Arbitrary<Observed> = fc
     unjudged: fc.uniqueArray(
       fc.record({
         podNumber: fc.integer({ min: 1, max: 99 }),
+        index: fc.nat(9),
+        failures: fc.record({ counted: fc.nat(3), ignored: fc.nat(3) }),
         reason: fc.constantFrom('Error', 'NodeLost', 'Drained', 'Deleted'),
         startMs: time,
         endMs: time,
@@ -73,10 +77,18 @@ const looks: fc.Arbitrary<Observed> = fc
     pendingCount: fc.nat(10),
     fittingLanes: fc.nat(100),
     jobsOnQueue: fc.nat(3),
+    indexes: fc.record({
+      failedCount: fc.nat(8),
+      startableCount: fc.nat(3000),
+      readyCount: fc.nat(9),
+      // Those of the past are ready.
+      nextReadyMs: fc.option(time.map((ms) => ms + 100_000)),
+    }),
     moreUnjudged: fc.oneof(fc.constant(0), fc.nat(3)),
   })
   .map(({ moreUnjudged, ...look }) => ({
     ...look,
+    indexes: look.spec.backoffLimitPerIndex === null ? null : look.indexes,
     counters: { ...look.counters, unjudged: look.unjudged.length + moreUnjudged },
   }));
 
@@ -91,6 +103,7 @@ function holds(check: (decision: Decision, look: Observed, nowMs: number) => voi
 function applied(look: Observed, decision: Decision): Observed {
   if (!('standing' in decision)) return look;
   const { judge, standing } = decision;
+  const failedNow = judge?.judgements.filter((one) => one.verdict === 'indexFailed').length ?? 0;
   const limitFailures = judge?.judgements.filter((one) => one.countsToLimit).length ?? 0;
   return {
     ...look,
@@ -101,6 +114,11 @@ function applied(look: Observed, decision: Decision): Observed {
     },
     gate: judge?.gate ?? look.gate,
     unjudged: [],
+    indexes: look.indexes && {
+      ...look.indexes,
+      failedCount: look.indexes.failedCount + failedNow,
+      readyCount: 0,
+    },
     counters: {
       ...look.counters,
       ...(judge && { failuresInRow: judge.failuresInRow, lastFailureMs: judge.lastFailureMs }),
@@ -131,7 +149,8 @@ describe('decide, for any look at a Job', () => {
       expect(look.counters.active + decision.pods.count).toBeLessThanOrEqual(gate.limit);
       expect(gate.notBeforeMs).toBeLessThanOrEqual(nowMs);
       expect(gate.deadlineMs || Number.POSITIVE_INFINITY).toBeGreaterThan(nowMs);
-      expect(applied(look, decision).counters.unjudged).toBe(0);
+      const isJudged = applied(look, decision).counters.unjudged === 0;
+      expect(isJudged || !gate.holdOnFailure).toBe(true);
     });
   });
 

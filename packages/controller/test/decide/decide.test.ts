@@ -297,25 +297,25 @@ describe('lost pods', () => {
 
   test('the second loss in a row of an index does not count to the limit', () => {
     expect(verdicts({ unjudged: [lostPod(1, 2)] })).toEqual([
-      { podNumber: 1, verdict: 'failed', countsToLimit: false },
+      { podNumber: 1, index: 0, verdict: 'failed', countsToLimit: false },
     ]);
   });
 
   test('the third loss in a row of an index counts to the limit', () => {
     expect(verdicts({ unjudged: [lostPod(1, 3)] })).toEqual([
-      { podNumber: 1, verdict: 'failed', countsToLimit: true },
+      { podNumber: 1, index: 0, verdict: 'failed', countsToLimit: true },
     ]);
   });
 
   test.each(['NodeLost', 'Drained', 'RolledBack'])('%s counts as a loss', (reason) => {
-    const unjudged = [{ podNumber: 1, reason, startMs: T0, endMs: T0, losses: 1 }];
+    const unjudged = [{ ...lostPod(1, 1), reason }];
     expect(verdicts({ unjudged })?.[0]?.countsToLimit).toBe(false);
   });
 
   test.each(['Error', 'StartError', 'DeadlineExceeded', 'OOMKilled', 'Deleted'])(
     '%s counts to the limit at once',
     (reason) => {
-      const unjudged = [{ podNumber: 1, reason, startMs: T0, endMs: T0, losses: 0 }];
+      const unjudged = [failedPod(1, T0, reason)];
       expect(verdicts({ unjudged })?.[0]?.countsToLimit).toBe(true);
     },
   );
@@ -381,7 +381,7 @@ describe('back-off', () => {
   test('a pod that its user deleted is counted, and replaced at once', () => {
     const decision = converge({ unjudged: [failedPod(1, T0, 'Deleted')] });
     expect(decision.judge?.judgements).toEqual([
-      { podNumber: 1, verdict: 'failed', countsToLimit: true },
+      { podNumber: 1, index: 0, verdict: 'failed', countsToLimit: true },
     ]);
     expect(decision.pods).toEqual({ type: 'open', count: 1 });
   });

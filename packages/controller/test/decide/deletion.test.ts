@@ -182,7 +182,7 @@ describe('Orphan', () => {
       want: {
         type: 'tend',
         judge: {
-          judgements: [{ podNumber: 1, verdict: 'ignored', countsToLimit: false }],
+          judgements: [{ index: 0, podNumber: 1, verdict: 'ignored', countsToLimit: false }],
           gate: { limit: 0, notBeforeMs: 0, deadlineMs: 0, holdOnFailure: false },
           failuresInRow: 0,
           lastFailureMs: 0,

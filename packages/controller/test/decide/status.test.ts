@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { composeStatus, renderDone } from '../../src/decide/status.ts';
+import { composeStatus, renderIndexes } from '../../src/decide/status.ts';
 import { T0 } from './builders.ts';
 
 const NONE = { active: 0, ready: 0, terminating: 0, succeeded: 0, failed: 0 };
@@ -49,9 +49,22 @@ describe('composeStatus', () => {
   });
 
   test('an Indexed Job names its indexes, and counts those', () => {
-    const done = renderDone(Uint8Array.of(0b11100101), 8);
+    const done = renderIndexes(Uint8Array.of(0b11100101), 8);
     const status = composeStatus({ indexed: true }, { ...NONE, succeeded: 4 }, STARTED, done);
     expect(status).toMatchObject({ completedIndexes: '0-2,5,7', succeeded: 5 });
+  });
+
+  test('a Job with limits for each index shows those that failed, even when there is none', () => {
+    const status = (failed: number[]) =>
+      composeStatus(
+        { indexed: true },
+        NONE,
+        STARTED,
+        renderIndexes(new Uint8Array(0), 8),
+        renderIndexes(Uint8Array.from(failed), 8),
+      );
+    expect(status([0b01100000]).failedIndexes).toBe('1,2');
+    expect(status([]).failedIndexes).toBe('');
   });
 
   test('an Indexed Job without a success has no completedIndexes', () => {
@@ -59,19 +72,19 @@ describe('composeStatus', () => {
       { indexed: true },
       NONE,
       STARTED,
-      renderDone(new Uint8Array(0), 8),
+      renderIndexes(new Uint8Array(0), 8),
     );
     expect(status).not.toHaveProperty('completedIndexes');
     expect(status).not.toHaveProperty('succeeded');
   });
 });
 
-describe('renderDone', () => {
+describe('renderIndexes', () => {
   test('leaves out bits beyond completions', () => {
-    expect(renderDone(Uint8Array.of(0xff, 0xff), 11)).toEqual({ text: '0-10', count: 11 });
+    expect(renderIndexes(Uint8Array.of(0xff, 0xff), 11)).toEqual({ text: '0-10', count: 11 });
   });
 
   test('takes missing bytes for zeros', () => {
-    expect(renderDone(Uint8Array.of(0b10000000), 100)).toEqual({ text: '0', count: 1 });
+    expect(renderIndexes(Uint8Array.of(0b10000000), 100)).toEqual({ text: '0', count: 1 });
   });
 });

@@ -1,17 +1,19 @@
 -- The numbers of a Job that claims and reports work on: one packed string, read once and written
 -- once per script. packages/store/src/hot.ts is the other side.
 local HOT = '>ddddddddddddddddddddddddddd'
+-- Bits of `rules`: 1 no start while a failed pod waits for its verdict, 2 failures are counted for each index.
+local PER_INDEX = 2
 
 -- Named one by one, not in a loop: this is part of every report.
 local function unpackHot(packed)
   local
-    generation, decisionVersion, limit, notBeforeMs, deadlineMs, hold, completions, active, running,
+    generation, decisionVersion, limit, notBeforeMs, deadlineMs, rules, completions, active, running,
     terminating, succeeded, failed, limitFailures, unjudged, restarts, podCount, nextSlot, cursor,
     retryCount, lossCount, foldAtMs, lastSuccessMs, failuresInRow, lastFailureMs, onQueue, indexed, kept
     = struct.unpack(HOT, packed)
   return {
     generation = generation, decisionVersion = decisionVersion, limit = limit, notBeforeMs = notBeforeMs,
-    deadlineMs = deadlineMs, hold = hold, completions = completions, active = active, running = running,
+    deadlineMs = deadlineMs, rules = rules, completions = completions, active = active, running = running,
     terminating = terminating, succeeded = succeeded, failed = failed, limitFailures = limitFailures,
     unjudged = unjudged, restarts = restarts, podCount = podCount, nextSlot = nextSlot, cursor = cursor,
     retryCount = retryCount, lossCount = lossCount, foldAtMs = foldAtMs, lastSuccessMs = lastSuccessMs,
@@ -22,7 +24,7 @@ end
 
 local function packHot(hot)
   return struct.pack(HOT,
-    hot.generation, hot.decisionVersion, hot.limit, hot.notBeforeMs, hot.deadlineMs, hot.hold,
+    hot.generation, hot.decisionVersion, hot.limit, hot.notBeforeMs, hot.deadlineMs, hot.rules,
     hot.completions, hot.active, hot.running, hot.terminating, hot.succeeded, hot.failed,
     hot.limitFailures, hot.unjudged, hot.restarts, hot.podCount, hot.nextSlot, hot.cursor, hot.retryCount,
     hot.lossCount, hot.foldAtMs, hot.lastSuccessMs, hot.failuresInRow, hot.lastFailureMs, hot.onQueue,
@@ -44,9 +46,9 @@ local function capOf(limit, completions, succeeded)
   return math.min(limit, completions - succeeded)
 end
 
-local function isGateOpen(limit, hold, unjudged, notBeforeMs, deadlineMs, nowMs)
+local function isGateOpen(limit, rules, unjudged, notBeforeMs, deadlineMs, nowMs)
   return limit > 0
-    and not (hold == 1 and unjudged > 0)
+    and not (unjudged > 0 and rules % 2 == 1)
     and nowMs >= notBeforeMs
     and (deadlineMs == 0 or nowMs < deadlineMs)
 end
@@ -56,7 +58,7 @@ local function activeCap(hot)
 end
 
 local function gateOpen(hot, nowMs)
-  return isGateOpen(hot.limit, hot.hold, hot.unjudged, hot.notBeforeMs, hot.deadlineMs, nowMs)
+  return isGateOpen(hot.limit, hot.rules, hot.unjudged, hot.notBeforeMs, hot.deadlineMs, nowMs)
 end
 
 local function indexAvailable(hot)

@@ -1,8 +1,12 @@
 -- Packed forms; packages/store/src/records.ts is the other side.
 -- slot: podNumber index previousPod phase restarts attemptsStarted node session createdMs startMs rv asked
 -- asked is the newest delivery that asked for the slot, whatever it was answered: none up to it may have it again.
+-- After these how often pods of the index failed before, counted and ignored, I4 each; with backoffLimitPerIndex.
 -- Padded above 64 bytes, so that Redis keeps the slots in a hash table, where access is O(1), not in a listpack.
 local SLOT = '>I4I4I4BI2I4I2c8I6I6I7I4xxxxxxxxxxxxxxxx'
+-- The same without what follows, which stays with the pod.
+local SLOT_HEAD, FAILURES_AT, FAILURES_END = '>I4I4I4BI2I4I2c8I6I6I7I4', 53, 60
+local NO_FAILURES = '\0\0\0\0\0\0\0\0'
 -- pod: index node startMs durationMs exitCode flags reason rv
 local POD = '>I4I2I6I5BBBI7'
 local ASKED_OFFSET = 48

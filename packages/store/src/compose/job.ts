@@ -8,6 +8,8 @@ export interface JobSource {
   readonly counters: HotCounters | null;
   /** Bits of the completion indexes that succeeded, as Redis keeps them; null when not read. */
   readonly done: Buffer | null;
+  /** Bits of those that failed for good; left out or null when not read. */
+  readonly failed?: Buffer | null;
 }
 
 /**
@@ -15,7 +17,7 @@ export interface JobSource {
  * The controller folds figures into the stored status at most once a second, so a status that is
  * not terminal shows the counters as they are now. Pure.
  */
-export function composeJob({ stored, counters, done }: JobSource): Job {
+export function composeJob({ stored, counters, done, failed = null }: JobSource): Job {
   const { metadata, spec } = JSON.parse(stored.object) as Pick<Job, 'metadata' | 'spec'>;
   const status = JSON.parse(stored.status) as JobStatus;
   return {
@@ -34,7 +36,9 @@ export function composeJob({ stored, counters, done }: JobSource): Job {
     },
     spec,
     status:
-      stored.finished || counters === null ? status : liveStatus(status, counters, spec, done),
+      stored.finished || counters === null
+        ? status
+        : liveStatus(status, counters, spec, { done, failed }),
   };
 }
 
@@ -42,7 +46,7 @@ function liveStatus(
   status: JobStatus,
   counters: HotCounters,
   spec: Job['spec'],
-  done: Buffer | null,
+  { done, failed }: { readonly done: Buffer | null; readonly failed: Buffer | null },
 ): JobStatus {
   const live: JobStatus = { ...status };
   setCount(live, 'active', counters.active);
@@ -57,6 +61,10 @@ function liveStatus(
     const completedIndexes = formatIndexIntervals(done, spec.completions ?? 0);
     if (completedIndexes === '') delete live.completedIndexes;
     else live.completedIndexes = completedIndexes;
+  }
+  // Not before the controller's first look, as all that is always shown.
+  if (failed !== null && live.failedIndexes !== undefined) {
+    live.failedIndexes = formatIndexIntervals(failed, spec.completions ?? 0);
   }
   return live;
 }

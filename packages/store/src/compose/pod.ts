@@ -63,7 +63,8 @@ const POD_LEVEL_REASONS: ReadonlySet<PodReason> = new Set([
 export function composePod(source: PodSource): Pod {
   const { job, pod, nodeName } = source;
   const index = job.spec.completionMode === 'Indexed' ? pod.index : null;
-  const identity = { podNumber: pod.podNumber, index };
+  const failures = isEnded(pod) ? source.overlay?.failures : pod.failures;
+  const identity = { podNumber: pod.podNumber, index, ...(failures && { failures }) };
   const { nodeName: _template, ...spec } = podSpec(job, identity);
   return {
     apiVersion: 'v1',

@@ -1,5 +1,7 @@
 /** The model's state and the stored one in the same form, and where they differ. */
 import { isDeepStrictEqual } from 'node:util';
+import { decodeGate } from '../../src/hot.ts';
+import { NO_FAILURES } from '../../src/api.ts';
 import type { Model, ModelJob } from './model.ts';
 import type { RawShard } from './rawState.ts';
 
@@ -80,9 +82,13 @@ function expectedJob(job: ModelJob) {
         restarts: held.restarts,
         createdMs: held.createdMs,
         startMs: held.startMs,
+        failures: held.failures,
       },
     ]),
     retry: [...job.retry].toSorted((a, b) => a - b),
+    delayed: sorted(job.delayed),
+    failures: sorted(job.failures),
+    failedIndexes: [...job.failedIndexes].toSorted((a, b) => a - b),
     unjudged: sorted([...job.unjudged].map(([pod, { index }]) => [pod, index] as const)),
     losses: sorted(job.losses),
     done: [...job.done].toSorted((a, b) => a - b),
@@ -97,7 +103,7 @@ export function actualState(raw: RawShard) {
       limit,
       notBeforeMs,
       deadlineMs,
-      hold,
+      rules,
       completions: _c,
       retryCount: _r,
       lossCount: _l,
@@ -109,7 +115,7 @@ export function actualState(raw: RawShard) {
       deleted: job['deleted'] === '1',
       finished: job['finished'] === '1',
       dueAtMs: raw.due.get(`job:${uid}`) ?? null,
-      gate: { limit, notBeforeMs, deadlineMs, holdOnFailure: hold === 1 },
+      gate: decodeGate({ limit, notBeforeMs, deadlineMs, rules }),
       numbers,
       slots: rest.slots.map((slot) => [
         slot.slot,
@@ -124,9 +130,13 @@ export function actualState(raw: RawShard) {
           restarts: slot.restarts,
           createdMs: slot.createdMs,
           startMs: slot.startMs,
+          failures: slot.failures ?? NO_FAILURES,
         },
       ]),
       retry: rest.retry,
+      delayed: [...rest.delayed],
+      failures: [...rest.failures],
+      failedIndexes: rest.failedIndexes,
       unjudged: [...rest.unjudged],
       losses: [...rest.losses],
       done: rest.done,

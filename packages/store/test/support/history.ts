@@ -56,7 +56,16 @@ export type Step = { kind: string; a: number; b: number; c: number; twice: boole
 export const shape = fc.record({
   completions: fc.constantFrom(null, 1, 2, 4, 9),
   indexed: fc.boolean(),
+  /** Failures are counted for each index, of an Indexed Job. */
+  perIndex: fc.boolean(),
 });
+
+/** See {@link shape}. */
+export interface Shape {
+  readonly completions: number | null;
+  readonly indexed: boolean;
+  readonly perIndex: boolean;
+}
 
 /** A call with fixed arguments, so that it can be made again, at once or much later. */
 interface Call {
@@ -97,14 +106,21 @@ export class History {
     return this.bed.clock.now();
   }
 
-  async begin(shapes: readonly { completions: number | null; indexed: boolean }[]): Promise<void> {
-    for (const { completions, indexed } of shapes) {
+  async begin(shapes: readonly Shape[]): Promise<void> {
+    for (const { completions, indexed, perIndex } of shapes) {
       const uid = `job${this.model.jobs.size}`;
       const isIndexed = indexed && completions !== null;
       await this.bed.shard.createJob({ ...newJob(uid), completions, indexed: isIndexed });
       this.model.jobs.set(uid, new ModelJob(uid, completions, isIndexed, this.nowMs));
       this.guards.push({ uid, generation: 1, decisionVersion: 1 });
-      await this.setGate(uid, { limit: 3, notBeforeMs: 0, deadlineMs: 0, holdOnFailure: true }, []);
+      const gate: Gate = {
+        limit: 3,
+        notBeforeMs: 0,
+        deadlineMs: 0,
+        holdOnFailure: true,
+        ...(isIndexed && perIndex && { perIndex }),
+      };
+      await this.setGate(uid, gate, []);
     }
     for (let i = 0; i < 2; i++) await this.register();
   }
@@ -124,7 +140,7 @@ export class History {
       case 'judge':
         return this.judge(job, one);
       case 'gate':
-        return this.setGate(job.uid, this.gateOf(one), [], this.guardOf(job, one.c));
+        return this.setGate(job.uid, this.gateOf(job, one), [], this.guardOf(job, one.c));
       case 'stop':
         return this.stop(job, one);
       case 'restart':
@@ -171,13 +187,14 @@ export class History {
     return pick % 6 === 0 ? older[pick % older.length]! : present;
   }
 
-  gateOf({ a, b, c }: Step): Gate {
+  gateOf(job: ModelJob, { a, b, c }: Step): Gate {
     const soon = this.nowMs + 200 + (c % 7) * 500;
     return {
       limit: b % 5,
       notBeforeMs: c % 5 === 0 ? soon : 0,
       deadlineMs: a % 9 === 0 ? soon : 0,
       holdOnFailure: a % 4 !== 0,
+      ...(job.gate.perIndex === true && { perIndex: true }),
     };
   }
 
@@ -216,7 +233,8 @@ export class History {
     const call = {
       name: `openSlots ${JSON.stringify(guard)} ${count}`,
       send: async () => {
-        const reply = await this.bed.shard.openSlots(guard, count);
+        const perIndex = job.gate.perIndex === true;
+        const reply = await this.bed.shard.openSlots(guard, count, { perIndex });
         return reply.type === 'opened' ? reply.slots : reply.type;
       },
       model: () => job.openSlots(guard, count, this.nowMs),
@@ -323,13 +341,9 @@ export class History {
   }
 
   async judge(job: ModelJob, one: Step): Promise<void> {
-    const judgements: Judgement[] = [...job.unjudged.keys()]
+    const judgements = [...job.unjudged.keys()]
       .filter((_, i) => (one.b >> i) % 4 !== 0)
-      .map((podNumber, i) => ({
-        podNumber,
-        verdict: (['failed', 'failed', 'ignored', 'indexFailed'] as const)[(one.c + i) % 4]!,
-        countsToLimit: (one.b + i) % 2 === 0,
-      }));
+      .map((podNumber, i) => this.judgementOf(job, podNumber, one.b + i, one.c + i));
     await this.setGate(
       job.uid,
       { ...job.gate, limit: Math.max(1, job.gate.limit) },
@@ -337,6 +351,20 @@ export class History {
       this.guardOf(job, one.c),
       one.twice,
     );
+  }
+
+  judgementOf(job: ModelJob, podNumber: number, b: number, c: number): Judgement {
+    const countsToLimit = b % 2 === 0;
+    const verdict = (['failed', 'failed', 'ignored'] as const)[c % 3]!;
+    if (job.gate.perIndex !== true) return { podNumber, verdict, countsToLimit };
+    if (c % 4 === 3) return { podNumber, verdict: 'indexFailed', countsToLimit };
+    return {
+      podNumber,
+      verdict,
+      countsToLimit,
+      ...(b % 3 === 0 && { retryAtMs: this.nowMs + (c % 3) * 400 }),
+      ...(c % 5 !== 0 && { failures: { counted: c % 7, ignored: b % 2 } }),
+    };
   }
 
   async setGate(
@@ -358,7 +386,7 @@ export class History {
           return reply.type === 'judged' ? ['judged', reply.decisionVersion] : reply.type;
         },
         model: () => {
-          const reply = job.judge(input, judgements, gate, row);
+          const reply = job.judge(input, judgements, gate, row, this.nowMs);
           return reply === 'judged' ? ['judged', job.decisionVersion] : reply;
         },
       },
@@ -580,7 +608,9 @@ export class History {
     }
     same('purgeJob', reply, 'purged');
     job.purged = true;
-    for (const part of [job.retry, job.unjudged, job.losses, job.done, job.records]) part.clear();
+    const { retry, delayed, failures, failedIndexes, unjudged, losses, done, records } = job;
+    for (const part of [retry, delayed, failures, failedIndexes, unjudged]) part.clear();
+    for (const part of [losses, done, records]) part.clear();
     // A createJob that comes late does not bring it back.
     same('late createJob', await this.bed.shard.createJob(newJob(job.uid)), { type: 'replayed' });
   }

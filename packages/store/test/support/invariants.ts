@@ -71,7 +71,13 @@ function activeCap({
 function jobViolations(job: RawJob): string[] {
   const { hot } = job;
   if (hot === null) {
-    const left = job.slots.length + job.pending.size + job.retry.length + job.unjudged.size;
+    const left =
+      job.slots.length +
+      job.pending.size +
+      job.retry.length +
+      job.delayed.size +
+      job.unjudged.size +
+      job.failedIndexes.length;
     return left === 0 ? [] : ['keys of a purged Job are left'];
   }
   const found: string[] = [];
@@ -89,6 +95,7 @@ function jobViolations(job: RawJob): string[] {
   expectEqual('retryCount', hot.retryCount, job.retry.length);
   expectEqual('lossCount', hot.lossCount, job.losses.size);
   expectEqual('unjudged', hot.unjudged, job.unjudged.size);
+  expectEqual('failed indexes', job.failedCount, job.failedIndexes.length);
   expectEqual(
     'pending slots',
     [...job.pending].toSorted((a, b) => a[0] - b[0]),
@@ -125,6 +132,8 @@ function indexViolations(job: RawJob, active: readonly RawSlot[]): string[] {
     if (index >= hot.cursor) found.push(`index ${index} in ${place} was never handed out`);
   };
   for (const index of job.retry) put(index, 'retry');
+  for (const index of job.delayed.keys()) put(index, 'delayed');
+  for (const index of job.failedIndexes) put(index, 'failed');
   for (const slot of active) put(slot.index, `slot ${slot.slot}`);
   for (const [pod, index] of job.unjudged) put(index, `unjudged pod ${pod}`);
   for (const index of job.done) put(index, 'done');

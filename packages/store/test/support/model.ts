@@ -6,6 +6,7 @@ import type {
   AcquireReply,
   Claim,
   Gate,
+  IndexFailures,
   Judgement,
   PodOutcome,
   PodReason,
@@ -13,6 +14,8 @@ import type {
   ReportEntry,
   StopInput,
 } from '../../src/api.ts';
+import { NO_FAILURES } from '../../src/api.ts';
+import { failuresField } from '../../src/records.ts';
 
 /** A pod in a slot. */
 export interface ModelSlot {
@@ -28,6 +31,7 @@ export interface ModelSlot {
   restarts: number;
   createdMs: number;
   startMs: number;
+  failures: IndexFailures;
 }
 
 /** A session of a worker. */
@@ -48,6 +52,10 @@ export class ModelJob {
   gate: Gate = { limit: 0, notBeforeMs: 0, deadlineMs: 0, holdOnFailure: true };
   readonly slots = new Map<number, ModelSlot>();
   readonly retry = new Set<number>();
+  /** Index to the time from which on it may be tried again. */
+  readonly delayed = new Map<number, number>();
+  readonly failures = new Map<number, IndexFailures>();
+  readonly failedIndexes = new Set<number>();
   readonly unjudged = new Map<number, { index: number; reason: PodReason }>();
   readonly losses = new Map<number, number>();
   readonly done = new Set<number>();
@@ -135,10 +143,18 @@ export class ModelJob {
         restarts: 0,
         createdMs: nowMs,
         startMs: 0,
+        failures: NO_FAILURES,
       });
+      this.noteFailures(this.slots.get(slot)!);
       opened.push(slot);
     }
     return opened;
+  }
+
+  /** The pod of a slot is told how often those of its index failed before it. */
+  noteFailures(slot: ModelSlot): void {
+    const counts = this.gate.perIndex === true ? this.failures.get(slot.index) : undefined;
+    slot.failures = counts ?? NO_FAILURES;
   }
 
   judge(
@@ -146,22 +162,38 @@ export class ModelJob {
     judgements: readonly Judgement[],
     gate: Gate,
     row: FailureRow,
+    nowMs: number,
   ): 'judged' | 'moved' | 'gone' {
     const refusal = this.refuses(guard);
     if (refusal !== null) return refusal;
-    for (const { podNumber, verdict, countsToLimit } of judgements) {
-      const pod = this.unjudged.get(podNumber);
-      if (pod === undefined) continue;
-      this.unjudged.delete(podNumber);
-      if (verdict !== 'ignored') this.failed++;
-      if (countsToLimit) this.limitFailures++;
-      if (verdict !== 'indexFailed') this.retry.add(pod.index);
-    }
+    for (const judgement of judgements) this.#judgePod(judgement);
     this.gate = gate;
     this.failuresInRow = row.failuresInRow;
     this.lastFailureMs = row.lastFailureMs;
     this.decisionVersion++;
+    if (gate.perIndex !== true) return 'judged';
+    for (const [index, atMs] of this.delayed) {
+      if (atMs > nowMs) continue;
+      this.delayed.delete(index);
+      this.retry.add(index);
+    }
     return 'judged';
+  }
+
+  #judgePod({ podNumber, verdict, countsToLimit, retryAtMs, failures }: Judgement): void {
+    const pod = this.unjudged.get(podNumber);
+    if (pod === undefined) return;
+    this.unjudged.delete(podNumber);
+    if (verdict !== 'ignored') this.failed++;
+    if (countsToLimit) this.limitFailures++;
+    if (verdict === 'indexFailed') {
+      this.failedIndexes.add(pod.index);
+      this.failures.delete(pod.index);
+      return;
+    }
+    if (failures !== undefined) this.failures.set(pod.index, failures);
+    if (retryAtMs === undefined) this.retry.add(pod.index);
+    else this.delayed.set(pod.index, retryAtMs);
   }
 
   stopPods(input: StopInput, nowMs: number): number | 'moved' | 'gone' {
@@ -336,7 +368,10 @@ export class Model {
       } else {
         job.records.set(slot.pod, 'Succeeded');
         if (!job.indexed || !job.done.has(slot.index)) job.succeeded++;
-        if (job.indexed) job.done.add(slot.index);
+        if (job.indexed) {
+          job.done.add(slot.index);
+          if (job.gate.perIndex === true) job.failures.delete(slot.index);
+        }
         job.lastSuccessMs = nowMs;
         job.losses.delete(slot.index);
         slot.phase = 'Ended';
@@ -360,6 +395,7 @@ export class Model {
         createdMs: nowMs,
         startMs: yields ? 0 : nowMs,
       });
+      job.noteFailures(slot);
       answers.set(entry, yields ? { type: 'yield' } : present(slot));
     }
     const ended =
@@ -432,14 +468,12 @@ function classify(
 
 function present(slot: ModelSlot): ReportAnswer {
   if (slot.phase === 'Pending') return { type: 'yield' };
-  const { pod, index, startMs } = slot;
-  return {
-    type: 'next',
-    claim: { podNumber: pod, index, createdMs: startMs, startMs, restarts: 0 },
-  };
+  const { pod, index, startMs, failures } = slot;
+  const claim = { podNumber: pod, index, createdMs: startMs, startMs, restarts: 0 };
+  return { type: 'next', claim: { ...claim, ...failuresField(failures) } };
 }
 
 function claimOf(slot: ModelSlot): Claim {
-  const { pod, index, createdMs, startMs, restarts } = slot;
-  return { podNumber: pod, index, createdMs, startMs, restarts };
+  const { pod, index, createdMs, startMs, restarts, failures } = slot;
+  return { podNumber: pod, index, createdMs, startMs, restarts, ...failuresField(failures) };
 }

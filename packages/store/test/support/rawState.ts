@@ -1,9 +1,9 @@
 /** What lies in Redis, read past the wrappers: tests compare it with what should lie there. */
 import type { Redis } from 'ioredis';
-import type { SlotRecord } from '../../src/api.ts';
+import type { IndexFailures, SlotRecord } from '../../src/api.ts';
 import { HOT_FIELDS } from '../../src/hot.ts';
 import type { ShardKeys } from '../../src/keys.ts';
-import { decodeSlotRecord } from '../../src/records.ts';
+import { decodeFailures, decodeSlotRecord } from '../../src/records.ts';
 
 /** All numbers of the hot state by name. */
 export type RawHot = Record<(typeof HOT_FIELDS)[number], number>;
@@ -24,7 +24,16 @@ export interface RawJob {
   readonly slots: readonly RawSlot[];
   /** Slot to pod number. */
   readonly pending: ReadonlyMap<number, number>;
+  /** Indexes to be tried again at once. */
   readonly retry: readonly number[];
+  /** Index to the time from which on it may be tried again. */
+  readonly delayed: ReadonlyMap<number, number>;
+  /** Index to failures of its pods. */
+  readonly failures: ReadonlyMap<number, IndexFailures>;
+  /** Indexes that failed for good. */
+  readonly failedIndexes: readonly number[];
+  /** How many those are, as it is stored. */
+  readonly failedCount: number;
   /** Pod number to index. */
   readonly unjudged: ReadonlyMap<number, number>;
   /** Index to losses in a row. */
@@ -63,8 +72,11 @@ export async function readRaw(
   for (const uid of uids) {
     const job = keys.job(uid);
     pipeline.hgetall(job.job).getBuffer(job.hot).hgetallBuffer(job.slots);
-    pipeline.zrange(job.pending, '0', '-1', 'WITHSCORES').zrange(job.retry, '0', '-1');
-    pipeline.hgetallBuffer(job.unjudged).hgetall(job.losses).getBuffer(job.done);
+    pipeline
+      .zrange(job.pending, '0', '-1', 'WITHSCORES')
+      .zrange(job.retry, '0', '-1', 'WITHSCORES');
+    pipeline.hgetallBuffer(job.unjudged).hgetallBuffer(job.losses).getBuffer(job.done);
+    pipeline.getBuffer(job.failed);
   }
   for (const id of sessions) {
     const session = keys.session(id);
@@ -95,24 +107,40 @@ function readJob(next: () => unknown): RawJob {
     asked: packed.readUInt32BE(48),
   }));
   const pending = numberPairs(pairs(next() as string[]));
-  const retry = (next() as string[]).map(Number);
+  const tried = [...numberPairs(pairs(next() as string[]))];
   const unjudged = Object.entries(next() as Record<string, Buffer>).map(
     ([pod, record]) => [Number(pod), record.readUInt32BE(0)] as const,
   );
-  const losses = Object.entries(next() as Record<string, string>).map(
-    ([index, count]) => [Number(index), Number(count)] as const,
-  );
+  const setbacks = Object.entries(next() as Record<string, Buffer>);
+  const losses = setbacks
+    .filter(([field]) => /^\d/.test(field))
+    .map(([index, count]) => [Number(index), Number(String(count))] as const);
+  const failures = setbacks
+    .filter(([field]) => /^f\d/.test(field))
+    .map(([field, packed]) => [Number(field.slice(1)), decodeFailures(packed, 0)] as const);
   const done = next() as Buffer | null;
+  const failed = next() as Buffer | null;
   return {
     job,
     hot: hot === null ? null : decodeRawHot(hot),
     slots: slots.toSorted((a, b) => a.slot - b.slot),
     pending,
-    retry,
+    retry: tried.filter(([, score]) => score < FIRST_TIME).map(([index]) => index),
+    delayed: new Map(tried.filter(([, score]) => score >= FIRST_TIME).toSorted(byIndex)),
+    failures: new Map(failures.toSorted(byIndex)),
+    failedIndexes: failed === null ? [] : setBits(failed),
+    failedCount: Number(String(setbacks.find(([field]) => field === 'failed')?.[1] ?? 0)),
     unjudged: new Map(unjudged.toSorted((a, b) => a[0] - b[0])),
     losses: new Map(losses.toSorted((a, b) => a[0] - b[0])),
     done: done === null ? [] : setBits(done),
   };
+}
+
+/** Scores of indexes that wait for their back-off are times. */
+const FIRST_TIME = 2 ** 32;
+
+function byIndex(a: readonly [number, unknown], b: readonly [number, unknown]): number {
+  return a[0] - b[0];
 }
 
 function readSession(next: () => unknown): RawSession {

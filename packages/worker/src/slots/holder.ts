@@ -320,7 +320,9 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     entry.reason = handedOver ? 'Drained' : end.reason;
     entry.exitCode = handedOver && end.exitCode === 0 ? SIGTERM_EXIT_CODE : end.exitCode;
     entry.hasLog = end.hasLog;
-    entry.overlay = end.overlay;
+    const failures = this.#claim?.failures;
+    // Nothing else tells it of a pod that ended.
+    entry.overlay = failures === undefined ? end.overlay : { ...end.overlay, failures };
     // At once: of several whose pods end now, only those that are too many are to leave.
     if (this.#heldLane.isOneTooMany) this.#heldLane.free();
     entry.leave = this.#lockLost || this.#mustLeave;

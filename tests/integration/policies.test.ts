@@ -1,0 +1,86 @@
+import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest';
+
+import { Engine } from './support/engine.ts';
+import { handlerJob, recordedScript } from './support/manifests.ts';
+import { runsByIndex } from './support/records.ts';
+
+/** One engine for all: the Jobs have nothing to do with each other. */
+let engine: Engine;
+
+beforeAll(async () => {
+  engine = await Engine.open();
+  await Promise.all([engine.controller({ backoffBaseMs: 50 }), engine.worker({ maxPods: 20 })]);
+});
+
+afterAll(async () => {
+  await engine.close();
+});
+
+const INDEX = 'batch.kubernetes.io/job-completion-index';
+const FAILURE_COUNT = 'batch.kubernetes.io/job-index-failure-count';
+
+test('every index is run though some of them never work', async () => {
+  onTestFailed(() => engine.show());
+  const { drover, records } = engine;
+  const shape = { name: 'some-fail', completions: 10, parallelism: 3, indexed: true };
+  await drover.jobs.create(
+    handlerJob('some-fail', { ...shape, backoffLimitPerIndex: 1 }, { failing: [1, 4, 8] }),
+  );
+  const job = await engine.finished('some-fail');
+  expect(job.status).toMatchObject({
+    succeeded: 7,
+    failed: 6,
+    completedIndexes: '0,2,3,5-7,9',
+    failedIndexes: '1,4,8',
+    conditions: [
+      { type: 'FailureTarget', reason: 'FailedIndexes', message: 'Job has failed indexes' },
+      { type: 'Failed', reason: 'FailedIndexes' },
+    ],
+  });
+  const tries = runsByIndex(records.read('some-fail'));
+  const wanted = [1, 2, 1, 1, 2, 1, 1, 1, 2, 1];
+  expect(wanted.map((_, index) => tries.get(index))).toEqual(wanted);
+});
+
+test('more failed indexes than maxFailedIndexes end the Job, and what runs is stopped', async () => {
+  onTestFailed(() => engine.show());
+  const { drover, records } = engine;
+  const shape = { name: 'too-many', completions: 50, parallelism: 5, indexed: true };
+  const limits = { backoffLimitPerIndex: 0, maxFailedIndexes: 2 };
+  await drover.jobs.create(
+    handlerJob('some-fail', { ...shape, ...limits }, { failing: [2, 3, 5], waiting: [0, 1] }),
+  );
+  const job = await engine.finished('too-many');
+  expect(job.status).toMatchObject({
+    failedIndexes: '2,3,5',
+    conditions: [{ reason: 'MaxFailedIndexesExceeded' }, { reason: 'MaxFailedIndexesExceeded' }],
+  });
+  const runs = records.read('too-many');
+  expect(runs.length).toBeLessThan(50);
+  // The two that waited were stopped, and are counted failed.
+  expect(runs.filter(({ index }) => index === 0 || index === 1)).toHaveLength(2);
+  expect(job.status?.failed).toBeGreaterThanOrEqual(5);
+});
+
+test('a pod says how often its index failed before it, in its environment too', async () => {
+  onTestFailed(() => engine.show());
+  const { drover, records } = engine;
+  const shape = { name: 'counts', completions: 2, parallelism: 2, indexed: true };
+  const script = `echo "try $TRY"; [ "$TRY" = 2 ] || [ "$JOB_COMPLETION_INDEX" = 1 ] || exit 1`;
+  const fieldPath = `metadata.annotations['${FAILURE_COUNT}']`;
+  await drover.jobs.create(
+    recordedScript(records, script, { ...shape, backoffLimitPerIndex: 2 }, [
+      { name: 'TRY', valueFrom: { fieldRef: { fieldPath } } },
+    ]),
+  );
+  const job = await engine.finished('counts');
+  expect(job.status).toMatchObject({ succeeded: 2, failed: 2, failedIndexes: '' });
+  const pods = await engine.pods('counts');
+  const tries = pods.map(({ metadata, status }) => {
+    const { [INDEX]: index, [FAILURE_COUNT]: failures } = metadata.annotations ?? {};
+    return `${index} ${failures} ${status?.phase}`;
+  });
+  expect(new Set(tries)).toEqual(
+    new Set(['0 0 Failed', '0 1 Failed', '0 2 Succeeded', '1 0 Succeeded']),
+  );
+});
