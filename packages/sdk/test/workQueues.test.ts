@@ -299,6 +299,19 @@ describe('enqueue', () => {
     );
   });
 
+  test('says to BullMQ only what is not the default: else Redis would need three times the memory', async () => {
+    const pages = drover.workQueue('pages');
+    await pages.enqueue({ n: 1 });
+    await pages.enqueue({ n: 2 }, { attempts: 3, backoff: { type: 'exponential', delay: 1_000 } });
+    const { metadata } = await pages.get();
+    const { prefix: tag } = itemQueueOptions(prefix, metadata.uid);
+    const client = redis.connect();
+    const encodings = [1, 2].map((id) =>
+      client.object('ENCODING', `${tag}:${ITEM_QUEUE_NAME}:${id}`),
+    );
+    expect(await Promise.all(encodings)).toEqual(['listpack', 'listpack']);
+  });
+
   test('of a source that turns bad leaves what was read before', async () => {
     function* items() {
       for (let i = 0; i < 1_000; i++) yield i;

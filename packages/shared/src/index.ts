@@ -196,6 +196,7 @@ export { SUPPORTED, type Feature } from './supported.ts';
 export { formatMicroTime, formatTime, parseTime } from './time.ts';
 export {
   InvalidItemsError,
+  DEFAULT_ITEM_RETRY,
   ItemBackoff,
   ItemOptions,
   MAX_ITEM_BYTES,

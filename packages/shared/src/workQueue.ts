@@ -82,6 +82,12 @@ export const ItemBackoff = z.strictObject({
   delay: z.int().min(0).max(MAX_DELAY_MS),
 });
 
+/** How often an item is tried, and the time between, where nothing else is said. */
+export const DEFAULT_ITEM_RETRY = {
+  attempts: 3,
+  backoff: { type: 'exponential', delay: 1_000 },
+} as const;
+
 /** How items are run. */
 export const ItemOptions = z.strictObject({
   /** 0 (the default) goes first, then 1, 2 ... up to 2,097,152. */
@@ -89,9 +95,9 @@ export const ItemOptions = z.strictObject({
   /** ms until an item may be run. Default 0. */
   delay: z.int().min(0).max(MAX_DELAY_MS).default(0),
   /** How often an item is tried before it is dead-lettered, 1 to 1000. Default 3. */
-  attempts: z.int().min(1).max(1_000).default(3),
+  attempts: z.int().min(1).max(1_000).default(DEFAULT_ITEM_RETRY.attempts),
   /** Time between attempts. Default: exponential from 1 s. */
-  backoff: ItemBackoff.default({ type: 'exponential', delay: 1_000 }),
+  backoff: ItemBackoff.default(DEFAULT_ITEM_RETRY.backoff),
 });
 /** How items are run. */
 export type ItemOptions = z.output<typeof ItemOptions>;

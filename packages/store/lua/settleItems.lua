@@ -17,11 +17,15 @@
   ARGV[3]  uid          of the work queue
   ARGV[4]  session      8 bytes
   ARGV[5]  jobUid       string
-  then for each pod:
+  ARGV[6]  ids          of all items, packed: I4 each, big-endian
+  ARGV[7]  records      of all items in the same order, packed: podNumber I4, flags B (1 dead-lettered), attempts I2,
+                        length I4 of what follows: the result as JSON or nothing, or of a dead-lettered item JSON of
+                        what is kept of it; big-endian
+  ARGV[8]  deadCount    how many of them are dead-lettered
+  then for each pod, in the order of the items:
   ARGV[+1] slot
   ARGV[+2] podNumber
-  ARGV[+3] its items, packed: id I4, flags B (1 dead-lettered), attempts I2, length I4 of what follows: the result as
-           JSON or nothing, or of a dead-lettered item JSON of what is kept of it; big-endian
+  ARGV[+3] how many of the items are its
 
   Returns  one byte for each item in order; answers: 1 SETTLED, 2 ALREADY, 3 FENCED, 4 GONE
            FENCED: the slot has another pod, or another session has it. GONE: no such work queue
@@ -29,83 +33,90 @@
   An item that is settled stays as it is, so a second run settles nothing more. At most 500 items, O(items). One
   hash tag.
 ]]
+-- @include bits
 -- @include clock
 -- @include record
 -- @include workQueue
 local SETTLED, ALREADY, FENCED, GONE = '\1', '\2', '\3', '\4'
-local ITEM, ITEM_BYTES = '>I4BI2I4', 11
-local queue = redis.call('HMGET', KEYS[2], 'enqueued', 'resultTtlMs')
+local RECORD, RECORD_BYTES = '>I4BI2I4', 11
+local count = #ARGV[6] / 4
+local queue = redis.call('HMGET', KEYS[2], 'enqueued', 'settled', 'sealedMs', 'open', 'completed', 'dead',
+  'resultTtlMs', 'outcomesUntilMs')
+if not queue[1] then return string.rep(GONE, count) end
+
 local slots = {}
-for i = 6, #ARGV, 3 do slots[#slots + 1] = ARGV[i] end
+for i = 9, #ARGV, 3 do slots[#slots + 1] = ARGV[i] end
 local held = redis.call('HMGET', KEYS[7], unpack(slots))
-
--- All items of the call: arrays, one entry each. refusal[i] is set where the item is not to be settled.
-local id, isDead, from, to, refusal, lastOf, operations = {}, {}, {}, {}, {}, {}, {}
-for claim = 1, #slots do
-  local text, position, refused = ARGV[5 + 3 * claim], 1, FENCED
-  if not queue[1] then
-    refused = GONE
-  elseif held[claim] then
-    local pod, _, _, phase, _, _, _, holder = struct.unpack(SLOT, held[claim])
-    if pod == tonumber(ARGV[4 + 3 * claim]) and holder == ARGV[4] and phase ~= PENDING then refused = false end
+local isFenced, last = {}, 0
+for pod = 1, #slots do
+  local isHolder, first = false, last + 1
+  last = last + tonumber(ARGV[8 + 3 * pod])
+  if held[pod] then
+    local number, _, _, phase, _, _, _, holder = struct.unpack(SLOT, held[pod])
+    isHolder = number == tonumber(ARGV[7 + 3 * pod]) and holder == ARGV[4] and phase ~= PENDING
   end
-  while position <= #text do
-    local i = #id + 1
-    local item, flags, _, length = struct.unpack(ITEM, text, position)
-    id[i], isDead[i], refusal[i] = item, flags == 1, refused
-    from[i], to[i] = position, position + ITEM_BYTES + length - 1
-    position = to[i] + 1
-    if not refused then
-      local n = #operations
-      operations[n + 1], operations[n + 2], operations[n + 3], operations[n + 4] = 'SET', 'u1', item, '1'
-    end
+  if not isHolder then
+    for i = first, last do isFenced[i] = true end
   end
-  lastOf[claim] = #id
 end
 
-local before = #operations > 0 and redis.call('BITFIELD', KEYS[3], unpack(operations)) or {}
-local answers, settled, dead, outcomes = {}, {}, {}, {}
-local i, looked = 0, 0
-for claim = 1, #slots do
-  local kept = {}
-  while i < lastOf[claim] do
-    i = i + 1
-    if not refusal[i] then looked = looked + 1 end
-    answers[i] = refusal[i] or before[looked] == 1 and ALREADY or SETTLED
+local ids = { struct.unpack('>' .. string.rep('I4', count), ARGV[6]) }
+ids[count + 1] = nil
+local bits = readBits(KEYS[3], ids)
+local answers, fresh = {}, 0
+for i = 1, count do
+  if isFenced[i] then
+    answers[i] = FENCED
+  elseif setBit(bits, ids[i]) then
+    answers[i] = SETTLED
+    fresh = fresh + 1
+  else
+    answers[i] = ALREADY
+  end
+end
+if fresh == 0 then return table.concat(answers) end
+
+-- Nearly always all that was sent is kept as it is.
+local keptIds, kept, dead = ARGV[6], ARGV[7], {}
+if fresh < count or ARGV[8] ~= '0' then
+  local settled, records, position = {}, {}, 1
+  for i = 1, count do
+    local _, flags, _, length = struct.unpack(RECORD, ARGV[7], position)
+    local record = string.sub(ARGV[7], position, position + RECORD_BYTES + length - 1)
+    position = position + #record
     if answers[i] == SETTLED then
-      local text = string.sub(ARGV[5 + 3 * claim], from[i], to[i])
-      settled[#settled + 1] = id[i]
-      if isDead[i] then
-        dead[#dead + 1] = id[i]
-        dead[#dead + 1] = string.sub(text, ITEM_BYTES + 1)
+      settled[#settled + 1] = ids[i]
+      if flags == 1 then
+        dead[#dead + 1] = ids[i]
+        dead[#dead + 1] = string.sub(record, RECORD_BYTES + 1)
         -- The outcome of a dead one has no payload.
-        text = string.sub(text, 1, ITEM_BYTES - 4) .. '\0\0\0\0'
+        record = string.sub(record, 1, RECORD_BYTES - 4) .. '\0\0\0\0'
       end
-      kept[#kept + 1] = text
+      records[#records + 1] = record
     end
   end
-  if #kept > 0 then
-    outcomes[#outcomes + 1] = ARGV[4 + 3 * claim]
-    outcomes[#outcomes + 1] = table.concat(kept)
-  end
+  ids, keptIds, kept = settled, struct.pack('>' .. string.rep('I4', fresh), unpack(settled)), table.concat(records)
 end
-if #settled == 0 then return table.concat(answers) end
 
-local now = readClock(KEYS[1], ARGV[1])
-nextResourceVersion(KEYS[1], now)
-local time, ttlMs = string.format('%.0f-*', now), tonumber(queue[2])
-local oldest = string.format('%.0f', now - ttlMs)
-for at = 1, #outcomes, 2 do
-  redis.call('XADD', KEYS[4], 'MINID', '~', oldest, time, 'j', ARGV[5], 'p', outcomes[at], 'b', outcomes[at + 1])
-end
-redis.call('PEXPIRE', KEYS[4], ttlMs)
-local completed = #settled - #dead / 2
-if completed > 0 then redis.call('HINCRBY', KEYS[2], 'completed', completed) end
+writeBits(KEYS[3], bits)
+local now, lastVersion = readClock(KEYS[1], ARGV[1])
+redis.call('SET', KEYS[1], versionAfter(lastVersion, now))
+local ttlMs = tonumber(queue[7])
+redis.call('XADD', KEYS[4], 'MINID', '~', string.format('%.0f', now - ttlMs), string.format('%.0f-*', now),
+  'j', ARGV[5], 'i', keptIds, 'b', kept)
+local settledCount = queue[2] + fresh
+local counts = { 'settled', settledCount, 'completed', (queue[5] or 0) + fresh - #dead / 2 }
 if #dead > 0 then
   redis.call('HSET', KEYS[5], unpack(dead))
-  redis.call('HINCRBY', KEYS[2], 'dead', #dead / 2)
+  counts[5], counts[6] = 'dead', (queue[6] or 0) + #dead / 2
 end
-redis.call('HINCRBY', KEYS[2], 'settled', #settled)
-if redis.call('EXISTS', KEYS[6]) == 1 then redis.call('HDEL', KEYS[6], unpack(settled)) end
-tellAllDone(KEYS[2], ARGV[2], ARGV[3])
+if now + ttlMs > tonumber(queue[8] or 0) then
+  -- Not with each script: with some time to spare.
+  local keepMs = math.ceil(ttlMs * 17 / 16)
+  redis.call('PEXPIRE', KEYS[4], keepMs)
+  counts[#counts + 1], counts[#counts + 2] = 'outcomesUntilMs', now + keepMs
+end
+redis.call('HSET', KEYS[2], unpack(counts))
+if redis.call('EXISTS', KEYS[6]) == 1 then redis.call('HDEL', KEYS[6], unpack(ids)) end
+if isAllDone(queue[3], queue[1], settledCount, queue[4]) then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
 return table.concat(answers)

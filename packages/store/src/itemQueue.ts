@@ -1,7 +1,7 @@
 import { itemQueuePrefix } from './keys.ts';
 
-/** Name of BullMQ's queue of a work queue's items; each has a prefix of its own. */
-export const ITEM_QUEUE_NAME = 'items';
+/** Name of BullMQ's queue of a work queue's items; each has a prefix of its own. Short, since it is part of all keys. */
+export const ITEM_QUEUE_NAME = 'i';
 
 /** Data of the QueueJob of one item. Short names: there may be millions. */
 export interface SingleItemData {

@@ -64,10 +64,15 @@ export function slotQueuePrefix(prefix: string, queue: string): string {
   return `{${prefix}:q:${queue}}`;
 }
 
-/** BullMQ's prefix for the items of a work queue: a tag of its own. */
+/**
+ * BullMQ's prefix for the items of a work queue: a tag of its own. A uid is written in 22 characters there: each
+ * QueueJob has it in its key, and each of BullMQ's scripts gets it 15 times.
+ */
 export function itemQueuePrefix(prefix: string, uid: string): string {
-  return `{${prefix}:wq:${uid}}`;
+  return `{${prefix}:wq:${UUID.test(uid) ? Buffer.from(uid.replaceAll('-', ''), 'hex').toString('base64url') : uid}}`;
 }
+
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 /** Jobs whose keys are remembered, about: a bound on memory. */
 const REMEMBERED_JOBS = 1_000;

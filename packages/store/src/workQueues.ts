@@ -217,6 +217,7 @@ export class WorkQueues {
     const count = request.pods.reduce((sum, pod) => sum + pod.items.length, 0);
     assert(count >= 1 && count <= MAX_SETTLED_ITEMS, 'items of a settle');
     const keys = this.#keys.workQueue(request.uid);
+    const { ids, records, deadCount } = encodeItems(request.pods);
     const reply = await this.#scripts.run(
       'settleItems',
       [
@@ -234,7 +235,10 @@ export class WorkQueues {
         request.uid,
         sessionBytes(request.session),
         request.jobUid,
-        ...request.pods.flatMap((pod) => [pod.slot, pod.podNumber, encodeItems(pod.items)]),
+        ids,
+        records,
+        deadCount,
+        ...request.pods.flatMap(({ slot, podNumber, items }) => [slot, podNumber, items.length]),
       ],
     );
     assert(Buffer.isBuffer(reply));
@@ -321,11 +325,10 @@ export class WorkQueues {
     let position = options.after;
     const outcomes = entries.flatMap(([id, fields]) => {
       position = String(id);
-      const [jobUid, podNumber, blob] = [fields[1], fields[3], fields[5]];
-      assert(blob !== undefined, 'an entry of outcomes');
-      return decodeOutcomes(blob, {
+      const [jobUid, ids, records] = [fields[1], fields[3], fields[5]];
+      assert(ids !== undefined && records !== undefined, 'an entry of outcomes');
+      return decodeOutcomes(ids, records, {
         jobUid: String(jobUid),
-        podNumber: Number(String(podNumber)),
         endedMs: Number.parseInt(position, 10),
       });
     });

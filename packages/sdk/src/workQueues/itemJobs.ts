@@ -1,4 +1,4 @@
-import type { ItemOptions } from '@drover/shared';
+import { DEFAULT_ITEM_RETRY, type ItemOptions } from '@drover/shared';
 import type { ItemQueueJobData } from '@drover/store';
 import type { JobsOptions } from 'bullmq';
 
@@ -27,20 +27,28 @@ export interface NumberedItem extends PreparedItem {
 
 /** The QueueJobs of items that travel one by one. */
 export function singleJobs(items: readonly NumberedItem[], options: ItemOptions): ItemQueueJob[] {
-  const { priority, delay, attempts, backoff } = options;
-  const opts = {
-    attempts,
-    backoff,
-    removeOnComplete: true,
-    removeOnFail: true,
-    ...(priority === 0 ? {} : { priority }),
-    ...(delay === 0 ? {} : { delay }),
-  };
+  const opts = jobsOptions(options);
   return items.map(({ id, data, key }) => ({
     name: 'item',
     data: key === null ? { i: id, d: data } : { i: id, d: data, k: key },
     opts,
   }));
+}
+
+/**
+ * What is not the default. That goes without saying, workers know it: with options of more than 64 bytes Redis keeps
+ * a QueueJob in another way, in three times the memory.
+ */
+function jobsOptions({ priority, delay, attempts, backoff }: ItemOptions): JobsOptions {
+  const usual = DEFAULT_ITEM_RETRY;
+  const isUsualBackoff =
+    backoff.type === usual.backoff.type && backoff.delay === usual.backoff.delay;
+  return {
+    ...(attempts !== usual.attempts && { attempts }),
+    ...(!isUsualBackoff && { backoff }),
+    ...(priority !== 0 && { priority }),
+    ...(delay !== 0 && { delay }),
+  };
 }
 
 /** The QueueJobs of items that travel in chunks. Their ids are consecutive. */
@@ -59,7 +67,7 @@ export function chunkJobs(items: readonly NumberedItem[], maxItems: number): Ite
     jobs.push({
       name: 'chunk',
       data: { i: chunk[0]!.id, c: chunk.map(({ data }) => data) },
-      opts: { removeOnComplete: true, removeOnFail: true },
+      opts: {},
     });
     from = to;
   }

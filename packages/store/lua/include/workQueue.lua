@@ -1,5 +1,10 @@
--- A work queue is all done when no more items can come and all are settled: tells whoever waits for it.
+-- No more items can come, and all are settled.
+local function isAllDone(sealedMs, enqueued, settled, open)
+  return sealedMs ~= '0' and tonumber(enqueued) == tonumber(settled) and open == '0'
+end
+
+-- Tells whoever waits for a work queue when it is all done.
 local function tellAllDone(queueKey, wakeChannel, uid)
   local queue = redis.call('HMGET', queueKey, 'sealedMs', 'enqueued', 'settled', 'open')
-  if queue[1] ~= '0' and queue[2] == queue[3] and queue[4] == '0' then redis.call('PUBLISH', wakeChannel, uid) end
+  if isAllDone(queue[1], queue[2], queue[3], queue[4]) then redis.call('PUBLISH', wakeChannel, uid) end
 end

@@ -61,6 +61,7 @@ export class ItemIntake {
   #tokens = 0;
   /** QueueJobs that Redis was asked for. */
   #asked = 0;
+  #isGathering = false;
   #isClosed = false;
   #lastError = '';
   #running: Promise<void> | null = null;
@@ -79,6 +80,9 @@ export class ItemIntake {
       // How often an item may take its worker with it is not BullMQ's to say.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
       skipLockRenewal: true,
+      // Not said by each QueueJob, which is so much smaller.
+      removeOnComplete: { count: 0 },
+      removeOnFail: { count: 0 },
     });
     this.#worker.on('error', (error) => this.#noteError(error));
     this.#locks = new LockRenewer({
@@ -112,6 +116,7 @@ export class ItemIntake {
     const error = new Error(message);
     // It would be kept in Redis, and is Drover's own.
     error.stack = '';
+    job.sayHowToRetry();
     await this.#finish(job, (fetchNext) => job.queueJob.moveToFailed(error, job.token, fetchNext));
   }
 
@@ -141,7 +146,7 @@ export class ItemIntake {
       jobs.map(({ data, opts }) => ({
         name: 'c' in data ? 'chunk' : 'item',
         data,
-        opts: { ...opts, removeOnComplete: true, removeOnFail: true },
+        opts,
       })),
     );
   }
@@ -201,6 +206,7 @@ export class ItemIntake {
     }
     const fetchNext = this.#options.wantsMore(this.#asked);
     if (fetchNext) this.#asked += 1;
+    this.#gatherWrites();
     let next: unknown;
     try {
       next = await move(fetchNext);
@@ -219,6 +225,18 @@ export class ItemIntake {
     if (!Array.isArray(next) || !next[0] || this.#isClosed) return;
     const [data, id] = next as [Parameters<typeof QueueJob.fromJSON>[1], string];
     this.#accept(QueueJob.fromJSON<ItemQueueJobData, void>(this.#worker, data, id), job.token);
+  }
+
+  /** What is sent in this turn of the event loop goes out at its end: a write costs as much as all else of a command. */
+  #gatherWrites(): void {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    const { stream } = this.#options.redis;
+    stream.cork();
+    setImmediate(() => {
+      this.#isGathering = false;
+      stream.uncork();
+    });
   }
 
   /** BullMQ repeats itself while a connection is away. */

@@ -1,13 +1,9 @@
+import { DEFAULT_ITEM_RETRY } from '@drover/shared';
 import type { ItemQueueJobData } from '@drover/store';
 import type { Job as QueueJob } from 'bullmq';
 
 import type { LockHolder } from '../slots/lockRenewer.ts';
 import type { DeliveredItem } from './deliveredItem.ts';
-
-/** How often an item of a chunk may be run; those with other wishes travel alone. */
-export const CHUNK_ITEM_ATTEMPTS = 3;
-/** Time until the second attempt of an item of a chunk, ms; the same as for others by default. */
-export const CHUNK_ITEM_BACKOFF_MS = 1_000;
 
 /** Items of a chunk that are looked at before it is judged slow. */
 const JUDGED_ITEMS = 4;
@@ -70,20 +66,19 @@ export class ItemJob implements LockHolder {
 
   /** Its items, but those that are settled. */
   items(isSettled: readonly boolean[] | null): DeliveredItem[] {
-    const { data, attemptsMade, opts } = this.queueJob;
+    const { data, attemptsMade } = this.queueJob;
     const items: DeliveredItem[] = [];
     if ('c' in data) {
       for (const [at, one] of data.c.entries()) {
         if (isSettled?.[at] !== true) items.push(this.#itemOfChunk(data.i + at, one));
       }
     } else if (isSettled?.[0] !== true) {
-      const before = data.a ?? 0;
       items.push({
         id: data.i,
         data: data.d,
         key: data.k ?? null,
-        attemptsMade: before + attemptsMade,
-        maxAttempts: before + (opts.attempts ?? 1),
+        attemptsMade: this.#attemptsBefore + attemptsMade,
+        maxAttempts: this.#attemptsBefore + this.#attempts,
         job: this,
         isSuspect: this.stalledCount > 0,
       });
@@ -91,6 +86,25 @@ export class ItemJob implements LockHolder {
     this.open = items.length;
     this.received = items.length;
     return items;
+  }
+
+  /** Tells BullMQ how often and when its item is tried again, where its options left that unsaid. */
+  sayHowToRetry(): void {
+    const { opts } = this.queueJob;
+    opts.attempts = this.#attempts;
+    opts.backoff ??= DEFAULT_ITEM_RETRY.backoff;
+  }
+
+  /** How often its item was run, in other QueueJobs. */
+  get #attemptsBefore(): number {
+    const { data } = this.queueJob;
+    return 'c' in data ? 0 : (data.a ?? 0);
+  }
+
+  /** How often this QueueJob may be run; BullMQ's 0 = that is not said. */
+  get #attempts(): number {
+    const { attempts = 0 } = this.queueJob.opts;
+    return attempts > 0 ? attempts : DEFAULT_ITEM_RETRY.attempts - this.#attemptsBefore;
   }
 
   /** An item of a chunk ended after so long in the hands of a pod. */
@@ -110,7 +124,8 @@ export class ItemJob implements LockHolder {
       data,
       key: null,
       attemptsMade: 0,
-      maxAttempts: CHUNK_ITEM_ATTEMPTS,
+      // Those with other wishes travel alone.
+      maxAttempts: DEFAULT_ITEM_RETRY.attempts,
       job: this,
       isSuspect: false,
     };

@@ -2,7 +2,6 @@ import type { ItemQueueJobData } from '@drover/store';
 
 import type { DeliveredItem } from './deliveredItem.ts';
 import type { NewItemJob } from './itemIntake.ts';
-import { CHUNK_ITEM_ATTEMPTS } from './itemJob.ts';
 
 /** An item by itself, once more. */
 export function singleAgain(
@@ -23,7 +22,7 @@ export function pieces(items: readonly DeliveredItem[], pieceItems: number): New
     while (to < items.length && to - from < pieceItems && items[to]!.id === items[to - 1]!.id + 1)
       to += 1;
     const first = items[from]!;
-    if (to - from === 1) jobs.push(singleAgain(first, 0, { attempts: CHUNK_ITEM_ATTEMPTS }));
+    if (to - from === 1) jobs.push(singleAgain(first, 0, {}));
     else {
       const c = items.slice(from, to).map(({ data }) => data);
       jobs.push({ data: { i: first.id, c }, opts: {} });

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { DEFAULT_ITEM_RETRY } from '@drover/shared';
 import { type InstallationSettings, isAllDone, type WorkQueues } from '@drover/store';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -8,7 +9,7 @@ import type { Logger } from 'pino';
 import { deadEnd, type DeliveredItem } from './deliveredItem.ts';
 import { NoItemsError } from './itemErrors.ts';
 import { ItemIntake, type NewItemJob } from './itemIntake.ts';
-import { CHUNK_ITEM_ATTEMPTS, CHUNK_ITEM_BACKOFF_MS, type ItemJob } from './itemJob.ts';
+import type { ItemJob } from './itemJob.ts';
 import { pieces, singleAgain } from './itemPieces.ts';
 import { type ItemClaim, ItemSettler, type SettleTransport } from './itemSettler.ts';
 import { ItemShelf } from './itemShelf.ts';
@@ -221,8 +222,8 @@ export class ItemPuller {
       item.job.open = 0;
       await this.#intake.fail(item.job, message);
     } else {
-      const opts = { attempts: CHUNK_ITEM_ATTEMPTS - 1, delay: CHUNK_ITEM_BACKOFF_MS };
-      await this.#addFrom(item, singleAgain(item, 1, opts));
+      const { delay: delayMs } = DEFAULT_ITEM_RETRY.backoff;
+      await this.#addFrom(item, singleAgain(item, 1, { delay: delayMs }));
     }
     this.#suspects.release(item);
     this.#serve();
@@ -235,8 +236,7 @@ export class ItemPuller {
       item.job.open = 0;
       await this.#intake.giveBack(item.job);
     } else {
-      const opts = { attempts: CHUNK_ITEM_ATTEMPTS, lifo: true };
-      await this.#addFrom(item, singleAgain(item, 0, opts));
+      await this.#addFrom(item, singleAgain(item, 0, { lifo: true }));
     }
     this.#suspects.release(item);
     this.#serve();
@@ -406,8 +406,7 @@ export class ItemPuller {
   /** One of its items killed a worker: they are run singly, so that it is known which. */
   async #takeApart(job: ItemJob, isSettled: readonly boolean[]): Promise<void> {
     const items = job.items(isSettled);
-    const opts = { attempts: CHUNK_ITEM_ATTEMPTS };
-    await this.#add(items.map((item) => singleAgain(item, 0, opts)));
+    await this.#add(items.map((item) => singleAgain(item, 0, {})));
     await this.#intake.complete(job);
   }
 
@@ -427,12 +426,8 @@ export class ItemPuller {
   }
 
   async #add(jobs: readonly NewItemJob[]): Promise<void> {
-    const backoff = { type: 'exponential', delay: CHUNK_ITEM_BACKOFF_MS };
     for (let from = 0; from < jobs.length; from += ADDED_AT_A_TIME) {
-      const some = jobs.slice(from, from + ADDED_AT_A_TIME);
-      await this.#intake.add(
-        some.map(({ data, opts }) => ({ data, opts: 'c' in data ? opts : { backoff, ...opts } })),
-      );
+      await this.#intake.add(jobs.slice(from, from + ADDED_AT_A_TIME));
     }
   }
 

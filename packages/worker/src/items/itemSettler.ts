@@ -9,7 +9,7 @@ import {
 } from '@drover/store';
 import type { Logger } from 'pino';
 
-/** Scripts on their way at a time: the next is made ready while Redis runs one. */
+/** Scripts on their way at a time; a second one only when it is full, for a small one costs nearly as much as a large one. */
 const MAX_IN_FLIGHT = 2;
 /** Most bytes of results of one script, about. */
 const MAX_BATCH_BYTES = 256 * 1024;
@@ -59,7 +59,7 @@ interface Batch {
 }
 
 /**
- * Gathers the ends of the items of one work queue and settles them, a few scripts in flight. What ends while
+ * Gathers the ends of the items of one work queue and settles them, a script or two in flight. What ends while
  * these are on their way goes together: the busier, the fewer scripts per item.
  *
  * A batch stays as it was until it is answered, for as long as that takes: pods wait for it before they end.
@@ -87,7 +87,7 @@ export class ItemSettler {
       return;
     }
     this.#waiting.push({ claim, end, sink });
-    if (!this.#isPlanned && this.#inFlight.size < MAX_IN_FLIGHT) this.#plan();
+    if (!this.#isPlanned && this.#maySend) this.#plan();
   }
 
   /** Gives up; whoever waits is told 'unknown'. */
@@ -104,12 +104,18 @@ export class ItemSettler {
     });
   }
 
+  get #maySend(): boolean {
+    const { length } = this.#waiting;
+    if (this.#inFlight.size === 0) return length > 0;
+    return length >= MAX_SETTLED_ITEMS && this.#inFlight.size < MAX_IN_FLIGHT;
+  }
+
   #plan(): void {
     this.#isPlanned = true;
     // A tick runs when all settled promises were handled: what ends together goes together.
     process.nextTick(() => {
       this.#isPlanned = false;
-      while (this.#waiting.length > 0 && this.#inFlight.size < MAX_IN_FLIGHT) this.#sendNext();
+      while (this.#maySend) this.#sendNext();
     });
   }
 
@@ -200,7 +206,7 @@ export class ItemSettler {
       const answer = answers[i] ?? 'fenced';
       sink(answer === 'already' && batch.isResent ? 'settled' : answer);
     }
-    if (this.#waiting.length > 0 && !this.#isPlanned) this.#plan();
+    if (!this.#isPlanned && this.#maySend) this.#plan();
   }
 
   #refused(batch: Batch, error: unknown): void {

@@ -51,10 +51,7 @@ export class TestWorkQueue {
         name: 'item',
         data: { i: ids[at]!, d },
         opts: {
-          attempts: 3,
           backoff: { type: 'fixed', delay: 20 },
-          removeOnComplete: true,
-          removeOnFail: true,
           ...opts,
         },
       })),
@@ -67,8 +64,7 @@ export class TestWorkQueue {
       const chunks = [];
       for (let from = 0; from < data.length; from += size) {
         const chunk = { i: ids[from]!, c: data.slice(from, from + size) };
-        const opts = { removeOnComplete: true, removeOnFail: true };
-        chunks.push({ name: 'chunk', data: chunk, opts });
+        chunks.push({ name: 'chunk', data: chunk });
       }
       return chunks;
     });
