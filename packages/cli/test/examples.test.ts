@@ -1,11 +1,13 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { Drover } from '@drover/sdk/client';
 import type { NodeProcess } from '@drover/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+import { contextPath, type DevContext } from '../src/engine/context.ts';
 import { Home } from './drover.ts';
 
 const examples = fileURLToPath(new URL('../../../examples', import.meta.url));
@@ -96,6 +98,46 @@ test('text-index finds the files that have all of the words', async () => {
   );
   expect(lookup('Slot', 'lease')).toBe(`    3  ${join(home.dir, 'one.txt')}\n`);
 }, 40_000);
+
+/** Not on every machine; the protocol is tested without them. */
+const hasTools = ['curl', 'jq', 'python3'].every(
+  (tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0,
+);
+
+test.runIf(hasTools)(
+  'programs: with curl, in Python, and with one that knows nothing of items',
+  async () => {
+    const path = await home.write('words', 'one two\nthree\n');
+    const context = JSON.parse(await readFile(contextPath({ XDG_STATE_HOME: home.dir }), 'utf8'));
+    await using drover = new Drover({ connection: (context as DevContext).redisUrl });
+    const text = await readFile(join(examples, 'programs/jobs.yaml'), 'utf8');
+    const results: unknown[] = [];
+    const errors: string[] = [];
+    const queues = ['for-curl', 'for-python', 'for-wc'].map((name) => drover.workQueue(name));
+    for (const queue of queues) {
+      await queue.enqueue([path, path, '/no/such/file'], { attempts: 1 });
+      await queue.seal();
+    }
+    await home.drover(['apply', '-f', '-'], {
+      input: text.replaceAll('[examples/', `[${examples}/`),
+    });
+    const jobs = ['checksums', 'words', 'lines'].map((name) => drover.jobs.wait(name));
+    await Promise.all(jobs);
+    for (const queue of queues) {
+      for await (const { result } of queue.results()) results.push(result);
+      for await (const { error } of queue.deadLetters()) errors.push(error);
+    }
+    const sum = { checksum: 112545809, bytes: 14 };
+    const lines = `2 ${path}`;
+    expect(results).toEqual([sum, sum, { words: 3 }, { words: 3 }, lines, lines]);
+    expect(errors).toEqual([
+      'can not read /no/such/file',
+      "[Errno 2] No such file or directory: '/no/such/file'",
+      expect.stringMatching(/^exit code 123:.*wc: \/no\/such\/file: No such file/s) as string,
+    ]);
+  },
+  40_000,
+);
 
 test('pi.yaml is a valid Job', async () => {
   const applied = await home.drover(['apply', '--dry-run', '-f', join(examples, 'pi.yaml')]);

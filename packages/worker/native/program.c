@@ -95,6 +95,13 @@ static void execute(char **argv, char **environment) {
   errno = wasForbidden ? EACCES : ENOENT;
 }
 
+/* A FIFO without a writer must not hold up the helper, which sleeps until the program is executed. */
+static int openInput(const char *path) {
+  int input = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (input >= 0) fcntl(input, F_SETFL, O_RDONLY);
+  return input;
+}
+
 /* Between the birth of the child and its program. With shared memory: no allocation, no stdio. */
 NOT_SANITIZED static int runChild(void *argument) {
   const Child *child = argument;
@@ -103,7 +110,7 @@ NOT_SANITIZED static int runChild(void *argument) {
   setsid();
   int input = emptyInput;
   /* A mount may hide it. */
-  if (*request->input != '\0') input = open(request->input, O_RDONLY | O_CLOEXEC);
+  if (*request->input != '\0') input = openInput(request->input);
   if (input < 0) {
     say(report, STEP_INPUT);
     return 127;

@@ -9,11 +9,13 @@ import {
   type Problems,
 } from '../options.ts';
 import { parseDurationMs } from '../text/duration.ts';
+import { defineConsume } from './consume.ts';
 import { withHelp, type Definition } from './definition.ts';
 
 /** Defines the commands about work queues and their items. */
 export function defineQueues(definition: Definition): void {
   defineEnqueue(definition);
+  defineConsume(definition);
   const queue = definition.program
     .command('queue')
     .description('Look into work queues and change them: ls, stats, results, dead, retry, ...');

@@ -47,7 +47,7 @@ export function readItemLine(line: string | BadLine, { isText, key }: LineFormat
 }
 
 /** Whole numbers beyond 2^53, such as the ids of some services, would be rounded without a word. */
-function inexactNumber(line: string): string | null {
+export function inexactNumber(line: string): string | null {
   for (const [token] of line.matchAll(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g)) {
     if (!/^-?\d{16,}$/.test(token)) continue;
     if (BigInt(token) !== BigInt(Number(token))) return token;

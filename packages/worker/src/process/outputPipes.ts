@@ -161,6 +161,7 @@ export class OutputPipes {
   }
 }
 
-async function makeFifos(paths: readonly string[]): Promise<void> {
+/** Makes FIFOs for this user alone. Rejects when that can not be done. */
+export async function makeFifos(paths: readonly string[]): Promise<void> {
   await promisify(execFile)('mkfifo', ['-m', '600', ...paths]);
 }

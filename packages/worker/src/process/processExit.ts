@@ -34,6 +34,11 @@ const signalNames = new Map(
   Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]),
 );
 
+/** How a program ended, in a few words. */
+export function exitText({ exitCode, message }: ProcessExit): string {
+  return message === '' ? `exit code ${exitCode}` : message;
+}
+
 /** The number of a signal; null for none. */
 export function signalNumberOf(name: NodeJS.Signals | null): number | null {
   return name === null ? null : constants.signals[name];

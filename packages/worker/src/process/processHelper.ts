@@ -14,6 +14,7 @@ import {
   accessSync,
   closeSync,
   constants as fsConstants,
+  fstatSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -174,7 +175,7 @@ function start(id: number, request: StartRequest, pair: [OutputPipe, OutputPipe]
   let child: ChildProcess | null = null;
   try {
     for (const pipe of pair) ends.push(pipe.open());
-    if (request.input !== null) ends.push(openSync(request.input, fsConstants.O_RDONLY));
+    if (request.input !== null) ends.push(openInput(request.input));
     child = spawn(request.argv[0] ?? '', request.argv.slice(1), {
       cwd: request.workingDir,
       env: { ...request.env, [MARKER_VARIABLE]: `${nonce}.${id}` },
@@ -190,6 +191,21 @@ function start(id: number, request: StartRequest, pair: [OutputPipe, OutputPipe]
     if (child?.pid === undefined) for (const pipe of pair) pipes.giveBack(pipe, true);
   }
   if (child.pid !== undefined) addRunning(id, child, child.pid, pair, request);
+}
+
+/** Opens a file or FIFO to be read. One without a writer must not hold up the helper. */
+function openInput(path: string): number {
+  const { O_RDONLY, O_WRONLY, O_NONBLOCK } = fsConstants;
+  const first = openSync(path, O_RDONLY | O_NONBLOCK);
+  if (!fstatSync(first).isFIFO()) return first;
+  // The program's own end must block, as programs expect: it is opened while the FIFO has both ends.
+  const writer = openSync(path, O_WRONLY | O_NONBLOCK);
+  try {
+    return openSync(path, O_RDONLY);
+  } finally {
+    closeSync(first);
+    closeSync(writer);
+  }
 }
 
 function addRunning(

@@ -11,7 +11,7 @@ export interface ProcessPodSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Directory it starts in; relative ones are relative to the runner's. Default: the runner's. */
   readonly workingDir?: string | undefined;
-  /** File that it finds as its standard input: an absolute path. A FIFO needs a writer. Default: there is nothing to read. */
+  /** File that it finds as its standard input: an absolute path; of a FIFO without a writer nothing can be read. Default: there is nothing to read. */
   readonly input?: string | undefined;
   /** Directories and files it finds at another place, too, where the worker can do that. Default: none. */
   readonly mounts?: readonly ProcessMount[] | undefined;

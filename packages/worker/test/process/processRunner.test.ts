@@ -200,6 +200,13 @@ describe.each(testHelpers)('$name', ({ helper, missesNothing, seesBeyondGroup })
       await rm(input);
     });
 
+    test('a FIFO as stdin that nobody writes to is at its end, and holds up nobody', async () => {
+      const input = await new OutputPipes(directory).makeOne('silent');
+      const { output } = await run({ ...sh('cat; echo end'), input });
+      expect(output.stdout).toBe('end\n');
+      await rm(input);
+    });
+
     test('stdout and stderr can be opened again', async () => {
       const { output } = await run(sh('echo a >/dev/stdout; echo b >/dev/stderr'));
       expect(output).toEqual({ stdout: 'a\n', stderr: 'b\n' });

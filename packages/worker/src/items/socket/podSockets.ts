@@ -1,6 +1,6 @@
 import type { PodExtras } from '../../jobPlan.ts';
 import { isLoss } from '../../process/containerLoop.ts';
-import type { ProcessExit } from '../../process/processExit.ts';
+import { exitText, type ProcessExit } from '../../process/processExit.ts';
 import type { RunningProcess } from '../../process/runningProcess.ts';
 import { NoItemsError } from '../itemErrors.ts';
 import type { PodItems, PodItemsEnd } from '../podItems.ts';
@@ -77,7 +77,6 @@ export class PodSockets implements PodExtras {
     // One that was told to stop may say with 0 that it did as it was told, and not that it was through.
     if (this.#items.stopReason !== null || isLoss(exit)) return { type: 'stopped' };
     if (exit.exitCode === 0) return { type: 'returned' };
-    const how = exit.message === '' ? `exit code ${exit.exitCode}` : exit.message;
-    return { type: 'threw', error: `its program ended with it in hand: ${how}` };
+    return { type: 'threw', error: `its program ended with it in hand: ${exitText(exit)}` };
   }
 }
