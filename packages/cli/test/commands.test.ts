@@ -307,6 +307,24 @@ test('a deleted pod is replaced', async () => {
   expect(stdout).toBe('job.batch "stubborn" deleted\n');
 });
 
+test('a pod without a Job runs once, is read and deleted under its own name', async () => {
+  const spec = {
+    restartPolicy: 'Never',
+    containers: [{ name: 'main', command: script('echo $HOSTNAME; exit 3') }],
+  };
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'lonely' }, spec };
+  const file = await home.write('pod.yaml', JSON.stringify(pod));
+  expect((await home.drover(['apply', '-f', file])).stdout).toBe('pod/lonely created\n');
+  const logs = await home.drover(['logs', '-f', 'pod/lonely']);
+  expect(logs.stdout).toBe('lonely\n');
+  expect((await home.drover(['get', 'pod', 'lonely'])).stdout).toMatch(/^lonely +0\/1 +Error +0/m);
+  expect((await home.drover(['delete', '-f', file])).stdout).toBe('pod "lonely" deleted\n');
+  expect((await home.drover(['get', 'pod/lonely'])).code).toBe(1);
+  const bad = JSON.stringify({ ...pod, spec: { ...spec, restartPolicy: 'Always' } });
+  const refused = await home.drover(['apply', '-f', '-'], { input: bad });
+  expect(refused.stderr).toContain('spec.restartPolicy: Required value: Never or OnFailure');
+});
+
 test('a Job with a finalizer stays until it is taken away', async () => {
   const held = manifest('held', script('true'), { suspend: true });
   const withFinalizer = held.replace('"metadata":{', '"metadata":{"finalizers":["a.example/b"],');

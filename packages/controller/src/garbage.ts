@@ -107,8 +107,8 @@ async function collect(
     if (solid.length === references.length) return 'kept';
     if (solid.length > 0) return await keepOwners(shard, job, solid);
     if (job.deletionMs !== null) return 'kept';
-    // Nothing of it is to be left when the owner that waits for it goes.
-    const policy = found.includes('foreground') ? ('Foreground' as const) : undefined;
+    // Nothing of it is to be left when the owner that waits for it goes; and a pod is there until it ended.
+    const policy = found.includes('foreground') || job.bare ? ('Foreground' as const) : undefined;
     return await shard.deleteJob(uid, { policy, resourceVersion: job.resourceVersion });
   });
 }
@@ -173,15 +173,16 @@ async function findState(
   { apiVersion, kind, name, uid }: OwnerReference,
 ): Promise<OwnerState> {
   const group = apiVersion.split('/')[0];
-  if (kind === 'Job' && group === 'batch') {
-    const owner = await shard.getJobByUid(uid);
-    if (owner === null || owner.deleted || owner.namespace !== namespace) return 'gone';
-    return isForeground(owner) ? 'foreground' : 'there';
-  }
-  if (kind === 'Pod' && apiVersion === 'v1') {
+  const isJob = kind === 'Job' && group === 'batch';
+  const isPod = kind === 'Pod' && apiVersion === 'v1';
+  if (!isJob && !isPod) return 'there';
+  const owner = await shard.getJobByUid(uid);
+  const isOwner = owner !== null && !owner.deleted && owner.namespace === namespace;
+  if (isOwner && owner.bare === isPod) return isForeground(owner) ? 'foreground' : 'there';
+  if (isPod) {
     return (await isPodThere(shard, namespace, name, uid)) ? 'there' : 'gone';
   }
-  return 'there';
+  return 'gone';
 }
 
 async function isPodThere(

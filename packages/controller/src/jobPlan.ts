@@ -41,7 +41,8 @@ export function readSpec(job: StoredJob): DecideSpec {
     activeDeadlineSeconds: readOptional(job, spec, 'activeDeadlineSeconds'),
     ttlSecondsAfterFinished: readOptional(job, spec, 'ttlSecondsAfterFinished'),
     suspended: spec.suspend ?? false,
-    restartsContainers: spec.template?.spec?.restartPolicy === 'OnFailure',
+    // A pod without a Job is restarted as often as it takes: no limit is set for it.
+    restartsContainers: spec.template?.spec?.restartPolicy === 'OnFailure' && !job.bare,
     backoffLimitPerIndex: readOptional(job, spec, 'backoffLimitPerIndex'),
     maxFailedIndexes: readOptional(job, spec, 'maxFailedIndexes'),
   };

@@ -17,6 +17,7 @@ export type {
   WaitOptions,
   WatchJobsOptions,
 } from './jobs.ts';
+export type { AppliedPod, CreatePodOptions, PodManifest } from './barePods.ts';
 export type { MergePatch } from './mergePatch.ts';
 export type { ListNodesOptions, NodesClient } from './nodes.ts';
 export type {

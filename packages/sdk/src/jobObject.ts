@@ -1,4 +1,4 @@
-import { uidProblems, type Job } from '@drover/shared';
+import { InvalidSpecError, uidProblems, type Job, type ObjectMeta } from '@drover/shared';
 import type { NewJob, Owner } from '@drover/store';
 
 import { placementOf } from './placement.ts';
@@ -48,4 +48,18 @@ export function ownersOf({ metadata }: Job): Owner[] {
     owners.set(uid, { uid, blocks });
   }
   return [...owners.values()];
+}
+
+/** Names of pods and of QueueJobs are made from it: one that is no UUID would break later, elsewhere. */
+export function refuseBadUid(
+  uid: string,
+  kind: string,
+  { name, generateName = '' }: ObjectMeta,
+): void {
+  const problems = uidProblems(uid);
+  if (problems.length === 0) return;
+  const issues = problems.map(
+    (detail) => ({ path: 'metadata.uid', kind: 'Invalid', value: uid, detail }) as const,
+  );
+  throw new InvalidSpecError(kind, name || generateName, issues);
 }

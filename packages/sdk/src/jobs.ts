@@ -3,7 +3,6 @@ import { randomInt, randomUUID } from 'node:crypto';
 import {
   AlreadyExistsError,
   ConflictError,
-  InvalidSpecError,
   NotFoundError,
   TimeoutError,
   formatTime,
@@ -13,7 +12,6 @@ import {
   matchesSelector,
   parseJob,
   parseJobUpdate,
-  uidProblems,
   WORK_QUEUE_ANNOTATION,
   PROPAGATION_POLICIES,
   type Job,
@@ -31,7 +29,7 @@ import { outcomeFor, type WaitCondition } from './jobOutcome.ts';
 import { byNamespaceAndName, namespaceOf, readSelector, scopeOf } from './listing.ts';
 import { mergeAll } from './merge.ts';
 import { applyMergePatch, isPlainObject, threeWayPatch, type MergePatch } from './mergePatch.ts';
-import { newJobOf, objectText, ownersOf, ownMetadata } from './jobObject.ts';
+import { newJobOf, objectText, ownersOf, ownMetadata, refuseBadUid } from './jobObject.ts';
 import { watchObjects, type WatchReader } from './objectWatch.ts';
 import { placementOf } from './placement.ts';
 import { resolveRef, type ObjectRef, type ResolvedRef } from './refs.ts';
@@ -165,7 +163,7 @@ export class JobsClient {
     const job = argumentList === undefined ? parsed : withArgumentList(parsed, argumentList);
     for (const warning of warnings) options.onWarning?.(warning);
     const uid = options.uid ?? randomUUID();
-    refuseBadUid(uid, job);
+    refuseBadUid(uid, 'Job.batch', job.metadata);
     if (argumentList !== undefined && options.dryRun !== true) {
       const write = (shard: Shard) => shard.writeArguments(uid, argumentList);
       await this.#backend.onShard(job.metadata.namespace, write);
@@ -497,16 +495,6 @@ export class JobsClient {
   }
 }
 
-/** Names of pods and of QueueJobs are made from it: one that is no UUID would break later, elsewhere. */
-function refuseBadUid(uid: string, { metadata }: Job): void {
-  const problems = uidProblems(uid);
-  if (problems.length === 0) return;
-  const issues = problems.map(
-    (detail) => ({ path: 'metadata.uid', kind: 'Invalid', value: uid, detail }) as const,
-  );
-  throw new InvalidSpecError('Job.batch', metadata.name || (metadata.generateName ?? ''), issues);
-}
-
 /** What creation adds: identity, time, and the selector and labels that Kubernetes generates. */
 function complete(job: Job, uid: string, name: string): Job {
   const named = { ...job, metadata: { ...job.metadata, uid, name } };
@@ -533,6 +521,7 @@ function asCreated(
     deletionMs: null,
     orphaned: false,
     emptied: false,
+    bare: false,
     deleted: false,
   };
   return composeJob({ stored, counters: null, done: null });

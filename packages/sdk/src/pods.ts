@@ -23,8 +23,19 @@ import {
 } from '@drover/store';
 
 import type { Backend } from './backend.ts';
+import {
+  applyBarePod,
+  createBarePod,
+  deleteBarePod,
+  patchBarePod,
+  type AppliedPod,
+  type BarePodHost,
+  type CreatePodOptions,
+  type PodManifest,
+} from './barePods.ts';
 import { runsToRead } from './containerRuns.ts';
 import { mergeAll } from './merge.ts';
+import type { MergePatch } from './mergePatch.ts';
 import { nobodyFits } from './placement.ts';
 import { OutputTail } from './outputTail.ts';
 import { watchPodEnds, type PodEnd } from './podEnds.ts';
@@ -135,6 +146,38 @@ export class PodsClient {
     }
   }
 
+  /**
+   * Creates a pod without a Job. It runs once: it is not replaced, whatever becomes of it, and stays
+   * until it is deleted. Its restartPolicy is Never or OnFailure.
+   *
+   * @example
+   * await drover.pods.create({
+   *   apiVersion: 'v1',
+   *   kind: 'Pod',
+   *   metadata: { name: 'backup' },
+   *   spec: { restartPolicy: 'Never', containers: [{ name: 'main', command: ['backup'] }] },
+   * });
+   * @throws InvalidSpecError with everything that is wrong with it.
+   * @throws AlreadyExistsError when another pod has the name.
+   */
+  async create(manifest: PodManifest, options: CreatePodOptions = {}): Promise<Pod> {
+    return await createBarePod(this.#host, manifest, options);
+  }
+
+  /**
+   * Creates the pod of a manifest, or brings labels, annotations and owners of one without a Job in
+   * line with it, as `kubectl apply` does. What it runs can not be changed.
+   */
+  async apply(manifest: PodManifest, options: CreatePodOptions = {}): Promise<AppliedPod> {
+    return await applyBarePod(this.#host, manifest, options);
+  }
+
+  /** Changes labels, annotations or owners of a pod without a Job. @throws NotFoundError for any other. */
+  async patch(ref: ObjectRef, patch: MergePatch, options: PodNamespaceOptions = {}): Promise<Pod> {
+    const target = resolveRef(ref, options.namespace ?? this.#namespace);
+    return await patchBarePod(this.#host, target, patch);
+  }
+
   /** Reads a pod. @throws NotFoundError */
   async get(ref: ObjectRef, options: PodNamespaceOptions = {}): Promise<Pod> {
     return (await this.#locate(ref, options)).pod;
@@ -183,12 +226,18 @@ export class PodsClient {
   }
 
   /**
-   * Deletes a pod. One that runs is stopped, counted as failed and replaced; of one that ended the
-   * record and the log are removed. @throws NotFoundError
+   * Deletes a pod. One that runs is stopped, counted as failed and replaced, unless it has no Job; of
+   * one that ended the record and the log are removed. @throws NotFoundError
    */
   async delete(ref: ObjectRef, options: PodNamespaceOptions = {}): Promise<void> {
-    const { shard, view, stored } = await this.#locate(ref, options);
+    const { shard, view, stored, pod } = await this.#locate(ref, options);
     await this.#backend.run(async () => {
+      if (view.bare) {
+        const isRunning = stored.kind === 'slot' && stored.phase !== 'Pending';
+        if ((await deleteBarePod(shard, view, isRunning)) !== null) return;
+        const { name, namespace } = pod.metadata;
+        throw new NotFoundError({ resource: 'pods', name, namespace });
+      }
       if (stored.kind === 'record') {
         await shard.removePodRecord(view.uid, stored.podNumber);
         return;
@@ -269,6 +318,22 @@ export class PodsClient {
     return new OutputTail(this.#backend, job);
   }
 
+  get #host(): BarePodHost {
+    return {
+      backend: this.#backend,
+      namespace: this.#namespace,
+      read: (namespace, name) => this.get(name, { namespace }),
+      exists: (namespace, name) =>
+        this.get(name, { namespace }).then(
+          () => true,
+          (error: unknown) => {
+            if (error instanceof NotFoundError) return false;
+            throw error;
+          },
+        ),
+    };
+  }
+
   async *#jobs(
     options: ListPodsOptions,
     selector: Selector,
@@ -294,9 +359,9 @@ export class PodsClient {
     }
   }
 
-  /** The Jobs, and those that were deleted and left pods behind. */
+  /** The Jobs, those that were deleted and left pods behind, and what pods without a Job are stored as. */
   async *#jobsOf(shard: Shard, namespace: string | null): AsyncGenerator<JobView> {
-    for (const list of ['listJobs', 'listOrphaned'] as const) {
+    for (const list of ['listJobs', 'listOrphaned', 'listBarePods'] as const) {
       let after: string | null = null;
       do {
         const from: { after?: string } = after === null ? {} : { after };
@@ -415,6 +480,7 @@ export class PodsClient {
           overlay: stored.kind === 'record' ? stored.overlay : null,
           nodeName: nodeNames.get(stored.nodeNumber) ?? '',
           isOrphan: view.orphaned,
+          isBare: view.bare,
           notes,
           ...pending,
         }),
@@ -424,9 +490,11 @@ export class PodsClient {
   async #locate(ref: ObjectRef, options: PodNamespaceOptions): Promise<Located> {
     const { name, namespace, uid } = resolveRef(ref, options.namespace ?? this.#namespace);
     const shard = (await this.#backend.store()).shardOf(namespace);
-    for (const owner of await this.#backend.run(() => shard.findOwnersOfPod(namespace, name))) {
+    const bare = await this.#backend.run(() => shard.getBarePod(namespace, name));
+    const owners = await this.#backend.run(() => shard.findOwnersOfPod(namespace, name));
+    for (const owner of bare === null ? owners : [bare.uid, ...owners]) {
       const view = await this.#backend.run(() => shard.getJobByUid(owner));
-      const podNumber = podNumberFromName(owner, name);
+      const podNumber = view?.bare === true ? 1 : podNumberFromName(owner, name);
       if (view === null || !hasPods(view) || podNumber === null) continue;
       const stored = await this.#backend.run(() => shard.getPod(view.uid, podNumber));
       if (stored === null) continue;

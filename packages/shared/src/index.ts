@@ -31,6 +31,14 @@ export {
 } from './cron/schedule.ts';
 export { isTimeZone, zoneOffsetMs } from './cron/timeZone.ts';
 export {
+  barePodOf,
+  jobOfBarePod,
+  parseBarePod,
+  parseBarePodUpdate,
+  type BarePod,
+  type ParsedBarePod,
+} from './barePod.ts';
+export {
   FOREGROUND_FINALIZER,
   ORPHAN_FINALIZER,
   PROPAGATION_POLICIES,
@@ -135,6 +143,7 @@ export {
   POD_PHASES,
   podMetadata,
   podNameOf,
+  podUidOf,
   podSpec,
   podStatusWord,
   type ContainerState,

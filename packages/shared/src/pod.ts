@@ -122,11 +122,19 @@ export interface PodIdentity {
     /** Failures that a podFailurePolicy ignored. */
     readonly ignored: number;
   };
+  /** It is a pod without a Job: name, uid and all the rest are those of what is stored as its Job. */
+  readonly bare?: boolean;
 }
 
 /** The name of a pod of a Job. */
 export function podNameOf({ metadata }: Pick<Job, 'metadata'>, pod: PodIdentity): string {
+  if (pod.bare === true) return metadata.name;
   return podName(metadata.name, pod.index, podSuffix(metadata.uid, pod.podNumber));
+}
+
+/** The uid of a pod of a Job. */
+export function podUidOf({ metadata }: Pick<Job, 'metadata'>, pod: PodIdentity): string {
+  return pod.bare === true ? metadata.uid : podUid(metadata.uid, pod.podNumber);
 }
 
 /**
@@ -136,6 +144,7 @@ export function podNameOf({ metadata }: Pick<Job, 'metadata'>, pod: PodIdentity)
 export function podMetadata(job: Job, pod: PodIdentity): ObjectMeta {
   const { name, namespace, uid } = job.metadata;
   assert(uid !== '', 'only a stored Job has pods');
+  if (pod.bare === true) return job.metadata;
   const { labels, annotations } = job.spec.template.metadata;
   const generated = job.spec.manualSelector ? {} : generatedLabels(name, uid);
   const metadata: ObjectMeta = {

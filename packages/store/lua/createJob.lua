@@ -1,6 +1,7 @@
 #!lua
 --[[
-  createJob: store new Jobs and make them due, in one step.
+  createJob: store new Jobs and make them due, in one step; also pods without a Job, each as a Job of its own that
+  nobody sees.
 
   Caller   sdk, server, CronJob controller; the Jobs that are created in one tick go together
   Source   docs/redis-schema.md
@@ -9,8 +10,8 @@
   KEYS[2]  zset    <tag>:due
   KEYS[3]  hash    <tag>:due:taken
   KEYS[4]  hash    <tag>:due:counts
-  KEYS[5]  zset    <tag>:jobs:names         members <namespace>/<name>
-  KEYS[6]  hash    <tag>:jobs:uids          <namespace>/<name> to uid
+  KEYS[5]  zset    <tag>:jobs:names         members <namespace>/<name>, of a pod ~<namespace>/<name>
+  KEYS[6]  hash    <tag>:jobs:uids          the same to uid
   KEYS[7]  stream  <tag>:watch
   KEYS[8]  zset    <tag>:owned              members <owner uid>/<0 or 1>/<member>
   then for each Job:
@@ -31,11 +32,12 @@
   ARGV[+9] indexed      0 or 1
   ARGV[+10] finalizers   apart by spaces
   ARGV[+11] owners       <uid>/<1 if it blocks the owner's foreground deletion, else 0>, apart by spaces
+  ARGV[+12] bare         0 or 1; 1 = a pod without a Job
 
   Returns a list, for each Job in order
            {1, resourceVersion, createdMs}  CREATED
            { 0}  REPLAYED        the same uid was created before
-           {-1}  ALREADY_EXISTS  another Job has the name
+           {-1}  ALREADY_EXISTS  another one has the name
 
   O(Jobs log n), at most 32 Jobs. Each Job is stored or not for itself. Safe to retry. One hash tag. Refused when
   memory is full.
@@ -56,11 +58,12 @@ local hot
 local text = string.format('%.0f', now)
 
 local keyBase = 8
-for i = 3, #ARGV, 11 do
+for i = 3, #ARGV, 12 do
   local uid, namespace, name = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local jobKey, hotKey = KEYS[keyBase + 1], KEYS[keyBase + 2]
   keyBase = keyBase + 2
-  local path = namespace .. '/' .. name
+  local isBare = ARGV[i + 11] == '1'
+  local path = (isBare and '~' or '') .. namespace .. '/' .. name
   if redis.call('EXISTS', jobKey) == 1 then
     replies[#replies + 1] = { 0 }
   elseif uids[path] or redis.call('HEXISTS', KEYS[6], path) == 1 then
@@ -71,6 +74,7 @@ for i = 3, #ARGV, 11 do
     redis.call('HSET', jobKey, 'namespace', namespace, 'name', name, 'object', ARGV[i + 3], 'status', ARGV[i + 4],
       'rv', version, 'generation', 1, 'finished', 0, 'deleted', 0, 'createdMs', text,
       'queue', ARGV[i + 6], 'fittingKey', ARGV[i + 7])
+    if isBare then redis.call('HSET', jobKey, 'bare', 1) end
     if ARGV[i + 9] ~= '' then redis.call('HSET', jobKey, 'finalizers', ARGV[i + 9]) end
     if ARGV[i + 10] ~= '' then
       redis.call('HSET', jobKey, 'owners', ARGV[i + 10])
@@ -83,7 +87,7 @@ for i = 3, #ARGV, 11 do
     end
     hot.completions, hot.indexed = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 8])
     writeHot(hotKey, hot)
-    tellJob(KEYS[7], rv, 'ADDED', uid, namespace, name)
+    tellJob(KEYS[7], rv, 'ADDED', uid, namespace, name, isBare)
     uids[path] = uid
     names[#names + 1] = 0
     names[#names + 1] = path

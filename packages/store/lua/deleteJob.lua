@@ -68,6 +68,6 @@ redis.call('HSET', keys.job, 'finalizers', after, 'deletionMs', job.deletionMs o
 hot.limit = 0
 hot.decisionVersion = hot.decisionVersion + 1
 writeHot(keys.hot, hot)
-tellJob(keys.watch, rv, 'MODIFIED', uid, job.namespace, job.name)
+tellJob(keys.watch, rv, 'MODIFIED', uid, job.namespace, job.name, job.isBare)
 trigger(due, 'job:' .. uid, now, now)
 return 2

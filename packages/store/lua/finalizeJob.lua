@@ -69,5 +69,5 @@ if #rest == 0 then
   removeJob(due, keys, uid, job, hot, rv, now)
   return 1
 end
-tellJob(keys.watch, rv, 'MODIFIED', uid, job.namespace, job.name)
+tellJob(keys.watch, rv, 'MODIFIED', uid, job.namespace, job.name, job.isBare)
 return 2

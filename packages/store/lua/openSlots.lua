@@ -85,7 +85,7 @@ end
 local function openFor(argument, keyBase, judges)
   local jobKey, hotKey = KEYS[keyBase + 1], KEYS[keyBase + 2]
   local hot = readHot(hotKey)
-  local job = redis.call('HMGET', jobKey, 'queue', 'finished', 'deleted', 'namespace', 'name')
+  local job = redis.call('HMGET', jobKey, 'queue', 'finished', 'deleted', 'namespace', 'name', 'bare', 'rv')
   if not hot or job[2] == '1' or job[3] == '1' then return { -2 } end
   if hot.generation ~= tonumber(ARGV[argument + 1]) or hot.decisionVersion ~= tonumber(ARGV[argument + 2]) then
     return { -1 }
@@ -105,9 +105,11 @@ local function openFor(argument, keyBase, judges)
   end
   local isWritten = status ~= '' and #opened == count
   if isWritten then
-    redis.call('HSET', jobKey, 'status', status, 'rv', string.format('%.0f', rv))
+    -- It is not what is seen of a pod without a Job.
+    local isBare = job[6] == '1'
+    redis.call('HSET', jobKey, 'status', status, 'rv', isBare and job[7] or string.format('%.0f', rv))
     if ARGV[argument + 5] == '1' then hot.decisionVersion = hot.decisionVersion + 1 end
-    tellJob(KEYS[3], rv, 'MODIFIED', uid, job[4], job[5])
+    if not isBare then tellJob(KEYS[3], rv, 'MODIFIED', uid, job[4], job[5]) end
   end
   writeHot(hotKey, hot)
   if #opened > 0 then tellPods(KEYS[3], KEYS[4], rv, uid, firstPod, hot.podCount) end

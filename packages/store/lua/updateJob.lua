@@ -75,6 +75,6 @@ if ARGV[6] == '1' then
   end
   writeHot(keys.hot, hot)
 end
-tellJob(keys.watch, rv, 'MODIFIED', uid, job.namespace, job.name)
+tellJob(keys.watch, rv, 'MODIFIED', uid, job.namespace, job.name, job.isBare)
 trigger(due, 'job:' .. uid, now, now)
 return 1

@@ -37,7 +37,7 @@ local now, rv = readClock(KEYS[1], ARGV[1])
 local function write(argument, keyBase)
   local jobKey, hotKey = KEYS[keyBase + 1], KEYS[keyBase + 2]
   local uid, status, finish = ARGV[argument], ARGV[argument + 3], ARGV[argument + 4]
-  local job = redis.call('HMGET', jobKey, 'namespace', 'name', 'deleted', 'queue')
+  local job = redis.call('HMGET', jobKey, 'namespace', 'name', 'deleted', 'queue', 'bare', 'rv')
   local hot = readHot(hotKey)
   if not job[1] or not hot or job[3] == '1' then return -2 end
   if hot.generation ~= tonumber(ARGV[argument + 1]) or hot.decisionVersion ~= tonumber(ARGV[argument + 2]) then
@@ -51,7 +51,9 @@ local function write(argument, keyBase)
 
   rv = math.max(rv + 1, now * 4096)
   redis.call('SET', KEYS[1], rv)
-  local version = string.format('%.0f', rv)
+  -- What is written here is not what is seen of a pod without a Job.
+  local isBare = job[5] == '1'
+  local version = isBare and job[6] or string.format('%.0f', rv)
   if finish ~= '' then
     redis.call('HSET', jobKey, 'status', status, 'rv', version, 'finished', 1)
     redis.call('SREM', KEYS[3], uid)
@@ -64,7 +66,7 @@ local function write(argument, keyBase)
     hot.decisionVersion = hot.decisionVersion + 1
     writeHot(hotKey, hot)
   end
-  tellJob(KEYS[4], rv, finish == '' and 'MODIFIED' or 'FINISHED', uid, job[1], job[2])
+  if not isBare then tellJob(KEYS[4], rv, finish == '' and 'MODIFIED' or 'FINISHED', uid, job[1], job[2]) end
   return hot.decisionVersion
 end
 

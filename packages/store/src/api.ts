@@ -199,6 +199,8 @@ export interface StoredJob {
   readonly orphaned: boolean;
   /** Nothing is left of its pods (propagation policy Foreground). */
   readonly emptied: boolean;
+  /** It is a pod without a Job: nobody sees it as a Job. */
+  readonly bare: boolean;
   /** Deleted: the name is free, the hot state stays until its last pod ended, and with `orphaned` until all are gone. */
   readonly deleted: boolean;
 }
@@ -360,6 +362,8 @@ export interface NewJob {
   readonly finalizers?: readonly string[];
   /** What it belongs to. Default: nothing. */
   readonly owners?: readonly Owner[];
+  /** It is a pod without a Job, stored as a Job of its own. Default false. */
+  readonly bare?: boolean;
 }
 
 /** An owner as the index of what belongs to whom has it. */

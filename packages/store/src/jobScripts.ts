@@ -183,6 +183,7 @@ export class JobScripts {
       args.push(job.uid, job.namespace, job.name, job.object, job.status);
       args.push(job.completions ?? -1, job.queue, job.fittingKey, job.indexed ? 1 : 0);
       args.push((job.finalizers ?? []).join(' '), ownersText(job.owners ?? []));
+      args.push(job.bare === true ? 1 : 0);
     }
     return list(await this.#scripts.run('createJob', keys, args)).map((reply) =>
       created(list(reply)),

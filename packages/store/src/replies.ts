@@ -50,6 +50,7 @@ export function storedJob(uid: string, map: ReadonlyMap<string, string>): Stored
     deletionMs: map.has('deletionMs') ? integer(map.get('deletionMs')) : null,
     orphaned: map.get('orphaned') === '1',
     emptied: map.get('emptied') === '1',
+    bare: map.get('bare') === '1',
     deleted: field(map, 'deleted') === '1',
   };
 }

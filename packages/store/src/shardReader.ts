@@ -64,6 +64,13 @@ export class ShardReader {
     return await this.redis.hget(this.keys.uids, `${namespace}/${name}`);
   }
 
+  /** A pod without a Job, by name. */
+  async getBarePod(namespace: string, name: string): Promise<JobView | null> {
+    const uid = await this.redis.hget(this.keys.uids, `~${namespace}/${name}`);
+    const pod = uid === null ? null : await this.getJobByUid(uid);
+    return pod === null || pod.deleted ? null : pod;
+  }
+
   /** A Job that was not deleted, by name. */
   async getJob(namespace: string, name: string): Promise<JobView | null> {
     const uid = await this.findJob(namespace, name);
@@ -87,12 +94,34 @@ export class ShardReader {
     readonly after?: string;
     readonly limit: number;
   }): Promise<{ jobs: JobView[]; next: string | null; resourceVersion: number }> {
+    return await this.#listNamed(options, '');
+  }
+
+  /** A page of pods without a Job, in order of namespace and name; as `listJobs`. */
+  async listBarePods(options: {
+    readonly namespace: string | null;
+    readonly after?: string;
+    readonly limit: number;
+  }): Promise<{ jobs: JobView[]; next: string | null; resourceVersion: number }> {
+    return await this.#listNamed(options, '~');
+  }
+
+  /** @param prefix - Of the names: of pods it is '~', which comes after all that names may contain. */
+  async #listNamed(
+    options: {
+      readonly namespace: string | null;
+      readonly after?: string;
+      readonly limit: number;
+    },
+    prefix: '' | '~',
+  ): Promise<{ jobs: JobView[]; next: string | null; resourceVersion: number }> {
     const { namespace, after, limit } = options;
     const resourceVersion = await this.resourceVersion();
+    const all = prefix === '' ? ['-', '(~'] : ['[~', '+'];
     // '0' is the character after '/', so this bounds exactly one namespace.
-    const to = namespace === null ? '+' : `(${namespace}0`;
-    let from = namespace === null ? '-' : `[${namespace}/`;
-    if (after !== undefined) from = `(${after}`;
+    const one = [`[${prefix}${namespace}/`, `(${prefix}${namespace}0`];
+    const [first = '', to = ''] = namespace === null ? all : one;
+    const from = after === undefined ? first : `(${after}`;
     const paths = await this.redis.zrangebylex(this.keys.names, from, to, 'LIMIT', 0, limit);
     if (paths.length === 0) return { jobs: [], next: null, resourceVersion };
     const uids = await this.redis.hmget(this.keys.uids, ...paths);
@@ -263,6 +292,8 @@ export class ShardReader {
   ): Promise<{ pods: StoredPod[]; next: number | null }> {
     const after = options.after ?? 0;
     const podCount = (await this.#counters(uid))?.podCount ?? 0;
+    const early = podCount === 0 && after === 0 ? await this.#barePodToCome(uid) : null;
+    if (early !== null) return { pods: [early], next: null };
     const byNumber = new Map<number, StoredPod>();
     // Slots before records: a pod that ends in between is then seen twice, never not at all.
     for (const slot of await this.allSlots(uid)) {
@@ -292,7 +323,28 @@ export class ShardReader {
     if (record !== null) return record;
     const slot = (await this.allSlots(uid)).find((held) => held.podNumber === podNumber);
     if (slot !== undefined) return { kind: 'slot', ...slot };
-    return await this.readRecord(uid, podNumber);
+    const ended = await this.readRecord(uid, podNumber);
+    return ended === null && podNumber === 1 ? await this.#barePodToCome(uid) : ended;
+  }
+
+  /** A pod without a Job that no controller has seen yet: it is there as soon as it is created. */
+  async #barePodToCome(uid: string): Promise<StoredPod | null> {
+    const job = await this.getJobByUid(uid);
+    if (job === null || !job.bare || job.deleted || job.counters.podCount > 0) return null;
+    return {
+      kind: 'slot',
+      slot: 0,
+      podNumber: 1,
+      index: 0,
+      phase: 'Pending',
+      restarts: 0,
+      attemptsStarted: 0,
+      nodeNumber: 0,
+      session: '',
+      createdMs: job.createdMs,
+      startMs: 0,
+      resourceVersion: job.resourceVersion,
+    };
   }
 
   /** What running pods say of themselves, of those that said something, by number. */

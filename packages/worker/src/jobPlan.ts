@@ -4,7 +4,7 @@ import {
   podMetadata,
   podNameOf,
   podSpec,
-  podUid,
+  podUidOf,
   readArgumentList,
   type ArgumentListSettings,
   type Container,
@@ -95,6 +95,8 @@ export class JobPlan {
   readonly argumentList: ArgumentListSettings | null;
 
   readonly #surroundings: PlanSurroundings;
+  /** It is a pod without a Job, stored as a Job of its own. */
+  readonly #isBare: boolean;
   readonly #job: Job;
   readonly #container: Container;
   /** Whether command, arguments or environment may differ from pod to pod. */
@@ -131,6 +133,7 @@ export class JobPlan {
     this.fault = fault ?? (reading?.type === 'invalid' ? reading.message : null);
 
     this.#surroundings = surroundings;
+    this.#isBare = stored.bare;
     // A pod's name and uid are functions of these, so they are never taken from the object's text.
     const { uid, name, namespace } = stored;
     this.#job = { metadata: { ...metadata, uid, name, namespace }, spec } as Job;
@@ -156,7 +159,7 @@ export class JobPlan {
 
   /** metadata.uid of a pod. */
   podUid(claim: Claim): string {
-    return podUid(this.uid, claim.podNumber);
+    return podUidOf(this.#job, this.#identity(claim));
   }
 
   /** Gives a pod its arguments from the Job's list, as they are, until they are taken back with null. */
@@ -223,7 +226,8 @@ export class JobPlan {
 
   #identity(claim: Claim): PodIdentity {
     const { podNumber, failures } = claim;
-    return { podNumber, index: this.indexOf(claim), ...(failures && { failures }) };
+    const own = { index: this.indexOf(claim), bare: this.#isBare };
+    return { podNumber, ...own, ...(failures && { failures }) };
   }
 
   #podFacts(claim: Claim): PodFacts {

@@ -33,6 +33,7 @@ function planOf(podSpec: Readonly<Record<string, unknown>>): JobPlan {
     deletionMs: null,
     orphaned: false,
     emptied: false,
+    bare: false,
     deleted: false,
   };
   return new JobPlan(stored, { nodeName: 'node-1', hostIP: '10.0.0.7', baseEnv: {} });

@@ -3,6 +3,7 @@ import {
   CONFIG_MAP_KIND,
   formatIssue,
   InvalidSpecError,
+  parseBarePod,
   parseJob,
   parseObject,
   SECRET_KIND,
@@ -56,6 +57,14 @@ const KINDS: Readonly<Record<string, Applicable>> = {
     apply: async (drover, manifest, call) => {
       const { job, action } = await drover.jobs.apply(manifest, call);
       return { object: job, action };
+    },
+  },
+  Pod: {
+    apiVersion: 'v1',
+    check: ({ object }, namespace) => parseBarePod(object, namespace).pod.metadata,
+    apply: async (drover, manifest, call) => {
+      const { pod, action } = await drover.pods.apply(manifest, call);
+      return { object: pod, action };
     },
   },
   ConfigMap: {

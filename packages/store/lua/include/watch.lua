@@ -6,14 +6,19 @@ local function tellObject(watchKey, rv, kind, eventType, uid, namespace, name)
     'k', kind, 'e', eventType, 'u', uid, 's', namespace, 'n', name)
 end
 
-local function tellJob(watchKey, rv, eventType, uid, namespace, name)
-  tellObject(watchKey, rv, 'Job', eventType, uid, namespace, name)
-end
-
 -- Pods from..to of a Job; only while somebody watches pods of the shard: told by `podWatchersKey`.
 local function addPodsEntry(watchKey, rv, uid, from, to)
   redis.call('XADD', watchKey, 'MAXLEN', '~', WATCH_LENGTH, string.format('%.0f-*', rv),
     'k', 'Pods', 'u', uid, 'f', from, 't', to)
+end
+
+-- A pod without a Job is told of as a pod: as one that may have changed.
+local function tellJob(watchKey, rv, eventType, uid, namespace, name, isBare)
+  if isBare then
+    addPodsEntry(watchKey, rv, uid, 1, 1)
+  else
+    tellObject(watchKey, rv, 'Job', eventType, uid, namespace, name)
+  end
 end
 
 local function tellPods(watchKey, podWatchersKey, rv, uid, from, to)

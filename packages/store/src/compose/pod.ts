@@ -3,6 +3,7 @@ import {
   type ContainerStateTerminated,
   formatTime,
   gracePeriodMs,
+  parseTime,
   type Job,
   type Pod,
   type PodCondition,
@@ -24,6 +25,8 @@ export interface PodSource {
   readonly overlay: PodOverlay | null;
   /** Name of the node that the pod was given to; '' for none. */
   readonly nodeName: string;
+  /** It is a pod without a Job; `job` is what it is stored as. */
+  readonly isBare?: boolean;
   /** It has outlived its Job, whose deletion left its pods behind. */
   readonly isOrphan?: boolean;
   /** For a Pending pod: why no worker takes it, in words. */
@@ -64,7 +67,8 @@ export function composePod(source: PodSource): Pod {
   const { job, pod, nodeName } = source;
   const index = job.spec.completionMode === 'Indexed' ? pod.index : null;
   const failures = isEnded(pod) ? source.overlay?.failures : pod.failures;
-  const identity = { podNumber: pod.podNumber, index, ...(failures && { failures }) };
+  const own = { index, bare: source.isBare === true, ...(failures && { failures }) };
+  const identity = { podNumber: pod.podNumber, ...own };
   const { nodeName: _template, ...spec } = podSpec(job, identity);
   return {
     apiVersion: 'v1',
@@ -80,12 +84,14 @@ function isEnded(pod: SlotRecord | PodRecord): pod is PodRecord {
 }
 
 function composeMetadata(source: PodSource, generated: Pod['metadata']): Pod['metadata'] {
-  const { job, pod, overlay, isOrphan = false } = source;
-  const { ownerReferences, ...own } = generated;
+  const { job, pod, overlay, isOrphan = false, isBare = false } = source;
+  const { ownerReferences, ...own } = isBare ? bareMetadata(generated) : generated;
+  // Of a pod without a Job labels and the like change apart from the rest.
+  const ownVersion = isBare ? Number(generated.resourceVersion ?? 0) : 0;
   const metadata: Pod['metadata'] = {
     ...own,
     ...(isOrphan || ownerReferences === undefined ? {} : { ownerReferences }),
-    resourceVersion: formatVersion(pod.resourceVersion),
+    resourceVersion: formatVersion(Math.max(pod.resourceVersion, ownVersion)),
     creationTimestamp: formatTime(isEnded(pod) ? pod.startMs : pod.createdMs),
   };
   if (overlay?.result !== undefined) {
@@ -97,14 +103,27 @@ function composeMetadata(source: PodSource, generated: Pod['metadata']): Pod['me
     metadata.annotations = { ...metadata.annotations, [PROGRESS_ANNOTATION]: progress };
   }
   // Kubernetes keeps a pod until it is counted; here the script that ends a pod counts it.
-  if (!isOrphan) metadata.finalizers = ['batch.kubernetes.io/job-tracking'];
-  if (pod.phase === 'Stopping') {
-    const toldMs = Math.floor(pod.resourceVersion / VERSIONS_PER_MS);
+  if (!isOrphan && !isBare) metadata.finalizers = ['batch.kubernetes.io/job-tracking'];
+  const askedMs = isBare ? parseTime(job.metadata.deletionTimestamp) : null;
+  if (pod.phase === 'Stopping' || askedMs !== null) {
+    const toldMs = askedMs ?? Math.floor(pod.resourceVersion / VERSIONS_PER_MS);
     const graceMs = gracePeriodMs(job.spec.template.spec);
     metadata.deletionTimestamp = formatTime(toldMs + graceMs);
     metadata.deletionGracePeriodSeconds = Math.round(graceMs / 1000);
   }
   return metadata;
+}
+
+/** What of the Job that a pod is stored as is not the pod's own: how it is deleted, and its versions. */
+function bareMetadata(metadata: Pod['metadata']): Pod['metadata'] {
+  const {
+    finalizers: _finalizers,
+    generation: _generation,
+    deletionTimestamp: _at,
+    deletionGracePeriodSeconds: _grace,
+    ...own
+  } = metadata;
+  return own;
 }
 
 function activeStatus(source: PodSource, pod: SlotRecord): PodStatus {

@@ -41,6 +41,7 @@ export function stored(given: Job, status: object = {}, over: Partial<StoredJob>
     deletionMs: null,
     orphaned: false,
     emptied: false,
+    bare: false,
     deleted: false,
     queue: 'default.process',
     fittingKey: 'default/process',

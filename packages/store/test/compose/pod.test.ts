@@ -69,6 +69,33 @@ describe('metadata', () => {
     });
   });
 
+  test('of a pod that outlived its Job has no owner and no finalizer', () => {
+    const { metadata } = composePod({ ...source({ pod: slot() }), isOrphan: true });
+    expect(metadata).not.toHaveProperty('ownerReferences');
+    expect(metadata).not.toHaveProperty('finalizers');
+    expect(metadata.labels).toMatchObject({ 'job-name': 'work' });
+  });
+
+  test('of a pod without a Job is its own, but for what says how the store deletes it', () => {
+    const { job: whole } = source({ pod: slot() });
+    const metadata = {
+      ...whole.metadata,
+      generation: 1,
+      resourceVersion: String(T0 * 5000),
+      finalizers: ['foregroundDeletion'],
+      deletionTimestamp: '2026-01-15T12:00:05Z',
+      deletionGracePeriodSeconds: 0,
+    };
+    const bare = { ...source({ pod: slot() }), job: { ...whole, metadata }, isBare: true };
+    expect(composePod(bare).metadata).toEqual({
+      ...whole.metadata,
+      resourceVersion: String(T0 * 5000),
+      creationTimestamp: '2026-01-15T12:00:00Z',
+      deletionTimestamp: '2026-01-15T12:00:35Z',
+      deletionGracePeriodSeconds: 30,
+    });
+  });
+
   test('of a pod that ended has no finalizer, and its result', () => {
     const { metadata } = composePod(source({ pod: record(), overlay: { result: '{"a":1}' } }));
     expect(metadata.finalizers).toBeUndefined();
