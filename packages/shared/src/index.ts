@@ -21,6 +21,12 @@ export {
   type JobConditionReason,
   type JobConditionType,
 } from './conditions.ts';
+export {
+  ConfigKeySelector,
+  ConfigReference,
+  EnvFromSource,
+  ResourceFieldSelector,
+} from './configRefs.ts';
 export { CONFIG_MAP_KIND, ConfigMap, MAX_CONFIG_BYTES } from './configMap.ts';
 export { nextCronTime } from './cron/nextTime.ts';
 export {
@@ -189,6 +195,7 @@ export {
   type Quantity,
   type QuantityFormat,
 } from './quantity.ts';
+export { resourceFieldValue } from './resourceField.ts';
 export {
   DEFAULT_POOL,
   fittingKey,

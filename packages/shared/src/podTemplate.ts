@@ -1,5 +1,6 @@
 import * as z from 'zod';
 
+import { ConfigKeySelector, EnvFromSource, ResourceFieldSelector } from './configRefs.ts';
 import { Volume, VolumeMount } from './podVolumes.ts';
 import { ResourceQuantity } from './resourceQuantity.ts';
 import { COUNTS_AS_MISSING } from './structure.ts';
@@ -34,12 +35,12 @@ export const FIELD_PATHS = [
 export const EnvVarSource = z.strictObject({
   /** A field of the pod. */
   fieldRef: ObjectFieldSelector.optional(),
-  /** Refused. */
-  resourceFieldRef: z.unknown().optional(),
-  /** Refused. */
-  configMapKeyRef: z.unknown().optional(),
-  /** Refused. */
-  secretKeyRef: z.unknown().optional(),
+  /** A resource of a container. */
+  resourceFieldRef: ResourceFieldSelector.optional(),
+  /** A key of a ConfigMap. */
+  configMapKeyRef: ConfigKeySelector.optional(),
+  /** A key of a Secret. */
+  secretKeyRef: ConfigKeySelector.optional(),
   /** Refused. */
   fileKeyRef: z.unknown().optional(),
 });
@@ -134,8 +135,8 @@ export const Container = z
     workingDir: z.string().optional(),
     /** Environment. */
     env: z.array(EnvVar).optional(),
-    /** Refused. */
-    envFrom: z.unknown().optional(),
+    /** ConfigMaps and Secrets whose keys become variables; `env` wins, and of these the later ones. */
+    envFrom: z.array(EnvFromSource).optional(),
     /** Inert. */
     ports: z.array(ContainerPort).optional(),
     /** Inert. */

@@ -1,5 +1,6 @@
 /** The rules for a pod template that its types alone do not say. */
 
+import { configKeyIssues, configNameIssues, type EnvFromSource } from './configRefs.ts';
 import {
   duplicate,
   forbidden,
@@ -30,6 +31,7 @@ import {
 } from './podTemplate.ts';
 import { volumeMountsIssues, volumesIssues } from './podVolumeRules.ts';
 import { compareQuantities, parseQuantity, type Quantity } from './quantity.ts';
+import { resourceFieldIssues } from './resourceField.ts';
 import { POOL_LABEL, RUNTIMES, runtimeOf, type Runtime } from './runtime.ts';
 import { notYet } from './supported.ts';
 
@@ -107,6 +109,7 @@ function nodeSelectorIssues(
 
 /** What the containers of a pod are checked against. */
 interface ContainerRules {
+  readonly pod: PodSpec;
   /** null when it is not known; then nothing that hangs on it is checked. */
   readonly runtime: Runtime | null;
   readonly volumeNames: ReadonlySet<string>;
@@ -114,16 +117,17 @@ interface ContainerRules {
 
 /** Containers and initContainers: names are unique among both. */
 function allContainersIssues(
-  { containers, initContainers = [], volumes = [] }: PodSpec,
+  pod: PodSpec,
   path: string,
   runtime: Runtime | null,
 ): ValidationIssue[] {
+  const { containers, initContainers = [], volumes = [] } = pod;
   const issues: ValidationIssue[] = [];
   if (containers.length === 0) issues.push(required(`${path}.containers`));
   if (runtime === 'handler' && containers.length > 1) {
     issues.push(forbidden(`${path}.containers[1]`, 'a handler is the only container of its pod'));
   }
-  const rules = { runtime, volumeNames: new Set(volumes.map(({ name }) => name)) };
+  const rules = { pod, runtime, volumeNames: new Set(volumes.map(({ name }) => name)) };
   const names = new Set<string>();
   const all = [
     ...initContainers.map((container, at) => ({
@@ -152,10 +156,10 @@ function allContainersIssues(
 function containerIssues(
   container: Container,
   path: string,
-  { runtime, volumeNames }: ContainerRules,
+  { pod, runtime, volumeNames }: ContainerRules,
 ): ValidationIssue[] {
   const { image = '', command = [], args = [], env = [], ports = [], resources } = container;
-  const { volumeMounts = [] } = container;
+  const { envFrom = [], volumeMounts = [] } = container;
   const issues: ValidationIssue[] = [];
   if (image.trim() !== image) {
     issues.push(invalid(`${path}.image`, image, 'must not have leading or trailing whitespace'));
@@ -170,7 +174,10 @@ function containerIssues(
   }
   issues.push(...nulIssues(`${path}.workingDir`, container.workingDir ?? ''));
   for (const [at, variable] of env.entries()) {
-    issues.push(...envIssues(variable, `${path}.env[${at}]`));
+    issues.push(...envIssues(variable, `${path}.env[${at}]`, pod, container.name));
+  }
+  for (const [at, source] of envFrom.entries()) {
+    issues.push(...envFromIssues(source, `${path}.envFrom[${at}]`));
   }
   for (const [at, port] of ports.entries()) {
     const here = `${path}.ports[${at}]`;
@@ -202,7 +209,31 @@ function nulIssues(path: string, text: string): ValidationIssue[] {
   return text.includes('\0') ? [invalid(path, text, 'must not contain NUL characters')] : [];
 }
 
-function envIssues({ name, value = '', valueFrom }: EnvVar, path: string): ValidationIssue[] {
+function envFromIssues(
+  { prefix = '', configMapRef, secretRef }: EnvFromSource,
+  path: string,
+): ValidationIssue[] {
+  const issues = invalidEach(`${path}.prefix`, prefix, envNameProblems(prefix));
+  if (configMapRef !== undefined && secretRef !== undefined) {
+    issues.push(invalid(path, undefined, ONE_SOURCE));
+  } else if (configMapRef !== undefined) {
+    issues.push(...configNameIssues(configMapRef.name, `${path}.configMapRef.name`));
+  } else if (secretRef !== undefined) {
+    issues.push(...configNameIssues(secretRef.name, `${path}.secretRef.name`));
+  } else {
+    issues.push(invalid(path, undefined, 'must specify one of: `configMapRef` or `secretRef`'));
+  }
+  return issues;
+}
+
+const ONE_SOURCE = 'may not have more than one field specified at a time';
+
+function envIssues(
+  { name, value = '', valueFrom }: EnvVar,
+  path: string,
+  pod: PodSpec,
+  container: string,
+): ValidationIssue[] {
   const issues: ValidationIssue[] =
     name === ''
       ? [required(`${path}.name`)]
@@ -213,16 +244,22 @@ function envIssues({ name, value = '', valueFrom }: EnvVar, path: string): Valid
   const sourcePath = `${path}.valueFrom`;
   const sources = Object.values(valueFrom).filter((source) => source !== undefined);
   if (sources.length === 0) {
-    issues.push(invalid(sourcePath, undefined, 'must specify one of: `fieldRef`'));
+    const choices = '`fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`';
+    issues.push(invalid(sourcePath, undefined, `must specify one of: ${choices}`));
   } else if (value !== '') {
     const detail = 'may not be specified when `value` is not empty';
     issues.push(invalid(sourcePath, undefined, detail));
   } else if (sources.length > 1) {
-    const detail = 'may not have more than one field specified at a time';
-    issues.push(invalid(sourcePath, undefined, detail));
+    issues.push(invalid(sourcePath, undefined, ONE_SOURCE));
   }
-  if (valueFrom.fieldRef !== undefined) {
-    issues.push(...fieldRefIssues(valueFrom.fieldRef, `${sourcePath}.fieldRef`));
+  const { fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef } = valueFrom;
+  if (fieldRef !== undefined) issues.push(...fieldRefIssues(fieldRef, `${sourcePath}.fieldRef`));
+  if (resourceFieldRef !== undefined) {
+    const here = `${sourcePath}.resourceFieldRef`;
+    issues.push(...resourceFieldIssues(resourceFieldRef, here, pod, container));
+  }
+  for (const [field, ref] of Object.entries({ configMapKeyRef, secretKeyRef })) {
+    if (ref !== undefined) issues.push(...configKeyIssues(ref, `${sourcePath}.${field}`));
   }
   return issues;
 }

@@ -341,11 +341,64 @@ const containerCases: Case[] = [
     name: 'a variable from two sources',
     given: env({
       name: 'A',
-      valueFrom: { fieldRef: { fieldPath: 'metadata.name' }, secretKeyRef: { name: 's' } },
+      valueFrom: {
+        fieldRef: { fieldPath: 'metadata.name' },
+        secretKeyRef: { name: 's', key: 'k' },
+      },
     }),
+    want: ['containers[0].env[0].valueFrom Invalid may not have more than one field specified'],
+  },
+  {
+    name: 'keys of ConfigMaps and Secrets that there can not be',
+    given: env(
+      { name: 'A', valueFrom: { configMapKeyRef: { name: 'c', key: 'a.b', optional: true } } },
+      { name: 'B', valueFrom: { configMapKeyRef: { name: '', key: '' } } },
+      { name: 'C', valueFrom: { secretKeyRef: { name: 'S_', key: 'a/b' } } },
+    ),
     want: [
-      `containers[0].env[0].valueFrom.secretKeyRef ${notYet}Secrets`,
-      'containers[0].env[0].valueFrom Invalid may not have more than one field specified',
+      'containers[0].env[1].valueFrom.configMapKeyRef.name Required',
+      'containers[0].env[1].valueFrom.configMapKeyRef.key Required',
+      'containers[0].env[2].valueFrom.secretKeyRef.name Invalid a lowercase RFC 1123 subdomain',
+      'containers[0].env[2].valueFrom.secretKeyRef.key Invalid a valid config key',
+    ],
+  },
+  {
+    name: 'variables from whole objects',
+    given: {
+      container: {
+        envFrom: [
+          { prefix: 'A_', configMapRef: { name: 'c', optional: true } },
+          { prefix: 'a=', secretRef: { name: '' } },
+          {},
+          { configMapRef: { name: 'c' }, secretRef: { name: 's' } },
+        ],
+      },
+    },
+    want: [
+      'containers[0].envFrom[1].prefix Invalid a valid environment variable name',
+      'containers[0].envFrom[1].secretRef.name Required',
+      'containers[0].envFrom[2] Invalid must specify one of: `configMapRef` or `secretRef`',
+      'containers[0].envFrom[3] Invalid may not have more than one field specified at a time',
+    ],
+  },
+  {
+    name: 'resources of containers that have none, or of none',
+    given: env(
+      ...[
+        { resource: 'requests.memory', divisor: '1Mi' },
+        { resource: 'limits.memory' },
+        { resource: 'requests.cpu', containerName: 'other' },
+        { resource: 'requests.gpu' },
+        { resource: 'requests.cpu', divisor: '1Mi' },
+        { resource: '' },
+      ].map((resourceFieldRef, at) => ({ name: `A${at}`, valueFrom: { resourceFieldRef } })),
+    ),
+    want: [
+      'containers[0].env[1].valueFrom.resourceFieldRef.resource Forbidden container "main" has no limit of memory',
+      'containers[0].env[2].valueFrom.resourceFieldRef.containerName NotFound',
+      'containers[0].env[3].valueFrom.resourceFieldRef.resource NotSupported supported values: "limits.cpu"',
+      "containers[0].env[4].valueFrom.resourceFieldRef.divisor Invalid only divisor's values 1m, 1 are supported",
+      'containers[0].env[5].valueFrom.resourceFieldRef.resource Required',
     ],
   },
   ...[

@@ -1,5 +1,7 @@
 import { isSidecar, parseQuantity, type PodSpec, type VolumeMount } from '@drover/shared';
 
+import { environmentRefs, type ConfigRef } from './configs/configContent.ts';
+
 /** What a container is to its pod: `init` runs before, `sidecar` beside, and `main` is what the pod is for. */
 export type ContainerRole = 'init' | 'sidecar' | 'main';
 
@@ -10,6 +12,8 @@ export interface PlannedContainer {
   /** undefined: that of the worker. */
   readonly workingDir: string | undefined;
   readonly mounts: readonly VolumeMount[];
+  /** ConfigMaps and Secrets that its environment is made from. */
+  readonly configRefs: readonly ConfigRef[];
 }
 
 /** An emptyDir volume. */
@@ -35,6 +39,7 @@ export function planContainers({ containers, initContainers }: Template): Planne
     role,
     workingDir: container.workingDir,
     mounts: container.volumeMounts ?? [],
+    configRefs: environmentRefs(container),
   });
   return [
     ...(initContainers ?? []).map((container) =>

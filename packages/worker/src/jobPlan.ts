@@ -6,14 +6,17 @@ import {
   podSpec,
   podUidOf,
   readArgumentList,
+  resourceFieldValue,
   type ArgumentListSettings,
   type Container,
   type Job,
   type PodIdentity,
   type PodSpec,
+  type ResourceFieldSelector,
 } from '@drover/shared';
 import type { Claim, StoredJob } from '@drover/store';
 
+import { NO_CONFIGS, type ConfigSet } from './configs/configContent.ts';
 import {
   planContainers,
   planVolumes,
@@ -105,6 +108,8 @@ export class JobPlan {
   #shared: PodInvocation | null = null;
   /** What pods that run are given, by pod number. */
   readonly #extras = new Map<number, PodExtras>();
+  /** ConfigMaps and Secrets of pods of one container that run, by pod number. */
+  readonly #configs = new Map<number, ConfigSet>();
   /** What pods that run have from the Job's list, by index. */
   readonly #arguments = new Map<number, readonly string[]>();
 
@@ -143,8 +148,9 @@ export class JobPlan {
     this.workingDir = this.#container.workingDir;
     this.containers = planContainers(template);
     this.volumes = planVolumes(template);
-    const env = this.#container.env ?? [];
-    this.#differs = this.indexed || env.some(({ valueFrom }) => valueFrom !== undefined);
+    const { env = [], envFrom = [] } = this.#container;
+    this.#differs =
+      this.indexed || envFrom.length > 0 || env.some(({ valueFrom }) => valueFrom !== undefined);
   }
 
   /** The completion index that users see; null when the Job is not Indexed. */
@@ -174,6 +180,12 @@ export class JobPlan {
     else this.#extras.set(podNumber, extras);
   }
 
+  /** Gives a pod what was read for its only container, until that is taken back with null. */
+  setConfigs({ podNumber }: Claim, configs: ConfigSet | null): void {
+    if (configs === null) this.#configs.delete(podNumber);
+    else this.#configs.set(podNumber, configs);
+  }
+
   /** A container's program was started. */
   started({ podNumber }: Claim, container: string, running: RunningProcess): void {
     this.#extras.get(podNumber)?.started(container, running);
@@ -193,14 +205,29 @@ export class JobPlan {
     return invocation;
   }
 
-  /** What a container is to run. `given` are variables before those of the template. */
-  invocationOf(name: string, claim: Claim, given: Readonly<Record<string, string>>): PodInvocation {
-    const { containers, initContainers = [] } = podSpec(this.#job, this.#identity(claim));
-    const container = [...containers, ...initContainers].find((one) => one.name === name);
-    const { command = [], args = [], env = [] } = container ?? NO_CONTAINER;
+  /**
+   * What a container is to run.
+   *
+   * @param given - Variables before those of the template.
+   * @param configs - What was read for it.
+   * @throws ConfigProblem when a ConfigMap, a Secret or a key is missing.
+   */
+  invocationOf(
+    name: string,
+    claim: Claim,
+    given: Readonly<Record<string, string>>,
+    configs: ConfigSet = this.#configs.get(claim.podNumber) ?? NO_CONFIGS,
+  ): PodInvocation {
+    const spec = podSpec(this.#job, this.#identity(claim));
+    const container = [...spec.containers, ...(spec.initContainers ?? [])].find(
+      (one) => one.name === name,
+    );
+    const { command = [], args = [], env = [], envFrom = [] } = container ?? NO_CONTAINER;
     const extras = this.#extras.get(claim.podNumber)?.variables(name);
     const before = extras === undefined ? given : { ...extras, ...given };
-    const { declared } = buildEnvironment(env, this.#podFacts(claim), {}, before);
+    const resource = (field: ResourceFieldSelector) => resourceFieldValue(field, spec, name);
+    const sources = { envFrom, configs, resource };
+    const { declared } = buildEnvironment(env, this.#podFacts(claim), {}, before, sources);
     const expand = (text: string): string => expandVariables(text, declared);
     // A list of arguments is for the first container.
     const words = name === this.containerName ? this.#arguments.get(claim.index) : undefined;

@@ -1,6 +1,7 @@
 import type { Claim, PodOverlay, PodReason } from '@drover/store';
 import type { Logger } from 'pino';
 
+import { PodConfigs, type ConfigSources } from './configs/podConfigs.ts';
 import type { JobPlan } from './jobPlan.ts';
 import { PodDetailsWriter } from './podDetailsWriter.ts';
 import type { ContainersLog, OpenPodLog } from './podLog.ts';
@@ -14,7 +15,7 @@ import type { PodVolumes, Volumes } from './process/podVolumes.ts';
 import type { ProcessExit } from './process/processExit.ts';
 import type { ProcessRunner } from './process/processRunner.ts';
 import type { PodEnd, PodLane, PodSink, SlotRef } from './runtime.ts';
-import type { ControlPort, DetailsPort } from './shardPort.ts';
+import type { ControlPort, DetailsPort, ObjectPort } from './shardPort.ts';
 import { clipBytes, MAX_MESSAGE_BYTES } from './text.ts';
 
 /** Options of {@link ProcessLane}. */
@@ -23,7 +24,8 @@ export interface ProcessLaneOptions {
   readonly plan: JobPlan;
   readonly slot: SlotRef;
   readonly sink: PodSink;
-  readonly port: ControlPort & DetailsPort;
+  readonly port: ControlPort & DetailsPort & ObjectPort;
+  readonly configs: ConfigSources;
   readonly openLog: OpenPodLog;
   readonly crashLoop: CrashLoopPolicy;
   readonly volumes: Volumes;
@@ -99,13 +101,31 @@ export class ProcessLane implements PodLane {
     const restarts = this.#createRestarts(claim, undefined);
     let details: PodDetailsWriter | null = null;
     const onChange = (): void => {
-      if (!loop.hasHistory) return;
+      if (!loop.hasHistory && !loop.hasWaited) return;
       details ??= this.#createDetails(claim, () => ({ containers: [loop.record()] }));
       details.changed();
     };
+    const { configRefs = [] } = plan.containers[0] ?? {};
+    const needsConfigs = configRefs.length > 0;
+    const configs = needsConfigs ? this.#createConfigs(() => !loop.isAtWork) : null;
     const loop = new ContainerLoop({
       name: plan.containerName,
       rule: plan.restartPolicy,
+      ...(configs === null
+        ? {}
+        : {
+            prepare: (call) =>
+              configs.get({
+                ...call,
+                refs: configRefs,
+                make: (set) => {
+                  plan.setConfigs(claim, set);
+                  // Says what is missing.
+                  plan.invocation(claim);
+                  return true;
+                },
+              }),
+          }),
       start: (sink) => {
         const invocation = plan.invocation(claim);
         const { command, args } = invocation;
@@ -118,10 +138,11 @@ export class ProcessLane implements PodLane {
       log,
       restarts,
       oomKills,
-      ...(plan.restartPolicy === 'Never' ? {} : { onChange }),
+      ...(plan.restartPolicy === 'Never' && !needsConfigs ? {} : { onChange }),
     });
     this.#setPod(loop);
     const exit = await loop.run();
+    if (needsConfigs) plan.setConfigs(claim, null);
     // The assignment in a closure is nothing that the compiler sees.
     (details as PodDetailsWriter | null)?.end();
     await log.end();
@@ -162,6 +183,7 @@ export class ProcessLane implements PodLane {
       volumes,
       mountProblem: volumes === null ? null : await mountProbe.problem(),
       createRestarts: () => this.#createRestarts(claim, total),
+      configs: this.#createConfigs(() => !pod.isAtWork),
       oomKills,
       volumeCheckMs,
       onChange: () => details.changed(),
@@ -175,6 +197,12 @@ export class ProcessLane implements PodLane {
     if (eviction !== null) return evictedEnd(exit, eviction, total.count, log, overlay);
     const message = exit.message === '' ? '' : `container ${container}: ${exit.message}`;
     return endOf({ ...exit, message }, total.count, log, overlay);
+  }
+
+  #createConfigs(isIdle: () => boolean): PodConfigs {
+    const { configs, plan, port, slot, logger } = this.#options;
+    const { namespace } = plan.facts;
+    return new PodConfigs({ ...configs, port, namespace, place: slot.place, isIdle, logger });
   }
 
   #createRestarts(claim: Claim, total: RestartTotal | undefined): PodRestarts {

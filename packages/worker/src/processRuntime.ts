@@ -1,6 +1,7 @@
 import { laneKey, WORK_QUEUE_ANNOTATION } from '@drover/shared';
 import type { Logger } from 'pino';
 
+import type { ConfigSources } from './configs/podConfigs.ts';
 import { PodProgress } from './handler/podProgress.ts';
 import type { WriteProgress } from './handler/handlerRuntime.ts';
 import type { ItemHub } from './items/itemHub.ts';
@@ -24,7 +25,7 @@ import {
   type Seat,
   type SlotRef,
 } from './runtime.ts';
-import type { ControlPort, DetailsPort, ListPort } from './shardPort.ts';
+import type { ControlPort, DetailsPort, ListPort, ObjectPort } from './shardPort.ts';
 
 /** Options of {@link ProcessRuntime}. */
 export interface ProcessRuntimeOptions {
@@ -43,7 +44,8 @@ export interface ProcessRuntimeOptions {
   readonly launcher: readonly string[] | undefined;
   readonly writeProgress: WriteProgress;
   /** The shard of a slot. */
-  readonly port: (shard: number) => ControlPort & ListPort & DetailsPort;
+  readonly port: (shard: number) => ControlPort & ListPort & DetailsPort & ObjectPort;
+  readonly configs: ConfigSources;
   readonly logger: Logger;
 }
 
@@ -105,7 +107,7 @@ export class ProcessRuntime implements Runtime {
   }
 
   #createProcessLane(plan: JobPlan, slot: SlotRef, sink: PodSink): ProcessLane {
-    const { runner, openLog, crashLoop, volumeCheckMs, port, logger } = this.#options;
+    const { runner, openLog, crashLoop, configs, volumeCheckMs, port, logger } = this.#options;
     return new ProcessLane({
       runner,
       plan,
@@ -114,6 +116,7 @@ export class ProcessRuntime implements Runtime {
       port: port(slot.shard),
       openLog,
       crashLoop,
+      configs,
       volumes: this.#volumes,
       mountProbe: this.#mountProbe,
       oomKills: this.#oomKills,

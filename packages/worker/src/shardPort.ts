@@ -1,11 +1,13 @@
 import type {
   AcquireReply,
   Arguments,
+  ObjectPath,
   ReportAnswer,
   ReportEntry,
   SessionInfo,
   Shard,
   StopOrder,
+  StoredObject,
 } from '@drover/store';
 
 import type { Link } from './link.ts';
@@ -45,8 +47,18 @@ export interface DetailsPort {
   ): ReturnType<Shard['writeContainers']>;
 }
 
+/** What a worker asks about kept objects. */
+export interface ObjectPort {
+  /** See `ShardKeys.objectChannel`. */
+  readonly objectChannel: string;
+  /** See `Objects.versions`. */
+  objectVersions(paths: readonly ObjectPath[]): Promise<(number | null)[]>;
+  /** See `Objects.get`. */
+  getObject(path: ObjectPath): Promise<StoredObject | null>;
+}
+
 /** A shard over a link: always over the connection that the link has now. */
-export class ShardPort implements ControlPort, ListPort, DetailsPort {
+export class ShardPort implements ControlPort, ListPort, DetailsPort, ObjectPort {
   readonly #shard: Shard;
   readonly #link: Link;
   #linked: Shard | null = null;
@@ -116,6 +128,18 @@ export class ShardPort implements ControlPort, ListPort, DetailsPort {
     note: Parameters<Shard['writeContainers']>[0],
   ): ReturnType<Shard['writeContainers']> {
     return this.run((shard) => shard.writeContainers(note));
+  }
+
+  get objectChannel(): string {
+    return this.#shard.keys.objectChannel;
+  }
+
+  objectVersions(paths: readonly ObjectPath[]): Promise<(number | null)[]> {
+    return this.run((shard) => shard.objects.versions(paths));
+  }
+
+  getObject(path: ObjectPath): Promise<StoredObject | null> {
+    return this.run((shard) => shard.objects.get(path));
   }
 
   report(session: string, entries: readonly ReportEntry[]): Promise<ReportAnswer[]> {

@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 
 import { ConnectionError } from '@drover/shared';
-import { NodeStore, Store, Subscriber } from '@drover/store';
+import { NodeStore, SecretKeyFile, Store, Subscriber } from '@drover/store';
 import type { Redis } from 'ioredis';
 
+import { ConfigReader } from './configs/configReader.ts';
+import { ObjectNews } from './configs/objectNews.ts';
 import { HandlerRuntime, type WriteProgress } from './handler/handlerRuntime.ts';
 import { ItemHub } from './items/itemHub.ts';
 import { Link, openConnection } from './link.ts';
@@ -17,7 +19,7 @@ import { ProcessRunner } from './process/processRunner.ts';
 import { ProcessRuntime } from './processRuntime.ts';
 import { hostAddress, type ResolvedOptions } from './resolveOptions.ts';
 import type { Runtime } from './runtime.ts';
-import type { ControlPort, DetailsPort, ListPort } from './shardPort.ts';
+import type { ControlPort, DetailsPort, ListPort, ObjectPort } from './shardPort.ts';
 import { ShardWorker } from './shardWorker.ts';
 import type { HolderHost, SlotHolder, WorkerState } from './slots/holder.ts';
 import { SlotQueueWorker } from './slots/slotQueueWorker.ts';
@@ -116,7 +118,7 @@ export class WorkerParts {
     const subscriber = new Subscriber(subscriberRedis);
     this.#subscriber = subscriber;
     this.#items = new ItemHub({ connection, prefix, store, subscriber, name, logger });
-    this.#openRuntimes(store, this.#items);
+    this.#openRuntimes(store, this.#items, subscriber);
     await Promise.all(this.#runtimes.map((runtime) => runtime.warmUp()));
     this.#openShards(store, subscriber);
     await Promise.all(this.#shards.map((shard) => shard.keeper.start()));
@@ -128,7 +130,7 @@ export class WorkerParts {
     );
   }
 
-  #openRuntimes(store: Store, items: ItemHub): void {
+  #openRuntimes(store: Store, items: ItemHub, subscriber: Subscriber): void {
     const {
       handlers,
       logger,
@@ -142,7 +144,12 @@ export class WorkerParts {
       launcher,
     } = this.#options;
     const openLog = this.#logOpener(store);
-    const port = (index: number): ControlPort & ListPort & DetailsPort => this.#shards[index]!.port;
+    const port = (index: number): ControlPort & ListPort & DetailsPort & ObjectPort =>
+      this.#shards[index]!.port;
+    const configs = {
+      reader: new ConfigReader(new SecretKeyFile(this.#options.secretKeyFile)),
+      news: new ObjectNews(subscriber),
+    };
     const writeProgress: WriteProgress = ({ shard, uid }, { podNumber }, text) => {
       // A figure for those who look: not worth a retry.
       this.#shards[shard]!.port.shard.setPodProgress(uid, podNumber, text).catch((error: unknown) =>
@@ -163,6 +170,7 @@ export class WorkerParts {
               items,
               crashLoop,
               port,
+              configs,
               logger,
             }),
           );
@@ -181,6 +189,7 @@ export class WorkerParts {
               launcher,
               writeProgress,
               port,
+              configs,
               logger,
             }),
           );

@@ -7,6 +7,13 @@ import {
 
 import { formatEntries, mapLines, timeText, type Entry } from './layout.ts';
 
+/** A key of a ConfigMap or Secret. */
+interface KeyView {
+  readonly name: string;
+  readonly key: string;
+  readonly optional?: boolean | undefined;
+}
+
 /** What is described of a container. */
 interface ContainerView {
   readonly name: string;
@@ -28,8 +35,18 @@ interface ContainerView {
               readonly fieldRef?:
                 | { readonly apiVersion: string; readonly fieldPath: string }
                 | undefined;
+              readonly resourceFieldRef?: { readonly resource: string } | undefined;
+              readonly configMapKeyRef?: KeyView | undefined;
+              readonly secretKeyRef?: KeyView | undefined;
             }
           | undefined;
+      }[]
+    | undefined;
+  readonly envFrom?:
+    | readonly {
+        readonly prefix?: string | undefined;
+        readonly configMapRef?: Omit<KeyView, 'key'> | undefined;
+        readonly secretRef?: Omit<KeyView, 'key'> | undefined;
       }[]
     | undefined;
   readonly volumeMounts?:
@@ -106,7 +123,10 @@ function containerParts(
   ] as const) {
     if (amounts !== undefined) entries.push([label, { part: [...mapLines(amounts, ': ')] }]);
   }
-  entries.push(['Environment', environmentValue(container.env ?? [])]);
+  const { env = [], envFrom = [] } = container;
+  if (envFrom.length > 0)
+    entries.push(['Environment Variables from', { part: fromLines(envFrom) }]);
+  entries.push(['Environment', environmentValue(env)]);
   const mounts = (container.volumeMounts ?? []).map(
     ({ name, mountPath, readOnly, subPath }) =>
       `${mountPath} from ${name} (${readOnly === true ? 'ro' : 'rw'}${subPath === undefined ? '' : `,path="${subPath}"`})`,
@@ -125,12 +145,28 @@ function environmentValue(env: NonNullable<ContainerView['env']>): Entry[1] {
   return {
     part: formatEntries(
       env.map(({ name, value = '', valueFrom }) => {
-        const { fieldRef } = valueFrom ?? {};
-        if (fieldRef === undefined) return [name, value.split('\n')];
-        return [name, `(${fieldRef.apiVersion}:${fieldRef.fieldPath})`];
+        const { fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef } = valueFrom ?? {};
+        if (fieldRef !== undefined) return [name, `(${fieldRef.apiVersion}:${fieldRef.fieldPath})`];
+        if (resourceFieldRef !== undefined) return [name, `(${resourceFieldRef.resource})`];
+        if (configMapKeyRef !== undefined) return [name, keyText(configMapKeyRef, 'of config map')];
+        if (secretKeyRef !== undefined) return [name, keyText(secretKeyRef, 'in secret')];
+        return [name, value.split('\n')];
       }),
     ),
   };
+}
+
+function keyText({ name, key, optional = false }: KeyView, what: string): string {
+  return `<set to the key '${key}' ${what} '${name}'>  Optional: ${optional}`;
+}
+
+function fromLines(sources: NonNullable<ContainerView['envFrom']>): string[] {
+  return sources.map(({ prefix = '', configMapRef, secretRef }) => {
+    const kind = configMapRef === undefined ? 'Secret' : 'ConfigMap';
+    const { name = '', optional = false } = configMapRef ?? secretRef ?? {};
+    const before = prefix === '' ? '' : ` with prefix '${prefix}'`;
+    return `${name}  ${kind}${before}  Optional: ${optional}`;
+  });
 }
 
 function statusEntries(status: ContainerStatus): Entry[] {

@@ -12,7 +12,13 @@ import {
   type PodStatus,
 } from '@drover/shared';
 import type { PodNotes, PodOverlay, PodReason, PodRecord, SlotRecord } from '../api.ts';
-import { defaultStatuses, podConditions, unmountedCondition, withDetails } from './containers.ts';
+import {
+  type ContainerStatuses,
+  defaultStatuses,
+  podConditions,
+  unmountedCondition,
+  withDetails,
+} from './containers.ts';
 import { formatVersion } from './job.ts';
 
 /** What a pod is composed from: the Job's template and what is known of the pod itself. */
@@ -149,12 +155,20 @@ function activeStatus(source: PodSource, pod: SlotRecord): PodStatus {
     ({ type, status }) => type === 'Initialized' && status === 'True',
   );
   return {
-    // As in Kubernetes: a pod is Pending until its initContainers have succeeded.
-    phase: initialized ? 'Running' : 'Pending',
+    // As in Kubernetes: a pod is Pending until its initContainers have succeeded, and as long as a container waits
+    // for something that it needs before its first start.
+    phase: initialized && !isHeldUp(statuses) ? 'Running' : 'Pending',
     conditions: [...conditions, ...unmountedCondition(details, startedAt)],
     startTime: startedAt,
     ...statuses,
   };
+}
+
+/** A container can not be started for the first time; one that only takes its time says no more than that. */
+function isHeldUp({ containerStatuses = [] }: ContainerStatuses): boolean {
+  return containerStatuses.some(
+    ({ state, restartCount }) => restartCount === 0 && state?.waiting?.message !== undefined,
+  );
 }
 
 function pendingStatus({ pendingMessage }: PodSource, pod: SlotRecord): PodStatus {

@@ -324,6 +324,19 @@ describe('status of several containers', () => {
     });
   });
 
+  test('one that waits for what it needs keeps the pod Pending, until it has run once', () => {
+    const message = 'configmap "settings" not found';
+    const waiting = { waiting: { reason: 'CreateContainerConfigError', message } };
+    const others = [known('first', done), known('proxy', running), known('other', running)];
+    const composed = pod({ containers: [...others, known('main', waiting)] });
+    expect(composed.status.phase).toBe('Pending');
+    expect(podStatusWord(composed)).toBe('CreateContainerConfigError');
+    expect(composed.status.containerStatuses?.[0]?.state).toEqual(waiting);
+    expect(pod({ containers: [...others, known('main', waiting, 1)] }).status.phase).toBe(
+      'Running',
+    );
+  });
+
   test('when an initContainer failed, what never began is shown so', () => {
     const ended = record({ outcome: 'Failed', reason: 'Error', exitCode: 1, hasOverlay: true });
     const composed = pod({ containers: [known('first', failed)] }, ended);

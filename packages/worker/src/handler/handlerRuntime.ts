@@ -2,6 +2,8 @@ import { laneKey } from '@drover/shared';
 import type { Claim } from '@drover/store';
 import type { Logger } from 'pino';
 
+import { ConfigLane } from '../configs/configLane.ts';
+import type { ConfigSources } from '../configs/podConfigs.ts';
 import type { ItemHub } from '../items/itemHub.ts';
 import type { JobPlan } from '../jobPlan.ts';
 import type { OpenPodLog } from '../podLog.ts';
@@ -15,7 +17,7 @@ import {
   type Seat,
   type SlotRef,
 } from '../runtime.ts';
-import type { ControlPort } from '../shardPort.ts';
+import type { ControlPort, DetailsPort, ObjectPort } from '../shardPort.ts';
 import { BlockWatch } from './blockWatch.ts';
 import type { HandlerDefinition } from './defineHandler.ts';
 import { HandlerLane } from './handlerLane.ts';
@@ -44,7 +46,8 @@ export interface HandlerRuntimeOptions {
   readonly items: ItemHub;
   readonly crashLoop: CrashLoopPolicy;
   /** The shard of a slot. */
-  readonly port: (shard: number) => ControlPort;
+  readonly port: (shard: number) => ControlPort & DetailsPort & ObjectPort;
+  readonly configs: ConfigSources;
   readonly logger: Logger;
 }
 
@@ -101,6 +104,28 @@ export class HandlerRuntime implements Runtime {
     if (handler === undefined) {
       throw new Error(`handler "${plan.image}" is not registered with this worker`);
     }
+    const [container] = plan.containers;
+    if (container === undefined || container.configRefs.length === 0) {
+      return this.#createHandlerLane(handler, plan, slot, sink);
+    }
+    const { configs, port, logger } = this.#options;
+    return new ConfigLane({
+      ...configs,
+      plan,
+      slot,
+      sink,
+      port: port(slot.shard),
+      createLane: (inner) => this.#createHandlerLane(handler, plan, slot, inner),
+      logger,
+    });
+  }
+
+  #createHandlerLane(
+    handler: HandlerDefinition,
+    plan: JobPlan,
+    slot: SlotRef,
+    sink: PodSink,
+  ): PodLane {
     const { openLog, writeProgress, items, crashLoop: policy, port, logger } = this.#options;
     const common = {
       plan,

@@ -1,11 +1,12 @@
 import { formatTime, type ContainerStateTerminated } from '@drover/shared';
 import type { ContainerRecord } from '@drover/store';
 
+import type { Waiting } from '../configs/podConfigs.ts';
 import type { ContainerLog } from '../podLog.ts';
 import type { PodRestarts } from '../podRestarts.ts';
 import { clipBytes } from '../text.ts';
 import type { OomKills } from './oomKills.ts';
-import { signalNumberOf, type ProcessExit } from './processExit.ts';
+import { signalNumberOf, stoppedExit, type ProcessExit } from './processExit.ts';
 import type { OutputSink, RunningProcess, StartedProcess } from './runningProcess.ts';
 
 /** When a container that ended is started again: never, when it failed, or in any case. */
@@ -14,12 +15,21 @@ export type RestartRule = 'Never' | 'OnFailure' | 'Always';
 /** Most bytes of a container's message in the details of a pod: there may be many containers. */
 const MAX_STATE_MESSAGE_BYTES = 1024;
 
+/** How a run is prepared. */
+export interface PrepareCall {
+  /** Told why the container waits, and null when it waits no more. */
+  readonly tell: (waiting: Waiting | null) => void;
+  readonly signal: AbortSignal;
+}
+
 /** Options of {@link ContainerLoop}. */
 export interface ContainerLoopOptions {
   readonly name: string;
   readonly rule: RestartRule;
   /** It is done when it succeeded: then it is ready, as in Kubernetes. Default false. */
   readonly isInit?: boolean;
+  /** Gets ready for each run, and waits for what is missing; null = told to stop. Default: there is nothing to do. */
+  readonly prepare?: (call: PrepareCall) => Promise<true | null>;
   /** Runs the program once. */
   readonly start: (sink: OutputSink) => RunningProcess;
   readonly log: ContainerLog;
@@ -39,11 +49,15 @@ export class ContainerLoop {
   #startedAtMs = 0;
   #ready = false;
   #hasStarted = false;
+  #hasWaited = false;
   #exit: ProcessExit | null = null;
   /** The run before the present one. */
   #lastExit: ProcessExit | null = null;
   /** It waits for its restart. */
   #waitMs: number | null = null;
+  /** It waits for something that it needs. */
+  #waiting: Waiting | null = null;
+  #preparing: AbortController | null = null;
   #killAtMs: number | null = null;
   #onStarted: ((hasStarted: boolean) => void) | null = null;
 
@@ -54,6 +68,16 @@ export class ContainerLoop {
   /** It ended at least once without the pod being over. */
   get hasHistory(): boolean {
     return this.#lastExit !== null;
+  }
+
+  /** It waits for something that it needs, or did; then others want to see how it is. */
+  get hasWaited(): boolean {
+    return this.#hasWaited;
+  }
+
+  /** Its program runs. */
+  get isAtWork(): boolean {
+    return this.#running !== null;
   }
 
   /** Runs it, again and again if need be; resolves with the last end. Never rejects for a reason of the program. */
@@ -86,6 +110,7 @@ export class ContainerLoop {
     if (this.#killAtMs !== null && this.#killAtMs <= killAtMs) return;
     this.#killAtMs = killAtMs;
     this.#running?.stop(graceMs);
+    this.#preparing?.abort();
     this.#options.restarts.stop();
   }
 
@@ -105,6 +130,7 @@ export class ContainerLoop {
 
   #state(): NonNullable<ContainerRecord['state']> {
     if (this.#exit !== null) return { terminated: stateOf(this.#exit) };
+    if (this.#waiting !== null) return { waiting: this.#waiting };
     if (this.#waitMs !== null) {
       const seconds = Math.ceil(this.#waitMs / 1000);
       const message = `back-off ${seconds}s restarting container ${this.#options.name}`;
@@ -115,7 +141,8 @@ export class ContainerLoop {
   }
 
   async #runOnce(): Promise<ProcessExit> {
-    const { start, log, oomKills, onChange } = this.#options;
+    const { prepare, start, log, oomKills, onChange } = this.#options;
+    if (prepare !== undefined && !(await this.#prepare(prepare))) return stoppedExit(Date.now());
     oomKills.noteStart();
     const running = start({ onOutput: (stream, chunk) => log.write(stream, chunk) });
     this.#running = running;
@@ -126,6 +153,21 @@ export class ContainerLoop {
     this.#ready = false;
     const isKilled = exit.signal === 'SIGKILL' && this.#killAtMs === null;
     return isKilled && oomKills.hasKilled() ? { ...exit, reason: 'OOMKilled' } : exit;
+  }
+
+  async #prepare(prepare: NonNullable<ContainerLoopOptions['prepare']>): Promise<boolean> {
+    const preparing = new AbortController();
+    this.#preparing = preparing;
+    if (this.#killAtMs !== null) preparing.abort();
+    const tell = (waiting: Waiting | null): void => {
+      this.#waiting = waiting;
+      this.#hasWaited = true;
+      this.#options.onChange?.();
+    };
+    const isReady = await prepare({ tell, signal: preparing.signal });
+    this.#preparing = null;
+    this.#waiting = null;
+    return isReady === true && this.#killAtMs === null;
   }
 
   #noteStart(process: StartedProcess | null): void {

@@ -1,3 +1,12 @@
+import type { ConfigKeySelector, EnvFromSource, ResourceFieldSelector } from '@drover/shared';
+
+import {
+  ConfigProblem,
+  NO_CONFIGS,
+  type ConfigKind,
+  type ConfigSet,
+} from '../configs/configContent.ts';
+
 /** An environment variable of a container, as the pod template has it. */
 export interface EnvironmentVariable {
   /** Name; a later entry of the same name wins. */
@@ -9,6 +18,12 @@ export interface EnvironmentVariable {
     | {
         /** A field of the pod, such as `metadata.name` or `metadata.labels['app']`. */
         readonly fieldRef?: { readonly fieldPath: string } | undefined;
+        /** A resource of a container. */
+        readonly resourceFieldRef?: ResourceFieldSelector | undefined;
+        /** A key of a ConfigMap; only one that is a text. */
+        readonly configMapKeyRef?: ConfigKeySelector | undefined;
+        /** A key of a Secret. */
+        readonly secretKeyRef?: ConfigKeySelector | undefined;
       }
     | undefined;
 }
@@ -34,6 +49,18 @@ export interface PodFacts {
   /** Host name the pod sees: spec.hostname, else its name. */
   readonly hostname: string;
 }
+
+/** Where variables come from that are neither in the template nor fields of the pod. */
+export interface EnvironmentSources {
+  /** Variables before those that are named one by one. */
+  readonly envFrom: readonly EnvFromSource[];
+  /** What was read for the container. */
+  readonly configs: ConfigSet;
+  /** The value of a resource. */
+  readonly resource: (field: ResourceFieldSelector) => string;
+}
+
+const NO_SOURCES: EnvironmentSources = { envFrom: [], configs: NO_CONFIGS, resource: () => '' };
 
 /** The environment of a container. */
 export interface ContainerEnvironment {
@@ -72,20 +99,27 @@ export function baseEnvironment(
  *
  * @param given - Variables of the pod before those of the template, which may refer to them.
  * @throws Error for a fieldPath that is not one of Kubernetes' for environment variables.
+ * @throws ConfigProblem when a ConfigMap, a Secret or a key is missing.
  */
 export function buildEnvironment(
   variables: readonly EnvironmentVariable[],
   pod: PodFacts,
   base: Readonly<Record<string, string>>,
   given: Readonly<Record<string, string>> = {},
+  sources: EnvironmentSources = NO_SOURCES,
 ): ContainerEnvironment {
   // Without a prototype: a variable may be called __proto__.
   const declared: Record<string, string> = Object.assign(Object.create(null), given);
+  for (const source of sources.envFrom) {
+    for (const [name, text] of textsOf(source, sources.configs)) declared[name] = text;
+  }
   for (const { name, value, valueFrom } of variables) {
-    declared[name] =
-      valueFrom?.fieldRef === undefined
+    const text =
+      valueFrom === undefined
         ? expandVariables(value ?? '', declared)
-        : readField(valueFrom.fieldRef.fieldPath, pod);
+        : readSource(valueFrom, pod, sources);
+    // An optional key that is missing leaves what was there before.
+    if (text !== null) declared[name] = checked(name, text);
   }
   return { declared, all: { ...base, HOSTNAME: pod.hostname, ...declared } };
 }
@@ -101,6 +135,51 @@ export function expandVariables(text: string, variables: Readonly<Record<string,
     if (name === undefined) return '$';
     return Object.hasOwn(variables, name) ? (variables[name] ?? '') : match;
   });
+}
+
+/** All variables of a ConfigMap or Secret. Every key of theirs may be a variable's name. */
+function textsOf(
+  { prefix = '', configMapRef, secretRef }: EnvFromSource,
+  configs: ConfigSet,
+): [string, string][] {
+  const kind = configMapRef === undefined ? 'Secret' : 'ConfigMap';
+  const { name = '', optional } = configMapRef ?? secretRef ?? {};
+  const content = configs.get({ kind, name }, optional);
+  return Object.entries(content?.texts ?? {}).map(([key, text]) => [
+    `${prefix}${key}`,
+    checked(`${prefix}${key}`, text),
+  ]);
+}
+
+/** null = an optional key is missing. */
+function readSource(
+  source: NonNullable<EnvironmentVariable['valueFrom']>,
+  pod: PodFacts,
+  { configs, resource }: EnvironmentSources,
+): string | null {
+  const { fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef } = source;
+  if (fieldRef !== undefined) return readField(fieldRef.fieldPath, pod);
+  if (resourceFieldRef !== undefined) return resource(resourceFieldRef);
+  if (configMapKeyRef !== undefined) return readKey('ConfigMap', configMapKeyRef, pod, configs);
+  return secretKeyRef === undefined ? '' : readKey('Secret', secretKeyRef, pod, configs);
+}
+
+function readKey(
+  kind: ConfigKind,
+  { name, key, optional }: ConfigKeySelector,
+  { namespace }: PodFacts,
+  configs: ConfigSet,
+): string | null {
+  const { texts = {} } = configs.get({ kind, name }, optional) ?? {};
+  if (Object.hasOwn(texts, key)) return texts[key] ?? '';
+  if (optional === true) return null;
+  throw new ConfigProblem(`couldn't find key ${key} in ${kind} ${namespace}/${name}`);
+}
+
+/** The operating system ends a variable at a NUL; the value is not shown, since it may be secret. */
+function checked(name: string, text: string): string {
+  if (!text.includes('\0')) return text;
+  throw new ConfigProblem(`variable ${name}: its value contains a NUL character`);
 }
 
 function readField(path: string, pod: PodFacts): string {

@@ -3,11 +3,13 @@ import { existsSync } from 'node:fs';
 import type { Claim, PodDetails } from '@drover/store';
 import type { Logger } from 'pino';
 
+import type { ConfigSet } from '../configs/configContent.ts';
+import type { PodConfigs } from '../configs/podConfigs.ts';
 import type { PlannedContainer } from '../containerPlan.ts';
-import type { JobPlan } from '../jobPlan.ts';
+import type { JobPlan, PodInvocation } from '../jobPlan.ts';
 import type { ContainersLog } from '../podLog.ts';
 import type { PodRestarts } from '../podRestarts.ts';
-import { ContainerLoop, isLoss, type RestartRule } from './containerLoop.ts';
+import { ContainerLoop, isLoss, type PrepareCall, type RestartRule } from './containerLoop.ts';
 import type { ProcessMount } from './frames.ts';
 import type { OomKills } from './oomKills.ts';
 import type { PodVolumes } from './podVolumes.ts';
@@ -29,6 +31,7 @@ export interface PodProcessesOptions {
   /** Whether volumes can be mounted at all; null when they can, else why not. */
   readonly mountProblem: string | null;
   readonly createRestarts: () => PodRestarts;
+  readonly configs: PodConfigs;
   readonly oomKills: OomKills;
   /** How often volumes with a limit are measured. */
   readonly volumeCheckMs: number;
@@ -62,12 +65,19 @@ export class PodProcesses {
   readonly #sidecars: { readonly loop: ContainerLoop; readonly over: Promise<ProcessExit> }[] = [];
   /** The sidecar that was told to stop and has not ended. */
   #leaving: ContainerLoop | null = null;
+  /** What was read for containers, by their names. */
+  readonly #read = new Map<string, ConfigSet>();
   #killAtMs: number | null = null;
   #eviction: string | null = null;
   #unmounted: string | null = null;
 
   constructor(options: PodProcessesOptions) {
     this.#options = options;
+  }
+
+  /** A program runs. */
+  get isAtWork(): boolean {
+    return this.#loops.some((loop) => loop.isAtWork);
   }
 
   /** How the containers are now. */
@@ -170,6 +180,7 @@ export class PodProcesses {
       name: container.name,
       rule,
       isInit: container.role === 'init',
+      ...(container.configRefs.length === 0 ? {} : { prepare: this.#preparing(container) }),
       start: (sink) => this.#start(container, sink),
       log: log.of(container.name),
       restarts: createRestarts(),
@@ -182,10 +193,31 @@ export class PodProcesses {
     return { loop, over };
   }
 
-  #start(container: PlannedContainer, sink: OutputSink): RunningProcess {
-    const { runner, plan, claim, volumes, onChange } = this.#options;
+  /** Reads what the environment of a container needs, before each of its runs. */
+  #preparing(container: PlannedContainer): (call: PrepareCall) => Promise<true | null> {
+    const { configs } = this.#options;
+    return (call) =>
+      configs.get({
+        ...call,
+        refs: container.configRefs,
+        make: (set) => {
+          this.#read.set(container.name, set);
+          // Says what is missing.
+          this.#invocation(container);
+          return true;
+        },
+      });
+  }
+
+  #invocation(container: PlannedContainer): PodInvocation {
+    const { plan, claim, volumes } = this.#options;
     const given = volumes?.variables(container) ?? {};
-    const { command, args, env } = plan.invocationOf(container.name, claim, given);
+    return plan.invocationOf(container.name, claim, given, this.#read.get(container.name));
+  }
+
+  #start(container: PlannedContainer, sink: OutputSink): RunningProcess {
+    const { runner, plan, claim, onChange } = this.#options;
+    const { command, args, env } = this.#invocation(container);
     let mounts: readonly ProcessMount[];
     try {
       mounts = this.#mounts(container, env);
