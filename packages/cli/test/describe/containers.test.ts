@@ -24,9 +24,9 @@ test('where variables come from is told, never what they are', () => {
     '      settings  ConfigMap  Optional: false',
     "      login  Secret with prefix 'S_'  Optional: true",
     '    Environment:',
-    '      A:   1',
-    "      B:   <set to the key 'b' of config map 'settings'>  Optional: false",
-    "      C:   <set to the key 'c' in secret 'login'>  Optional: true",
-    '      D:   (limits.cpu)',
+    '      A:  1',
+    "      B:  <set to the key 'b' of config map 'settings'>  Optional: false",
+    "      C:  <set to the key 'c' in secret 'login'>  Optional: true",
+    '      D:  (limits.cpu)',
   ]);
 });
