@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 import type { ItemOfTest } from './fixtures/handlers.ts';
 import { Engine, type TestWorker } from './support/engine.ts';
-import { handlerJob, type JobShape } from './support/manifests.ts';
+import { handlerJob, programJob, type JobShape } from './support/manifests.ts';
 import { createRandom } from './support/random.ts';
 
 /** CHAOS_SEED repeats a run; CHAOS_ITEMS makes it longer. */
@@ -14,15 +14,19 @@ const QUEUE = 'letters';
 
 /** A work-queue Job whose pods take the items of {@link QUEUE}. */
 function takeJob(name: string, shape: Partial<JobShape> = {}): JobManifest {
-  const job = handlerJob('take', {
+  const job = handlerJob('take', takeShape(name, shape));
+  return { ...job, metadata: { name, annotations: { 'drover.dev/work-queue': QUEUE } } };
+}
+
+function takeShape(name: string, shape: Partial<JobShape>): JobShape {
+  return {
     name,
     completions: null,
     parallelism: 2,
     backoffLimit: 1_000,
     graceSeconds: 2,
     ...shape,
-  });
-  return { ...job, metadata: { name, annotations: { 'drover.dev/work-queue': QUEUE } } };
+  };
 }
 
 function itemsOf(count: number, item: ItemOfTest = {}): ItemOfTest[] {
@@ -136,3 +140,47 @@ test(`${ITEMS} items while workers are killed: each is settled once (CHAOS_SEED=
   expectOnce(await results(engine), ITEMS);
   expect(await queue.stats()).toMatchObject({ allDone: true, completed: ITEMS, dead: 0 });
 }, 240_000);
+
+test('pods that take one item each: a worker is killed, items fail, and each is settled once', async () => {
+  await using engine = await Engine.forTest();
+  const { drover } = engine;
+  await engine.controller({ backoffBaseMs: 50, backoffCapMs: 200 });
+  const workers = await Promise.all(Array.from({ length: 2 }, () => engine.worker()));
+  const queue = drover.workQueue<ItemOfTest>(QUEUE);
+  await queue.enqueue(itemsOf(30, { ms: 10 }), { chunk: 10 });
+  await queue.enqueue(itemsOf(3, { failures: 1 }), { backoff: { type: 'fixed', delay: 100 } });
+  await queue.enqueue(itemsOf(27, { ms: 15 }), { chunk: false });
+  const shape = takeShape('letters', { completions: 60, parallelism: 6 });
+  await drover.jobs.create(handlerJob('take', shape), { itemPerPod: { workQueue: QUEUE } });
+  await waitFor(async () => (await queue.stats()).completed >= 20, { timeoutMs: 60_000 });
+  await workers[0]!.process.kill('SIGKILL');
+  // Nobody seals the work queue: a Job with as many completions as items need not know of that.
+  const job = await engine.finished('letters', 60_000);
+  expect(job.status).toMatchObject({ succeeded: 60 });
+  expectOnce(await results(engine), 60);
+  expect(await queue.stats()).toMatchObject({ completed: 60, dead: 0, inFlight: 0 });
+}, 120_000);
+
+test('programs take one item each; those of which there are too many are left, and too few are waited for', async () => {
+  await using engine = await Engine.forTest();
+  const { drover } = engine;
+  await Promise.all([engine.controller(), engine.worker()]);
+  const queue = drover.workQueue<string>(QUEUE);
+  await queue.enqueue(['1', '2', '3']);
+  const program = ['/bin/sh', '-c', 'read n; echo $((n * n)) > "$DROVER_ITEM_RESULT_FILE"'];
+  const create = async (name: string, completions: number): Promise<void> => {
+    const manifest = programJob(program, takeShape(name, { completions }));
+    await drover.jobs.create(manifest, { itemPerPod: { workQueue: QUEUE } });
+  };
+  await create('some', 2);
+  await engine.finished('some');
+  expect(await queue.stats()).toMatchObject({ completed: 2, waiting: 1 });
+  await create('rest', 3);
+  await waitFor(async () => (await queue.stats()).completed === 3);
+  await queue.enqueue('4');
+  await waitFor(async () => (await queue.stats()).completed === 4);
+  await queue.seal();
+  expect((await engine.finished('rest')).status).toMatchObject({ succeeded: 3 });
+  const squares = (await results(engine)).map(({ result }) => Number(result));
+  expect(squares.toSorted((a, b) => a - b)).toEqual([1, 4, 9, 16]);
+}, 60_000);

@@ -139,7 +139,7 @@ describe('one item for each run', () => {
         id: 4,
         attempts: 1,
         error: expect.stringMatching(
-          /^it printed 200000 bytes; a result has at most 65536/,
+          /^its result has 200000 bytes; at most 65536 are kept/,
         ) as string,
       },
     ]);

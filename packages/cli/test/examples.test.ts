@@ -70,6 +70,17 @@ test('work-queue.yaml takes every file once, from the queue that it says how to 
   expect(taken.toSorted()).toEqual(items.toSorted());
 }, 40_000);
 
+test('pod-per-item.yaml has each number on the standard input of a pod of its own', async () => {
+  const input = Array.from({ length: 8 }, (_, at) => `${1_000_000_007 + at}\n`).join('');
+  await home.drover(['enqueue', 'numbers', '--lines', '-'], { input });
+  await home.drover(['apply', '-f', join(examples, 'pod-per-item.yaml')]);
+  await complete('pod-per-item');
+  const { stdout } = await home.drover(['logs', 'job/pod-per-item', '--all-pods']);
+  const lines = stdout.trimEnd().split('\n');
+  expect(new Set(lines.map((line) => /\S+\] (\d+): /.exec(line)?.[1])).size).toBe(8);
+  expect(stdout).toMatch(/1000000007: 1000000007$/m);
+}, 40_000);
+
 test('sidecar.yaml: its programs work together, and the sidecar is stopped at the end', async () => {
   await home.drover(['apply', '-f', join(examples, 'sidecar.yaml')]);
   await complete('sidecar');

@@ -39,7 +39,7 @@ export async function runItemPod(redis: TestRedis, prefix = 'drover'): Promise<S
     const uid = await shard.workQueues.find('default', queue);
     if (uid === null) throw new Error(`there is no work queue ${queue}`);
     const pods = [{ slot: 1, podNumber: 1, items }];
-    await shard.workQueues.settle({ uid, jobUid, session, pods });
+    await shard.workQueues.settle({ uid, jobUid, session, jobItems: null, pods });
   };
 }
 

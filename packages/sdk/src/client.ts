@@ -3,6 +3,7 @@
  */
 export type { ArgumentListInput } from './argumentList.ts';
 export type { ConfigMapsClient, SecretsClient } from './configs.ts';
+export type { ItemPerPodInput } from './itemPerPod.ts';
 export type { ConnectionOption } from './connection.ts';
 export { Drover, type DroverOptions } from './drover.ts';
 export { JobOutcomeError, type WaitCondition } from './jobOutcome.ts';

@@ -24,6 +24,7 @@ import { composeJob, type Created, type JobView, type Shard } from '@drover/stor
 import { withArgumentList, type ArgumentListInput } from './argumentList.ts';
 import { desired, lastApplied, withLastApplied } from './applied.ts';
 import type { Backend } from './backend.ts';
+import { withItemPerPod, type ItemPerPodInput } from './itemPerPod.ts';
 import { untilFinished } from './jobEnd.ts';
 import { outcomeFor, type WaitCondition } from './jobOutcome.ts';
 import { byNamespaceAndName, namespaceOf, readSelector, scopeOf } from './listing.ts';
@@ -34,6 +35,7 @@ import { watchObjects, type WatchReader } from './objectWatch.ts';
 import { placementOf } from './placement.ts';
 import { resolveRef, type ObjectRef, type ResolvedRef } from './refs.ts';
 import { waitReasons, type WaitReason } from './waiting.ts';
+import { WorkQueueHandle } from './workQueues/workQueue.ts';
 
 /** A Job as a user writes it; checked when it is created. */
 export type JobManifest = JobInput | Readonly<Record<string, unknown>>;
@@ -59,6 +61,12 @@ export interface CreateOptions extends NamespaceOptions {
    * says the annotation `drover.dev/argument-list` of the pod template.
    */
   readonly argumentList?: ArgumentListInput;
+  /**
+   * Each pod takes one item of a work queue, and its end is that of the item: sets the annotations `drover.dev/work-queue`
+   * and `drover.dev/item-per-pod`, and `spec.completions`, unless the manifest has it, to the number of items that are not
+   * settled when the Job is created.
+   */
+  readonly itemPerPod?: ItemPerPodInput;
   /** Check only; nothing is stored. */
   readonly dryRun?: boolean;
 }
@@ -159,7 +167,7 @@ export class JobsClient {
    */
   async create(manifest: JobManifest, options: CreateOptions = {}): Promise<Job> {
     const { argumentList } = options;
-    const { job: parsed, warnings } = this.#parse(manifest, options);
+    const { job: parsed, warnings } = this.#parse(await this.#filled(manifest, options), options);
     const job = argumentList === undefined ? parsed : withArgumentList(parsed, argumentList);
     for (const warning of warnings) options.onWarning?.(warning);
     const uid = options.uid ?? randomUUID();
@@ -416,6 +424,18 @@ export class JobsClient {
   }
 
   /** A manifest that names a namespace means that one, unless the call names another. */
+  /** With what options say of it. */
+  async #filled(manifest: JobManifest, options: CreateOptions): Promise<JobManifest> {
+    const { itemPerPod } = options;
+    if (itemPerPod === undefined || !isPlainObject(manifest)) return manifest;
+    const namespace = namespaceOf(manifest, this.#namespace, options);
+    const { workQueue } = itemPerPod;
+    return await withItemPerPod(manifest, itemPerPod, async () => {
+      const handle = new WorkQueueHandle(this.#backend, workQueue, { namespace, schema: null });
+      return (await handle.get()).status?.unsettled ?? 0;
+    });
+  }
+
   #parse(manifest: JobManifest, options: NamespaceOptions) {
     return parseJob(manifest, { namespace: namespaceOf(manifest, this.#namespace, options) });
   }

@@ -89,7 +89,7 @@ async function runningPod(): Promise<(name: string, items: readonly ItemEnd[]) =
   return async (name, items) => {
     const uid = (await shard.workQueues.find('default', name))!;
     const pods = [{ slot: 1, podNumber: 1, items }];
-    await shard.workQueues.settle({ uid, jobUid, session, pods });
+    await shard.workQueues.settle({ uid, jobUid, session, jobItems: null, pods });
   };
 }
 
@@ -464,4 +464,54 @@ test('clear also settles what left a chunk that is in flight, and waits by itsel
   expect(await waiting('pages')).toEqual([]);
   await worker.close();
   await queue.close();
+});
+
+describe('a Job of which each pod takes one item', () => {
+  const manifest = (spec: object, annotations = {}, runtimeClassName = 'process') => ({
+    metadata: { name: 'fetch', annotations },
+    spec: {
+      ...spec,
+      template: {
+        spec: {
+          runtimeClassName,
+          restartPolicy: 'Never',
+          containers: [
+            {
+              name: 'main',
+              ...(runtimeClassName === 'process' ? { command: ['cat'] } : { image: 'a' }),
+            },
+          ],
+        },
+      },
+    },
+  });
+
+  async function created(spec: object, ...rest: [annotations?: object, runtime?: string]) {
+    const itemPerPod = { workQueue: 'pages' };
+    const job = await drover.jobs.create(manifest(spec, ...rest), { itemPerPod, dryRun: true });
+    return [job.spec.completions, job.metadata.annotations];
+  }
+
+  test('has as many completions as there are items, unless it says how many', async () => {
+    await drover.workQueue('pages').enqueue(['a', 'b', 'c']);
+    const settle = await runningPod();
+    await settle('pages', [done(1)]);
+    const annotations = { 'drover.dev/work-queue': 'pages', 'drover.dev/item-per-pod': 'stdin' };
+    expect(await created({})).toEqual([2, annotations]);
+    expect(await created({ completions: 7 })).toEqual([7, annotations]);
+    expect(await created({}, { own: 'x' }, 'handler')).toEqual([
+      2,
+      { ...annotations, 'drover.dev/item-per-pod': 'context', own: 'x' },
+    ]);
+  });
+
+  test('is refused when its manifest says something else, or there is no such work queue', async () => {
+    await expect(created({})).rejects.toThrow(NotFoundError);
+    await expect(created({ completions: 1 }, { 'drover.dev/work-queue': 'other' })).rejects.toThrow(
+      'must be "pages", as the option itemPerPod says, or left out',
+    );
+    await expect(created({ completions: 1, completionMode: 'Indexed' })).rejects.toThrow(
+      'must be NonIndexed when each pod takes one item',
+    );
+  });
 });

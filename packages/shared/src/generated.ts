@@ -20,6 +20,11 @@ export const INDEX_IGNORED_FAILURE_COUNT_ANNOTATION =
 /** Annotation of a Job: the work queue of its namespace that its pods take items from. Can't be changed. */
 export const WORK_QUEUE_ANNOTATION = 'drover.dev/work-queue';
 /**
+ * Annotation of a Job with a work queue and completions: each of its pods takes exactly one item. The value says how
+ * the pod gets it, one of {@link ITEM_PER_POD_VALUES}. Can't be changed.
+ */
+export const ITEM_PER_POD_ANNOTATION = 'drover.dev/item-per-pod';
+/**
  * Annotation of a Job: with `true` no further pods start, while those that run go on to their end.
  * Suspending, in contrast, stops them too.
  */

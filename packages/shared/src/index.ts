@@ -79,10 +79,12 @@ export {
   HOLD_ANNOTATION,
   INDEX_FAILURE_COUNT_ANNOTATION,
   INDEX_IGNORED_FAILURE_COUNT_ANNOTATION,
+  ITEM_PER_POD_ANNOTATION,
   JOB_NAME_LABEL,
   WORK_QUEUE_ANNOTATION,
 } from './generated.ts';
 export { hostProblem } from './host.ts';
+export { inexactNumber } from './inexactNumber.ts';
 export {
   checkIndexIntervals,
   countIndexes,
@@ -226,3 +228,4 @@ export {
   WorkQueueSpec,
   WorkQueueStatus,
 } from './workQueue.ts';
+export { ITEM_PER_POD_VALUES, itemPerPodOf, type ItemPerPod } from './workQueueRules.ts';

@@ -1,6 +1,5 @@
 /** The rules for a Job that its types alone do not say, in the order of Kubernetes' checks. */
 
-import { WORK_QUEUE_ANNOTATION } from './generated.ts';
 import {
   forbidden,
   invalid,
@@ -21,6 +20,7 @@ import { podHostname, SUFFIX_CHARS } from './podNames.ts';
 import { podTemplateIssues, type IsSound } from './podTemplateRules.ts';
 import { notYet, SUPPORTED } from './supported.ts';
 import { byteLength } from './utf8.ts';
+import { workQueueIssues } from './workQueueRules.ts';
 
 /**
  * Most pods of a Job at once. Kubernetes has this limit for Indexed Jobs only; here each pod is a
@@ -64,20 +64,6 @@ function nameIssues({ metadata, spec }: Job, isSound: IsSound): ValidationIssue[
   const path = name === '' ? 'metadata.generateName' : 'metadata.name';
   const detail = `will not able to create pod with invalid DNS label: ${hostname}`;
   return [invalid(path, name === '' ? generateName : name, detail)];
-}
-
-/** A Job whose pods take items from a work queue says so by an annotation. */
-function workQueueIssues({ metadata, spec }: Job, isSound: IsSound): ValidationIssue[] {
-  const name = metadata.annotations?.[WORK_QUEUE_ANNOTATION];
-  if (name === undefined) return [];
-  const path = `metadata.annotations[${WORK_QUEUE_ANNOTATION}]`;
-  const issues = invalidEach(path, name, dnsLabelProblems(name));
-  if (spec.completions !== undefined && isSound('spec.completions')) {
-    const detail =
-      'must not be set when the pods take items from a work queue: set parallelism alone';
-    issues.push(invalid('spec.completions', spec.completions, detail));
-  }
-  return issues;
 }
 
 /** What is wrong with a spec at `path`, `spec` for a Job's own. */

@@ -6,6 +6,7 @@ import {
   generatedLabelIssues,
   generatedLabels,
   withDefaultLabels,
+  ITEM_PER_POD_ANNOTATION,
   WORK_QUEUE_ANNOTATION,
 } from './generated.ts';
 import { forbidden, invalid, required, type ValidationIssue } from './issues.ts';
@@ -100,9 +101,10 @@ export function jobUpdateIssues(old: Job, job: Job): ValidationIssue[] {
       issues.push(invalid(`metadata.${field}`, job.metadata[field], IMMUTABLE));
     }
   }
-  const [was, is] = [old, job].map(({ metadata }) => metadata.annotations?.[WORK_QUEUE_ANNOTATION]);
-  if (is !== was) {
-    issues.push(invalid(`metadata.annotations[${WORK_QUEUE_ANNOTATION}]`, is ?? null, IMMUTABLE));
+  for (const annotation of [WORK_QUEUE_ANNOTATION, ITEM_PER_POD_ANNOTATION]) {
+    const [was, is] = [old, job].map(({ metadata }) => metadata.annotations?.[annotation]);
+    if (is === was) continue;
+    issues.push(invalid(`metadata.annotations[${annotation}]`, is ?? null, IMMUTABLE));
   }
   for (const field of IMMUTABLE_FIELDS) {
     if (!isSemanticallyEqual(old.spec[field], job.spec[field])) {

@@ -11,6 +11,7 @@ interface Case {
 }
 
 const indexed = (spec: object) => ({ spec: { completionMode: 'Indexed', ...spec } });
+const itemPerPod = (how: string) => ({ 'drover.dev/item-per-pod': how });
 const notYet = 'Forbidden not supported by this version of Drover yet: ';
 const metadata: Case[] = [
   {
@@ -59,6 +60,46 @@ const metadata: Case[] = [
       'metadata.annotations[drover.dev/work-queue] Invalid a lowercase RFC 1123 label',
       'spec.completions Invalid must not be set when the pods take items from a work queue',
     ],
+  },
+  {
+    name: 'an item for each pod',
+    given: {
+      metadata: { annotations: { 'drover.dev/work-queue': 'pages', ...itemPerPod('stdin') } },
+      spec: { completions: 9, parallelism: 2 },
+    },
+    want: [],
+  },
+  {
+    name: 'an item for each pod, but of no work queue, in no known way, and for an index',
+    given: {
+      metadata: { annotations: itemPerPod('context') },
+      spec: { completions: 9, completionMode: 'Indexed' },
+    },
+    want: [
+      'metadata.annotations[drover.dev/work-queue] Required when each pod takes one item',
+      'metadata.annotations[drover.dev/item-per-pod] NotSupported supported values: "stdin", "env", "file"',
+      'spec.completionMode Invalid must be NonIndexed when each pod takes one item',
+    ],
+  },
+  {
+    name: 'an item for each pod of a handler as for programs',
+    given: {
+      metadata: { annotations: { 'drover.dev/work-queue': 'pages', ...itemPerPod('stdin') } },
+      spec: { completions: 9 },
+      pod: { runtimeClassName: 'handler' },
+      container: { command: undefined, image: 'fetch' },
+    },
+    want: [
+      'metadata.annotations[drover.dev/item-per-pod] NotSupported supported values: "context"',
+    ],
+  },
+  {
+    name: 'an item for each pod, of which it is not said how many there are',
+    given: {
+      metadata: { annotations: { 'drover.dev/work-queue': 'pages', ...itemPerPod('env') } },
+      spec: { parallelism: 2 },
+    },
+    want: ['spec.completions Required when each pod takes one item: the number of items'],
   },
   {
     name: 'a uid that is none',

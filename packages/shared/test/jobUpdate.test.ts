@@ -98,6 +98,15 @@ describe('what may not', () => {
     expect(problems(stored({}), { 'metadata.finalizers': ['e/f'] })).toEqual([]);
   });
 
+  test('how each pod gets its item', () => {
+    const how = 'drover.dev/item-per-pod';
+    const annotations = { [QUEUE]: 'pages', [how]: 'stdin' };
+    const old = stored({ metadata: { annotations } });
+    expect(problems(old, { 'metadata.annotations': { ...annotations, [how]: 'env' } })).toEqual([
+      `metadata.annotations[${how}] Invalid field is immutable`,
+    ]);
+  });
+
   test('the template, with what was changed of it', () => {
     const values = { [`${CONTAINER}.args`]: ['x'], 'spec.template.metadata.labels.a': 'b' };
     expect(problems(stored(), values)).toEqual([

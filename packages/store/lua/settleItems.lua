@@ -11,6 +11,7 @@
   KEYS[5]  hash    <tag>:wq:<uid>:dead       id to JSON
   KEYS[6]  hash    <tag>:wq:<uid>:losses
   KEYS[7]  hash    <tag>:job:<uid>:slots     of the Job whose pods settle
+  KEYS[8]  hash    <tag>:job:<uid>           itemsSettled
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  of work queues
@@ -22,6 +23,7 @@
                         length I4 of what follows: the result as JSON or nothing, or of a dead-lettered item JSON of
                         what is kept of it; big-endian
   ARGV[8]  deadCount    how many of them are dead-lettered
+  ARGV[9]  jobItems     so many items the Job's pods settle in all, one each; 0 = any number, and they are not counted
   then for each pod, in the order of the items:
   ARGV[+1] slot
   ARGV[+2] podNumber
@@ -45,15 +47,15 @@ local queue = redis.call('HMGET', KEYS[2], 'enqueued', 'settled', 'sealedMs', 'o
 if not queue[1] then return string.rep(GONE, count) end
 
 local slots = {}
-for i = 9, #ARGV, 3 do slots[#slots + 1] = ARGV[i] end
+for i = 10, #ARGV, 3 do slots[#slots + 1] = ARGV[i] end
 local held = redis.call('HMGET', KEYS[7], unpack(slots))
 local isFenced, last = {}, 0
 for pod = 1, #slots do
   local isHolder, first = false, last + 1
-  last = last + tonumber(ARGV[8 + 3 * pod])
+  last = last + tonumber(ARGV[9 + 3 * pod])
   if held[pod] then
     local number, _, _, phase, _, _, _, holder = struct.unpack(SLOT, held[pod])
-    isHolder = number == tonumber(ARGV[7 + 3 * pod]) and holder == ARGV[4] and phase ~= PENDING
+    isHolder = number == tonumber(ARGV[8 + 3 * pod]) and holder == ARGV[4] and phase ~= PENDING
   end
   if not isHolder then
     for i = first, last do isFenced[i] = true end
@@ -118,5 +120,11 @@ if now + ttlMs > tonumber(queue[8] or 0) then
 end
 redis.call('HSET', KEYS[2], unpack(counts))
 if redis.call('EXISTS', KEYS[6]) == 1 then redis.call('HDEL', KEYS[6], unpack(ids)) end
-if isAllDone(queue[3], queue[1], settledCount, queue[4]) then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
+local mayGo = isAllDone(queue[3], queue[1], settledCount, queue[4])
+if ARGV[9] ~= '0' then
+  -- After the Job's last item pods of it that wait for one need not wait any more.
+  local byJob = redis.call('HINCRBY', KEYS[8], 'itemsSettled', fresh)
+  mayGo = mayGo or byJob >= tonumber(ARGV[9])
+end
+if mayGo then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
 return table.concat(answers)

@@ -120,6 +120,8 @@ export interface SettleRequest {
   readonly uid: string;
   readonly jobUid: string;
   readonly session: string;
+  /** So many items its pods settle in all, one each: its completions; null = any number. */
+  readonly jobItems: number | null;
   readonly pods: readonly PodItems[];
 }
 

@@ -228,6 +228,7 @@ export class WorkQueues {
         keys.dead,
         keys.losses,
         this.#keys.job(request.jobUid).slots,
+        this.#keys.job(request.jobUid).job,
       ],
       [
         this.#scripts.now,
@@ -238,11 +239,17 @@ export class WorkQueues {
         ids,
         records,
         deadCount,
+        request.jobItems ?? 0,
         ...request.pods.flatMap(({ slot, podNumber, items }) => [slot, podNumber, items.length]),
       ],
     );
     assert(Buffer.isBuffer(reply));
     return decodeSettleAnswers(reply);
+  }
+
+  /** How many items the pods of a Job settled; counted for Jobs with `jobItems` only. */
+  async settledBy(jobUid: string): Promise<number> {
+    return Number((await this.#redis.hget(this.#keys.job(jobUid).job, 'itemsSettled')) ?? 0);
   }
 
   /** A pod ended with items in hand: how many pods each of them was lost with. */

@@ -184,6 +184,7 @@ const CASES: Record<ScriptName, Case> = {
           uid: UID,
           jobUid: OTHER,
           session: SESSION,
+          jobItems: null,
           pods: [1, 2].map((slot) => ({
             slot,
             podNumber: slot,

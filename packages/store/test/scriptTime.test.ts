@@ -377,7 +377,8 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
           payload,
         })),
       }));
-      return () => bed.shard.workQueues.settle({ uid: 'q1', jobUid: 'u1', session, pods: request });
+      const settle = { uid: 'q1', jobUid: 'u1', session, jobItems: 1, pods: request };
+      return () => bed.shard.workQueues.settle(settle);
     },
   ],
   [

@@ -239,7 +239,8 @@ class History {
         }));
         const expected = items.map((item) => model.settle(item, one.by === 2));
         const pods = [{ slot: pod.slot, podNumber: pod.claim.podNumber, items }];
-        const got = await queues.settle({ uid, jobUid: pod.uid, session: pod.session, pods });
+        const { uid: jobUid, session } = pod;
+        const got = await queues.settle({ uid, jobUid, session, jobItems: null, pods });
         assert.deepEqual(got, expected);
         break;
       }

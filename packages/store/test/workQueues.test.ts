@@ -64,11 +64,16 @@ function dead(id: number, payload = '{"error":"x"}'): ItemEnd {
   return { id, outcome: 'dead', attempts: 3, payload };
 }
 
-async function settle(items: readonly ItemEnd[], by: HeldPod = pod): Promise<SettleAnswer[]> {
+async function settle(
+  items: readonly ItemEnd[],
+  by: HeldPod = pod,
+  jobItems: number | null = null,
+): Promise<SettleAnswer[]> {
   return queues.settle({
     uid,
     jobUid: by.uid,
     session: by.session,
+    jobItems,
     pods: [{ slot: by.slot, podNumber: by.claim.podNumber, items }],
   });
 }
@@ -76,6 +81,25 @@ async function settle(items: readonly ItemEnd[], by: HeldPod = pod): Promise<Set
 async function counts(): Promise<Partial<Record<string, number>>> {
   const all = (await queues.read(uid))!.counts;
   return Object.fromEntries(Object.entries(all).filter(([, count]) => count !== 0));
+}
+
+/** Uids on the channel of work queues, and a way to wait for what was sent before. */
+async function listen(): Promise<() => Promise<string[]>> {
+  const subscriber = bed.store.openSubscriber();
+  const told: string[] = [];
+  let flushed = (): void => {};
+  const channel = bed.shard.keys.workQueueChannel;
+  await subscriber.subscribe(channel, (message) => {
+    if (message === 'flush') flushed();
+    else told.push(message);
+  });
+  return async () => {
+    const arrived = new Promise<void>((resolve) => (flushed = resolve));
+    await bed.redis.publish(channel, 'flush');
+    await arrived;
+    subscriber.close();
+    return told;
+  };
 }
 
 describe('a work queue', () => {
@@ -274,6 +298,7 @@ describe('settle', () => {
       uid,
       jobUid: first.uid,
       session,
+      jobItems: null,
       pods: [
         { slot: first.slot, podNumber: first.claim.podNumber, items: [done(1), done(2)] },
         { slot: second.slot, podNumber: 99, items: [done(3)] },
@@ -290,6 +315,20 @@ describe('settle', () => {
       [2, 1],
       [5, 2],
     ]);
+  });
+
+  test('by pods with one item each is counted for their Job, once', async () => {
+    const told = await listen();
+    await enqueue(3);
+    await settle([done(1)], pod, 2);
+    await settle([done(1)], pod, 2);
+    expect(await queues.settledBy(pod.uid)).toBe(1);
+    await settle([dead(2)], pod, 2);
+    expect(await queues.settledBy(pod.uid)).toBe(2);
+    // Its other pods need not wait any more, though an item is left and the queue is open.
+    expect(await told()).toEqual([uid]);
+    await settle([done(3)]);
+    expect(await queues.settledBy(pod.uid)).toBe(2);
   });
 
   test('by a pod that was lost or has ended is refused', async () => {
@@ -337,25 +376,6 @@ describe('settle', () => {
 });
 
 describe('all done', () => {
-  /** Uids on the channel of work queues, and a way to wait for what was sent before. */
-  async function listen(): Promise<() => Promise<string[]>> {
-    const subscriber = bed.store.openSubscriber();
-    const told: string[] = [];
-    let flushed = (): void => {};
-    const channel = bed.shard.keys.workQueueChannel;
-    await subscriber.subscribe(channel, (message) => {
-      if (message === 'flush') flushed();
-      else told.push(message);
-    });
-    return async () => {
-      const arrived = new Promise<void>((resolve) => (flushed = resolve));
-      await bed.redis.publish(channel, 'flush');
-      await arrived;
-      subscriber.close();
-      return told;
-    };
-  }
-
   async function isDone(): Promise<boolean> {
     return isAllDone((await queues.read(uid))!);
   }

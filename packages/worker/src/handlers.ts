@@ -13,12 +13,13 @@ export {
   type SchemaOutput,
   type SchemaResult,
 } from './handler/defineHandler.ts';
+export { defineItemHandler, type ItemHandlerOptions } from './handler/defineItemHandler.ts';
+export type { FailItemOptions, Item, ItemOfHandler, Items, ItemsOptions } from './items/item.ts';
 export {
-  defineItemHandler,
-  type ItemHandlerOptions,
-  type ItemOfHandler,
-} from './handler/defineItemHandler.ts';
-export type { FailItemOptions, Item, Items, ItemsOptions } from './items/item.ts';
-export { ItemEndedError, ItemsFencedError, NoItemsError } from './items/itemErrors.ts';
+  FinalItemError,
+  ItemEndedError,
+  ItemsFencedError,
+  NoItemsError,
+} from './items/itemErrors.ts';
 export type { Progress } from './handler/podProgress.ts';
 export type { JobFacts } from './jobPlan.ts';

@@ -1,6 +1,7 @@
 import {
   ARGUMENT_LIST_ANNOTATION,
   gracePeriodMs,
+  itemPerPodOf,
   podMetadata,
   podNameOf,
   podSpec,
@@ -9,6 +10,7 @@ import {
   resourceFieldValue,
   type ArgumentListSettings,
   type Container,
+  type ItemPerPod,
   type Job,
   type PodIdentity,
   type PodSpec,
@@ -51,6 +53,8 @@ export interface PodExtras {
   readonly searchPath: string | null;
   /** Told each start of a container's program. */
   started(container: string, running: RunningProcess): void;
+  /** File that a container's program finds as its standard input; undefined = there is nothing to read. */
+  input(container: string): string | undefined;
 }
 
 /** What the pods of a worker have in common: where they run. */
@@ -94,6 +98,8 @@ export class JobPlan {
   readonly workingDir: string | undefined;
   /** Annotations of the pod template. */
   readonly annotations: Readonly<Record<string, string>>;
+  /** How each pod gets its one item of the Job's work queue; null: they don't take one each. */
+  readonly itemPerPod: ItemPerPod | null;
   /** How pods are run that get their arguments from the Job's list; null: they have the template's. */
   readonly argumentList: ArgumentListSettings | null;
 
@@ -132,6 +138,7 @@ export class JobPlan {
     const { terminationGracePeriodSeconds = DEFAULT_GRACE_SECONDS } = template as Partial<PodSpec>;
     this.graceMs = gracePeriodMs({ terminationGracePeriodSeconds });
     this.annotations = Object.freeze({ ...spec.template.metadata.annotations });
+    this.itemPerPod = itemPerPodOf(this.facts.annotations);
     const list = this.annotations[ARGUMENT_LIST_ANNOTATION];
     const reading = list === undefined ? null : readArgumentList(list);
     this.argumentList = reading?.type === 'valid' ? reading.settings : null;
@@ -184,6 +191,11 @@ export class JobPlan {
   setConfigs({ podNumber }: Claim, configs: ConfigSet | null): void {
     if (configs === null) this.#configs.delete(podNumber);
     else this.#configs.set(podNumber, configs);
+  }
+
+  /** See {@link PodExtras.input}. */
+  inputOf({ podNumber }: Claim, container: string): string | undefined {
+    return this.#extras.get(podNumber)?.input(container);
   }
 
   /** A container's program was started. */

@@ -130,7 +130,8 @@ export class ProcessLane implements PodLane {
         const invocation = plan.invocation(claim);
         const { command, args } = invocation;
         const env = plan.programEnv(claim, invocation);
-        const spec = { command, args, env, workingDir: plan.workingDir };
+        const input = plan.inputOf(claim, plan.containerName);
+        const spec = { command, args, env, workingDir: plan.workingDir, input };
         const running = runner.start(spec, sink);
         plan.started(claim, plan.containerName, running);
         return running;

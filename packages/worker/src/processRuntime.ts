@@ -1,10 +1,12 @@
-import { laneKey, WORK_QUEUE_ANNOTATION } from '@drover/shared';
+import { laneKey, WORK_QUEUE_ANNOTATION, type ItemPerPod } from '@drover/shared';
 import type { Logger } from 'pino';
 
 import type { ConfigSources } from './configs/podConfigs.ts';
 import { PodProgress } from './handler/podProgress.ts';
 import type { WriteProgress } from './handler/handlerRuntime.ts';
 import type { ItemHub } from './items/itemHub.ts';
+import { OneItemLane } from './items/onePerPod/oneItemLane.ts';
+import { ItemFiles, ProgramItem } from './items/onePerPod/programItem.ts';
 import { ItemsLane } from './items/socket/itemsLane.ts';
 import { PodSockets } from './items/socket/podSockets.ts';
 import { SocketDirectory } from './items/socket/socketDirectory.ts';
@@ -57,6 +59,7 @@ export class ProcessRuntime implements Runtime {
   readonly #volumes: Volumes;
   readonly #mountProbe: MountProbe;
   readonly #sockets: SocketDirectory;
+  readonly #itemFiles: ItemFiles;
   readonly #oomKills = new OomKills();
 
   constructor(options: ProcessRuntimeOptions) {
@@ -64,6 +67,7 @@ export class ProcessRuntime implements Runtime {
     this.#volumes = new Volumes(options.logger, options.volumeDirectory);
     this.#mountProbe = new MountProbe(options.runner);
     this.#sockets = new SocketDirectory(options.launcher, options.logger);
+    this.#itemFiles = new ItemFiles(options.logger);
   }
 
   fittingLanes(pool: string): Readonly<Record<string, number>> {
@@ -83,6 +87,7 @@ export class ProcessRuntime implements Runtime {
   }
 
   createLane(plan: JobPlan, slot: SlotRef, sink: PodSink): PodLane {
+    if (plan.itemPerPod !== null) return this.#createOneItemLane(plan, plan.itemPerPod, slot, sink);
     const settings = plan.argumentList;
     if (settings === null) {
       return plan.facts.annotations[WORK_QUEUE_ANNOTATION] === undefined
@@ -144,9 +149,21 @@ export class ProcessRuntime implements Runtime {
     });
   }
 
+  #createOneItemLane(plan: JobPlan, how: ItemPerPod, slot: SlotRef, sink: PodSink): OneItemLane {
+    const { items, logger } = this.#options;
+    return new OneItemLane({
+      plan,
+      sink,
+      openItems: ({ podNumber }, signal) => items.openForOne({ plan, slot, podNumber, signal }),
+      carrier: new ProgramItem(plan, how, this.#itemFiles),
+      createLane: (inner) => this.#createProcessLane(plan, slot, inner),
+      logger,
+    });
+  }
+
   async close(): Promise<void> {
     await this.#options.runner.close();
     // Nobody uses them any more.
-    await Promise.all([this.#volumes.close(), this.#sockets.close()]);
+    await Promise.all([this.#volumes.close(), this.#sockets.close(), this.#itemFiles.close()]);
   }
 }

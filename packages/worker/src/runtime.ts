@@ -11,6 +11,8 @@ export interface PodEnd {
   /** Something was written to the pod's log. */
   readonly hasLog: boolean;
   readonly overlay: PodOverlay | null;
+  /** The item that it was for is not tried again, however many attempts it has left. Default false. */
+  readonly isFinal?: boolean;
 }
 
 /** Who is told that a pod ended. */

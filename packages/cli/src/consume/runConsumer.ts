@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 
 import { MAX_ITEM_RESULT_BYTES } from '@drover/shared';
+import { lineOf, readResult, textOf, tooLong } from '@drover/worker/programs';
 
 import {
   handOn,
@@ -11,7 +12,6 @@ import {
   type ConsumerOptions,
   type Verdict,
 } from './consumer.ts';
-import { lineOf, readResult, textOf, tooLong } from './itemText.ts';
 import type { TakenItem } from './itemsClient.ts';
 import type { ProgramEnd } from './program.ts';
 

@@ -2,7 +2,7 @@ import { constants, openSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { Socket } from 'node:net';
 
-import { makeFifos } from '@drover/worker/programs';
+import { lineOf, makeFifos, readResult, tooLong } from '@drover/worker/programs';
 
 import { CliError } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
@@ -16,7 +16,6 @@ import {
   type ConsumerOptions,
   type Verdict,
 } from './consumer.ts';
-import { lineOf, readResult, tooLong } from './itemText.ts';
 import type { TakenItem } from './itemsClient.ts';
 import type { ProgramEnd } from './program.ts';
 

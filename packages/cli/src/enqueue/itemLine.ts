@@ -1,4 +1,4 @@
-import { MAX_ITEM_BYTES } from '@drover/shared';
+import { inexactNumber, MAX_ITEM_BYTES } from '@drover/shared';
 
 import { findKey, type KeyRule } from './itemKey.ts';
 import type { BadLine } from './lines.ts';
@@ -44,13 +44,4 @@ export function readItemLine(line: string | BadLine, { isText, key }: LineFormat
   }
   const found = key === null ? null : findKey(key, data);
   return found !== null && 'problem' in found ? found : { data };
-}
-
-/** Whole numbers beyond 2^53, such as the ids of some services, would be rounded without a word. */
-export function inexactNumber(line: string): string | null {
-  for (const [token] of line.matchAll(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g)) {
-    if (!/^-?\d{16,}$/.test(token)) continue;
-    if (BigInt(token) !== BigInt(Number(token))) return token;
-  }
-  return null;
 }

@@ -1,7 +1,14 @@
 import type { Claim } from '@drover/store';
 import type { Logger } from 'pino';
 
-import type { Item, Items, ItemsOptions } from '../items/item.ts';
+import {
+  itemView,
+  type Item,
+  type ItemOfHandler,
+  type Items,
+  type ItemsOptions,
+} from '../items/item.ts';
+import { NoItemsError } from '../items/itemErrors.ts';
 import type { PodItemsEnd } from '../items/podItems.ts';
 import type { JobFacts, JobPlan } from '../jobPlan.ts';
 import type { PodLog } from '../podLog.ts';
@@ -22,7 +29,7 @@ export interface PodFactsOfHandler {
  * What a handler gets: the pod it runs as. May be taken apart (`async ({ index, signal }) => ...`);
  * each part is made when it is first asked for.
  */
-export interface HandlerContext<Input = unknown> {
+export interface HandlerContext<Input = unknown, Data = unknown> {
   readonly job: JobFacts;
   readonly pod: PodFactsOfHandler;
   /** Completion index, from 0; null when the Job is not Indexed. */
@@ -56,7 +63,7 @@ export interface HandlerContext<Input = unknown> {
    * An item is completed when the next one is asked for or the handler returns; if the handler throws, what is in
    * hand failed. A pod that is told to stop gets the signal's reason as an error.
    *
-   * Asking for the first item throws NoItemsError when the Job names no work queue.
+   * Asking for the first item throws NoItemsError when the Job names no work queue, or its pods take one item each.
    *
    * @example
    * defineHandler('fetch', async ({ items }) => {
@@ -64,6 +71,14 @@ export interface HandlerContext<Input = unknown> {
    * });
    */
   readonly items: Items;
+  /**
+   * The pod's one item, when the Job has the annotation `drover.dev/item-per-pod`; null without. What the handler returns
+   * is the item's result; when it throws, the item has failed. The pod of a FinalItemError dead-letters it at once.
+   *
+   * @example
+   * defineHandler<Page>('fetch', async ({ item, signal }) => await fetchPage(item!.data.url, signal));
+   */
+  readonly item: ItemOfHandler<Data> | null;
 }
 
 /** What a context needs of its Job. */
@@ -76,6 +91,8 @@ export type ContextPlan = Pick<
 export interface ContextHost {
   readonly plan: ContextPlan;
   readonly input: unknown;
+  /** The one item of the pod that runs; null: it has none. */
+  readonly item: ItemOfHandler<never> | null;
   openLog(claim: Claim): PodLog;
   openProgress(claim: Claim): ContextProgress;
   createAbort(): AbortController;
@@ -100,7 +117,7 @@ export type ContextProgress = Pick<PodProgress, 'show' | 'end'>;
  * The context of one pod. Most handlers use two or three parts of it, and a pod may be over in
  * microseconds: so nothing is made ahead, and what is made is kept in one object.
  */
-export class PodContext implements HandlerContext<never> {
+export class PodContext implements HandlerContext<never, never> {
   readonly #host: ContextHost;
   readonly #claim: Claim;
   #parts: Parts | null = null;
@@ -160,9 +177,20 @@ export class PodContext implements HandlerContext<never> {
 
   get items(): Items {
     return (this.#made.items ??= ((options) => {
+      if (this.#host.item !== null) {
+        throw new NoItemsError(
+          'items(): the pods of this Job take one item each: the `item` of the context',
+        );
+      }
       this.#made.podItems ??= this.#host.openItems(this.#claim, this);
       return this.#made.podItems.iterate(options);
     }) as Items);
+  }
+
+  get item(): ItemOfHandler<never> | null {
+    const { item } = this.#host;
+    if (item === null) return null;
+    return (this.#made.item ??= itemView(item, item.data, (told) => this.progress(told)));
   }
 
   /** The pod's items if it asked for any. */
@@ -215,4 +243,5 @@ class Parts {
   podProgress: ContextProgress | null = null;
   items: Items | null = null;
   podItems: ContextItems | null = null;
+  item: ItemOfHandler<never> | null = null;
 }

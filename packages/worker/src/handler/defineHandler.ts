@@ -58,7 +58,7 @@ export interface HandlerDefinition {
   /** Where a thread loads it from; null = not known. */
   readonly module: HandlerModule | null;
   /** Runs one pod. Its value is kept as the pod's result. */
-  run(context: HandlerContext<never>): unknown;
+  run(context: HandlerContext<never, never>): unknown;
 }
 
 /**
@@ -70,6 +70,8 @@ export interface HandlerDefinition {
  * With a schema, `input` is checked and typed. It is the JSON in the pod template's annotation
  * `drover.dev/input`, so it is the same for all pods of a Job and must not be changed. A Job whose input does not fit
  * fails its pods with the reason.
+ *
+ * `Data` is what the item of a pod holds, where pods take one each: `defineHandler<Page>('fetch', ({ item }) => ...)`.
  *
  * A handler that computes for long belongs in a thread, see {@link HandlerOptions.isolation}: on the event
  * loop it holds up the worker's other pods, and its heartbeat.
@@ -84,15 +86,15 @@ export interface HandlerDefinition {
  * @example
  * export const primes = defineHandler('primes', ({ index }) => countPrimes(index), { isolation: 'thread' });
  */
-export function defineHandler(
+export function defineHandler<Data = unknown>(
   name: string,
-  run: (context: HandlerContext) => unknown,
+  run: (context: HandlerContext<unknown, Data>) => unknown,
   options?: HandlerOptions,
 ): HandlerDefinition;
-export function defineHandler<S extends Schema>(
+export function defineHandler<S extends Schema, Data = unknown>(
   name: string,
   schema: S,
-  run: (context: HandlerContext<SchemaOutput<S>>) => unknown,
+  run: (context: HandlerContext<SchemaOutput<S>, Data>) => unknown,
   options?: HandlerOptions,
 ): HandlerDefinition;
 export function defineHandler(name: string, ...rest: readonly unknown[]): HandlerDefinition {

@@ -1,4 +1,5 @@
-import type { Item } from '../items/item.ts';
+import { itemView, type Item, type ItemOfHandler } from '../items/item.ts';
+import { FinalItemError, isFinalError } from '../items/itemErrors.ts';
 import type { HandlerContext } from './context.ts';
 import {
   defineHandler,
@@ -15,9 +16,6 @@ const MAX_CONCURRENCY = 1_000;
 /** Items that a pod with one at a time fetches ahead; others have one ahead for each. */
 const SINGLE_PREFETCH = 4;
 
-/** An item as the function of {@link defineItemHandler} gets it: that function's end is the item's. */
-export type ItemOfHandler<Data = unknown> = Omit<Item<Data>, 'complete' | 'fail' | 'isEnded'>;
-
 /** Options of {@link defineItemHandler}. */
 export interface ItemHandlerOptions extends HandlerOptions {
   /** Items at a time in one pod, 1 to 1000. Default 1. */
@@ -32,7 +30,10 @@ type RunItem<Data> = (item: ItemOfHandler<Data>, pod: HandlerContext) => unknown
  * What the function returns is the item's result (JSON, at most 64 KiB). If it throws, the item failed and the pod goes
  * on: the item is tried again after its back-off, and dead-lettered when it has no attempt left.
  *
- * With a schema, `item.data` is checked and typed; an item that does not fit is dead-lettered at once.
+ * With a schema, `item.data` is checked and typed; an item that does not fit is dead-lettered at once, as is one for which
+ * the function throws a FinalItemError.
+ *
+ * Of a Job whose pods take one item each the function is called for that one, and its end is the pod's.
  *
  * @throws TypeError when the name or an option is wrong.
  *
@@ -68,13 +69,15 @@ export function defineItemHandler(name: string, ...rest: readonly unknown[]): Ha
   }
   const runItem = run as RunItem<unknown>;
   const prefetch = concurrency === 1 ? SINGLE_PREFETCH : 2;
-  const runPod = async (pod: HandlerContext): Promise<void> => {
+  const runPod = async (pod: HandlerContext): Promise<unknown> => {
+    if (pod.item !== null) return await runItem(await checked(pod.item, schema), pod);
     const walk = async (): Promise<void> => {
       for await (const item of pod.items({ prefetch })) await runOne(item, pod, schema, runItem);
     };
     // All of them end, before the pod does: none may go on with an item after it.
     const ends = await Promise.allSettled(Array.from({ length: concurrency }, walk));
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    return undefined;
   };
   return defineHandler(name, runPod, handlerOptions);
 }
@@ -86,36 +89,25 @@ async function runOne(
   run: RunItem<unknown>,
 ): Promise<void> {
   try {
-    const given = schema === null ? item : await checked(item, schema);
-    if (given === null) return;
-    const recorded = item.complete(await run(given, pod));
+    const recorded = item.complete(await run(await checked(item, schema), pod));
     // The next one need not wait for that; the pod's end does, and what is wrong with it shows at the next item.
     // A result that can not be kept leaves the item in hand.
     if (!item.isEnded) await recorded;
   } catch (error) {
     // The item is not to blame for that: it goes back.
     if (pod.signal.aborted) throw pod.signal.reason;
-    void item.fail(error);
+    if (isFinalError(error)) void item.fail((error as Error).message, { retry: false });
+    else void item.fail(error);
   }
 }
 
-/** The item with its data as the schema gives it; null when it does not fit, and was failed for that. */
-async function checked(item: Item, schema: Schema): Promise<ItemOfHandler | null> {
+/** The item with its data as the schema gives it. @throws FinalItemError when it does not fit. */
+async function checked(item: ItemOfHandler, schema: Schema | null): Promise<ItemOfHandler> {
+  if (schema === null) return item;
   const result = await schema['~standard'].validate(item.data);
   if (result.issues !== undefined) {
     const problems = result.issues.map(describeIssue).join('; ');
-    void item.fail(`its data does not fit the schema: ${problems}`, { retry: false });
-    return null;
+    throw new FinalItemError(`its data does not fit the schema: ${problems}`);
   }
-  const { id, key, attempt } = item;
-  return {
-    id,
-    key,
-    attempt,
-    data: result.value,
-    get signal() {
-      return item.signal;
-    },
-    progress: (progress) => item.progress(progress),
-  };
+  return itemView(item, result.value as never, (progress) => item.progress(progress));
 }

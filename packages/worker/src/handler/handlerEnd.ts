@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 
 import type { PodOverlay } from '@drover/store';
 
+import { isFinalError } from '../items/itemErrors.ts';
 import { SUCCEEDED, type PodEnd } from '../runtime.ts';
 import { clipBytes, MAX_MESSAGE_BYTES } from '../text.ts';
 
@@ -46,6 +47,13 @@ export function endWithResult(value: unknown): PodEnd {
 export function failedEnd(message: string, reason: PodEnd['reason'], exitCode: number): PodEnd {
   const overlay: PodOverlay = { message: clipBytes(message, MAX_MESSAGE_BYTES) };
   return { outcome: 'Failed', exitCode, reason, hasLog: false, overlay };
+}
+
+/** The end of a pod whose handler threw. */
+export function thrownEnd(error: unknown): PodEnd {
+  const isFinal = isFinalError(error);
+  const end = failedEnd(isFinal ? (error as Error).message : describeThrown(error), 'Error', 1);
+  return isFinal ? { ...end, isFinal } : end;
 }
 
 /** What a handler threw, in one line. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { Claim } from '@drover/store';
 import type { Logger } from 'pino';
 
+import type { ItemOfHandler } from '../items/item.ts';
 import type { PodItemsEnd } from '../items/podItems.ts';
 import type { JobPlan } from '../jobPlan.ts';
 import type { PodLog } from '../podLog.ts';
@@ -11,12 +12,12 @@ import type { PodEnd, PodLane, PodSink } from '../runtime.ts';
 import { PodContext, type ContextHost, type ContextItems } from './context.ts';
 import type { HandlerDefinition } from './defineHandler.ts';
 import {
-  describeThrown,
   endWithResult,
   failedEnd,
   isThenable,
   KILLED_EXIT_CODE,
   PodStoppedError,
+  thrownEnd,
 } from './handlerEnd.ts';
 import type { HandlerInput } from './input.ts';
 import type { PodProgress } from './podProgress.ts';
@@ -32,6 +33,8 @@ export interface HandlerLaneOptions {
   readonly openProgress: (claim: Claim) => PodProgress;
   readonly createRestarts: (claim: Claim) => PodRestarts;
   readonly openItems: (claim: Claim, context: PodContext) => ContextItems;
+  /** The one item of the pod that runs; null: it has none. */
+  readonly item: () => ItemOfHandler<never> | null;
 }
 
 /**
@@ -66,6 +69,10 @@ export class HandlerLane implements PodLane, ContextHost {
     this.#options = options;
     this.plan = options.plan;
     if (!(options.input instanceof Promise)) this.#takeInput(options.input);
+  }
+
+  get item(): ItemOfHandler<never> | null {
+    return this.#options.item();
   }
 
   start(claim: Claim): void {
@@ -154,7 +161,7 @@ export class HandlerLane implements PodLane, ContextHost {
     if (error instanceof Error && error.stack !== undefined) {
       context.podLog.write('stderr', `${error.stack}\n`);
     }
-    const end = failedEnd(describeThrown(error), 'Error', 1);
+    const end = thrownEnd(error);
     if (context.openedItems !== null) void this.#endItems(context, end, { type: 'threw', error });
     else this.#fail(end);
   }
@@ -171,7 +178,8 @@ export class HandlerLane implements PodLane, ContextHost {
 
   #fail(end: PodEnd): void {
     const isStopping = this.#graceEndMs !== Infinity;
-    if (this.plan.restartPolicy === 'Never' || isStopping) this.#end(end);
+    const isOver = this.plan.restartPolicy === 'Never' || isStopping || end.isFinal === true;
+    if (isOver) this.#end(end);
     else void this.#restart(end);
   }
 

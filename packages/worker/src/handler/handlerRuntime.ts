@@ -5,6 +5,8 @@ import type { Logger } from 'pino';
 import { ConfigLane } from '../configs/configLane.ts';
 import type { ConfigSources } from '../configs/podConfigs.ts';
 import type { ItemHub } from '../items/itemHub.ts';
+import { HandlerItem } from '../items/onePerPod/handlerItem.ts';
+import { OneItemLane } from '../items/onePerPod/oneItemLane.ts';
 import type { JobPlan } from '../jobPlan.ts';
 import type { OpenPodLog } from '../podLog.ts';
 import { PodRestarts } from '../podRestarts.ts';
@@ -100,13 +102,27 @@ export class HandlerRuntime implements Runtime {
   }
 
   createLane(plan: JobPlan, slot: SlotRef, sink: PodSink): PodLane {
+    if (plan.itemPerPod === null) return this.#createLane(plan, slot, sink, null);
+    const { items, logger } = this.#options;
+    const carrier = new HandlerItem();
+    return new OneItemLane({
+      plan,
+      sink,
+      openItems: ({ podNumber }, signal) => items.openForOne({ plan, slot, podNumber, signal }),
+      carrier,
+      createLane: (inner) => this.#createLane(plan, slot, inner, carrier),
+      logger,
+    });
+  }
+
+  #createLane(plan: JobPlan, slot: SlotRef, sink: PodSink, carrier: HandlerItem | null): PodLane {
     const handler = this.#handlers.get(plan.image);
     if (handler === undefined) {
       throw new Error(`handler "${plan.image}" is not registered with this worker`);
     }
     const [container] = plan.containers;
     if (container === undefined || container.configRefs.length === 0) {
-      return this.#createHandlerLane(handler, plan, slot, sink);
+      return this.#createHandlerLane(handler, plan, slot, sink, carrier);
     }
     const { configs, port, logger } = this.#options;
     return new ConfigLane({
@@ -115,7 +131,7 @@ export class HandlerRuntime implements Runtime {
       slot,
       sink,
       port: port(slot.shard),
-      createLane: (inner) => this.#createHandlerLane(handler, plan, slot, inner),
+      createLane: (inner) => this.#createHandlerLane(handler, plan, slot, inner, carrier),
       logger,
     });
   }
@@ -125,6 +141,7 @@ export class HandlerRuntime implements Runtime {
     plan: JobPlan,
     slot: SlotRef,
     sink: PodSink,
+    carrier: HandlerItem | null,
   ): PodLane {
     const { openLog, writeProgress, items, crashLoop: policy, port, logger } = this.#options;
     const common = {
@@ -137,6 +154,7 @@ export class HandlerRuntime implements Runtime {
         new PodRestarts({ policy, port: port(slot.shard), slot, podNumber, restarts, logger }),
       openItems: ({ podNumber }: Claim, { signal, progress: showProgress }: ItemsPod) =>
         items.open({ job: plan.facts, slot, podNumber, signal, showProgress }),
+      item: () => carrier?.item ?? null,
     };
     if (isThreaded(handler) && this.#pool !== null) {
       return new ThreadLane({ ...common, handler: handler.name, pool: this.#pool });

@@ -47,6 +47,9 @@ export interface Item<Data = unknown> {
   progress(progress: Progress): void;
 }
 
+/** An item as a function gets it that is called for it: that function's end is the item's. */
+export type ItemOfHandler<Data = unknown> = Omit<Item<Data>, 'complete' | 'fail' | 'isEnded'>;
+
 /** The items of a pod: each is given to one pod at a time. */
 export type Items = <Data = unknown>(options?: ItemsOptions) => AsyncIterableIterator<Item<Data>>;
 
@@ -61,4 +64,24 @@ export function prefetchOf({ prefetch = DEFAULT_PREFETCH }: ItemsOptions = {}): 
     throw new RangeError(`items({ prefetch: ${prefetch} }): an integer of 1 to ${MAX_PREFETCH}`);
   }
   return prefetch;
+}
+
+/** An item as {@link ItemOfHandler}, with data that were made of its own, and its progress told elsewhere. */
+export function itemView<Data>(
+  item: ItemOfHandler,
+  data: Data,
+  progress: (progress: Progress) => void,
+): ItemOfHandler<Data> {
+  const { id, key, attempt } = item;
+  return {
+    id,
+    key,
+    attempt,
+    data,
+    // Made when it is asked for: most never do.
+    get signal() {
+      return item.signal;
+    },
+    progress,
+  };
 }

@@ -5,7 +5,7 @@ import type { Store, Subscriber, WorkQueues } from '@drover/store';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
-import type { JobFacts } from '../jobPlan.ts';
+import type { JobFacts, JobPlan } from '../jobPlan.ts';
 import { Link, openConnection, type Connection } from '../link.ts';
 import type { SlotRef } from '../runtime.ts';
 import { ShardPort } from '../shardPort.ts';
@@ -39,6 +39,11 @@ export interface ItemPod {
   readonly showProgress: PodItemsOptions['showProgress'];
 }
 
+/** What {@link ItemHub.openForOne} needs of a pod. */
+export interface OneItemPod extends Pick<ItemPod, 'slot' | 'podNumber' | 'signal'> {
+  readonly plan: Pick<JobPlan, 'facts' | 'completions'>;
+}
+
 /** Where the pods of a worker get their items. Has no connection before the first pod wants items. */
 export class ItemHub {
   readonly #options: ItemHubOptions;
@@ -58,10 +63,25 @@ export class ItemHub {
   }
 
   /** The items of a pod. */
-  open({ job, slot, podNumber, signal, showProgress }: ItemPod): PodItems {
+  open(pod: ItemPod): PodItems {
+    return this.#open(pod, null);
+  }
+
+  /** Those of a pod that takes one: its Job takes no more than its completions. */
+  openForOne({ plan, slot, podNumber, signal }: OneItemPod): PodItems {
+    const { facts: job, completions } = plan;
+    // Whoever has the item tells the pod's progress.
+    const showProgress = (): void => undefined;
+    return this.#open({ job, slot, podNumber, signal, showProgress }, completions);
+  }
+
+  #open(
+    { job, slot, podNumber, signal, showProgress }: ItemPod,
+    jobItems: number | null,
+  ): PodItems {
     const { uid: jobUid, session, slot: slotNumber, place } = slot;
     return new PodItems({
-      claim: { jobUid, slot: slotNumber, podNumber, session },
+      claim: { jobUid, slot: slotNumber, podNumber, session, jobItems },
       enter: (taker) => this.#enter(job, slot.shard, taker),
       leave: (puller, taker) => this.#leave(puller, taker),
       signal,

@@ -40,8 +40,10 @@ const ADDED_AT_A_TIME = 250;
 /** A pod that takes items. */
 export interface ItemTaker {
   readonly claim: ItemClaim;
-  /** Items that it wants to have at hand. */
+  /** Items that it wants to have at hand, those in its hands included. */
   readonly prefetch: number;
+  /** Of these, what is fetched before it asks. */
+  readonly ahead: number;
   /** Why it takes no more; null while it does. */
   readonly stopReason: Error | null;
   /** It lent its place, and there is room for it again; or it did not. */
@@ -172,6 +174,8 @@ export class ItemPuller {
       this.#waiters.push(waiter);
       cancelled?.addEventListener('abort', () => this.#cancel(waiter, cancelled.reason as Error));
       taker.waits();
+      // That its Job is done may have been told to nobody.
+      if (taker.claim.jobItems !== null) this.#mayBeDone = true;
       this.#serve();
       this.#intake.poke();
       if (this.#waiters.length > 0) this.#check();
@@ -196,6 +200,12 @@ export class ItemPuller {
     if (at === -1) return;
     this.#waiters.splice(at, 1);
     waiter.reject(reason);
+  }
+
+  /** Whether the pods of a Job, which take one item each, settled as many as they should. */
+  async isJobDone({ jobUid, jobItems }: ItemClaim): Promise<boolean> {
+    if (jobItems === null) return false;
+    return (await this.#options.ask((workQueues) => workQueues.settledBy(jobUid))) >= jobItems;
   }
 
   /** An item is settled, or not this worker's to settle. */
@@ -276,9 +286,13 @@ export class ItemPuller {
   #wantsMore(asked: number): boolean {
     if (this.#isClosed || this.#takers.size === 0) return false;
     let capacity = 0;
-    for (const { prefetch } of this.#takers) capacity += prefetch;
+    let ahead = 0;
+    for (const taker of this.#takers) {
+      capacity += taker.prefetch;
+      ahead += taker.ahead;
+    }
     if (this.#openJobs + asked >= OPEN_JOBS_FACTOR * capacity + this.#suspects.count) return false;
-    const wanted = this.#countReady() + (this.#fillsShelf ? capacity : 0);
+    const wanted = this.#countReady() + (this.#fillsShelf ? ahead : 0);
     return this.#shelf.size + asked < wanted;
   }
 
@@ -502,6 +516,17 @@ export class ItemPuller {
       // Items that failed may be enqueued again: who waits later has to look again.
       this.#mayBeDone = true;
       for (const waiter of this.#waiters.splice(0)) waiter.resolve(null);
+    } else await this.#dismiss();
+  }
+
+  /** Those whose Jobs have no more items to settle need not wait. */
+  async #dismiss(): Promise<void> {
+    const claims = new Map(this.#waiters.map(({ taker: { claim } }) => [claim.jobUid, claim]));
+    for (const [jobUid, claim] of claims) {
+      if (!(await this.isJobDone(claim))) continue;
+      const done = this.#waiters.filter(({ taker }) => taker.claim.jobUid === jobUid);
+      this.#waiters = this.#waiters.filter(({ taker }) => taker.claim.jobUid !== jobUid);
+      for (const { resolve } of done) resolve(null);
     }
   }
 

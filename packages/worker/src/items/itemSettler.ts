@@ -26,6 +26,8 @@ export interface ItemClaim {
   readonly slot: number;
   readonly podNumber: number;
   readonly session: string;
+  /** So many items the pods of its Job settle in all, one each; null = any number. */
+  readonly jobItems: number | null;
 }
 
 /** What became of an item's end; `unknown`: the worker was closed before there was an answer. */
@@ -121,7 +123,7 @@ export class ItemSettler {
 
   #sendNext(): void {
     const entries = this.#takeEntries();
-    const { jobUid, session } = entries[0]!.claim;
+    const { jobUid, session, jobItems } = entries[0]!.claim;
     const pods = new Map<number, PodItemEnds & { readonly items: ItemEnd[] }>();
     const sinksOf = new Map<number, SettleSink[]>();
     for (const { claim, end, sink } of entries) {
@@ -136,7 +138,7 @@ export class ItemSettler {
       }
     }
     const batch: Batch = {
-      request: { uid: this.#uid, jobUid, session, pods: [...pods.values()] },
+      request: { uid: this.#uid, jobUid, session, jobItems, pods: [...pods.values()] },
       sinks: [...sinksOf.values()].flat(),
       isResent: false,
       failures: 0,

@@ -80,7 +80,11 @@ export class PodItems implements ItemOwner, ItemTaker {
   }
 
   get prefetch(): number {
-    return this.#prefetch;
+    return this.claim.jobItems === null ? this.#prefetch : 1;
+  }
+
+  get ahead(): number {
+    return this.claim.jobItems === null ? this.#prefetch : 0;
   }
 
   get mayGoOn(): boolean {
@@ -138,6 +142,10 @@ export class PodItems implements ItemOwner, ItemTaker {
     await this.enter();
     this.#checkGoesOn();
     cancelled?.throwIfAborted();
+    // One in place of a pod that was lost after it had settled the last of its Job's items must not take another one's.
+    const { podNumber, jobItems } = this.claim;
+    const mayBeOneTooMany = jobItems !== null && podNumber > jobItems;
+    if (mayBeOneTooMany && (await this.#puller!.isJobDone(this.claim))) return null;
     const delivered = await this.#wait(this.#puller!, cancelled);
     // A pod that was told to stop has not seen the end.
     const isUnwanted = this.#stopReason !== null || this.#failure !== null;

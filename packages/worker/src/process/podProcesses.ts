@@ -226,7 +226,14 @@ export class PodProcesses {
     }
     const { workingDir } = container;
     const running = runner.start(
-      { command, args, env: plan.programEnv(claim, { env }), workingDir, mounts },
+      {
+        command,
+        args,
+        env: plan.programEnv(claim, { env }),
+        workingDir,
+        input: plan.inputOf(claim, container.name),
+        mounts,
+      },
       sink,
     );
     plan.started(claim, container.name, running);

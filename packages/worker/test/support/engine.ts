@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-import { WORK_QUEUE_ANNOTATION } from '@drover/shared';
+import { ITEM_PER_POD_ANNOTATION, type ItemPerPod, WORK_QUEUE_ANNOTATION } from '@drover/shared';
 import {
   slotQueueJob,
   slotQueueName,
@@ -25,6 +25,8 @@ export interface TestJob {
   readonly annotations?: Record<string, string>;
   /** Name of the work queue of its items. */
   readonly workQueue?: string;
+  /** How each pod gets its one item of it. */
+  readonly itemPerPod?: ItemPerPod;
   /** A handler's name, or a command. */
   readonly run: string | readonly string[];
   readonly args?: readonly string[];
@@ -72,8 +74,11 @@ export class TestEngine {
       env: job.env,
       workingDir: job.workingDir,
     };
-    const annotations =
-      job.workQueue === undefined ? {} : { [WORK_QUEUE_ANNOTATION]: job.workQueue };
+    const { workQueue, itemPerPod } = job;
+    const annotations = {
+      ...(workQueue !== undefined && { [WORK_QUEUE_ANNOTATION]: workQueue }),
+      ...(itemPerPod !== undefined && { [ITEM_PER_POD_ANNOTATION]: itemPerPod }),
+    };
     const object = {
       metadata: { name, namespace: 'default', uid, labels: { app: 'test' }, annotations },
       spec: {

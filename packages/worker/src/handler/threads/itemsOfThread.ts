@@ -1,6 +1,6 @@
 import type { PodItem } from '../../items/podItem.ts';
 import type { PodItems, PodItemsEnd } from '../../items/podItems.ts';
-import type { ItemAnswer, ItemRequest } from './itemMessages.ts';
+import type { ItemAnswer, ItemRequest, SentItem } from './itemMessages.ts';
 
 /** Who tells the thread. */
 export interface ItemsOfThreadSink {
@@ -92,8 +92,7 @@ export class ItemsOfThread {
     walk.handle = handle;
     this.#items.set(handle, item);
     item.onLost(({ message }) => this.#sink.lost(handle, message));
-    const { id, key, attempt } = item;
-    return { type: 'item', item: { handle, id, key, data: item.data, attempt } };
+    return { type: 'item', item: sentItem(item, handle) };
   }
 
   #take(handle: number): PodItem {
@@ -101,4 +100,9 @@ export class ItemsOfThread {
     this.#items.delete(handle);
     return item;
   }
+}
+
+/** An item for a thread. */
+export function sentItem({ id, key, data, attempt }: PodItem, handle: number): SentItem {
+  return { handle, id, key, data, attempt };
 }

@@ -14,7 +14,7 @@ import { describeThrown, failedEnd, KILLED_EXIT_CODE } from '../handlerEnd.ts';
 import type { HandlerModule } from '../handlerModule.ts';
 import { INPUT_ANNOTATION } from '../input.ts';
 import type { Progress } from '../podProgress.ts';
-import type { ItemMessage, ItemRequest } from './itemMessages.ts';
+import type { ItemMessage, ItemRequest, SentItem } from './itemMessages.ts';
 import { heapLimitMiB, MemoryWatch } from './memoryWatch.ts';
 import { SHARED, type FromThread, type ThreadStart, type ToThread } from './threadMessages.ts';
 
@@ -30,6 +30,8 @@ export interface ThreadCall {
   readonly handler: string;
   readonly plan: JobPlan;
   readonly claim: Claim;
+  /** The pod's one item; null: it has none. */
+  readonly item: SentItem | null;
   readonly onOutput: (stream: 'stdout' | 'stderr', text: string) => void;
   readonly onProgress: (progress: Progress) => void;
   /** The handler wants something of its items; the answer comes by `tellItems`. */
@@ -140,7 +142,7 @@ export class PodThread {
     // An Int32 in the shared words, above 0.
     this.#run = (this.#run % 0x7fff_ffff) + 1;
     this.#call = call;
-    const { handler, plan, claim } = call;
+    const { handler, plan, claim, item } = call;
     this.#post({
       type: 'run',
       run: this.#run,
@@ -151,6 +153,7 @@ export class PodThread {
       podUid: plan.podUid(claim),
       index: plan.indexOf(claim),
       invocation: plan.invocation(claim),
+      item,
     });
     this.#memory.watch();
     return new Promise((resolve) => {

@@ -1,6 +1,7 @@
 import type { Claim } from '@drover/store';
 import type { Logger } from 'pino';
 
+import type { PodItem } from '../../items/podItem.ts';
 import type { PodItems, PodItemsEnd } from '../../items/podItems.ts';
 import type { JobPlan } from '../../jobPlan.ts';
 import type { PodLog } from '../../podLog.ts';
@@ -8,7 +9,7 @@ import type { PodRestarts } from '../../podRestarts.ts';
 import type { PodEnd, PodLane, PodSink } from '../../runtime.ts';
 import { failedEnd, KILLED_EXIT_CODE, PodStoppedError } from '../handlerEnd.ts';
 import type { PodProgress, Progress } from '../podProgress.ts';
-import { ItemsOfThread } from './itemsOfThread.ts';
+import { ItemsOfThread, sentItem } from './itemsOfThread.ts';
 import type { PodThread } from './podThread.ts';
 import type { ThreadPool } from './threadPool.ts';
 
@@ -23,6 +24,8 @@ export interface ThreadLaneOptions {
   readonly openProgress: (claim: Claim) => PodProgress;
   readonly createRestarts: (claim: Claim) => PodRestarts;
   readonly openItems: (claim: Claim, pod: ItemsPod) => PodItems;
+  /** The one item of the pod that runs; null: it has none. */
+  readonly item: () => PodItem | null;
 }
 
 /** What items need of their pod. */
@@ -88,7 +91,8 @@ export class ThreadLane implements PodLane {
       for (;;) {
         const startedMs = performance.now();
         end = (await this.#callOnce(claim, log)) ?? (await this.#callOnce(claim, log)) ?? NO_THREAD;
-        const isOver = end.outcome === 'Succeeded' || plan.restartPolicy === 'Never';
+        const isOver =
+          end.outcome === 'Succeeded' || end.isFinal === true || plan.restartPolicy === 'Never';
         if (isOver || this.#isStopping) break;
         if (!(await restarts.next(performance.now() - startedMs))) break;
       }
@@ -120,21 +124,26 @@ export class ThreadLane implements PodLane {
     }
     let progress: PodProgress | null = null;
     const show = (told: Progress): void => (progress ??= openProgress(claim)).show(told);
+    const item = this.#options.item();
+    const tellLost = (handle: number, message: string): void =>
+      thread.tellItems({ type: 'itemLost', handle, message });
     const items = new ItemsOfThread(
       (signal) => this.#options.openItems(claim, { signal, progress: show }),
       {
         answer: (request, answer) => thread.tellItems({ type: 'itemAnswer', request, answer }),
-        lost: (handle, message) => thread.tellItems({ type: 'itemLost', handle, message }),
+        lost: tellLost,
       },
     );
     const ended = thread.call({
       handler,
       plan,
       claim,
+      item: item === null ? null : sentItem(item, ONLY_ITEM),
       onOutput: (stream, text) => log.write(stream, text),
       onProgress: show,
       onItemRequest: (number, request) => items.request(number, request),
     });
+    item?.onLost(({ message }) => tellLost(ONLY_ITEM, message));
     this.#thread = thread;
     this.#items = items;
     // Told to stop while the thread was being made.
@@ -169,6 +178,9 @@ export class ThreadLane implements PodLane {
     this.#thread.kill(failedEnd(message, 'HandlerTimeout', KILLED_EXIT_CODE));
   }
 }
+
+/** Handle of the one item of a pod; those of a walk begin at 1. */
+const ONLY_ITEM = 0;
 
 /** Of a pod that met two threads on their way out. */
 const NO_THREAD = failedEnd(

@@ -4,7 +4,7 @@ import type { JobFacts, PodInvocation } from '../../jobPlan.ts';
 import type { PodEnd } from '../../runtime.ts';
 import type { HandlerModule } from '../handlerModule.ts';
 import type { Progress } from '../podProgress.ts';
-import type { ItemMessage, ItemRequestMessage } from './itemMessages.ts';
+import type { ItemMessage, ItemRequestMessage, SentItem } from './itemMessages.ts';
 
 /** What a thread is given when it starts. */
 export interface ThreadStart {
@@ -60,6 +60,8 @@ export interface RunMessage {
   readonly podUid: string;
   readonly index: number | null;
   readonly invocation: PodInvocation;
+  /** The pod's one item; null: it has none. */
+  readonly item: SentItem | null;
 }
 
 /** To a thread. */

@@ -1,5 +1,6 @@
 import type { Claim } from '@drover/store';
 
+import type { ItemOfHandler } from '../../items/item.ts';
 import type { JobFacts, PodInvocation } from '../../jobPlan.ts';
 import type { PodLog } from '../../podLog.ts';
 import type { PodEnd } from '../../runtime.ts';
@@ -10,7 +11,13 @@ import {
   type ContextProgress,
 } from '../context.ts';
 import type { HandlerDefinition } from '../defineHandler.ts';
-import { describeThrown, endWithResult, failedEnd, PodStoppedError } from '../handlerEnd.ts';
+import {
+  describeThrown,
+  endWithResult,
+  failedEnd,
+  PodStoppedError,
+  thrownEnd,
+} from '../handlerEnd.ts';
 import type { HandlerInput } from '../input.ts';
 import { checkProgress, type Progress } from '../podProgress.ts';
 import type { ItemMessage } from './itemMessages.ts';
@@ -43,6 +50,7 @@ export class ThreadPod implements ContextHost, ContextPlan {
   readonly facts: JobFacts;
   readonly completions: number | null;
   input: unknown = undefined;
+  readonly item: ItemOfHandler<never> | null;
   readonly #options: ThreadPodOptions;
   readonly #context: PodContext;
   #items: ThreadItems | null = null;
@@ -51,7 +59,9 @@ export class ThreadPod implements ContextHost, ContextPlan {
     this.#options = options;
     this.facts = options.facts;
     this.completions = options.completions;
-    this.#context = new PodContext(this, options.message.claim);
+    const { claim, item } = options.message;
+    this.#context = new PodContext(this, claim);
+    this.item = item === null ? null : this.openItems().hand(item);
   }
 
   get plan(): ContextPlan {
@@ -71,8 +81,7 @@ export class ThreadPod implements ContextHost, ContextPlan {
       if (error instanceof Error && error.stack !== undefined) {
         this.openLog().write('stderr', `${error.stack}\n`);
       }
-      const threw = describeThrown(error);
-      return { end: failedEnd(threw, 'Error', 1), threw };
+      return { end: thrownEnd(error), threw: describeThrown(error) };
     } finally {
       this.#context.openedProgress?.end();
       void this.#items?.end();

@@ -61,6 +61,10 @@ export class PodSockets implements PodExtras {
     );
   }
 
+  input(): undefined {
+    return undefined;
+  }
+
   /** The pod is told to stop: it gets no more items. */
   stop(): void {
     this.#items.stop(new NoItemsError('the pod is told to stop: there are no more items for it'));
