@@ -1,3 +1,4 @@
+import { waitFor } from '@drover/testkit';
 import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest';
 
 import { Engine } from './support/engine.ts';
@@ -83,4 +84,29 @@ test('a pod says how often its index failed before it, in its environment too', 
   expect(new Set(tries)).toEqual(
     new Set(['0 0 Failed', '0 1 Failed', '0 2 Succeeded', '1 0 Succeeded']),
   );
+});
+
+test('a pod that takes its time to stop is replaced only when it has ended', async () => {
+  onTestFailed(() => engine.show());
+  const { drover, records } = engine;
+  const shape = { name: 'slow-end', completions: 1, graceSeconds: 30 };
+  // The first pod hears of SIGTERM, and ends when the test lets it.
+  const slow = `trap : TERM; until [ -e "$GO" ]; do sleep 0.02; done; exit 3`;
+  const script = `[ -e "$GO.first" ] || { touch "$GO.first"; ${slow}; }`;
+  await drover.jobs.create(
+    recordedScript(records, script, { ...shape, spec: { podReplacementPolicy: 'Failed' } }),
+  );
+  await waitFor(() => records.read('slow-end').length === 1);
+  const [pod] = await engine.pods('slow-end');
+  await drover.pods.delete(pod!.metadata.name);
+  const between = await engine.until('slow-end', ({ terminating }) => terminating === 1);
+  expect(between.status).toMatchObject({ ready: 0, terminating: 1 });
+  expect(between.status).not.toHaveProperty('active');
+  expect(between.status).not.toHaveProperty('failed');
+  expect(records.read('slow-end')).toHaveLength(1);
+
+  records.go('slow-end');
+  const job = await engine.finished('slow-end');
+  expect(job.status).toMatchObject({ succeeded: 1, failed: 1 });
+  expect(records.read('slow-end')).toHaveLength(2);
 });

@@ -8,8 +8,8 @@ import {
   type Job,
   type JobStatus,
 } from '@drover/shared';
-import type { IndexState, ObservedJob, StoredJob } from '@drover/store';
-import type { DecideSpec, Deletion, Observed, ObservedIndexes } from './decide/types.ts';
+import type { IndexState, IndexSupply, ObservedJob, StoredJob } from '@drover/store';
+import type { DecideSpec, Deletion, Observed } from './decide/types.ts';
 
 /** A stored spec as far as the controller reads it; what came from a user was validated then. */
 interface StoredSpec {
@@ -22,6 +22,7 @@ interface StoredSpec {
   readonly activeDeadlineSeconds?: number | null;
   readonly ttlSecondsAfterFinished?: number | null;
   readonly suspend?: boolean;
+  readonly podReplacementPolicy?: string;
   readonly template?: { readonly spec?: { readonly restartPolicy?: string } };
 }
 
@@ -43,6 +44,7 @@ export function readSpec(job: StoredJob): DecideSpec {
     suspended: spec.suspend ?? false,
     // A pod without a Job is restarted as often as it takes: no limit is set for it.
     restartsContainers: spec.template?.spec?.restartPolicy === 'OnFailure' && !job.bare,
+    replacesEnded: spec.podReplacementPolicy === 'Failed',
     backoffLimitPerIndex: readOptional(job, spec, 'backoffLimitPerIndex'),
     maxFailedIndexes: readOptional(job, spec, 'maxFailedIndexes'),
   };
@@ -85,17 +87,17 @@ export function toObserved(
     gate: look.gate,
     counters: look.counters,
     unjudged: look.unjudged,
-    indexes: indexState && toIndexes(look, indexState),
+    startableCount: startableCount(look.supply),
+    indexes: indexState,
     pendingCount: look.pendingCount,
     fittingLanes: look.fittingLanes,
     jobsOnQueue: look.jobsOnQueue,
   };
 }
 
-function toIndexes({ supply }: ObservedJob, state: IndexState): ObservedIndexes {
-  const { completions, cursor, retryCount } = supply;
-  const freshCount = Math.max(0, (completions ?? 0) - cursor);
-  return { ...state, startableCount: retryCount + freshCount };
+function startableCount({ completions, cursor, retryCount }: IndexSupply): number {
+  if (completions === null) return Number.POSITIVE_INFINITY;
+  return retryCount + Math.max(0, completions - cursor);
 }
 
 /** The generation does not tell: an annotation is no part of the spec. Most Jobs never had it. */

@@ -437,7 +437,9 @@ export class JobReconciler {
     do {
       const page = await this.#shard.listSlots(guard.uid, cursor);
       cursor = page.cursor;
-      const active = page.slots.filter((slot) => slot.phase !== 'Stopping');
+      const active = page.slots.filter(
+        (slot) => slot.phase !== 'Stopping' || (countAs === 'failed' && slot.countsByEnd === true),
+      );
       present = await this.#stop(present, active, countAs);
     } while (cursor !== '0' && present !== null);
   }

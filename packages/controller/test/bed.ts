@@ -37,6 +37,7 @@ export interface SpecInput {
   backoffLimit?: number;
   backoffLimitPerIndex?: number;
   maxFailedIndexes?: number;
+  podReplacementPolicy?: 'Failed' | 'TerminatingOrFailed';
   activeDeadlineSeconds?: number;
   ttlSecondsAfterFinished?: number;
   suspend?: boolean;

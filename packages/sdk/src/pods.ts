@@ -226,8 +226,9 @@ export class PodsClient {
   }
 
   /**
-   * Deletes a pod. One that runs is stopped, counted as failed and replaced, unless it has no Job; of
-   * one that ended the record and the log are removed. @throws NotFoundError
+   * Deletes a pod. One that runs is stopped, counted as failed and replaced, unless it has no Job (with
+   * podReplacementPolicy Failed when it has ended, and counted for its end); of one that ended the
+   * record and the log are removed. @throws NotFoundError
    */
   async delete(ref: ObjectRef, options: PodNamespaceOptions = {}): Promise<void> {
     const { shard, view, stored, pod } = await this.#locate(ref, options);

@@ -16,7 +16,7 @@ export const SUPPORTED: Readonly<Record<Feature, boolean>> = {
   backoffLimitPerIndex: true,
   podFailurePolicy: false,
   successPolicy: false,
-  podReplacementPolicyFailed: false,
+  podReplacementPolicyFailed: true,
   managedBy: false,
   manualSelector: false,
   elasticIndexedJobs: false,

@@ -338,9 +338,9 @@ const others: Case[] = [
     want: [],
   },
   {
-    name: 'replacement of pods that ended, which comes later',
+    name: 'replacement of pods that ended',
     given: { spec: { podReplacementPolicy: 'Failed' } },
-    want: [`spec.podReplacementPolicy ${notYet}`],
+    want: [],
   },
   {
     name: 'replacement of another kind',

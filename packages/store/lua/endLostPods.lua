@@ -18,7 +18,8 @@
   KEYS[12]  stream  <tag>:watch
   KEYS[13]  string  <tag>:watchers:pods
   KEYS[14]  hash    <tag>:job:<uid>:overlay
-  KEYS[15+] string  <tag>:job:<uid>:pods:<chunk>   one for each pod in ARGV
+  KEYS[15]  zset    <tag>:job:<uid>:retry
+  KEYS[16+] string  <tag>:job:<uid>:pods:<chunk>   one for each pod in ARGV
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  string
@@ -63,9 +64,15 @@ for i = 6, #ARGV, 2 do
       if settled then
         rv = rv or nextResourceVersion(KEYS[1], now)
         closed[#closed + 1] = slot
-        if phase == STOPPING then
-          hot.terminating = hot.terminating - 1
-        else
+        if phase >= STOPPING then hot.terminating = hot.terminating - 1 end
+        if phase == RETURNING then
+          giveBackIndex(hot, KEYS[15], index)
+        elseif phase == LEAVING then
+          unjudged[#unjudged + 1] = podNumber
+          unjudged[#unjudged + 1] = podRecord(index, node, startMs, now, 137, FLAG_FAILED, REASON_NODE_LOST, rv)
+          hot.unjudged = hot.unjudged + 1
+          hot.decisionVersion = hot.decisionVersion + 1
+        elseif phase == RUNNING then
           local flags, failures = FLAG_FAILED + FLAG_LOG, string.sub(packed, FAILURES_AT, FAILURES_END)
           if failures ~= NO_FAILURES then
             flags = flags + FLAG_OVERLAY
@@ -73,7 +80,7 @@ for i = 6, #ARGV, 2 do
               string.format('{"failures":{"counted":%d,"ignored":%d}}', struct.unpack('>I4I4', failures)))
           end
           local record = podRecord(index, node, startMs, now, 137, flags, REASON_NODE_LOST, rv)
-          writeRecords(KEYS[15 + (i - 6) / 2], podNumber, record)
+          writeRecords(KEYS[16 + (i - 6) / 2], podNumber, record)
           unjudged[#unjudged + 1] = podNumber
           unjudged[#unjudged + 1] = record
           if redis.call('HINCRBY', KEYS[11], index, 1) == 1 then hot.lossCount = hot.lossCount + 1 end

@@ -36,7 +36,7 @@ if not packed then return -1 end
 local pod, index, previous, phase, restarts, attempts, node, holder, createdMs, startMs, _, asked =
   struct.unpack(SLOT, packed)
 if pod ~= tonumber(ARGV[5]) or holder ~= ARGV[6] or phase == PENDING then return -1 end
-if phase == STOPPING then return -2 end
+if phase >= STOPPING then return -2 end
 local count = math.min(tonumber(ARGV[7]), 65535)
 if count <= restarts then return 0 end
 

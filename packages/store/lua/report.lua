@@ -163,6 +163,7 @@ for job = 1, #hotKeys do
       = unpackStruct(HOT, packedHot)
     local succeededBefore, unjudgedBefore = succeeded, unjudged
     local isPerIndex = rules >= PER_INDEX and band(rules, PER_INDEX) ~= 0
+    local isReplacingEnded = rules >= REPLACE_ENDED and band(rules, REPLACE_ENDED) ~= 0
 
     -- The done bits of all successes at once: wasDone has what each was before.
     local wasDone = NONE
@@ -170,7 +171,8 @@ for job = 1, #hotKeys do
       local operations, n = {}, 0
       for i = 1, size do
         local e, s = (i - 1) * ENTRY_FIELDS, (i - 1) * STATE_FIELDS
-        if states[s + PHASE] == RUNNING and band(entries[e + FLAGS], FAILED) == 0 then
+        local phase = states[s + PHASE]
+        if (phase == RUNNING or phase == LEAVING) and band(entries[e + FLAGS], FAILED) == 0 then
           operations[n + 1], operations[n + 2], operations[n + 3], operations[n + 4] = 'SET', 'u1', states[s + INDEX], '1'
           n = n + 4
         end
@@ -191,12 +193,19 @@ for job = 1, #hotKeys do
       local e, s = (i - 1) * ENTRY_FIELDS, (i - 1) * STATE_FIELDS
       local phase, pod = states[s + PHASE], entries[e + POD_NUMBER]
       if phase then firstPod, lastPod = math.min(firstPod, pod), math.max(lastPod, pod) end
-      if phase == STOPPING then
+      local index, flags, why = states[s + INDEX], entries[e + FLAGS], entries[e + WHY]
+      if phase and phase >= STOPPING then
         terminating = terminating - 1
         if orders == NONE then orders = {} end
         orders[#orders + 1] = uid .. ':' .. entries[e + SLOT_NUMBER]
-      elseif phase then
-        local index, startMs, flags, why = states[s + INDEX], states[s + START_MS], entries[e + FLAGS], entries[e + WHY]
+        if phase == RETURNING and (completions < 0 or index < completions) then
+          retryCount = retryCount + call('ZADD', KEYS[keyBase + 4], index, index)
+        elseif phase == LEAVING and why ~= REASON_DRAINED and why ~= REASON_ROLLED_BACK then
+          why = REASON_DELETED
+        end
+      end
+      if phase == RUNNING or phase == LEAVING then
+        local startMs = states[s + START_MS]
         -- FAILED and HAS_LOG are the same bits in an entry and in a record.
         local recordFlags = FLAG_PRESENT + band(flags, FAILED + HAS_LOG)
         if overlayOf[i] then
@@ -207,16 +216,18 @@ for job = 1, #hotKeys do
         end
         local record = pack(POD, index, states[s + NODE], startMs, math.max(0, now - startMs), entries[e + EXIT_CODE],
           recordFlags, why, rv)
-        -- Pods mostly end in the order of their numbers: records that follow on each other go in one write.
-        local length = #records
-        if length > 0 and (pod ~= recordsFrom + length or pod % PODS_PER_CHUNK == 0) then
-          kept = kept + keepRecords(chunkKey, chunkArgument, chunkCount, recordsFrom, records)
-          records, length = {}, 0
+        -- Of a pod that its user deleted nothing is left.
+        if phase == RUNNING then
+          -- Pods mostly end in the order of their numbers: records that follow on each other go in one write.
+          local length = #records
+          if length > 0 and (pod ~= recordsFrom + length or pod % PODS_PER_CHUNK == 0) then
+            kept = kept + keepRecords(chunkKey, chunkArgument, chunkCount, recordsFrom, records)
+            records, length = {}, 0
+          end
+          if length == 0 then recordsFrom = pod end
+          records[length + 1] = record
+          active, running, jobRestarts = active - 1, running - 1, jobRestarts - states[s + RESTARTS]
         end
-        if length == 0 then recordsFrom = pod end
-        records[length + 1] = record
-
-        active, running, jobRestarts = active - 1, running - 1, jobRestarts - states[s + RESTARTS]
         local isLoss = false
         if band(flags, FAILED) == 0 then
           successes = successes + 1
@@ -239,6 +250,7 @@ for job = 1, #hotKeys do
     local cap = 0
     if isGateOpen(limit, rules, unjudged, notBeforeMs, deadlineMs, now) then
       cap = capOf(limit, completions, succeeded)
+      if isReplacingEnded then cap = cap - terminating end
     end
     local slots, closed, claims, isContended = {}, NONE, NONE, nil
     for i = 1, size do

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 --[[
-  stopPods: take pods out of the active ones. A Pending pod is gone at once; a running one is
-  marked stopping and its session is told. How it counts is settled here, whatever its end.
+  stopPods: take pods out of the active ones. A Pending pod is gone at once; a running one is marked stopping and
+  its session is told. How it counts is settled here, whatever its end; but of a Job that replaces pods only when they
+  ended (rule 4) the index of an uncounted pod goes back with its end, and one that its user deleted counts by its end.
 
   Caller   controller (scale-down, suspend, failure, deletion), sdk (deletion of a pod)
 
@@ -60,6 +61,12 @@ local rv, fromPod, toPod
 -- Each key is written once: 200 pods in single writes would hold Redis up for too long.
 local closed, marked, unjudged, orders = {}, {}, {}, {}
 
+-- What becomes of a running pod, see record.lua.
+local stopping = STOPPING
+if bit.band(hot.rules, REPLACE_ENDED) ~= 0 and countAs ~= 'failed' then
+  stopping = countAs == 'uncounted' and RETURNING or LEAVING
+end
+
 local function settle(podNumber, index, node, startMs)
   if countAs == 'uncounted' then
     giveBackIndex(hot, KEYS[8], index)
@@ -86,13 +93,23 @@ for i = firstPod, #ARGV, 3 do
     local pod, index, previous, phase, restarts, attempts, node, holder, createdMs, startMs, _, asked =
       struct.unpack(SLOT, packed)
     local isPending = phase == PENDING
-    if pod == podNumber and phase ~= STOPPING and isPending == (position == 0) then
+    if pod == podNumber and phase == LEAVING and countAs == 'failed' then
+      -- The Job failed meanwhile: all that has not ended counts.
+      rv = rv or nextResourceVersion(KEYS[1], now)
+      passed[slot] = true
+      append(marked, slot, struct.pack(SLOT_HEAD, pod, index, previous, STOPPING, restarts, attempts, node, holder,
+        createdMs, startMs, rv, asked) .. string.sub(packed, FAILURES_AT))
+      hot.failed = hot.failed + 1
+      stopped = stopped + 1
+      fromPod = math.min(fromPod or podNumber, podNumber)
+      toPod = math.max(toPod or podNumber, podNumber)
+    elseif pod == podNumber and phase < STOPPING and isPending == (position == 0) then
       rv = rv or nextResourceVersion(KEYS[1], now)
       passed[slot] = true
       if isPending then
         closed[#closed + 1] = slot
       else
-        append(marked, slot, struct.pack(SLOT_HEAD, pod, index, previous, STOPPING, restarts, attempts, node, holder,
+        append(marked, slot, struct.pack(SLOT_HEAD, pod, index, previous, stopping, restarts, attempts, node, holder,
           createdMs, startMs, rv, asked) .. string.sub(packed, FAILURES_AT))
         orders[position] = orders[position] or {}
         append(orders[position], uid .. ':' .. slot, podNumber)
@@ -101,7 +118,7 @@ for i = firstPod, #ARGV, 3 do
         hot.restarts = hot.restarts - restarts
       end
       hot.active = hot.active - 1
-      settle(podNumber, index, node, startMs)
+      if isPending or stopping == STOPPING then settle(podNumber, index, node, startMs) end
       stopped = stopped + 1
       fromPod = math.min(fromPod or podNumber, podNumber)
       toPod = math.max(toPod or podNumber, podNumber)

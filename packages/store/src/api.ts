@@ -17,6 +17,11 @@ export interface Gate {
   readonly holdOnFailure: boolean;
   /** Failures are counted for each index (backoffLimitPerIndex). Left out = false. */
   readonly perIndex?: boolean;
+  /**
+   * A pod that was told to stop is replaced only when it has ended (podReplacementPolicy Failed). Holds
+   * for pods that are told from then on. Left out = false.
+   */
+  readonly replaceEnded?: boolean;
 }
 
 /** How often pods of an index failed before; of Jobs that count it (backoffLimitPerIndex). */
@@ -130,6 +135,8 @@ export interface SlotRecord {
   readonly startMs: number;
   readonly restarts: number;
   readonly resourceVersion: number;
+  /** Its user deleted it, and it counts for what its end is; left out when that is settled, or does not matter. */
+  readonly countsByEnd?: true;
   /** Of pods of its index before it; left out when none failed. */
   readonly failures?: IndexFailures;
 }
@@ -319,7 +326,8 @@ export interface StopInput {
   /**
    * `uncounted`: scale-down, suspend, delete of the Job; the index goes back at once.
    * `failed`: the Job failed; counted at once. `unjudged`: a pod deleted by its user; counted
-   * by the controller's verdict.
+   * by the controller's verdict. With the gate's `replaceEnded` the index goes back when the pod
+   * ended, and a deleted pod counts for what its end is.
    */
   readonly countAs: 'uncounted' | 'failed' | 'unjudged';
 }

@@ -35,10 +35,15 @@ export const HOT_FIELDS = [
 /** Bits of the field `rules`. */
 const HOLD_ON_FAILURE = 1;
 const PER_INDEX = 2;
+const REPLACE_ENDED = 4;
 
 /** A gate's rules as the scripts have them. */
-export function encodeRules({ holdOnFailure, perIndex = false }: Gate): number {
-  return (holdOnFailure ? HOLD_ON_FAILURE : 0) | (perIndex ? PER_INDEX : 0);
+export function encodeRules({ holdOnFailure, perIndex, replaceEnded }: Gate): number {
+  return (
+    (holdOnFailure ? HOLD_ON_FAILURE : 0) |
+    (perIndex === true ? PER_INDEX : 0) |
+    (replaceEnded === true ? REPLACE_ENDED : 0)
+  );
 }
 
 /** A gate as the scripts have it. */
@@ -52,6 +57,7 @@ export function decodeGate(
     deadlineMs,
     holdOnFailure: (rules & HOLD_ON_FAILURE) !== 0,
     ...((rules & PER_INDEX) !== 0 && { perIndex: true }),
+    ...((rules & REPLACE_ENDED) !== 0 && { replaceEnded: true }),
   };
 }
 

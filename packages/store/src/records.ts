@@ -22,7 +22,9 @@ const FAILURES_BYTES = 8;
 const FLAG_FAILED = 1;
 const FLAG_LOG = 2;
 const FLAG_OVERLAY = 4;
-const PHASES = ['Pending', 'Running', 'Stopping'] as const;
+/** The last three are all Stopping, see lua/include/record.lua. */
+const PHASES = ['Pending', 'Running', 'Stopping', 'Stopping', 'Stopping'] as const;
+const LEAVING = 4;
 
 /** A big-endian unsigned integer of 7 bytes (a resourceVersion). */
 function readUInt56(buffer: Buffer, offset: number): number {
@@ -79,6 +81,7 @@ export function decodeSlotRecord(slot: number, buffer: Buffer): SlotRecord {
     createdMs: buffer.readUIntBE(29, 6),
     startMs: buffer.readUIntBE(35, 6),
     resourceVersion: readUInt56(buffer, 41),
+    ...(buffer.readUInt8(12) === LEAVING && { countsByEnd: true }),
     ...failuresField(decodeFailures(buffer, SLOT_FAILURES_AT)),
   };
 }

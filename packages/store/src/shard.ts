@@ -561,6 +561,7 @@ export class Shard extends ShardReader {
         this.keys.watch,
         this.keys.podWatchers,
         jobKeys.overlay,
+        jobKeys.retry,
         ...podNumbers.map((n) => this.keys.podChunk(uid, Math.floor(n / RECORDS_PER_CHUNK))),
       ],
       [

@@ -14,6 +14,8 @@ export interface JobShape {
   readonly backoffLimit?: number;
   readonly backoffLimitPerIndex?: number;
   readonly maxFailedIndexes?: number;
+  /** Further fields of the spec. */
+  readonly spec?: Readonly<Record<string, unknown>>;
   readonly activeDeadlineSeconds?: number;
   readonly suspend?: boolean;
   readonly restartPolicy?: 'Never' | 'OnFailure';
@@ -118,6 +120,7 @@ function manifest(shape: JobShape, template: object): JobManifest {
       ...(maxFailedIndexes !== undefined && { maxFailedIndexes }),
       ...(activeDeadlineSeconds !== undefined && { activeDeadlineSeconds }),
       ...(suspend !== undefined && { suspend }),
+      ...shape.spec,
       template,
     },
   };

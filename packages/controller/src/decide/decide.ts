@@ -133,6 +133,7 @@ function lookAt(observed: Observed, nowMs: number, backoff: BackoffPolicy): Look
     // have limits of their own one has nothing to do with the other.
     holdOnFailure: indexes === null,
     ...(indexes !== null && { perIndex: true }),
+    ...(spec.replacesEnded && { replaceEnded: true }),
   };
   return { observed, judged, counters, indexes, nowMs, startMs, gate };
 }
@@ -164,7 +165,7 @@ function decideEnd(look: Look, interim: Interim): Decision {
       isSettled && look.judged.judgements.length === 0
         ? null
         : planJudge(look, { ...look.gate, limit: 0 }),
-    stopsPodsAs: counters.active === 0 ? null : succeeds ? 'uncounted' : 'failed',
+    stopsPodsAs: stopsPodsAs(look, succeeds),
     finish: isSettled ? verdict : null,
     figures: figuresOf(look),
     standing: {
@@ -175,6 +176,18 @@ function decideEnd(look: Look, interim: Interim): Decision {
     },
     next: isSettled ? over : nextLook(look, []),
   };
+}
+
+/** A failure also counts the pods that were to count for what their end is: once, with the verdict. */
+function stopsPodsAs(
+  { observed, counters }: Look,
+  succeeds: boolean,
+): 'failed' | 'uncounted' | null {
+  const isNew = findInterim(observed) === null;
+  const mayLeave = observed.spec.replacesEnded && counters.terminating > 0;
+  if (!succeeds && isNew && mayLeave) return 'failed';
+  if (counters.active === 0) return null;
+  return succeeds ? 'uncounted' : 'failed';
 }
 
 function decideSuspend(look: Look): Decision {
@@ -236,14 +249,14 @@ function changePods(look: Look, wanted: number): PodChange {
   if (surplus > 0) return { type: 'stop', count: surplus };
   const shortfall = openable(look, wanted);
   const isHeld = (gate.holdOnFailure && counters.unjudged > 0) || nowMs < gate.notBeforeMs;
-  if (shortfall === 0 || isHeld) return { type: 'keep' };
+  if (shortfall <= 0 || isHeld) return { type: 'keep' };
   return { type: 'open', count: Math.min(shortfall, MAX_OPENS_PER_PASS) };
 }
 
 /** How many pods could be started now: as many as are wanted, and no more than there are indexes for. */
-function openable({ counters, indexes }: Look, wanted: number): number {
-  const shortfall = wanted - counters.active;
-  return indexes === null ? shortfall : Math.min(shortfall, indexes.startableCount);
+function openable({ observed, counters, judged }: Look, wanted: number): number {
+  const isInPlace = observed.spec.replacesEnded ? counters.terminating : 0;
+  return Math.min(wanted - counters.active - isInPlace, judged.startableCount);
 }
 
 /** Null when the look shows that everything is written already: most looks write nothing. */
@@ -258,7 +271,8 @@ function planJudge({ observed, judged, counters }: Look, gate: GatePlan): JudgeP
     gate.notBeforeMs === observed.gate.notBeforeMs &&
     gate.deadlineMs === observed.gate.deadlineMs &&
     gate.holdOnFailure === observed.gate.holdOnFailure &&
-    gate.perIndex === observed.gate.perIndex;
+    gate.perIndex === observed.gate.perIndex &&
+    gate.replaceEnded === observed.gate.replaceEnded;
   if (isWritten) return null;
   return { judgements: judged.judgements, gate, failuresInRow, lastFailureMs };
 }

@@ -19,6 +19,8 @@ export interface Judged {
   readonly judgements: readonly PodVerdict[];
   readonly counters: Counters;
   readonly indexes: ObservedIndexes | null;
+  /** Indexes that can get a pod once the verdicts are recorded. */
+  readonly startableCount: number;
 }
 
 /** Most indexes whose back-off is over that the store lets go with one set of verdicts. */
@@ -26,7 +28,7 @@ const MAX_RELEASED_PER_PASS = 500;
 
 /** Gives every failed pod that was observed its verdict. */
 export function judgePods(observed: Observed, nowMs: number, backoff: BackoffPolicy): Judged {
-  const { spec, counters, unjudged, indexes } = observed;
+  const { spec, counters, unjudged, indexes, startableCount } = observed;
   const judgements = unjudged.map((pod) => judgePod(spec, pod, nowMs, backoff));
   const row = extendFailureRow(counters, unjudged);
   // A resumed Job starts without delay, and of one with limits for each index every index has its own.
@@ -43,6 +45,8 @@ export function judgePods(observed: Observed, nowMs: number, backoff: BackoffPol
       unjudged: Math.max(0, counters.unjudged - judgements.length),
     },
     indexes: indexes && afterVerdicts(indexes, judgements, nowMs),
+    startableCount:
+      startableCount + (indexes?.readyCount ?? 0) + judgements.filter(isTriedAgain).length,
   };
 }
 
@@ -55,7 +59,7 @@ export function dismissPods({ counters, unjudged, indexes }: Observed): Judged {
     countsToLimit: false,
   }));
   const left = Math.max(0, counters.unjudged - judgements.length);
-  return { judgements, counters: { ...counters, unjudged: left }, indexes };
+  return { judgements, counters: { ...counters, unjudged: left }, indexes, startableCount: 0 };
 }
 
 function judgePod(
@@ -91,6 +95,10 @@ function countsTo(pod: UnjudgedPod, limit: number): boolean {
   return limit === 0 || !isExcusedLoss(pod);
 }
 
+function isTriedAgain({ verdict, retryAtMs }: PodVerdict): boolean {
+  return verdict !== 'indexFailed' && retryAtMs === undefined;
+}
+
 /** The verdicts also let those go whose back-off is over. */
 function afterVerdicts(
   indexes: ObservedIndexes,
@@ -101,12 +109,11 @@ function afterVerdicts(
   const delayed = judgements.flatMap(({ retryAtMs }) =>
     retryAtMs === undefined ? [] : [retryAtMs],
   );
-  const { nextReadyMs, failedCount, startableCount, readyCount } = indexes;
+  const { nextReadyMs, failedCount, readyCount } = indexes;
   const times = nextReadyMs === null ? delayed : [nextReadyMs, ...delayed];
   if (readyCount > MAX_RELEASED_PER_PASS) times.push(nowMs);
   return {
     failedCount: failedCount + failedNow,
-    startableCount: startableCount + readyCount + judgements.length - failedNow - delayed.length,
     readyCount: 0,
     nextReadyMs: times.length === 0 ? null : Math.min(...times),
   };

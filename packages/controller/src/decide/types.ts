@@ -20,6 +20,8 @@ export interface DecideSpec {
   readonly restartsContainers: boolean;
   /** Failed pods of one index that are tolerated, an integer >= 0; null = indexes have no limit of their own. */
   readonly backoffLimitPerIndex: number | null;
+  /** podReplacementPolicy Failed: a pod that was told to stop is replaced only when it has ended. */
+  readonly replacesEnded: boolean;
   /** Failed indexes that are tolerated, an integer >= 0; null = any number. */
   readonly maxFailedIndexes: number | null;
 }
@@ -43,6 +45,8 @@ export interface GatePlan {
   readonly holdOnFailure: boolean;
   /** Failures are counted for each index. Left out = false. */
   readonly perIndex?: boolean;
+  /** A pod that was told to stop is replaced only when it has ended. Left out = false. */
+  readonly replaceEnded?: boolean;
 }
 
 /** Live figures of a Job. Meaning as in the store's `HotCounters`. */
@@ -94,8 +98,6 @@ export interface UnjudgedPod {
 export interface ObservedIndexes {
   /** Indexes that failed for good. */
   readonly failedCount: number;
-  /** Indexes that could get a pod at once: to be tried again, or not tried yet. */
-  readonly startableCount: number;
   /** Indexes whose back-off is over: the next verdicts let them go. */
   readonly readyCount: number;
   /** When the back-off of another index is over, ms since the epoch; null = none waits. */
@@ -126,6 +128,8 @@ export interface Observed {
   readonly counters: Counters;
   /** At most 500 of `counters.unjudged`. */
   readonly unjudged: readonly UnjudgedPod[];
+  /** Indexes that could get a pod at once: to be tried again, or not tried yet. Infinite for a work queue. */
+  readonly startableCount: number;
   /** Of a Job with backoffLimitPerIndex; null for others. */
   readonly indexes: ObservedIndexes | null;
   /** Active pods that no worker has yet, an integer in [0, active]. */

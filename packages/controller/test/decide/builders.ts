@@ -27,6 +27,7 @@ export interface Given {
   fittingLanes?: number;
   jobsOnQueue?: number;
   indexes?: Partial<ObservedIndexes>;
+  startableCount?: number;
 }
 
 /** An observed Job that started at T0 and whose gate is as its spec wants it. */
@@ -40,6 +41,7 @@ export function observed(given: Given = {}): Observed {
     ttlSecondsAfterFinished: null,
     suspended: false,
     restartsContainers: false,
+    replacesEnded: false,
     backoffLimitPerIndex: null,
     maxFailedIndexes: null,
     ...given.spec,
@@ -59,6 +61,7 @@ export function observed(given: Given = {}): Observed {
       deadlineMs: 0,
       holdOnFailure: spec.backoffLimitPerIndex === null,
       ...(spec.backoffLimitPerIndex !== null && { perIndex: true }),
+      ...(spec.replacesEnded && { replaceEnded: true }),
       ...given.gate,
     },
     counters: {
@@ -77,12 +80,12 @@ export function observed(given: Given = {}): Observed {
       ...given.counters,
     },
     unjudged,
+    startableCount: given.startableCount ?? spec.completions ?? Number.POSITIVE_INFINITY,
     indexes:
       spec.backoffLimitPerIndex === null
         ? null
         : {
             failedCount: 0,
-            startableCount: spec.completions ?? 0,
             readyCount: 0,
             nextReadyMs: null,
             ...given.indexes,

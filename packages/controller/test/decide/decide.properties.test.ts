@@ -30,6 +30,7 @@ const looks: fc.Arbitrary<Observed> = fc
       ttlSecondsAfterFinished: fc.option(fc.nat(200)),
       suspended: fc.boolean(),
       restartsContainers: fc.boolean(),
+      replacesEnded: fc.boolean(),
       backoffLimitPerIndex: fc.option(fc.nat(2)),
       maxFailedIndexes: fc.option(fc.nat(5)),
     }),
@@ -77,9 +78,9 @@ const looks: fc.Arbitrary<Observed> = fc
     pendingCount: fc.nat(10),
     fittingLanes: fc.nat(100),
     jobsOnQueue: fc.nat(3),
+    startableCount: count(3000),
     indexes: fc.record({
       failedCount: fc.nat(8),
-      startableCount: fc.nat(3000),
       readyCount: fc.nat(9),
       // Those of the past are ready.
       nextReadyMs: fc.option(time.map((ms) => ms + 100_000)),
@@ -185,7 +186,9 @@ describe('decide, for any look at a Job', () => {
       const isSettled =
         counters.active === 0 && counters.terminating === 0 && counters.unjudged === 0;
       expect(decision.finish !== null).toBe(isSettled);
-      expect(decision.stopsPodsAs === null).toBe(counters.active === 0);
+      // A failure also counts pods that are terminating because their user deleted them.
+      const counts = decision.stopsPodsAs === 'failed' && counters.terminating > 0;
+      expect(decision.stopsPodsAs !== null).toBe(counters.active > 0 || counts);
     });
   });
 

@@ -118,34 +118,36 @@ function deleted(pod: UnjudgedPod): UnjudgedPod {
 
 describe('pods of a Job with backoffLimitPerIndex', () => {
   test('are as many as there are indexes for', () => {
-    const indexes = { startableCount: 1 };
-    expect(converge({ indexes }).pods).toEqual({ type: 'open', count: 1 });
-    expect(converge({ indexes: { startableCount: 0 } }).pods).toEqual({ type: 'keep' });
+    expect(converge({ startableCount: 1 }).pods).toEqual({ type: 'open', count: 1 });
+    expect(converge({ startableCount: 0 }).pods).toEqual({ type: 'keep' });
   });
 
   test('an index whose back-off is over gets one', () => {
-    const decision = converge({ indexes: { startableCount: 0, readyCount: 2 } });
+    const decision = converge({ startableCount: 0, indexes: { readyCount: 2 } });
     expect(decision.pods).toEqual({ type: 'open', count: 2 });
     expect(decision.judge).toMatchObject({ judgements: [] });
   });
 
   test('more indexes than one set of verdicts lets go are looked at again at once', () => {
-    const decision = converge({ indexes: { startableCount: 0, readyCount: 501 } });
+    const decision = converge({ startableCount: 0, indexes: { readyCount: 501 } });
     expect(decision.next).toEqual({ type: 'at', atMs: T0 });
   });
 
   test('the next look is when the next back-off is over', () => {
-    const indexes = { startableCount: 0, nextReadyMs: T0 + 20 * SECOND };
-    const counters = { active: 1 };
-    expect(converge({ counters, indexes }).next).toEqual({ type: 'at', atMs: T0 + 20 * SECOND });
-    expect(converge({ counters, indexes, unjudged: [failed(1)] }).next).toEqual({
+    const given = {
+      startableCount: 0,
+      indexes: { nextReadyMs: T0 + 20 * SECOND },
+      counters: { active: 1 },
+    };
+    expect(converge(given).next).toEqual({ type: 'at', atMs: T0 + 20 * SECOND });
+    expect(converge({ ...given, unjudged: [failed(1)] }).next).toEqual({
       type: 'at',
       atMs: T0 + 10 * SECOND,
     });
   });
 
   test('fewer than wanted for lack of indexes is no reason to look again', () => {
-    const decision = converge({ counters: { active: 1 }, indexes: { startableCount: 1 } });
+    const decision = converge({ counters: { active: 1 }, startableCount: 1 });
     expect(decision.pods).toEqual({ type: 'open', count: 1 });
     expect(decision.next).toEqual({ type: 'resync' });
   });
@@ -155,7 +157,7 @@ describe('failed indexes', () => {
   const reasonOf = (decision: End) => decision.standing.conditions[0];
 
   test('with none left that could succeed the Job fails', () => {
-    const given = { counters: { succeeded: 7 }, indexes: { failedCount: 3, startableCount: 0 } };
+    const given = { counters: { succeeded: 7 }, indexes: { failedCount: 3 }, startableCount: 0 };
     expect(reasonOf(end(given))).toMatchObject({
       type: 'FailureTarget',
       reason: 'FailedIndexes',
@@ -219,7 +221,7 @@ describe('failed indexes', () => {
   });
 
   test('none failed and all succeeded: Complete', () => {
-    const decision = end({ counters: { succeeded: 10 }, indexes: { startableCount: 0 } });
+    const decision = end({ counters: { succeeded: 10 }, startableCount: 0 });
     expect(decision.finish).toBe('Complete');
   });
 });

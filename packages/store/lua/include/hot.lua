@@ -1,8 +1,9 @@
 -- The numbers of a Job that claims and reports work on: one packed string, read once and written
 -- once per script. packages/store/src/hot.ts is the other side.
 local HOT = '>ddddddddddddddddddddddddddd'
--- Bits of `rules`: 1 no start while a failed pod waits for its verdict, 2 failures are counted for each index.
-local PER_INDEX = 2
+-- Bits of `rules`: 1 no start while a failed pod waits for its verdict, 2 failures are counted for each index, 4 a pod
+-- that was told to stop is replaced only when it has ended.
+local PER_INDEX, REPLACE_ENDED = 2, 4
 
 -- Named one by one, not in a loop: this is part of every report.
 local function unpackHot(packed)
@@ -54,7 +55,8 @@ local function isGateOpen(limit, rules, unjudged, notBeforeMs, deadlineMs, nowMs
 end
 
 local function activeCap(hot)
-  return capOf(hot.limit, hot.completions, hot.succeeded)
+  local cap = capOf(hot.limit, hot.completions, hot.succeeded)
+  return bit.band(hot.rules, REPLACE_ENDED) == 0 and cap or cap - hot.terminating
 end
 
 local function gateOpen(hot, nowMs)

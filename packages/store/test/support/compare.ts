@@ -51,7 +51,7 @@ function expectedJob(job: ModelJob) {
       decisionVersion: job.decisionVersion,
       active: job.active,
       running: job.count('Running'),
-      terminating: job.count('Stopping'),
+      terminating: job.terminating,
       succeeded: job.succeeded,
       failed: job.failed,
       limitFailures: job.limitFailures,

@@ -195,6 +195,7 @@ export class History {
       deadlineMs: a % 9 === 0 ? soon : 0,
       holdOnFailure: a % 4 !== 0,
       ...(job.gate.perIndex === true && { perIndex: true }),
+      ...((a + b) % 3 === 0 && { replaceEnded: true }),
     };
   }
 

@@ -2,7 +2,7 @@
  * What must hold of the stored state after every script (DESIGN: invariants 1, 2, 5, 6), said
  * without knowledge of what happened before, but for {@link checkGrowth}.
  */
-import type { RawJob, RawShard, RawSlot } from './rawState.ts';
+import type { RawHot, RawJob, RawShard, RawSlot } from './rawState.ts';
 
 /** Violations of a shard's invariants, in words; empty when all is well. */
 export function violations(shard: RawShard): string[] {
@@ -55,18 +55,14 @@ function growthViolations(before: RawJob, after: RawJob): string[] {
   return found;
 }
 
-function activeCap({
-  completions,
-  succeeded,
-  limit,
-}: {
-  completions: number;
-  succeeded: number;
-  limit: number;
-}): number {
-  if (completions < 0) return succeeded > 0 ? 0 : limit;
-  return Math.min(limit, completions - succeeded);
+/** Of pods that are replaced only when they ended, those that have not take up a place. */
+function activeCap({ completions, succeeded, limit, rules, terminating }: RawHot): number {
+  const inPlace = (rules & REPLACE_ENDED) === 0 ? 0 : terminating;
+  if (completions < 0) return succeeded > 0 ? 0 : limit - inPlace;
+  return Math.min(limit, completions - succeeded) - inPlace;
 }
+
+const REPLACE_ENDED = 4;
 
 function jobViolations(job: RawJob): string[] {
   const { hot } = job;
@@ -87,10 +83,11 @@ function jobViolations(job: RawJob): string[] {
   };
   const of = (phase: RawSlot['phase']): RawSlot[] =>
     job.slots.filter((slot) => slot.phase === phase);
-  const [pending, running, stopping] = [of('Pending'), of('Running'), of('Stopping')];
+  const [pending, running] = [of('Pending'), of('Running')];
+  const [stopping, owing] = [of('Stopping'), [...of('Returning'), ...of('Leaving')]];
   expectEqual('active', hot.active, pending.length + running.length);
   expectEqual('running', hot.running, running.length);
-  expectEqual('terminating', hot.terminating, stopping.length);
+  expectEqual('terminating', hot.terminating, stopping.length + owing.length);
   expectEqual('restarts', hot.restarts, sum(running.map((slot) => slot.restarts)));
   expectEqual('retryCount', hot.retryCount, job.retry.length);
   expectEqual('lossCount', hot.lossCount, job.losses.size);
@@ -113,7 +110,7 @@ function jobViolations(job: RawJob): string[] {
       found.push(`slot ${slot.slot}: wrong holder`);
   }
   if (hot.podCount < hot.succeeded) found.push('more successes than pods');
-  found.push(...indexViolations(job, [...pending, ...running]));
+  found.push(...indexViolations(job, [...pending, ...running, ...owing]));
   if (job.job['finished'] === '1' && hot.active + hot.terminating + hot.unjudged > 0) {
     found.push('finished with pods that are active, terminating or not judged');
   }
@@ -155,7 +152,7 @@ function claimViolations(shard: RawShard): string[] {
       const claims = held.get(slot.session) ?? new Set();
       held.set(slot.session, claims.add(`${uid}:${slot.slot}`));
       const order = shard.sessions.get(slot.session)?.orders.get(`${uid}:${slot.slot}`);
-      const wanted = slot.phase === 'Stopping' ? slot.podNumber : undefined;
+      const wanted = slot.phase === 'Running' ? undefined : slot.podNumber;
       if (order !== wanted)
         found.push(`Job ${uid}: slot ${slot.slot} is ${slot.phase}, its order is ${order}`);
     }

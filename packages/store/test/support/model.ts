@@ -17,13 +17,18 @@ import type {
 import { NO_FAILURES } from '../../src/api.ts';
 import { failuresField } from '../../src/records.ts';
 
+/**
+ * A pod that was told to stop: its end changes nothing, gives its index back, or counts for what it is.
+ */
+type Told = 'Stopping' | 'Returning' | 'Leaving';
+
 /** A pod in a slot. */
 export interface ModelSlot {
   pod: number;
   index: number;
   previous: number;
   /** `Ended` only inside one report: its pod is counted, the next one not chosen yet. */
-  phase: 'Pending' | 'Running' | 'Stopping' | 'Ended';
+  phase: 'Pending' | 'Running' | Told | 'Ended';
   session: string;
   attempts: number;
   /** The newest delivery that asked. */
@@ -87,6 +92,10 @@ export class ModelJob {
     return [...this.slots.values()].filter((slot) => slot.phase === phase).length;
   }
 
+  get terminating(): number {
+    return this.count('Stopping') + this.count('Returning') + this.count('Leaving');
+  }
+
   get active(): number {
     return this.count('Pending') + this.count('Running');
   }
@@ -108,7 +117,8 @@ export class ModelJob {
         : Math.min(limit, this.completions - this.succeeded);
     const indexLeft =
       this.retry.size > 0 || this.completions === null || this.cursor < this.completions;
-    return this.active < room && indexLeft;
+    const inPlace = this.gate.replaceEnded === true ? this.terminating : 0;
+    return this.active + inPlace < room && indexLeft;
   }
 
   takeIndex(): number {
@@ -118,9 +128,13 @@ export class ModelJob {
     return lowest;
   }
 
-  fail(pod: number, index: number, reason: PodReason): void {
+  unjudge(pod: number, index: number, reason: PodReason): void {
     this.unjudged.set(pod, { index, reason });
     this.decisionVersion++;
+  }
+
+  fail(pod: number, index: number, reason: PodReason): void {
+    this.unjudge(pod, index, reason);
     if (DISRUPTIONS.includes(reason)) this.losses.set(index, (this.losses.get(index) ?? 0) + 1);
     else if (reason !== 'Deleted') this.losses.delete(index);
   }
@@ -202,11 +216,19 @@ export class ModelJob {
     let stopped = 0;
     for (const { slot: number, podNumber, session } of input.pods) {
       const slot = this.slots.get(number);
-      if (slot === undefined || slot.pod !== podNumber || slot.phase === 'Stopping') continue;
+      if (slot === undefined || slot.pod !== podNumber) continue;
+      if (slot.phase === 'Leaving' && input.countAs === 'failed') {
+        slot.phase = 'Stopping';
+        this.failed++;
+        stopped++;
+      }
+      if (isTold(slot)) continue;
       if ((slot.phase === 'Pending') !== (session === '')) continue;
-      if (slot.phase === 'Pending') this.slots.delete(number);
-      else slot.phase = 'Stopping';
+      const isPending = slot.phase === 'Pending';
+      if (isPending) this.slots.delete(number);
+      else slot.phase = this.#toldAs(input.countAs);
       stopped++;
+      if (!isPending && slot.phase !== 'Stopping') continue;
       if (input.countAs === 'uncounted') this.retry.add(slot.index);
       else if (input.countAs === 'failed') this.failed++;
       else this.unjudged.set(podNumber, { index: slot.index, reason: 'Deleted' });
@@ -216,6 +238,11 @@ export class ModelJob {
       if (input.guard === null) this.trigger(nowMs);
     }
     return stopped;
+  }
+
+  #toldAs(countAs: StopInput['countAs']): Told {
+    if (this.gate.replaceEnded !== true || countAs === 'failed') return 'Stopping';
+    return countAs === 'uncounted' ? 'Returning' : 'Leaving';
   }
 
   writeStatus(
@@ -251,7 +278,7 @@ export class ModelJob {
   ): 'recorded' | 'replayed' | 'stale' | 'stopping' {
     const slot = this.slots.get(slotNumber);
     if (slot === undefined || !this.isClaimed(slotNumber, pod, session)) return 'stale';
-    if (slot.phase === 'Stopping') return 'stopping';
+    if (isTold(slot)) return 'stopping';
     if (restarts <= slot.restarts) return 'replayed';
     slot.restarts = restarts;
     this.decisionVersion++;
@@ -358,15 +385,19 @@ export class Model {
       }
       events.applied = true;
       if (verdict === 'rolledBack') answers.set(entry, { type: 'rolledBack' });
-      if (slot.phase === 'Stopping') {
-        events.stopped = true;
+      const isLeaving = slot.phase === 'Leaving';
+      if (isTold(slot)) events.stopped = true;
+      if (slot.phase === 'Returning') job.retry.add(slot.index);
+      if (isTold(slot) && !isLeaving) {
         close(entry);
       } else if (verdict === 'rolledBack' || entry.outcome === 'Failed') {
-        job.records.set(slot.pod, 'Failed');
-        job.fail(slot.pod, slot.index, verdict === 'rolledBack' ? 'RolledBack' : entry.reason);
+        const reason = verdict === 'rolledBack' ? 'RolledBack' : entry.reason;
+        const isDisrupted = reason === 'RolledBack' || reason === 'Drained';
+        if (!isLeaving) job.records.set(slot.pod, 'Failed');
+        job.fail(slot.pod, slot.index, isLeaving && !isDisrupted ? 'Deleted' : reason);
         close(entry);
       } else {
-        job.records.set(slot.pod, 'Succeeded');
+        if (!isLeaving) job.records.set(slot.pod, 'Succeeded');
         if (!job.indexed || !job.done.has(slot.index)) job.succeeded++;
         if (job.indexed) {
           job.done.add(slot.index);
@@ -374,6 +405,10 @@ export class Model {
         }
         job.lastSuccessMs = nowMs;
         job.losses.delete(slot.index);
+        if (isLeaving) {
+          close(entry);
+          continue;
+        }
         slot.phase = 'Ended';
         going.push(entry);
       }
@@ -403,7 +438,7 @@ export class Model {
       (job.completions === null ? before.succeeded === 0 : job.succeeded >= job.completions);
     const short =
       events.closed && (job.active === 0 || job.count('Pending') > 0 || job.mayStart(nowMs));
-    const drained = events.stopped && job.count('Stopping') === 0;
+    const drained = events.stopped && job.terminating === 0;
     if (job.unjudged.size > before.unjudged || ended || short || drained) {
       job.trigger(nowMs);
     } else if (job.foldAtMs <= nowMs) {
@@ -431,7 +466,7 @@ export class Model {
     return this.claimsOf(session).flatMap((claim) => {
       const [uid = '', slot] = claim.split(':');
       const held = this.jobs.get(uid)!.slots.get(Number(slot))!;
-      return held.phase === 'Stopping' ? [[claim, held.pod] as [string, number]] : [];
+      return isTold(held) ? [[claim, held.pod] as [string, number]] : [];
     });
   }
 
@@ -444,13 +479,19 @@ export class Model {
       if (slot === undefined || slot.session !== session || slot.phase === 'Pending') continue;
       job.slots.delete(number);
       ended++;
-      if (slot.phase === 'Stopping') continue;
+      if (slot.phase === 'Returning') job.retry.add(slot.index);
+      if (slot.phase === 'Leaving') job.unjudge(slot.pod, slot.index, 'NodeLost');
+      if (isTold(slot)) continue;
       job.records.set(slot.pod, 'Failed');
       job.fail(slot.pod, slot.index, 'NodeLost');
     }
     if (ended > 0) job.trigger(nowMs);
     return ended;
   }
+}
+
+function isTold({ phase }: ModelSlot): boolean {
+  return phase === 'Stopping' || phase === 'Returning' || phase === 'Leaving';
 }
 
 function classify(

@@ -5,11 +5,16 @@ import { HOT_FIELDS } from '../../src/hot.ts';
 import type { ShardKeys } from '../../src/keys.ts';
 import { decodeFailures, decodeSlotRecord } from '../../src/records.ts';
 
+/** As lua/include/record.lua has them. */
+const PHASES = ['Pending', 'Running', 'Stopping', 'Returning', 'Leaving'] as const;
+
 /** All numbers of the hot state by name. */
 export type RawHot = Record<(typeof HOT_FIELDS)[number], number>;
 
 /** A slot with the field that only scripts need. */
-export interface RawSlot extends SlotRecord {
+export interface RawSlot extends Omit<SlotRecord, 'phase'> {
+  /** Of those that were told to stop: what their end does. */
+  readonly phase: (typeof PHASES)[number];
   /** Pod that the slot had before, 0 = none. */
   readonly previous: number;
   /** The newest delivery that asked for it. */
@@ -103,6 +108,7 @@ function readJob(next: () => unknown): RawJob {
   const hot = next() as Buffer | null;
   const slots = Object.entries(next() as Record<string, Buffer>).map(([slot, packed]) => ({
     ...decodeSlotRecord(Number(slot), packed),
+    phase: PHASES[packed.readUInt8(12)]!,
     previous: packed.readUInt32BE(8),
     asked: packed.readUInt32BE(48),
   }));
