@@ -325,6 +325,21 @@ test('a pod without a Job runs once, is read and deleted under its own name', as
   expect(refused.stderr).toContain('spec.restartPolicy: Required value: Never or OnFailure');
 });
 
+test('a program finds the command drover when its pod asks to be a client', async () => {
+  const child = manifest('child-of-pod', script('true'));
+  const spec = {
+    restartPolicy: 'Never',
+    containers: [{ name: 'main', command: script(`echo '${child}' | drover apply -f -`) }],
+  };
+  const metadata = { name: 'client', annotations: { 'drover.dev/client': 'true' } };
+  const pod = JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata, spec });
+  await home.drover(['apply', '-f', '-'], { input: pod });
+  const logs = await home.drover(['logs', '-f', 'pod/client']);
+  expect(logs.stdout).toBe('job.batch/child-of-pod created\n');
+  const described = await home.drover(['describe', 'job/child-of-pod']);
+  expect(described.stdout).toMatch(/Controlled By: +Pod\/client/);
+});
+
 test('a Job with a finalizer stays until it is taken away', async () => {
   const held = manifest('held', script('true'), { suspend: true });
   const withFinalizer = held.replace('"metadata":{', '"metadata":{"finalizers":["a.example/b"],');

@@ -13,6 +13,7 @@ import {
   parseBarePod,
   parseBarePodUpdate,
   type BarePod,
+  type OwnerReference,
   type Pod,
 } from '@drover/shared';
 import { composeJob, type JobView, type Shard } from '@drover/store';
@@ -23,6 +24,7 @@ import { newJobOf, objectText, ownersOf, ownMetadata, refuseBadUid } from './job
 import { namespaceOf } from './listing.ts';
 import { applyMergePatch, threeWayPatch, type MergePatch } from './mergePatch.ts';
 import { placementOf } from './placement.ts';
+import { withOwner } from './podClient.ts';
 
 /** A pod as a user writes it; checked when it is created. */
 export type PodManifest = Readonly<Record<string, unknown>>;
@@ -50,6 +52,8 @@ export interface BarePodHost {
   readonly backend: Backend;
   /** Namespace of the client. */
   readonly namespace: string;
+  /** To whom belongs what is created. */
+  readonly owner: OwnerReference | null;
   /** Whether a pod of any kind has the name. */
   exists(namespace: string, name: string): Promise<boolean>;
   /** Reads a pod. @throws NotFoundError */
@@ -75,7 +79,7 @@ export async function createBarePod(
   const prefix = parsed.metadata.name === '' ? (parsed.metadata.generateName ?? '') : null;
   for (let attempt = 1; ; attempt++) {
     const name = prefix === null ? parsed.metadata.name : generateName(prefix, randomInt);
-    const pod = named(parsed, uid, name);
+    const pod = named(parsed, { uid, name, owner: host.owner });
     if (options.dryRun === true) return asPending(pod);
     const outcome = await store(host, pod);
     if (outcome !== 'alreadyExists') return await host.read(namespace, name);
@@ -137,8 +141,11 @@ function parse(host: BarePodHost, manifest: PodManifest, options: CreatePodOptio
   return parseBarePod(manifest, namespaceOf(manifest, host.namespace, options));
 }
 
-function named({ metadata, ...rest }: BarePod, uid: string, name: string): BarePod {
-  return { ...rest, metadata: { ...metadata, uid, name } };
+function named(
+  { metadata, ...rest }: BarePod,
+  { uid, name, owner }: { uid: string; name: string; owner: OwnerReference | null },
+): BarePod {
+  return { ...rest, metadata: withOwner({ ...metadata, uid, name }, owner) };
 }
 
 /** As it will be shown; for a dry run. */

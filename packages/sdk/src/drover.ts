@@ -1,3 +1,4 @@
+import type { OwnerReference } from '@drover/shared';
 import { checkHost, SecretKeyFile } from '@drover/store';
 
 import { Backend } from './backend.ts';
@@ -5,6 +6,7 @@ import { ConfigMapsClient, SecretsClient } from './configs.ts';
 import type { ConnectionOption } from './connection.ts';
 import { JobsClient } from './jobs.ts';
 import { NodesClient } from './nodes.ts';
+import { podClientSettings } from './podClient.ts';
 import { PodsClient } from './pods.ts';
 import { WorkQueueHandle, type WorkQueueHandleOptions } from './workQueues/workQueue.ts';
 import { WorkQueuesClient } from './workQueues/workQueues.ts';
@@ -13,13 +15,19 @@ import { WorkQueuesClient } from './workQueues/workQueues.ts';
 export interface DroverOptions {
   /**
    * Where Redis is: a URL, options of ioredis, or an ioredis instance, which is used and never
-   * closed. Default `redis://127.0.0.1:6379`.
+   * closed. Default: in a pod with the annotation `drover.dev/client: "true"` that of its worker,
+   * else `redis://127.0.0.1:6379`.
    */
-  readonly connection?: ConnectionOption;
-  /** Namespace of names that do not say theirs. Default `default`. */
+  readonly connection?: ConnectionOption | Readonly<Record<string, unknown>>;
+  /** Namespace of names that do not say theirs. Default: that of such a pod, else `default`. */
   readonly namespace?: string;
-  /** Prefix of all keys, for installations that share a Redis. Default `drover`. */
+  /** Prefix of all keys, for installations that share a Redis. Default: that of such a pod, else `drover`. */
   readonly prefix?: string;
+  /**
+   * To whom Jobs and pods belong that this client creates: they are deleted with it. Default: the Job
+   * of such a pod, or the pod when it has none; else nobody.
+   */
+  readonly owner?: OwnerReference;
   /**
    * The key file of the installation, for Secrets. Default: what the environment variable
    * DROVER_SECRET_KEY_FILE says, else there is none.
@@ -55,10 +63,17 @@ export class Drover {
   /** @throws UnsuitableHostError on Windows and where Node is too old. */
   constructor(options: DroverOptions = {}) {
     checkHost();
-    this.namespace = options.namespace ?? 'default';
-    this.#backend = new Backend(options);
-    this.jobs = new JobsClient(this.#backend, this.namespace);
-    this.pods = new PodsClient(this.#backend, this.namespace);
+    const ofPod = options.connection === undefined ? podClientSettings() : null;
+    this.namespace = options.namespace ?? ofPod?.namespace ?? 'default';
+    const connection = options.connection ?? ofPod?.connection;
+    const prefix = options.prefix ?? ofPod?.prefix;
+    this.#backend = new Backend({
+      ...(connection !== undefined && { connection }),
+      ...(prefix !== undefined && { prefix }),
+    });
+    const owner = options.owner ?? ofPod?.owner ?? null;
+    this.jobs = new JobsClient(this.#backend, this.namespace, owner);
+    this.pods = new PodsClient(this.#backend, this.namespace, owner);
     this.nodes = new NodesClient(this.#backend);
     this.workQueues = new WorkQueuesClient(this.#backend, this.namespace);
     this.configMaps = new ConfigMapsClient(this.#backend, this.namespace);

@@ -16,6 +16,7 @@ import {
   PROPAGATION_POLICIES,
   type Job,
   type JobInput,
+  type OwnerReference,
   type ParsedJob,
   type PropagationPolicy,
 } from '@drover/shared';
@@ -33,6 +34,7 @@ import { applyMergePatch, isPlainObject, threeWayPatch, type MergePatch } from '
 import { newJobOf, objectText, ownersOf, ownMetadata, refuseBadUid } from './jobObject.ts';
 import { watchObjects, type WatchReader } from './objectWatch.ts';
 import { placementOf } from './placement.ts';
+import { withOwner } from './podClient.ts';
 import { resolveRef, type ObjectRef, type ResolvedRef } from './refs.ts';
 import { waitReasons, type WaitReason } from './waiting.ts';
 import { WorkQueueHandle } from './workQueues/workQueue.ts';
@@ -149,10 +151,13 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 export class JobsClient {
   readonly #backend: Backend;
   readonly #namespace: string;
+  readonly #owner: OwnerReference | null;
 
-  constructor(backend: Backend, namespace: string) {
+  /** @param owner - To whom belongs what is created. */
+  constructor(backend: Backend, namespace: string, owner: OwnerReference | null = null) {
     this.#backend = backend;
     this.#namespace = namespace;
+    this.#owner = owner;
   }
 
   /**
@@ -167,7 +172,8 @@ export class JobsClient {
    */
   async create(manifest: JobManifest, options: CreateOptions = {}): Promise<Job> {
     const { argumentList } = options;
-    const { job: parsed, warnings } = this.#parse(await this.#filled(manifest, options), options);
+    const { job: given, warnings } = this.#parse(await this.#filled(manifest, options), options);
+    const parsed = { ...given, metadata: withOwner(given.metadata, this.#owner) };
     const job = argumentList === undefined ? parsed : withArgumentList(parsed, argumentList);
     for (const warning of warnings) options.onWarning?.(warning);
     const uid = options.uid ?? randomUUID();

@@ -4,6 +4,7 @@ import {
   parseSelector,
   podNumberFromName,
   type Job,
+  type OwnerReference,
   type Pod,
   type PodPhase,
   type Selector,
@@ -113,10 +114,13 @@ interface Located {
 export class PodsClient {
   readonly #backend: Backend;
   readonly #namespace: string;
+  readonly #owner: OwnerReference | null;
 
-  constructor(backend: Backend, namespace: string) {
+  /** @param owner - To whom belongs what is created. */
+  constructor(backend: Backend, namespace: string, owner: OwnerReference | null = null) {
     this.#backend = backend;
     this.#namespace = namespace;
+    this.#owner = owner;
   }
 
   /** Lists pods: those that run and those that ended and are kept. */
@@ -323,6 +327,7 @@ export class PodsClient {
     return {
       backend: this.#backend,
       namespace: this.#namespace,
+      owner: this.#owner,
       read: (namespace, name) => this.get(name, { namespace }),
       exists: (namespace, name) =>
         this.get(name, { namespace }).then(

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   AlreadyExistsError,
   defineHandler,
+  Drover,
   InvalidSpecError,
   NotFoundError,
   type Pod,
@@ -22,6 +23,16 @@ beforeAll(async () => {
     defineHandler('tell', ({ pod, job, log }) => {
       log(`${pod.name} ${pod.uid} ${job.name}`);
       return 42;
+    }),
+    defineHandler('drive', async ({ client }) => {
+      if (client === null) return 'nobody';
+      const drover = new Drover(client);
+      const { metadata } = await drover.jobs.create(
+        handlerJob('driven', 'tell', { suspend: true }),
+      );
+      await drover.pods.create(barePod('driven', 'wait'));
+      await drover.close();
+      return metadata.ownerReferences;
     }),
     defineHandler('fail', () => {
       throw new Error('no');
@@ -165,6 +176,24 @@ describe('a pod without a Job', () => {
     const pod = await engine.drover.pods.create(barePod('dry', 'tell'), { dryRun: true });
     expect(pod.status.phase).toBe('Pending');
     expect(await isGone('dry')).toBe(true);
+  });
+
+  test('may create others, which belong to it, when it asks to be a client', async () => {
+    const { pods, jobs } = engine.drover;
+    await pods.create(barePod('alone', 'drive'));
+    const alone = await until('alone', 'Succeeded');
+    expect(alone.metadata.annotations).toEqual({ 'drover.dev/result': '"nobody"' });
+
+    const annotations = { 'drover.dev/client': 'true' };
+    const driver = await pods.create(barePod('driver', 'drive', { annotations }));
+    const { metadata } = await until('driver', 'Succeeded');
+    const owners = JSON.parse(metadata.annotations?.['drover.dev/result'] ?? '') as object[];
+    const { uid } = driver.metadata;
+    expect(owners).toMatchObject([{ kind: 'Pod', name: 'driver', uid, controller: true }]);
+    expect((await pods.get('driven')).metadata.ownerReferences).toEqual(owners);
+    await pods.delete('driver');
+    await waitFor(() => isGone('driven'));
+    await waitFor(async () => (await jobs.list({ labelSelector: 'app=driven' })).length === 0);
   });
 
   test('goes with its owner, and what it owns goes with it', async () => {

@@ -10,6 +10,7 @@ import { forbidden, invalid, notSupported, tooLong, type ValidationIssue } from 
 import { Job } from './job.ts';
 import { MAX_JOB_BYTES } from './jobRules.ts';
 import { objectMetaIssues, type ObjectMeta } from './meta.ts';
+import { clientAnnotationIssues } from './podClient.ts';
 import type { PodSpec } from './podTemplate.ts';
 import { podTemplateIssues } from './podTemplateRules.ts';
 import { parseStructure, withoutNulls } from './structure.ts';
@@ -116,6 +117,7 @@ function checkBarePod(input: unknown, namespace?: string, previous?: BarePod): C
   };
   const rules = [
     ...objectMetaIssues(pod.metadata, 'metadata'),
+    ...clientAnnotationIssues(pod.metadata.annotations, 'metadata.annotations'),
     ...podTemplateIssues(job.spec.template, 'spec.template', isSound).filter(
       // Those of the pod itself are checked above.
       ({ path }) => !/^spec\.template\.(labels|annotations)/.test(path),

@@ -45,6 +45,12 @@ export {
   type ParsedBarePod,
 } from './barePod.ts';
 export {
+  CLIENT_ANNOTATION,
+  CLIENT_ENV,
+  type ClientConnection,
+  type ClientSettings,
+} from './podClient.ts';
+export {
   FOREGROUND_FINALIZER,
   ORPHAN_FINALIZER,
   PROPAGATION_POLICIES,

@@ -20,6 +20,7 @@ import {
   labelValueProblems,
   qualifiedNameProblems,
 } from './names.ts';
+import { clientAnnotationIssues } from './podClient.ts';
 import {
   FIELD_PATHS,
   type Container,
@@ -50,6 +51,7 @@ export function podTemplateIssues(
     // Kubernetes checks both as part of the template, not of its metadata.
     ...labelsIssues(metadata.labels, `${path}.labels`),
     ...annotationsIssues(metadata.annotations, `${path}.annotations`),
+    ...clientAnnotationIssues(metadata.annotations, `${path}.metadata.annotations`),
     ...podSpecIssues(spec, `${path}.spec`, isSound),
   ];
 }

@@ -373,6 +373,11 @@ const others: Case[] = [
     ],
   },
   {
+    name: 'a pod that may be a client',
+    given: { template: { metadata: { annotations: { 'drover.dev/client': 'maybe' } } } },
+    want: ['spec.template.metadata.annotations[drover.dev/client] NotSupported'],
+  },
+  {
     name: 'a label that Drover gives, with another value',
     given: { template: { metadata: { labels: { 'job-name': 'e' } } } },
     want: [`spec.template.metadata.labels Invalid "job-name" must be 'pi'`],

@@ -321,10 +321,12 @@ export class ShardReader {
   async getPod(uid: string, podNumber: number): Promise<StoredPod | null> {
     const record = await this.readRecord(uid, podNumber);
     if (record !== null) return record;
+    // Before the slots: one that is opened in between is found there.
+    const early = podNumber === 1 ? await this.#barePodToCome(uid) : null;
+    if (early !== null) return early;
     const slot = (await this.allSlots(uid)).find((held) => held.podNumber === podNumber);
     if (slot !== undefined) return { kind: 'slot', ...slot };
-    const ended = await this.readRecord(uid, podNumber);
-    return ended === null && podNumber === 1 ? await this.#barePodToCome(uid) : ended;
+    return await this.readRecord(uid, podNumber);
   }
 
   /** A pod without a Job that no controller has seen yet: it is there as soon as it is created. */

@@ -1,5 +1,7 @@
 import {
   ARGUMENT_LIST_ANNOTATION,
+  CLIENT_ANNOTATION,
+  CLIENT_ENV,
   gracePeriodMs,
   itemPerPodOf,
   podMetadata,
@@ -9,6 +11,8 @@ import {
   readArgumentList,
   resourceFieldValue,
   type ArgumentListSettings,
+  type ClientConnection,
+  type ClientSettings,
   type Container,
   type ItemPerPod,
   type Job,
@@ -18,6 +22,7 @@ import {
 } from '@drover/shared';
 import type { Claim, StoredJob } from '@drover/store';
 
+import type { ClientPlaces } from './client/clientDirectory.ts';
 import { NO_CONFIGS, type ConfigSet } from './configs/configContent.ts';
 import {
   planContainers,
@@ -61,6 +66,8 @@ export interface PodExtras {
 export interface PlanSurroundings {
   readonly nodeName: string;
   readonly hostIP: string;
+  /** How to reach Redis, for pods that are clients. */
+  readonly client: ClientConnection;
   /** See `baseEnvironment`. */
   readonly baseEnv: Readonly<Record<string, string>>;
 }
@@ -103,7 +110,12 @@ export class JobPlan {
   /** How pods are run that get their arguments from the Job's list; null: they have the template's. */
   readonly argumentList: ArgumentListSettings | null;
 
+  /** What a pod needs to be a client; null when its template does not ask for it. */
+  readonly client: ClientSettings | null;
+
   readonly #surroundings: PlanSurroundings;
+  /** Where programs of pods that are clients find it. */
+  #clientPlaces: ClientPlaces | null = null;
   /** It is a pod without a Job, stored as a Job of its own. */
   readonly #isBare: boolean;
   readonly #job: Job;
@@ -153,11 +165,16 @@ export class JobPlan {
     this.containerName = this.#container.name;
     this.image = this.#container.image ?? '';
     this.workingDir = this.#container.workingDir;
+    this.client = clientSettings(stored, this.annotations, surroundings.client);
     this.containers = planContainers(template);
     this.volumes = planVolumes(template);
     const { env = [], envFrom = [] } = this.#container;
-    this.#differs =
-      this.indexed || envFrom.length > 0 || env.some(({ valueFrom }) => valueFrom !== undefined);
+    const isSame =
+      !this.indexed &&
+      envFrom.length === 0 &&
+      env.every(({ valueFrom }) => valueFrom === undefined);
+    // Programs of a client are told which pod they are.
+    this.#differs = !isSame || this.client !== null;
   }
 
   /** The completion index that users see; null when the Job is not Indexed. */
@@ -191,6 +208,11 @@ export class JobPlan {
   setConfigs({ podNumber }: Claim, configs: ConfigSet | null): void {
     if (configs === null) this.#configs.delete(podNumber);
     else this.#configs.set(podNumber, configs);
+  }
+
+  /** What programs of pods that are clients find on disk; before the first of them starts. */
+  setClientPlaces(places: ClientPlaces): void {
+    this.#clientPlaces = places;
   }
 
   /** See {@link PodExtras.input}. */
@@ -236,7 +258,7 @@ export class JobPlan {
     );
     const { command = [], args = [], env = [], envFrom = [] } = container ?? NO_CONTAINER;
     const extras = this.#extras.get(claim.podNumber)?.variables(name);
-    const before = extras === undefined ? given : { ...extras, ...given };
+    const before = { ...this.#clientVariables(claim), ...extras, ...given };
     const resource = (field: ResourceFieldSelector) => resourceFieldValue(field, spec, name);
     const sources = { envFrom, configs, resource };
     const { declared } = buildEnvironment(env, this.#podFacts(claim), {}, before, sources);
@@ -257,10 +279,22 @@ export class JobPlan {
   ): Record<string, string> {
     const { baseEnv } = this.#surroundings;
     const all = { ...baseEnv, HOSTNAME: this.#podFacts(claim).hostname, ...env };
-    const searchPath = this.#extras.get(claim.podNumber)?.searchPath ?? null;
+    const ofPod = this.#extras.get(claim.podNumber)?.searchPath;
+    const searchPath = ofPod ?? this.#clientPlaces?.searchPath ?? null;
     if (searchPath === null) return all;
     const { PATH = '' } = all as Record<string, string>;
     return { ...all, PATH: PATH === '' ? searchPath : `${PATH}:${searchPath}` };
+  }
+
+  #clientVariables(claim: Claim): Readonly<Record<string, string>> {
+    if (this.client === null || this.#clientPlaces === null) return {};
+    return {
+      [CLIENT_ENV.file]: this.#clientPlaces.file,
+      [CLIENT_ENV.namespace]: this.client.namespace,
+      [CLIENT_ENV.owner]: JSON.stringify(this.client.owner),
+      [CLIENT_ENV.podName]: this.podName(claim),
+      [CLIENT_ENV.podUid]: this.podUid(claim),
+    };
   }
 
   #identity(claim: Claim): PodIdentity {
@@ -311,4 +345,15 @@ function parseObject(stored: StoredJob): StoredObject & { readonly fault: string
     const fault = `the stored Job can not be read: ${(error as Error).message}`;
     return { metadata: {}, spec, fault } as unknown as StoredObject & { fault: string };
   }
+}
+
+function clientSettings(
+  { bare, namespace, name, uid }: StoredJob,
+  annotations: Readonly<Record<string, string>>,
+  connection: ClientConnection,
+): ClientSettings | null {
+  if (annotations[CLIENT_ANNOTATION] !== 'true') return null;
+  const kind = bare ? { apiVersion: 'v1', kind: 'Pod' } : { apiVersion: 'batch/v1', kind: 'Job' };
+  const owner = { ...kind, name, uid, controller: true, blockOwnerDeletion: true };
+  return Object.freeze({ ...connection, namespace, owner });
 }

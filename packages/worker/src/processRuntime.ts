@@ -1,6 +1,13 @@
-import { laneKey, WORK_QUEUE_ANNOTATION, type ItemPerPod } from '@drover/shared';
+import {
+  laneKey,
+  WORK_QUEUE_ANNOTATION,
+  type ClientConnection,
+  type ItemPerPod,
+} from '@drover/shared';
 import type { Logger } from 'pino';
 
+import { ClientDirectory } from './client/clientDirectory.ts';
+import { ClientLane } from './client/clientLane.ts';
 import type { ConfigSources } from './configs/podConfigs.ts';
 import { PodProgress } from './handler/podProgress.ts';
 import type { WriteProgress } from './handler/handlerRuntime.ts';
@@ -42,7 +49,9 @@ export interface ProcessRuntimeOptions {
   readonly volumeCheckMs: number;
   /** Where pods get items of work queues. */
   readonly items: ItemHub;
-  /** Words that start the command `drover`, for pods with items; undefined: they do not get it. */
+  /** How to reach Redis, for pods that are clients. */
+  readonly client: ClientConnection;
+  /** Words that start the command `drover`, for pods with items and for clients; undefined: they do not get it. */
   readonly launcher: readonly string[] | undefined;
   readonly writeProgress: WriteProgress;
   /** The shard of a slot. */
@@ -60,6 +69,7 @@ export class ProcessRuntime implements Runtime {
   readonly #mountProbe: MountProbe;
   readonly #sockets: SocketDirectory;
   readonly #itemFiles: ItemFiles;
+  readonly #clients: ClientDirectory;
   readonly #oomKills = new OomKills();
 
   constructor(options: ProcessRuntimeOptions) {
@@ -68,6 +78,7 @@ export class ProcessRuntime implements Runtime {
     this.#mountProbe = new MountProbe(options.runner);
     this.#sockets = new SocketDirectory(options.launcher, options.logger);
     this.#itemFiles = new ItemFiles(options.logger);
+    this.#clients = new ClientDirectory(options.client, options.launcher, options.logger);
   }
 
   fittingLanes(pool: string): Readonly<Record<string, number>> {
@@ -79,6 +90,7 @@ export class ProcessRuntime implements Runtime {
       this.#options.runner.warmUp(),
       this.#volumes.warmUp(),
       this.#sockets.warmUp(),
+      this.#clients.warmUp(),
     ]);
   }
 
@@ -111,7 +123,13 @@ export class ProcessRuntime implements Runtime {
     });
   }
 
-  #createProcessLane(plan: JobPlan, slot: SlotRef, sink: PodSink): ProcessLane {
+  #createProcessLane(plan: JobPlan, slot: SlotRef, sink: PodSink): PodLane {
+    const createLane = (inner: PodSink): PodLane => this.#createPlainLane(plan, slot, inner);
+    if (plan.client === null) return createLane(sink);
+    return new ClientLane({ plan, sink, places: () => this.#clients.places(), createLane });
+  }
+
+  #createPlainLane(plan: JobPlan, slot: SlotRef, sink: PodSink): ProcessLane {
     const { runner, openLog, crashLoop, configs, volumeCheckMs, port, logger } = this.#options;
     return new ProcessLane({
       runner,
@@ -164,6 +182,8 @@ export class ProcessRuntime implements Runtime {
   async close(): Promise<void> {
     await this.#options.runner.close();
     // Nobody uses them any more.
-    await Promise.all([this.#volumes.close(), this.#sockets.close(), this.#itemFiles.close()]);
+    await Promise.all(
+      [this.#volumes, this.#sockets, this.#itemFiles, this.#clients].map((part) => part.close()),
+    );
   }
 }

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 
-import { ConnectionError } from '@drover/shared';
+import { ConnectionError, type ClientConnection } from '@drover/shared';
 import { NodeStore, SecretKeyFile, Store, Subscriber } from '@drover/store';
 import type { Redis } from 'ioredis';
 
+import { describeConnection } from './client/clientConnection.ts';
 import { ConfigReader } from './configs/configReader.ts';
 import { ObjectNews } from './configs/objectNews.ts';
 import { HandlerRuntime, type WriteProgress } from './handler/handlerRuntime.ts';
@@ -67,6 +68,12 @@ export class WorkerParts {
       await parts.close();
       throw error;
     }
+  }
+
+  /** How pods that are clients reach Redis. */
+  get #client(): ClientConnection {
+    const { connection, prefix } = this.#options;
+    return { connection: describeConnection(connection), prefix };
   }
 
   /** Slots that are held right now. */
@@ -187,6 +194,7 @@ export class WorkerParts {
               volumeCheckMs: volumes.checkMs,
               items,
               launcher,
+              client: this.#client,
               writeProgress,
               port,
               configs,
@@ -241,6 +249,7 @@ export class WorkerParts {
     const plans = new PlanCache({
       nodeName: name,
       hostIP: hostAddress(),
+      client: this.#client,
       baseEnv: baseEnvironment(process.env),
     });
     for (const runtime of this.#runtimes) {

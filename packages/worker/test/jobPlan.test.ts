@@ -1,11 +1,18 @@
 import type { Claim, StoredJob } from '@drover/store';
 import { describe, expect, test } from 'vitest';
 
-import { JobPlan } from '../src/jobPlan.ts';
+import { JobPlan, type PlanSurroundings } from '../src/jobPlan.ts';
 
 const DAY_SECONDS = 24 * 60 * 60;
 const uid = '6f1d2c3b-4a59-4687-9abc-def012345678';
 const claim: Claim = { podNumber: 1, index: 0, createdMs: 0, startMs: 0, restarts: 0 };
+
+const SURROUNDINGS: PlanSurroundings = {
+  nodeName: 'node-1',
+  hostIP: '10.0.0.7',
+  client: { connection: 'redis://localhost', prefix: 'drover' },
+  baseEnv: {},
+};
 
 /** The plan of a Job whose pod spec has these fields too. */
 function planOf(podSpec: Readonly<Record<string, unknown>>): JobPlan {
@@ -36,7 +43,7 @@ function planOf(podSpec: Readonly<Record<string, unknown>>): JobPlan {
     bare: false,
     deleted: false,
   };
-  return new JobPlan(stored, { nodeName: 'node-1', hostIP: '10.0.0.7', baseEnv: {} });
+  return new JobPlan(stored, SURROUNDINGS);
 }
 
 describe('the grace period of a pod', () => {
@@ -79,7 +86,7 @@ describe('a Job that can not be read', () => {
     },
   ])('has a plan that says so, $name', ({ object, want }) => {
     const stored = { uid, namespace: 'default', name: 'pi', object, generation: 1 } as StoredJob;
-    const plan = new JobPlan(stored, { nodeName: 'node-1', hostIP: '10.0.0.7', baseEnv: {} });
+    const plan = new JobPlan(stored, SURROUNDINGS);
     expect(plan.fault).toMatch(want);
     expect(plan.podName(claim)).toMatch(/^pi-/);
   });

@@ -1,3 +1,4 @@
+import type { ClientSettings } from '@drover/shared';
 import type { Claim } from '@drover/store';
 import type { Logger } from 'pino';
 
@@ -79,12 +80,23 @@ export interface HandlerContext<Input = unknown, Data = unknown> {
    * defineHandler<Page>('fetch', async ({ item, signal }) => await fetchPage(item!.data.url, signal));
    */
   readonly item: ItemOfHandler<Data> | null;
+  /**
+   * What `new Drover(client)` takes, so that what it creates belongs to the pod's Job, or to the pod when it has none, and
+   * is deleted with it. null unless the pod template asks for it by the annotation `drover.dev/client: "true"`.
+   *
+   * @example
+   * defineHandler('driver', async ({ client }) => {
+   *   await using drover = new Drover(client ?? {});
+   *   await drover.jobs.create(manifest);
+   * });
+   */
+  readonly client: ClientSettings | null;
 }
 
 /** What a context needs of its Job. */
 export type ContextPlan = Pick<
   JobPlan,
-  'facts' | 'completions' | 'podName' | 'podUid' | 'indexOf' | 'invocation'
+  'facts' | 'completions' | 'client' | 'podName' | 'podUid' | 'indexOf' | 'invocation'
 >;
 
 /** What a context needs of its lane. */
@@ -145,6 +157,10 @@ export class PodContext implements HandlerContext<never, never> {
 
   get completions(): number | null {
     return this.#host.plan.completions;
+  }
+
+  get client(): ClientSettings | null {
+    return this.#host.plan.client;
   }
 
   get input(): never {

@@ -30,7 +30,7 @@ export class WorkerDirectory {
    * @param parent - A directory for temporary files.
    * @param purpose - What is in it.
    */
-  constructor(parent: string, purpose: 'volumes' | 'items') {
+  constructor(parent: string, purpose: 'volumes' | 'items' | 'client') {
     this.#shared = join(parent, `drover-${purpose}-${process.getuid?.() ?? 0}`);
   }
 

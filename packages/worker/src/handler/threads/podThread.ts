@@ -201,11 +201,11 @@ export class PodThread {
     }
     this.#lastPlanId += 1;
     this.#plans.set(plan, this.#lastPlanId);
-    const { facts, completions } = plan;
+    const { facts, completions, client } = plan;
     const inputText = plan.annotations[INPUT_ANNOTATION];
     return {
       planId: this.#lastPlanId,
-      plan: { facts, completions, inputText },
+      plan: { facts, completions, client, inputText },
       forgetPlanId,
     };
   }

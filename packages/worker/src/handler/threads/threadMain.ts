@@ -59,9 +59,17 @@ async function run(message: RunMessage): Promise<void> {
   const handler = handlers.get(message.handler);
   const plan = rememberPlan(message);
   assert(handler !== undefined, 'only what is loaded is run');
-  const { facts, completions } = plan;
+  const { facts, completions, client } = plan;
   const { maxItemResultBytes } = start;
-  const pod = new ThreadPod({ message, facts, completions, shared, maxItemResultBytes, send });
+  const pod = new ThreadPod({
+    message,
+    facts,
+    completions,
+    client,
+    shared,
+    maxItemResultBytes,
+    send,
+  });
   current = { run: message.run, pod };
   plan.input ??= Promise.resolve(readInput(handler, plan.inputText));
   const { end, threw } = await pod.run(handler, await plan.input);

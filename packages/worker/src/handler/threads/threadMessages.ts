@@ -1,3 +1,4 @@
+import type { ClientSettings } from '@drover/shared';
 import type { Claim } from '@drover/store';
 
 import type { JobFacts, PodInvocation } from '../../jobPlan.ts';
@@ -40,6 +41,7 @@ export const MAX_UNREAD_OUTPUT = 1024 * 1024;
 export interface ThreadPlan {
   readonly facts: JobFacts;
   readonly completions: number | null;
+  readonly client: ClientSettings | null;
   /** Text of the annotation with the input. */
   readonly inputText: string | undefined;
 }

@@ -1,3 +1,4 @@
+import type { ClientSettings } from '@drover/shared';
 import type { Claim } from '@drover/store';
 
 import type { ItemOfHandler } from '../../items/item.ts';
@@ -33,6 +34,7 @@ export interface ThreadPodOptions {
   readonly message: RunMessage;
   readonly facts: JobFacts;
   readonly completions: number | null;
+  readonly client: ClientSettings | null;
   readonly shared: Int32Array;
   /** Most bytes of an item's result. */
   readonly maxItemResultBytes: number;
@@ -49,6 +51,7 @@ export interface ThreadPodEnd {
 export class ThreadPod implements ContextHost, ContextPlan {
   readonly facts: JobFacts;
   readonly completions: number | null;
+  readonly client: ClientSettings | null;
   input: unknown = undefined;
   readonly item: ItemOfHandler<never> | null;
   readonly #options: ThreadPodOptions;
@@ -59,6 +62,7 @@ export class ThreadPod implements ContextHost, ContextPlan {
     this.#options = options;
     this.facts = options.facts;
     this.completions = options.completions;
+    this.client = options.client;
     const { claim, item } = options.message;
     this.#context = new PodContext(this, claim);
     this.item = item === null ? null : this.openItems().hand(item);

@@ -1,9 +1,10 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { Logger } from 'pino';
 
+import { launcherPath, writeLauncher } from '../../process/launcher.ts';
 import { WorkerDirectory } from '../../process/workerDirectory.ts';
 
 /** Longest path of a unix socket, bytes: on Linux 108 with the NUL at its end, on macOS 104. */
@@ -49,7 +50,7 @@ export class SocketDirectory {
     await mkdir(path, { mode: 0o700 });
     return {
       paths: Array.from({ length: count }, (_, i) => join(path, socketName(i))),
-      searchPath: this.#launcher === undefined ? null : join(own, LAUNCHER_FOLDER),
+      searchPath: this.#launcher === undefined ? null : launcherPath(own),
       remove: () => {
         rm(path, { recursive: true, force: true }).catch((error: unknown) =>
           this.#logger.warn({ err: error, path }, 'a socket of a pod could not be removed'),
@@ -75,21 +76,13 @@ export class SocketDirectory {
           await candidate.remove();
           throw new Error(`${own} is too long for the path of a socket`);
         }
-        await this.#writeLauncher(own);
+        if (this.#launcher !== undefined) await writeLauncher(own, this.#launcher);
         return own;
       } catch (error) {
         problems.push((error as Error).message);
       }
     }
     throw new Error(problems.join('; '));
-  }
-
-  async #writeLauncher(own: string): Promise<void> {
-    if (this.#launcher === undefined) return;
-    const folder = join(own, LAUNCHER_FOLDER);
-    await mkdir(folder, { mode: 0o700, recursive: true });
-    const words = this.#launcher.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
-    await writeFile(join(folder, 'drover'), `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o700 });
   }
 }
 
@@ -103,7 +96,6 @@ export interface SocketPlaces {
   remove(): void;
 }
 
-const LAUNCHER_FOLDER = 'bin';
 /** Pods that come later have longer numbers. */
 const SPARE_BYTES = 12;
 
