@@ -150,6 +150,38 @@ test.runIf(hasTools)(
   40_000,
 );
 
+test('patterns/template-expansion.yaml makes a Job of each item, by the line that it names', async () => {
+  const text = await readFile(join(examples, 'patterns/template-expansion.yaml'), 'utf8');
+  const line = /^# +(for item .*)$/m.exec(text)?.[1] ?? '';
+  const expanded = line.replace('| drover apply -f -', '').replaceAll('examples/', `${examples}/`);
+  const manifests = execFileSync('sh', ['-c', expanded.replace('; done', '; echo ---; done')]);
+  await home.drover(['apply', '-f', '-'], { input: manifests.toString() });
+  const wait = ['wait', '-l', 'jobgroup=fruit', '--for', 'complete', '--timeout', '30s'];
+  expect(await home.drover(wait)).toMatchObject({ code: 0 });
+  const logs = await home.drover(['logs', 'job/process-cherry']);
+  expect(logs.stdout).toBe('processed cherry\n');
+}, 40_000);
+
+test('patterns/static-assignment.yaml: each pod does the part of its index', async () => {
+  await home.drover(['apply', '-f', join(examples, 'patterns/static-assignment.yaml')]);
+  await complete('static-assignment');
+  const { stdout } = await home.drover(['logs', 'job/static-assignment', '--all-pods']);
+  const parts = [...stdout.matchAll(/part (\d: \w+)/g)].map(([, part]) => part);
+  expect(parts.toSorted()).toEqual(['0: ALPHA', '1: BETA', '2: GAMMA', '3: DELTA', '4: EPSILON']);
+}, 40_000);
+
+test('patterns/variable-pod-count.yaml: pods take items until none is left', async () => {
+  const items = join(examples, 'patterns/fruit.txt');
+  await home.drover(['enqueue', 'fruit', '--lines', items, '--seal']);
+  await home.drover(['apply', '-f', join(examples, 'patterns/variable-pod-count.yaml')]);
+  await complete('variable-pod-count');
+  const results = ['queue', 'results', 'fruit', '--order', 'enqueue', '-o', 'ndjson'];
+  const { stdout } = await home.drover(results);
+  const lines = stdout.trimEnd().split('\n');
+  const fruit = lines.map((line) => (JSON.parse(line) as { result: string }).result);
+  expect(fruit).toEqual((await readFile(items, 'utf8')).trimEnd().toUpperCase().split('\n'));
+}, 40_000);
+
 test('pi.yaml is a valid Job', async () => {
   const applied = await home.drover(['apply', '--dry-run', '-f', join(examples, 'pi.yaml')]);
   expect(applied).toMatchObject({ code: 0, stdout: 'job.batch/pi created (dry run)\n' });
