@@ -70,10 +70,10 @@ test('work-queue.yaml takes every file once, from the queue that it says how to 
   expect(taken.toSorted()).toEqual(items.toSorted());
 }, 40_000);
 
-test('pod-per-item.yaml has each number on the standard input of a pod of its own', async () => {
+test('patterns/pod-per-item.yaml has each number on the standard input of a pod of its own', async () => {
   const input = Array.from({ length: 8 }, (_, at) => `${1_000_000_007 + at}\n`).join('');
   await home.drover(['enqueue', 'numbers', '--lines', '-'], { input });
-  await home.drover(['apply', '-f', join(examples, 'pod-per-item.yaml')]);
+  await home.drover(['apply', '-f', join(examples, 'patterns/pod-per-item.yaml')]);
   await complete('pod-per-item');
   const { stdout } = await home.drover(['logs', 'job/pod-per-item', '--all-pods']);
   const lines = stdout.trimEnd().split('\n');
@@ -166,7 +166,7 @@ test('patterns/static-assignment.yaml: each pod does the part of its index', asy
   await home.drover(['apply', '-f', join(examples, 'patterns/static-assignment.yaml')]);
   await complete('static-assignment');
   const { stdout } = await home.drover(['logs', 'job/static-assignment', '--all-pods']);
-  const parts = [...stdout.matchAll(/part (\d: \w+)/g)].map(([, part]) => part);
+  const parts = [...stdout.matchAll(/part (\d: \w+)/g)].map(([, part]) => part ?? '');
   expect(parts.toSorted()).toEqual(['0: ALPHA', '1: BETA', '2: GAMMA', '3: DELTA', '4: EPSILON']);
 }, 40_000);
 
