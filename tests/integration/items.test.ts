@@ -88,6 +88,62 @@ test('a worker that is killed gives its items back; a Job is suspended, goes on 
   expectOnce(await results(engine), 300);
 }, 60_000);
 
+test('a Job has no pods, gets some, and fewer; what its pods lose to that is done by others, and counts for nothing', async () => {
+  await using engine = await Engine.forTest();
+  const { drover } = engine;
+  await Promise.all([engine.controller(), engine.worker()]);
+  const queue = drover.workQueue<ItemOfTest>(QUEUE);
+  await queue.enqueue(itemsOf(12, { ms: 150 }), { chunk: false });
+  await queue.seal();
+  await drover.jobs.create(takeJob('letters', { parallelism: 0 }));
+  await engine.until('letters', ({ startTime }) => startTime !== undefined);
+  expect(await drover.jobs.whyWaiting('letters')).toMatchObject([{ reason: 'ZeroParallelism' }]);
+  expect(await queue.stats()).toMatchObject({ waiting: 12 });
+  await drover.jobs.patch('letters', { spec: { parallelism: 4 } });
+  await engine.until('letters', ({ active = 0 }) => active === 4);
+  await drover.jobs.patch('letters', { spec: { parallelism: 1 } });
+  const job = await engine.finished('letters');
+  expect(job.status).toMatchObject({ succeeded: 1 });
+  expect(job.status.failed ?? 0).toBe(0);
+  const all = await results(engine);
+  expectOnce(all, 12);
+  expect(all.every(({ attempts }) => attempts === 1)).toBe(true);
+});
+
+test('a Job that fails leaves its items to others: by its deadline uncounted, by its pods one attempt each', async () => {
+  await using engine = await Engine.forTest();
+  const { drover } = engine;
+  await Promise.all([engine.controller({ backoffBaseMs: 10, backoffCapMs: 10 }), engine.worker()]);
+  const queue = drover.workQueue<ItemOfTest>(QUEUE);
+  await queue.enqueue(itemsOf(2, { ms: 1_500 }), { chunk: false });
+  await drover.jobs.create(takeJob('late', { activeDeadlineSeconds: 1 }));
+  const late = await engine.finished('late');
+  expect(late.status.conditions?.at(-1)).toMatchObject({
+    type: 'Failed',
+    reason: 'DeadlineExceeded',
+  });
+  expect(await queue.stats()).toMatchObject({ completed: 0, dead: 0 });
+
+  const drop = handlerJob('drop', takeShape('drop', { parallelism: 1, backoffLimit: 1 }));
+  const annotations = { 'drover.dev/work-queue': QUEUE };
+  await drover.jobs.create({ ...drop, metadata: { name: 'drop', annotations } });
+  const dropped = await engine.finished('drop');
+  expect(dropped.status).toMatchObject({ failed: 2 });
+  expect(dropped.status.conditions?.at(-1)).toMatchObject({ reason: 'BackoffLimitExceeded' });
+
+  await queue.seal();
+  await drover.jobs.create(takeJob('letters'));
+  await engine.finished('letters');
+  const all = await results(engine);
+  expectOnce(all, 2);
+  const attempts = all.map((item) => item.attempts).toSorted((a, b) => a - b);
+  // Whichever of them the pods that failed had in hand.
+  expect([
+    [2, 2],
+    [1, 3],
+  ]).toContainEqual(attempts);
+});
+
 test('an item that kills its workers is dead-lettered, and those beside it are not', async () => {
   await using engine = await Engine.forTest();
   const { drover } = engine;
@@ -173,8 +229,9 @@ test('programs take one item each; those of which there are too many are left, a
     await drover.jobs.create(manifest, { itemPerPod: { workQueue: QUEUE } });
   };
   await create('some', 2);
-  await engine.finished('some');
-  expect(await queue.stats()).toMatchObject({ completed: 2, waiting: 1 });
+  const warnings: string[] = [];
+  await drover.jobs.wait('some', { onWarning: (text) => warnings.push(text), timeoutMs: 30_000 });
+  expect(warnings).toEqual([expect.stringMatching(/^1 item is not settled: another Job on/)]);
   await create('rest', 3);
   await waitFor(async () => (await queue.stats()).completed === 3);
   await queue.enqueue('4');

@@ -340,7 +340,8 @@ describe('a Job on a work queue', () => {
         code: 0,
         stdout: 'job.batch/early condition met\n',
         stderr:
-          'job.batch/early: 3 items are not settled: another Job on workqueue.drover.dev/pages would take them\n',
+          'job.batch/early: 3 items are not settled: another Job on workqueue.drover.dev/pages would take them\n' +
+          'job.batch/early: 3 items are dead letters of workqueue.drover.dev/pages: `drover queue dead pages` says why\n',
       });
       const { stdout } = await run('describe', 'job/early');
       expect(stdout).toMatch(/^ {2}Items Left: +3 items are not settled/m);

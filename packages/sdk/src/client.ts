@@ -52,6 +52,7 @@ export {
   type WorkQueueStats,
 } from './workQueues/workQueue.ts';
 export type { ItemSource } from './workQueues/itemBatches.ts';
+export { itemsWarnings, type ItemsWarning } from './workQueues/itemsWarnings.ts';
 export type { DeadItem, ItemResult } from './workQueues/results.ts';
 export type {
   WorkQueueManifest,

@@ -37,6 +37,7 @@ import { placementOf } from './placement.ts';
 import { withOwner } from './podClient.ts';
 import { resolveRef, type ObjectRef, type ResolvedRef } from './refs.ts';
 import { waitReasons, type WaitReason } from './waiting.ts';
+import { itemsWarnings } from './workQueues/itemsWarnings.ts';
 import { WorkQueueHandle } from './workQueues/workQueue.ts';
 
 /** A Job as a user writes it; checked when it is created. */
@@ -131,6 +132,11 @@ export interface WaitOptions extends NamespaceOptions {
   readonly timeoutMs?: number;
   /** Ends the wait; the promise is rejected with the signal's reason. */
   readonly signal?: AbortSignal;
+  /**
+   * Told, before the wait ends, what the Job left in its work queue: items that are not settled, and dead letters. A Job may
+   * be Complete with either.
+   */
+  readonly onWarning?: (warning: string) => void;
 }
 
 /** What `jobs.apply` did. */
@@ -419,7 +425,10 @@ export class JobsClient {
       const uid = known ?? (await this.#backend.run(() => shard.findJob(namespace, name)));
       if (uid === null) throw new NotFoundError(reference({ name, namespace }));
       const ended = await untilFinished(this.#backend, shard, uid, ending.signal);
-      if (ended.type === 'finished') return outcomeFor(ended.job, condition);
+      if (ended.type === 'finished') {
+        if (options.onWarning !== undefined) await this.#warn(ended.job, options.onWarning);
+        return outcomeFor(ended.job, condition);
+      }
       if (ended.type === 'gone') throw new NotFoundError(reference({ name, namespace }));
     } finally {
       if (timer !== null) clearTimeout(timer);
@@ -429,8 +438,22 @@ export class JobsClient {
     throw new TimeoutError(`Job "${name}" was not ${condition} after ${(timeoutMs ?? 0) / 1000} s`);
   }
 
-  /** A manifest that names a namespace means that one, unless the call names another. */
-  /** With what options say of it. */
+  /** Tells what a finished Job left in its work queue, if it has one. */
+  async #warn({ metadata }: Job, onWarning: (warning: string) => void): Promise<void> {
+    const name = metadata.annotations?.[WORK_QUEUE_ANNOTATION];
+    if (name === undefined) return;
+    const { namespace } = metadata;
+    const handle = new WorkQueueHandle(this.#backend, name, { namespace, schema: null });
+    try {
+      const stats = await handle.stats();
+      for (const { message } of itemsWarnings(name, stats)) onWarning(message);
+    } catch (error) {
+      // It was deleted, and what was left with it.
+      if (!(error instanceof NotFoundError)) throw error;
+    }
+  }
+
+  /** A manifest with what options say of it. */
   async #filled(manifest: JobManifest, options: CreateOptions): Promise<JobManifest> {
     const { itemPerPod } = options;
     if (itemPerPod === undefined || !isPlainObject(manifest)) return manifest;

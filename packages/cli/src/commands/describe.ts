@@ -7,7 +7,7 @@ import { describeConfigMap, describeSecret } from '../describe/config.ts';
 import { describeNode } from '../describe/node.ts';
 import { paint } from '../describe/layout.ts';
 import { describePod } from '../describe/pod.ts';
-import { itemsLeft, readWorkQueueOf } from '../describe/workQueue.ts';
+import { readWorkQueueOf, warningsOf } from '../describe/workQueue.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import type { ObjectOptions } from '../options.ts';
@@ -85,7 +85,7 @@ async function describe(drover: Drover, { kind, name }: Thing): Promise<Descript
         drover.pods.list({ job, newest: MAX_PODS_READ }),
         readWorkQueueOf(drover, job),
       ]);
-      const events = jobEvents(job, pods, itemsLeft(job, workQueue));
+      const events = jobEvents(job, pods, warningsOf(job, workQueue));
       const lines = describeJob({ job, waiting, pods, events, workQueue }, nowMs);
       const data = { job, waiting, events };
       return { lines, data: workQueue === null ? data : { ...data, workQueue } };

@@ -1,9 +1,8 @@
 import type { Drover, WaitCondition } from '@drover/sdk/client';
 import { JobOutcomeError } from '@drover/sdk/client';
-import { NotFoundError, TimeoutError, type Job } from '@drover/shared';
+import { NotFoundError, TimeoutError } from '@drover/shared';
 
 import { checkSelector, withClient } from '../client.ts';
-import { itemsLeft, readWorkQueueOf } from '../describe/workQueue.ts';
 import { badInput, reportError } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import type { ObjectOptions } from '../options.ts';
@@ -54,9 +53,11 @@ async function waitFor(
 ): Promise<number> {
   const ref = refText({ kind: 'job', name });
   const timeout = options.timeout === undefined ? {} : { timeoutMs: options.timeout };
+  // A Job may end before its work queue is empty, and well: nobody should take that for all done.
+  const onWarning = (text: string): void => void process.stderr.write(`${ref}: ${text}\n`);
   try {
     if (wanted === 'delete') await untilDeleted(drover, name, { timeoutMs: options.timeout });
-    else await noteItemsLeft(drover, await drover.jobs.wait(name, { for: wanted, ...timeout }));
+    else await drover.jobs.wait(name, { for: wanted, onWarning, ...timeout });
     process.stdout.write(`${ref} ${wanted === 'delete' ? 'deleted' : 'condition met'}\n`);
     return EXIT.ok;
   } catch (error) {
@@ -73,13 +74,6 @@ async function waitFor(
     process.stderr.write(`error: ${lines.join('\n')}\n`);
     return exitCode;
   }
-}
-
-/** A Job may end before its work queue is empty, and well: nobody should take that for all done. */
-async function noteItemsLeft(drover: Drover, job: Job): Promise<void> {
-  const left = itemsLeft(job, await readWorkQueueOf(drover, job));
-  if (left !== null)
-    process.stderr.write(`${refText({ kind: 'job', name: job.metadata.name })}: ${left}\n`);
 }
 
 function parseCondition(text: string): Wanted {

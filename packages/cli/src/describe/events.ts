@@ -3,6 +3,7 @@
  * that a Job of a million pods costs no million events.
  */
 
+import type { ItemsWarning } from '@drover/sdk/client';
 import {
   formatTime,
   humanDuration,
@@ -40,12 +41,12 @@ const MAX_FAILURE_KINDS = 10;
  * What happened to a Job, in order of time.
  *
  * @param pods - Those that are to be told of; failures of the same kind become one event.
- * @param itemsLeft - What it left undone in its work queue, in words; null = nothing.
+ * @param warnings - What it left in its work queue.
  */
 export function jobEvents(
   job: Job,
   pods: readonly Pod[],
-  itemsLeft: string | null = null,
+  warnings: readonly ItemsWarning[] = [],
 ): DerivedEvent[] {
   const { metadata, status } = job;
   const events: (DerivedEvent | null)[] = [
@@ -60,9 +61,8 @@ export function jobEvents(
   for (const condition of status.conditions ?? []) {
     if (!isOver || !INTERIM.has(condition.type)) events.push(conditionEvent(condition));
   }
-  if (itemsLeft !== null) {
-    const endedAt = end?.lastTransitionTime;
-    events.push(once('Warning', 'ItemsLeft', 'controller', itemsLeft, endedAt));
+  for (const { reason, message } of warnings) {
+    events.push(once('Warning', reason, 'controller', message, end?.lastTransitionTime));
   }
   return inOrder(events);
 }

@@ -1,7 +1,11 @@
-import type { Drover, WorkQueueStats } from '@drover/sdk/client';
+import {
+  type Drover,
+  type ItemsWarning,
+  itemsWarnings,
+  type WorkQueueStats,
+} from '@drover/sdk/client';
 import { NotFoundError, terminalCondition, WORK_QUEUE_ANNOTATION, type Job } from '@drover/shared';
 
-import { queueText } from '../queues.ts';
 import { formatEntries, type Entry } from './layout.ts';
 
 /** The work queue that a Job names, as it is now. */
@@ -35,7 +39,7 @@ export function workQueueEntries(job: Job, workQueue: DescribedWorkQueue | null)
   const { name, stats } = workQueue;
   if (stats === null) return [['Work Queue', `${name} (there is none)`]];
   const { enqueued, waiting, delayed, inFlight, completed, dead, sealed, allDone } = stats;
-  const left = itemsLeft(job, workQueue);
+  const left = warningsOf(job, workQueue).find(({ reason }) => reason === 'ItemsLeft');
   const entries: Entry[] = [
     ['Name', name],
     ['Status', allDone ? 'Done' : sealed ? 'Sealed' : 'Open'],
@@ -44,21 +48,17 @@ export function workQueueEntries(job: Job, workQueue: DescribedWorkQueue | null)
       `${enqueued} Enqueued / ${waiting} Waiting / ${delayed} Delayed / ${inFlight} In Flight`,
     ],
     ['Settled', `${completed} Completed / ${dead} Dead`],
-    ...(left === null ? [] : [['Items Left', left] as const]),
+    ...(left === undefined ? [] : [['Items Left', left.message] as const]),
   ];
   return [['Work Queue', { part: formatEntries(entries) }]];
 }
 
-/** What a finished Job left undone in its work queue; null when nothing, or when it is not finished. */
-export function itemsLeft(
+/** What there is to say of what a finished Job left in its work queue; nothing before it is finished. */
+export function warningsOf(
   { status }: Job,
   workQueue: Pick<DescribedWorkQueue, 'name' | 'stats'> | null,
-): string | null {
-  if (workQueue === null || workQueue.stats === null) return null;
-  if (terminalCondition(status.conditions) === null) return null;
-  const { waiting, delayed, inFlight } = workQueue.stats;
-  const left = waiting + delayed + inFlight;
-  if (left === 0) return null;
-  const items = left === 1 ? '1 item is' : `${left} items are`;
-  return `${items} not settled: another Job on ${queueText(workQueue.name)} would take them`;
+): ItemsWarning[] {
+  if (workQueue === null || workQueue.stats === null) return [];
+  if (terminalCondition(status.conditions) === null) return [];
+  return itemsWarnings(workQueue.name, workQueue.stats);
 }

@@ -2,7 +2,7 @@ import { parseJob, type Job } from '@drover/shared';
 import { describe, expect, test } from 'vitest';
 
 import { jobEvents } from '../../src/describe/events.ts';
-import { itemsLeft, workQueueEntries } from '../../src/describe/workQueue.ts';
+import { warningsOf, workQueueEntries } from '../../src/describe/workQueue.ts';
 
 const endedAt = '2026-01-15T12:00:00Z';
 
@@ -58,24 +58,32 @@ describe('the work queue of a Job', () => {
   });
 });
 
-describe('items that a Job leaves', () => {
+describe('what a Job leaves in its work queue', () => {
   const left = '3 items are not settled: another Job on workqueue.drover.dev/pages would take them';
+  const dead =
+    '1 item is a dead letter of workqueue.drover.dev/pages: `drover queue dead pages` says why';
+  const messages = (type: 'Complete' | 'Failed' | null, over: object = {}) =>
+    warningsOf(job(type), { name: 'pages', stats: { ...stats, ...over } }).map(
+      ({ message }) => message,
+    );
 
-  test('are told once it is over, whether well or not', () => {
-    expect(itemsLeft(job(null), workQueue)).toBeNull();
-    expect(itemsLeft(job('Complete'), workQueue)).toBe(left);
-    expect(itemsLeft(job('Failed'), workQueue)).toBe(left);
-    const one = { ...stats, waiting: 0 };
-    expect(itemsLeft(job('Complete'), { name: 'pages', stats: one })).toMatch(/^1 item is not/);
-    const none = { ...one, delayed: 0 };
-    expect(itemsLeft(job('Complete'), { name: 'pages', stats: none })).toBeNull();
-    expect(itemsLeft(job('Complete'), { name: 'pages', stats: null })).toBeNull();
+  test('is told once it is over, whether well or not', () => {
+    expect(messages(null)).toEqual([]);
+    expect(messages('Complete')).toEqual([left, dead]);
+    expect(messages('Failed', { dead: 0 })).toEqual([left]);
+    expect(messages('Complete', { waiting: 0, dead: 2 })).toEqual([
+      expect.stringMatching(/^1 item is not/),
+      expect.stringMatching(/^2 items are dead letters/),
+    ]);
+    expect(messages('Complete', { waiting: 0, delayed: 0, dead: 0 })).toEqual([]);
+    expect(warningsOf(job('Complete'), { name: 'pages', stats: null })).toEqual([]);
   });
 
-  test('are an event, when the Job ended', () => {
-    expect(jobEvents(job('Complete'), [], left)).toContainEqual(
-      expect.objectContaining({ type: 'Warning', reason: 'ItemsLeft', lastTimestamp: endedAt }),
-    );
-    expect(jobEvents(job('Complete'), []).map(({ reason }) => reason)).not.toContain('ItemsLeft');
+  test('are events, when the Job ended', () => {
+    const events = jobEvents(job('Complete'), [], warningsOf(job('Complete'), workQueue));
+    expect(events.filter(({ type }) => type === 'Warning')).toMatchObject([
+      { reason: 'ItemsLeft', message: left, lastTimestamp: endedAt },
+      { reason: 'ItemsDead', message: dead, lastTimestamp: endedAt },
+    ]);
   });
 });
