@@ -1,7 +1,16 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { LineCounter, isMap, isScalar, isSeq, parseAllDocuments, type Document } from 'yaml';
+import {
+  LineCounter,
+  isMap,
+  isScalar,
+  isSeq,
+  parseAllDocuments,
+  type Document,
+  type ScalarTag,
+  type Tags,
+} from 'yaml';
 
 import { badInput } from './errors.ts';
 
@@ -45,7 +54,7 @@ export function parseManifests(
   text: string,
 ): { manifests: Manifest[]; problems: string[] } {
   const lineCounter = new LineCounter();
-  const documents = parseAllDocuments(text, { lineCounter, prettyErrors: false });
+  const documents = parseAllDocuments(text, { lineCounter, prettyErrors: false, customTags });
   const at = (offset: number) => {
     const { line, col } = lineCounter.linePos(offset);
     return `${file}:${line}:${col}`;
@@ -59,6 +68,18 @@ export function parseManifests(
     readDocument(document, file, at, manifests, problems);
   }
   return { manifests, problems };
+}
+
+/** 0644 is octal, as kubectl reads it: that is how modes of files are written. */
+const OCTAL: ScalarTag = {
+  tag: 'tag:yaml.org,2002:int',
+  default: true,
+  test: /^0[0-7]+$/,
+  resolve: (text) => Number.parseInt(text, 8),
+};
+
+function customTags(tags: Tags): Tags {
+  return [OCTAL, ...tags];
 }
 
 function readDocument(

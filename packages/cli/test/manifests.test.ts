@@ -73,6 +73,14 @@ describe('what is broken is told with line and column', () => {
     expect(problems[0]).toContain(want);
   });
 
+  test('modes of files are octal, as kubectl reads them; nothing else changes', () => {
+    const { manifests } = parseManifests(
+      'f',
+      'a: 0644\nb: 644\nc: "0644"\nd: 0\ne: 089\nf: 0x1f\n',
+    );
+    expect(manifests[0]?.object).toEqual({ a: 420, b: 644, c: '0644', d: 0, e: 89, f: 31 });
+  });
+
   test('aliases that would fill the memory are refused', () => {
     const levels = Array.from({ length: 9 }, (_, level) => {
       const inner = level === 0 ? 'x' : `*l${level - 1}`;

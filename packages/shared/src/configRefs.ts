@@ -1,10 +1,20 @@
-/** References of pods to ConfigMaps, Secrets and the resources of their containers. */
+/** References of pods to their own fields and resources, to ConfigMaps and to Secrets. */
 
 import * as z from 'zod';
 
 import { invalidEach, required, type ValidationIssue } from './issues.ts';
 import { configKeyProblems, dnsSubdomainProblems } from './names.ts';
 import { ResourceQuantity } from './resourceQuantity.ts';
+
+/** A field of the pod. */
+export const ObjectFieldSelector = z.strictObject({
+  /** Version of the pod's fields; `v1`. */
+  apiVersion: z.string().default('v1'),
+  /** `metadata.name` and the like, `metadata.labels['k']`, `metadata.annotations['k']`. */
+  fieldPath: z.string(),
+});
+/** A field of the pod. */
+export type ObjectFieldSelector = z.output<typeof ObjectFieldSelector>;
 
 /** A key of a ConfigMap or Secret. */
 export const ConfigKeySelector = z.strictObject({

@@ -25,6 +25,7 @@ export {
   ConfigKeySelector,
   ConfigReference,
   EnvFromSource,
+  ObjectFieldSelector,
   ResourceFieldSelector,
 } from './configRefs.ts';
 export { CONFIG_MAP_KIND, ConfigMap, MAX_CONFIG_BYTES } from './configMap.ts';
@@ -188,14 +189,22 @@ export {
   EnvVar,
   EnvVarSource,
   FIELD_PATHS,
-  ObjectFieldSelector,
   PodSecurityContext,
   PodSpec,
   PodTemplateSpec,
   ResourceRequirements,
 } from './podTemplate.ts';
 export { subPathProblems } from './podVolumeRules.ts';
-export { Volume, VolumeMount } from './podVolumes.ts';
+export {
+  DownwardAPIVolumeFile,
+  DownwardAPIVolumeSource,
+  HOST_PATH_TYPES,
+  HostPathVolumeSource,
+  KeyToPath,
+  ProjectedVolumeSource,
+  Volume,
+  VolumeMount,
+} from './podVolumes.ts';
 export {
   compareQuantities,
   formatQuantity,

@@ -1,22 +1,17 @@
 import * as z from 'zod';
 
-import { ConfigKeySelector, EnvFromSource, ResourceFieldSelector } from './configRefs.ts';
+import {
+  ConfigKeySelector,
+  EnvFromSource,
+  ObjectFieldSelector,
+  ResourceFieldSelector,
+} from './configRefs.ts';
 import { Volume, VolumeMount } from './podVolumes.ts';
 import { ResourceQuantity } from './resourceQuantity.ts';
 import { COUNTS_AS_MISSING } from './structure.ts';
 
 /** An object that is kept and shown, but not looked into. */
 const Opaque = z.looseObject({});
-
-/** Which field of the pod an environment variable gets. */
-export const ObjectFieldSelector = z.strictObject({
-  /** Version of the pod's fields; `v1`. */
-  apiVersion: z.string().default('v1'),
-  /** One of {@link FIELD_PATHS}, or `metadata.labels['k']`, `metadata.annotations['k']`. */
-  fieldPath: z.string(),
-});
-/** Which field of the pod an environment variable gets. */
-export type ObjectFieldSelector = z.output<typeof ObjectFieldSelector>;
 
 /** Fields of the pod that an environment variable can get, beside single labels and annotations. */
 export const FIELD_PATHS = [

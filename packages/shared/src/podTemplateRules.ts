@@ -1,6 +1,11 @@
 /** The rules for a pod template that its types alone do not say. */
 
-import { configKeyIssues, configNameIssues, type EnvFromSource } from './configRefs.ts';
+import {
+  configKeyIssues,
+  configNameIssues,
+  type EnvFromSource,
+  type ObjectFieldSelector,
+} from './configRefs.ts';
 import {
   duplicate,
   forbidden,
@@ -25,7 +30,6 @@ import {
   FIELD_PATHS,
   type Container,
   type EnvVar,
-  type ObjectFieldSelector,
   type PodSpec,
   type PodTemplateSpec,
   type ResourceRequirements,
@@ -77,7 +81,7 @@ function podSpecIssues(spec: PodSpec, path: string, isSound: IsSound): Validatio
   if (runtime === null) {
     issues.push(...runtimeIssues(spec.runtimeClassName ?? '', `${path}.runtimeClassName`));
   }
-  issues.push(...volumesIssues(spec.volumes ?? [], `${path}.volumes`));
+  issues.push(...volumesIssues(spec, `${path}.volumes`));
   issues.push(...allContainersIssues(spec, path, isRuntimeSound ? runtime : null));
   return issues;
 }

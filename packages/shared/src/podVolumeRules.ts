@@ -11,14 +11,22 @@ import {
   type ValidationIssue,
 } from './issues.ts';
 import { dnsLabelProblems } from './names.ts';
-import type { Volume, VolumeMount } from './podVolumes.ts';
+import type { PodSpec } from './podTemplate.ts';
+import { fileSourceIssues } from './podVolumeFiles.ts';
+import {
+  HOST_PATH_TYPES,
+  type HostPathVolumeSource,
+  type Volume,
+  type VolumeMount,
+} from './podVolumes.ts';
 import { parseQuantity } from './quantity.ts';
 
 /** Where an emptyDir may lie. */
 export const EMPTY_DIR_MEDIA = ['', 'Memory'] as const;
 
 /** What is wrong with the volumes of a pod. */
-export function volumesIssues(volumes: readonly Volume[], path: string): ValidationIssue[] {
+export function volumesIssues(spec: PodSpec, path: string): ValidationIssue[] {
+  const { volumes = [] } = spec;
   const issues: ValidationIssue[] = [];
   const names = new Set<string>();
   for (const [at, volume] of volumes.entries()) {
@@ -31,6 +39,9 @@ export function volumesIssues(volumes: readonly Volume[], path: string): Validat
     const sources = [emptyDir, ...Object.values(others)].filter((source) => source !== undefined);
     if (sources.length > 1) issues.push(forbidden(here, 'may not specify more than 1 volume type'));
     if (emptyDir !== undefined) issues.push(...emptyDirIssues(emptyDir, `${here}.emptyDir`));
+    const { hostPath } = others;
+    if (hostPath !== undefined) issues.push(...hostPathIssues(hostPath, `${here}.hostPath`));
+    issues.push(...fileSourceIssues(volume, here, spec));
   }
   return issues;
 }
@@ -45,6 +56,25 @@ function emptyDirIssues(
   }
   if (sizeLimit !== undefined && (parseQuantity(sizeLimit)?.nano ?? 0n) < 0n) {
     issues.push(invalid(`${path}.sizeLimit`, sizeLimit, 'must be greater than or equal to 0'));
+  }
+  return issues;
+}
+
+function hostPathIssues(
+  { path: hostPath, type = '' }: HostPathVolumeSource,
+  path: string,
+): ValidationIssue[] {
+  const issues: ValidationIssue[] = [];
+  if (hostPath === '') issues.push(required(`${path}.path`));
+  else if (hostPath.includes('\0')) {
+    issues.push(invalid(`${path}.path`, hostPath, 'must not contain NUL characters'));
+  } else if (!hostPath.startsWith('/')) {
+    issues.push(invalid(`${path}.path`, hostPath, 'must be an absolute path'));
+  } else if (hostPath.split('/').includes('..')) {
+    issues.push(invalid(`${path}.path`, hostPath, "must not contain '..'"));
+  }
+  if (!HOST_PATH_TYPES.some((known) => known === type)) {
+    issues.push(notSupported(`${path}.type`, type, HOST_PATH_TYPES));
   }
   return issues;
 }

@@ -194,11 +194,28 @@ static bool bindOne(const Mount *mountPoint, int source) {
   return own(target);
 }
 
-static bool prepareTarget(const char *target) {
+/* A file can only be mounted over a file. */
+static bool makeFile(const char *path) {
+  char folder[PATH_MAX];
+  snprintf(folder, sizeof folder, "%s", path);
+  char *slash = strrchr(folder, '/');
+  if (slash != folder) {
+    *slash = '\0';
+    if (!makeFolders(folder)) return false;
+  }
+  int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (file < 0) return false;
+  close(file);
+  return true;
+}
+
+static bool prepareTarget(const char *target, int source) {
   char parent[PATH_MAX];
+  struct stat status;
   if (findExisting(target, parent)) return true;
   if (!isOwned(parent) && !replaceFolder(parent)) return false;
-  return makeFolders(target);
+  if (fstat(source, &status) != 0) return false;
+  return S_ISDIR(status.st_mode) ? makeFolders(target) : makeFile(target);
 }
 
 static int depthOf(const char *path) {
@@ -245,7 +262,7 @@ bool makeMounts(const StartRequest *request, StartReport *report) {
     if (sources[index] < 0) return refuse(report, mounts[index].source);
   }
   for (size_t index = 0; index < count; index++) {
-    if (!prepareTarget(mounts[index].target) || !bindOne(&mounts[index], sources[index]))
+    if (!prepareTarget(mounts[index].target, sources[index]) || !bindOne(&mounts[index], sources[index]))
       return refuse(report, mounts[index].target);
   }
   return true;

@@ -1,4 +1,4 @@
-import { isSidecar, parseQuantity, type PodSpec, type VolumeMount } from '@drover/shared';
+import { isSidecar, type PodSpec, type VolumeMount } from '@drover/shared';
 
 import { environmentRefs, type ConfigRef } from './configs/configContent.ts';
 
@@ -16,21 +16,8 @@ export interface PlannedContainer {
   readonly configRefs: readonly ConfigRef[];
 }
 
-/** An emptyDir volume. */
-export interface PlannedVolume {
-  readonly name: string;
-  /** `medium: Memory`. */
-  readonly inMemory: boolean;
-  /** As the template has it; null: no limit. */
-  readonly sizeLimit: string | null;
-  /** Infinity: no limit. */
-  readonly sizeLimitBytes: number;
-}
-
 /** What a pod template says of containers, or of one that could not be read: nothing. */
-type Template = Partial<Pick<PodSpec, 'containers' | 'initContainers' | 'volumes'>>;
-
-const NANO = 1_000_000_000n;
+type Template = Partial<Pick<PodSpec, 'containers' | 'initContainers'>>;
 
 /** The containers of a pod, in the order in which they are started. */
 export function planContainers({ containers, initContainers }: Template): PlannedContainer[] {
@@ -47,19 +34,4 @@ export function planContainers({ containers, initContainers }: Template): Planne
     ),
     ...(containers ?? []).map((container) => planned('main', container)),
   ];
-}
-
-/** The volumes of a pod. */
-export function planVolumes({ volumes = [] }: Template): PlannedVolume[] {
-  return volumes.map(({ name, emptyDir }) => {
-    const sizeLimit = emptyDir?.sizeLimit ?? null;
-    const nano = sizeLimit === null ? null : (parseQuantity(sizeLimit)?.nano ?? null);
-    return {
-      name,
-      inMemory: emptyDir?.medium === 'Memory',
-      sizeLimit,
-      // As in Kubernetes, where a limit of 0 is none.
-      sizeLimitBytes: nano === null || nano === 0n ? Number.POSITIVE_INFINITY : Number(nano / NANO),
-    };
-  });
 }

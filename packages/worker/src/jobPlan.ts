@@ -14,6 +14,7 @@ import {
   type ClientConnection,
   type ClientSettings,
   type Container,
+  type DownwardAPIVolumeFile,
   type ItemPerPod,
   type Job,
   type PodIdentity,
@@ -23,15 +24,16 @@ import {
 import type { Claim, StoredJob } from '@drover/store';
 
 import type { ClientPlaces } from './client/clientDirectory.ts';
-import { NO_CONFIGS, type ConfigSet } from './configs/configContent.ts';
+import { NO_CONFIGS, type ConfigRef, type ConfigSet } from './configs/configContent.ts';
+import { planContainers, type PlannedContainer } from './containerPlan.ts';
 import {
-  planContainers,
-  planVolumes,
-  type PlannedContainer,
-  type PlannedVolume,
-} from './containerPlan.ts';
-import { buildEnvironment, expandVariables, type PodFacts } from './process/environment.ts';
+  buildEnvironment,
+  expandVariables,
+  podField,
+  type PodFacts,
+} from './process/environment.ts';
 import type { RunningProcess } from './process/runningProcess.ts';
+import { planVolumes, volumeRefs, type PlannedVolume } from './volumePlan.ts';
 
 /** The Job as a handler sees it. */
 export interface JobFacts {
@@ -100,6 +102,8 @@ export class JobPlan {
   /** initContainers and containers, in the order in which they are started. */
   readonly containers: readonly PlannedContainer[];
   readonly volumes: readonly PlannedVolume[];
+  /** ConfigMaps and Secrets that the volumes are made from. */
+  readonly volumeRefs: readonly ConfigRef[];
   /** A handler's name, under `handler`. */
   readonly image: string;
   readonly workingDir: string | undefined;
@@ -168,6 +172,7 @@ export class JobPlan {
     this.client = clientSettings(stored, this.annotations, surroundings.client);
     this.containers = planContainers(template);
     this.volumes = planVolumes(template);
+    this.volumeRefs = volumeRefs(this.volumes);
     const { env = [], envFrom = [] } = this.#container;
     const isSame =
       !this.indexed &&
@@ -295,6 +300,13 @@ export class JobPlan {
       [CLIENT_ENV.podName]: this.podName(claim),
       [CLIENT_ENV.podUid]: this.podUid(claim),
     };
+  }
+
+  /** A field or resource of a pod as the content of a file. */
+  fileText(claim: Claim, { fieldRef, resourceFieldRef }: DownwardAPIVolumeFile): string {
+    if (fieldRef !== undefined) return podField(fieldRef.fieldPath, this.#podFacts(claim));
+    if (resourceFieldRef === undefined) return '';
+    return resourceFieldValue(resourceFieldRef, podSpec(this.#job, this.#identity(claim)), '');
   }
 
   #identity(claim: Claim): PodIdentity {

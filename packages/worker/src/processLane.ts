@@ -1,7 +1,7 @@
-import type { Claim, PodOverlay, PodReason } from '@drover/store';
+import type { Claim, ContainerRecord, PodOverlay, PodReason } from '@drover/store';
 import type { Logger } from 'pino';
 
-import { PodConfigs, type ConfigSources } from './configs/podConfigs.ts';
+import { PodConfigs, type ConfigSources, type Waiting } from './configs/podConfigs.ts';
 import type { JobPlan } from './jobPlan.ts';
 import { PodDetailsWriter } from './podDetailsWriter.ts';
 import type { ContainersLog, OpenPodLog } from './podLog.ts';
@@ -12,8 +12,9 @@ import type { MountProbe } from './process/mountProbe.ts';
 import type { OomKills } from './process/oomKills.ts';
 import { PodProcesses } from './process/podProcesses.ts';
 import type { PodVolumes, Volumes } from './process/podVolumes.ts';
-import type { ProcessExit } from './process/processExit.ts';
+import { stoppedExit, type ProcessExit } from './process/processExit.ts';
 import type { ProcessRunner } from './process/processRunner.ts';
+import { filesOf } from './process/volumeFiles.ts';
 import type { PodEnd, PodLane, PodSink, SlotRef } from './runtime.ts';
 import type { ControlPort, DetailsPort, ObjectPort } from './shardPort.ts';
 import { clipBytes, MAX_MESSAGE_BYTES } from './text.ts';
@@ -152,28 +153,63 @@ export class ProcessLane implements PodLane {
   }
 
   async #runSeveral(claim: Claim): Promise<PodEnd> {
-    const { plan, openLog, volumes } = this.#options;
-    let made: PodVolumes | null = null;
+    const { plan, openLog } = this.#options;
+    if (plan.volumes.length === 0) return await this.#runWithVolumes(claim, null);
+    let heldUp: ContainerRecord[] = [];
+    const details = this.#createDetails(claim, () => ({ containers: heldUp }));
+    let made: PodVolumes | null;
     try {
-      if (plan.volumes.length > 0) made = await volumes.make(plan.podUid(claim), plan.volumes);
+      made = await this.#makeVolumes(claim, (waiting) => {
+        heldUp = waiting === null ? [] : [notBegun(plan.containers[0]?.name ?? '', waiting)];
+        details.changed();
+      });
     } catch (error) {
       const message = `its volumes could not be made: ${(error as Error).message}`;
       return brokenEnd(new Error(message));
-    }
-    const log = openLog(plan, claim);
-    try {
-      return await this.#runWithVolumes(claim, log, made);
     } finally {
-      made?.remove();
+      details.end();
+    }
+    if (made === null) {
+      return endOf(stoppedExit(Date.now()), claim.restarts, openLog(plan, claim), {});
+    }
+    try {
+      return await this.#runWithVolumes(claim, made);
+    } finally {
+      made.remove();
     }
   }
 
-  async #runWithVolumes(
+  /** null = told to stop while something was missing. */
+  async #makeVolumes(
     claim: Claim,
-    log: ContainersLog,
-    volumes: PodVolumes | null,
-  ): Promise<PodEnd> {
-    const { runner, plan, oomKills, volumeCheckMs, mountProbe, logger } = this.#options;
+    tell: (waiting: Waiting | null) => void,
+  ): Promise<PodVolumes | null> {
+    const { plan, volumes } = this.#options;
+    const stopping = new AbortController();
+    this.#setPod({ stop: () => stopping.abort() });
+    const { signal } = stopping;
+    let made: PodVolumes | null = null;
+    const got = await this.#createConfigs(() => true).get({
+      refs: plan.volumeRefs,
+      make: async (set) => {
+        made = await volumes.make(plan.podUid(claim), plan.volumes, (volume) =>
+          filesOf(volume, set, (item) => plan.fileText(claim, item)),
+        );
+        // Nobody waits for them any more.
+        if (signal.aborted) made.remove();
+        return made;
+      },
+      tell,
+      signal,
+    });
+    // The assignment in a closure is nothing that the compiler sees.
+    if (got === null) (made as PodVolumes | null)?.remove();
+    return got;
+  }
+
+  async #runWithVolumes(claim: Claim, volumes: PodVolumes | null): Promise<PodEnd> {
+    const { runner, plan, openLog, oomKills, volumeCheckMs, mountProbe, logger } = this.#options;
+    const log = openLog(plan, claim);
     const total: RestartTotal = { count: claim.restarts };
     const details = this.#createDetails(claim, () => pod.details());
     const pod = new PodProcesses({
@@ -219,6 +255,11 @@ export class ProcessLane implements PodLane {
     const { port, slot, logger } = this.#options;
     return new PodDetailsWriter({ port, slot, podNumber: claim.podNumber, read, logger });
   }
+}
+
+/** A container of a pod whose volumes are not there yet. */
+function notBegun(name: string, waiting: Waiting): ContainerRecord {
+  return { name, ready: false, started: false, restartCount: 0, state: { waiting } };
 }
 
 type PodDetailsWriterRead = ConstructorParameters<typeof PodDetailsWriter>[0]['read'];

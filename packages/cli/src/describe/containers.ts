@@ -216,9 +216,14 @@ function volumesValue(volumes: readonly { readonly name: string }[]): Entry[1] {
       const settings = Object.entries((source ?? {}) as Record<string, unknown>);
       const lines = formatEntries([
         ['Type', type],
-        ...settings.map(([key, value]): Entry => [key, String(value)]),
+        ...settings.map(([key, value]): Entry => [key, settingText(value)]),
       ]);
       return [`${volume.name}:`, ...lines.map((line) => `  ${line}`)];
     }),
   };
+}
+
+/** A setting of a volume; a list of keys and paths as JSON. */
+function settingText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

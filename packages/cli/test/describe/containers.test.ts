@@ -3,6 +3,21 @@ import { expect, test } from 'vitest';
 import { containerEntries } from '../../src/describe/containers.ts';
 import { formatEntries } from '../../src/describe/layout.ts';
 
+test('volumes are told with what they are made of', () => {
+  const items = [{ key: 'a', path: 'b' }];
+  const volumes = [{ name: 'v', configMap: { name: 'settings', defaultMode: 420, items } }];
+  const lines = formatEntries(containerEntries({ containers: [], volumes }, null));
+  const from = lines.indexOf('Volumes:');
+  expect(lines.slice(from, from + 6)).toEqual([
+    'Volumes:',
+    '  v:',
+    '    Type:         configMap',
+    '    name:         settings',
+    '    defaultMode:  420',
+    '    items:        [{"key":"a","path":"b"}]',
+  ]);
+});
+
 test('where variables come from is told, never what they are', () => {
   const container = {
     name: 'main',

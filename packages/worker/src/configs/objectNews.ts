@@ -30,6 +30,8 @@ export class ObjectNews {
    */
   async watch(channel: string, paths: ReadonlySet<string>): Promise<ObjectWatch> {
     const watch = new Watch();
+    // Of what only the host has there are no news.
+    if (paths.size === 0) return watch;
     const leave = await this.#subscriber.subscribe(channel, (message) => {
       if (paths.has(message)) watch.wake();
     });

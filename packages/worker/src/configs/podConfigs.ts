@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { LentPlace } from '../items/lentPlace.ts';
 import type { Place } from '../runtime.ts';
 import type { ObjectPort } from '../shardPort.ts';
-import { ConfigProblem, type ConfigRef, type ConfigSet } from './configContent.ts';
+import { ConfigProblem, NO_CONFIGS, type ConfigRef, type ConfigSet } from './configContent.ts';
 import type { ConfigReader } from './configReader.ts';
 import type { ObjectNews, ObjectWatch } from './objectNews.ts';
 import { untilAborted } from './untilAborted.ts';
@@ -36,7 +36,7 @@ export interface PodConfigsOptions extends ConfigSources {
 /** What is to be got, and how. */
 export interface ConfigWish<T> {
   readonly refs: readonly ConfigRef[];
-  /** Makes something of what was read. @throws ConfigProblem when something is missing. */
+  /** Makes something of what was read. @throws ConfigProblem when something is missing; anything else ends the wait. */
   readonly make: (configs: ConfigSet) => T | Promise<T>;
   /** Told why it waits, and null when it waits no more. */
   readonly tell: (waiting: Waiting | null) => void;
@@ -70,7 +70,7 @@ export class PodConfigs {
     });
   }
 
-  /** Reads what is wished, and waits for what is missing; null = told to stop. */
+  /** Reads what is wished, and waits for what is missing; null = told to stop. @throws what `make` throws. */
   async get<T>(wish: ConfigWish<T>): Promise<T | null> {
     const { logger } = this.#options;
     const getting = this.#get(wish);
@@ -89,12 +89,16 @@ export class PodConfigs {
     try {
       for (let failures = 0; !signal.aborted; failures++) {
         let waitMs: number;
+        let configs: ConfigSet | null = null;
         try {
-          const made = await this.#read(wish);
+          configs = await this.#read(wish);
+          const made = await wish.make(configs);
           if (watch !== null) await this.#goOn(signal);
           if (failures > 0 && !signal.aborted) tell(null);
           return made;
         } catch (error) {
+          // What was read is no use: that is no matter of waiting.
+          if (configs !== null && !(error instanceof ConfigProblem)) throw error;
           waitMs = this.#noteFailure(error, failures, wish);
         }
         if (signal.aborted) break;
@@ -120,9 +124,9 @@ export class PodConfigs {
     return backoffMs(failures, RETRY_BASE_MS, RETRY_CAP_MS);
   }
 
-  async #read<T>({ refs, make }: ConfigWish<T>): Promise<T> {
+  async #read<T>({ refs }: ConfigWish<T>): Promise<ConfigSet> {
     const { reader, port, namespace } = this.#options;
-    return await make(await reader.read(port, namespace, refs));
+    return refs.length === 0 ? NO_CONFIGS : await reader.read(port, namespace, refs);
   }
 
   /** null = Redis does not answer. */

@@ -158,7 +158,7 @@ function readSource(
   { configs, resource }: EnvironmentSources,
 ): string | null {
   const { fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef } = source;
-  if (fieldRef !== undefined) return readField(fieldRef.fieldPath, pod);
+  if (fieldRef !== undefined) return podField(fieldRef.fieldPath, pod);
   if (resourceFieldRef !== undefined) return resource(resourceFieldRef);
   if (configMapKeyRef !== undefined) return readKey('ConfigMap', configMapKeyRef, pod, configs);
   return secretKeyRef === undefined ? '' : readKey('Secret', secretKeyRef, pod, configs);
@@ -182,13 +182,22 @@ function checked(name: string, text: string): string {
   throw new ConfigProblem(`variable ${name}: its value contains a NUL character`);
 }
 
-function readField(path: string, pod: PodFacts): string {
+/**
+ * A field of a pod as text: one that a variable or a file can have.
+ *
+ * @throws Error for another path.
+ */
+export function podField(path: string, pod: PodFacts): string {
   const [, map, key] = /^metadata\.(labels|annotations)\['([^']+)'\]$/.exec(path) ?? [];
   if (map !== undefined && key !== undefined) {
     const values = map === 'labels' ? pod.labels : pod.annotations;
     return Object.hasOwn(values, key) ? (values[key] ?? '') : '';
   }
   switch (path) {
+    case 'metadata.labels':
+      return mapText(pod.labels);
+    case 'metadata.annotations':
+      return mapText(pod.annotations);
     case 'metadata.name':
       return pod.name;
     case 'metadata.namespace':
@@ -205,6 +214,21 @@ function readField(path: string, pod: PodFacts): string {
     case 'status.podIPs':
       return pod.hostIP;
     default:
-      throw new Error(`fieldRef ${path}: not a field that an environment variable can take`);
+      throw new Error(`fieldRef ${path}: not a field that a variable or a file can take`);
   }
+}
+
+/** Labels as Kubernetes writes them into a file: `key="value"`, a line each, in order of the keys. */
+function mapText(map: Readonly<Record<string, string>>): string {
+  return Object.entries(map)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${key}=${quoted(value)}\n`)
+    .join('');
+}
+
+/** In double quotes as Go writes them: control characters have other names there than in JSON. */
+function quoted(text: string): string {
+  return JSON.stringify(text).replaceAll(/\\u00([01][0-9a-f])/g, (_match, hex: string) =>
+    hex === '07' ? '\\a' : hex === '0b' ? '\\v' : `\\x${hex}`,
+  );
 }

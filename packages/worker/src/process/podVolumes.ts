@@ -1,14 +1,17 @@
-import { mkdirSync } from 'node:fs';
-import { access, chmod, constants, mkdir } from 'node:fs/promises';
+import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { access, chmod, constants, mkdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 import { subPathProblems } from '@drover/shared';
 import type { Logger } from 'pino';
 
-import type { PlannedContainer, PlannedVolume } from '../containerPlan.ts';
+import type { PlannedContainer } from '../containerPlan.ts';
+import type { PlannedEmptyDir, PlannedFiles, PlannedVolume } from '../volumePlan.ts';
 import { expandVariables } from './environment.ts';
 import type { ProcessMount } from './frames.ts';
+import { checkHostPath } from './hostPath.ts';
+import type { VolumeFile } from './volumeFiles.ts';
 import { removeTree, usedBytes, WorkerDirectory } from './workerDirectory.ts';
 
 /** Where files lie in memory. */
@@ -35,21 +38,43 @@ export class Volumes {
     await Promise.all([this.#disk.sweep(), this.#memory.sweep()]);
   }
 
-  /** Makes the volumes of a pod. @throws Error when that can not be done. */
-  async make(podUid: string, volumes: readonly PlannedVolume[]): Promise<PodVolumes> {
+  /**
+   * Makes the volumes of a pod.
+   *
+   * @param filesOf - The files of a volume that is made of files.
+   * @throws ConfigProblem when something is missing that may come. Error when it can not be done.
+   */
+  async make(
+    podUid: string,
+    volumes: readonly PlannedVolume[],
+    filesOf: (volume: PlannedFiles) => readonly VolumeFile[],
+  ): Promise<PodVolumes> {
+    // First what may have to be waited for.
+    const files = new Map(
+      volumes.flatMap((volume) =>
+        volume.type === 'files' ? [[volume.name, filesOf(volume)]] : [],
+      ),
+    );
+    for (const volume of volumes) if (volume.type === 'hostPath') await checkHostPath(volume);
     const paths = new Map<string, string>();
     // A pod may be run once more while what its last run left is being removed.
     this.#madeCount += 1;
     const directory = `${podUid}.${this.#madeCount}`;
     const made = new PodVolumes(volumes, paths, (path) => this.#remove(path));
     try {
-      for (const { name, inMemory } of volumes) {
-        const root = inMemory && (await isWritable(MEMORY_DIRECTORY)) ? this.#memory : this.#disk;
-        const path = join(await root.path(), directory, name);
+      for (const volume of volumes) {
+        const { name } = volume;
+        if (volume.type === 'hostPath') {
+          paths.set(name, volume.path);
+          continue;
+        }
+        const inMemory = volume.inMemory && (await isWritable(MEMORY_DIRECTORY));
+        const path = join(await (inMemory ? this.#memory : this.#disk).path(), directory, name);
         await mkdir(path, { recursive: true, mode: 0o700 });
-        // As in Kubernetes: whatever user a program makes itself may use it. Only ours gets this far.
-        await chmod(path, 0o777);
         paths.set(name, path);
+        for (const file of files.get(name) ?? []) await writeVolumeFile(path, file);
+        // As in Kubernetes: whatever user a program makes itself may use it. Only ours gets this far.
+        await chmod(path, volume.type === 'files' ? 0o755 : 0o777);
       }
     } catch (error) {
       made.remove();
@@ -117,18 +142,20 @@ export class PodVolumes {
       const part = subPath ?? expandVariables(subPathExpr ?? '', env);
       const [problem] = subPathProblems(part);
       if (problem !== undefined) throw new Error(`volume "${name}", path "${part}": ${problem}`);
-      const source = join(this.#paths.get(name) ?? '', part);
-      if (part !== '') mkdirSync(source, { recursive: true });
-      wanted.push({ source, target: mountPath, readOnly });
+      const root = this.#paths.get(name) ?? '';
+      const source = part === '' ? root : subPathOf(name, root, part);
+      // What is made of objects is not for the pod to change.
+      const isMade = this.#planned.some((one) => one.name === name && one.type === 'files');
+      wanted.push({ source, target: mountPath, readOnly: readOnly || isMade });
     }
     return wanted;
   }
 
   /** The first volume with more in it than it may have, in words; null when there is none. */
   async excess(): Promise<string | null> {
-    for (const { name, sizeLimit, sizeLimitBytes } of this.#planned) {
+    for (const { name, sizeLimit, sizeLimitBytes } of this.#limited) {
       const path = this.#paths.get(name);
-      if (path === undefined || sizeLimitBytes === Number.POSITIVE_INFINITY) continue;
+      if (path === undefined) continue;
       if ((await usedBytes(path)) > sizeLimitBytes) {
         return `Usage of EmptyDir volume "${name}" exceeds the limit "${sizeLimit}".`;
       }
@@ -138,14 +165,41 @@ export class PodVolumes {
 
   /** Some volume has a limit. */
   get hasLimits(): boolean {
-    return this.#planned.some(({ sizeLimitBytes }) => sizeLimitBytes < Number.POSITIVE_INFINITY);
+    return this.#limited.length > 0;
+  }
+
+  get #limited(): PlannedEmptyDir[] {
+    return this.#planned.flatMap((volume) =>
+      volume.type === 'emptyDir' && volume.sizeLimitBytes < Number.POSITIVE_INFINITY
+        ? [volume]
+        : [],
+    );
   }
 
   /** Removes them, in the background. */
   remove(): void {
-    const directories = new Set([...this.#paths.values()].map((path) => dirname(path)));
+    const made = this.#planned.filter(({ type }) => type !== 'hostPath');
+    const paths = made.flatMap(({ name }) => this.#paths.get(name) ?? []);
+    const directories = new Set(paths.map((path) => dirname(path)));
     for (const directory of directories) this.#remove(directory);
   }
+}
+
+async function writeVolumeFile(root: string, { path, bytes, mode }: VolumeFile): Promise<void> {
+  const file = join(root, path);
+  await mkdir(dirname(file), { recursive: true, mode: 0o755 });
+  await writeFile(file, bytes, { mode: 0o600 });
+  // Whatever the worker's umask is.
+  await chmod(file, mode);
+}
+
+/** A part of a volume, made as a directory when it is missing. @throws Error when it leads out of the volume. */
+function subPathOf(volume: string, root: string, part: string): string {
+  const source = join(root, part);
+  if (!existsSync(source)) mkdirSync(source, { recursive: true });
+  const [real, realRoot] = [realpathSync(source), realpathSync(root)];
+  if (real === realRoot || real.startsWith(`${realRoot}/`)) return real;
+  throw new Error(`volume "${volume}", path "${part}": it leads out of the volume`);
 }
 
 async function isWritable(directory: string): Promise<boolean> {
