@@ -10,7 +10,7 @@ import { ROOT } from './lib/toolchain.js';
 
 /** Each file's text, from what it is now. */
 const files: Readonly<Record<string, (current: string) => string>> = {
-  'packages/cli/src/explain/fieldTexts.ts': () => makeFieldTexts(ROOT),
+  'packages/shared/src/explain/fieldTexts.ts': () => makeFieldTexts(ROOT),
   'docs/cli.md': makeCliDocs,
 };
 

@@ -1,5 +1,5 @@
 /**
- * Makes packages/cli/src/explain/fieldTexts.ts, what `drover explain` says of a field, from the doc
+ * Makes packages/shared/src/explain/fieldTexts.ts, what `drover explain` says of a field, from the doc
  * comments of the schemas and interfaces in packages/shared/src: they are written once.
  */
 import { readdirSync, readFileSync } from 'node:fs';

@@ -118,6 +118,25 @@ const cases: Case[] = [
     rule: imports,
   },
   {
+    name: 'server may import shared, store, the inside of sdk and its HTTP framework',
+    file: 'packages/server/src/a.ts',
+    source:
+      "export { a1 } from '@drover/shared';\nexport { a2 } from '@drover/store';\nexport { a3 } from '@drover/sdk/internals';\nexport { a4 } from 'fastify';",
+    rule: null,
+  },
+  {
+    name: 'server may not import ioredis or bullmq',
+    file: 'packages/server/src/b.ts',
+    source: "export { a } from 'bullmq';",
+    rule: imports,
+  },
+  {
+    name: 'server may not import worker',
+    file: 'packages/server/src/c.ts',
+    source: "export { a } from '@drover/worker';",
+    rule: imports,
+  },
+  {
     name: 'sdk may import controller and worker',
     file: 'packages/sdk/src/a.ts',
     source: "export { a } from '@drover/controller';\nexport { b } from '@drover/worker';",

@@ -25,7 +25,7 @@ interface Manifest {
   readonly os?: readonly string[];
 }
 
-const NAMES = ['cli', 'controller', 'sdk', 'shared', 'store', 'worker'].map(
+const NAMES = ['cli', 'controller', 'sdk', 'server', 'shared', 'store', 'worker'].map(
   (name) => `@drover/${name}`,
 );
 

@@ -167,7 +167,7 @@ describe('arguments', () => {
       args: ['worker', '--runtime', 'docker'],
       want: /--runtime docker: process or handler is expected/,
     },
-    { args: ['dev', '--port', '99999'], want: /--port 99999: a whole number of 1 to 65535/ },
+    { args: ['dev', '--port', '99999'], want: /--port 99999: a whole number of 0 to 65535/ },
   ];
   test.each(cases)('$args', async ({ args, want }) => {
     expectTold(await home.drover(args), 2, want);

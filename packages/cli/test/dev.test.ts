@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
-import { isAlive, waitFor, type NodeProcess } from '@drover/testkit';
+import { isAlive, kubernetesPrograms, waitFor, type NodeProcess } from '@drover/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { Home, manifest } from './drover.ts';
@@ -65,8 +67,19 @@ test('a worker that was killed is started again', async () => {
   await waitFor(async () => (await workerPid()) !== first, { timeoutMs: 20_000 });
 }, 60_000);
 
-test('SIGINT stops all of it and removes the context', async () => {
-  dev = await home.dev();
+test('SIGINT stops all of it and removes the context; until then kubectl works', async () => {
+  const kubeconfig = join(home.dir, 'made', 'kubeconfig');
+  dev = await home.dev(['--port', '0', '--kubeconfig', kubeconfig]);
+  const { kubectl } = await kubernetesPrograms();
+  const nodes = await promisify(execFile)(kubectl, [
+    '--kubeconfig',
+    kubeconfig,
+    'get',
+    'nodes',
+    '-o',
+    'name',
+  ]);
+  expect(nodes.stdout).toBe('node/dev-1\n');
   const pids = [await workerPid(), await redisPid()];
   expect(await dev.kill('SIGINT')).toEqual({ code: 0, signal: null });
   expect(pids.filter(isAlive)).toEqual([]);

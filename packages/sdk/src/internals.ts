@@ -4,7 +4,10 @@
  */
 export { Backend } from './backend.ts';
 export { composeAll as composeJobs, JobsClient } from './jobs.ts';
+export { runsToRead } from './containerRuns.ts';
+export { mergeAll } from './merge.ts';
+export { applyMergePatch } from './mergePatch.ts';
 export { NodesClient } from './nodes.ts';
-export { nobodyFits } from './placement.ts';
 export { PodsClient } from './pods.ts';
+export { runningNumbers, type PodComposer } from './podWatch.ts';
 export { WorkQueuesClient } from './workQueues/workQueues.ts';

@@ -309,6 +309,11 @@ export class PodsClient {
     });
   }
 
+  /** How the pods of a Job are composed of what is stored; for who reads them from the store. */
+  async composer(shard: Shard, view: JobView): Promise<PodComposer> {
+    return await this.#composer(shard, view);
+  }
+
   /** Removes what pods of a Job wrote; their records stay. */
   async removeOutputs(job: Job, podNumbers: readonly number[]): Promise<void> {
     await this.#backend.run(async (store) => {

@@ -1,3 +1,5 @@
+import { parseTime } from './time.ts';
+
 const SECOND_MS = 1000;
 const MINUTES = 60;
 const HOURS = 60 * MINUTES;
@@ -25,6 +27,12 @@ export function humanDuration(durationMs: number): string {
   if (seconds < 2 * YEARS) return `${Math.floor(seconds / DAYS)}d`;
   if (seconds < 8 * YEARS) return twoParts(seconds, YEARS, 'y', DAYS, 'd');
   return `${Math.floor(seconds / YEARS)}y`;
+}
+
+/** The AGE column: how long ago an RFC 3339 time was; `<unknown>` when there is none. */
+export function ageText(time: string | undefined, nowMs: number): string {
+  const sinceMs = parseTime(time);
+  return sinceMs === null ? '<unknown>' : humanDuration(nowMs - sinceMs);
 }
 
 function twoParts(

@@ -57,7 +57,7 @@ export {
   PROPAGATION_POLICIES,
   type PropagationPolicy,
 } from './deletion.ts';
-export { humanDuration } from './duration.ts';
+export { ageText, humanDuration } from './duration.ts';
 export { isSemanticallyEqual } from './equality.ts';
 export {
   AlreadyExistsError,
@@ -145,7 +145,7 @@ export {
   qualifiedNameProblems,
   uidProblems,
 } from './names.ts';
-export type { Node, NodeCondition } from './node.ts';
+export { nodeStatusWord, type Node, type NodeCondition } from './node.ts';
 export {
   parseObject,
   parseObjectUpdate,
@@ -182,6 +182,7 @@ export {
   SUFFIX_COUNT,
   type PodNameCandidate,
 } from './podNames.ts';
+export { containerImagesText, containerNamesText, podReadyText, podRestarts } from './podText.ts';
 export {
   Container,
   ContainerPort,

@@ -41,6 +41,21 @@ export interface Node {
       readonly operatingSystem: string;
       /** Such as `amd64`. */
       readonly architecture: string;
+      /** Empty, like those below: clients want them to be there. */
+      readonly bootID: string;
+      readonly containerRuntimeVersion: string;
+      readonly kernelVersion: string;
+      readonly kubeProxyVersion: string;
+      readonly machineID: string;
+      readonly osImage: string;
+      readonly systemUUID: string;
     };
   };
+}
+
+/** The STATUS column of nodes. */
+export function nodeStatusWord({ status }: Node): string {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  if (ready?.status === 'True') return 'Ready';
+  return ready?.reason === 'WorkerDraining' ? 'NotReady,Draining' : 'NotReady';
 }

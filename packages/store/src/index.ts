@@ -77,6 +77,8 @@ export {
   type WatchEntry,
   WatchExpiredError,
   type WatchOptions,
+  lastChange,
+  readChanges,
   watchShard,
 } from './watch.ts';
 export * from './workQueueApi.ts';

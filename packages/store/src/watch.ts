@@ -46,6 +46,8 @@ export class WatchExpiredError extends Error {
 const BLOCK_MS = 5_000;
 /** Entries per read. Far fewer than are kept: who missed some that were trimmed gets a full batch. */
 const BATCH = 1000;
+/** Pod entries are written, but it is not known since when. */
+const UNDATED = '?';
 /** How long a pod watcher is believed to be there after its last sign. */
 const POD_WATCHER_TTL_MS = 15_000;
 
@@ -89,7 +91,7 @@ export async function* watchShard(
     let added = await assertKept(redis, keys, options.since, 0);
     let checkedMs = performance.now();
     while (!options.signal.aborted) {
-      if (options.pods) await redis.set(keys.podWatchers, '1', 'PX', POD_WATCHER_TTL_MS);
+      if (options.pods) await announcePodWatcher(redis, keys);
       const reply = await redis.xread(
         'COUNT',
         BATCH,
@@ -119,9 +121,42 @@ export async function* watchShard(
   }
 }
 
-/** Asks for pod entries before the first blocking read, so that no change in between is missed. */
-export async function announcePodWatcher(redis: Redis, keys: ShardKeys): Promise<void> {
-  await redis.set(keys.podWatchers, '1', 'PX', POD_WATCHER_TTL_MS);
+/**
+ * The changes of a shard after a resourceVersion up to now.
+ *
+ * @throws WatchExpiredError when they are not all kept.
+ */
+export async function readChanges(
+  redis: Redis,
+  keys: ShardKeys,
+  since: number,
+): Promise<WatchEntry[]> {
+  const added = await assertKept(redis, keys, since, 0);
+  const found = await redis.xrange(keys.watch, `(${since}-18446744073709551615`, '+');
+  // Of what was trimmed in between, some may be missing.
+  await assertKept(redis, keys, since, added);
+  return found.map(([id, fields]) => parseEntry(id, fields));
+}
+
+/** The resourceVersion of a shard's newest entry; 0 when there is none. */
+export async function lastChange(redis: Redis, keys: ShardKeys): Promise<number> {
+  const [newest] = await redis.xrevrange(keys.watch, '+', '-', 'COUNT', 1);
+  return newest === undefined ? 0 : versionOf(newest[0]);
+}
+
+/**
+ * Asks for pod entries before the first blocking read, so that no change in between is missed.
+ *
+ * @returns A resourceVersion: every change of a pod after it has an entry.
+ */
+export async function announcePodWatcher(redis: Redis, keys: ShardKeys): Promise<number> {
+  const known = await redis.getex(keys.podWatchers, 'PX', POD_WATCHER_TTL_MS);
+  if (known !== null && known !== UNDATED) return Number(known);
+  // From here on entries are written; only then can be said since when.
+  await redis.set(keys.podWatchers, UNDATED, 'PX', POD_WATCHER_TTL_MS, 'NX');
+  const since = (await redis.get(keys.clock)) ?? '0';
+  await redis.set(keys.podWatchers, since, 'PX', POD_WATCHER_TTL_MS, 'XX');
+  return Number(since);
 }
 
 /**

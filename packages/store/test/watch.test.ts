@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   announcePodWatcher,
+  lastChange,
+  readChanges,
   type WatchEntry,
   WatchExpiredError,
   watchShard,
@@ -204,7 +206,8 @@ describe('a watch of pods', () => {
     const since = await bed.shard.resourceVersion();
     expect(await bed.redis.xlen(bed.shard.keys.watch)).toBe(1);
 
-    await announcePodWatcher(bed.redis, bed.shard.keys);
+    const complete = await announcePodWatcher(bed.redis, bed.shard.keys);
+    expect(complete).toBe(since);
     const pod = await bed.acquire(UID, quiet!.slot, session);
     const [answer] = await bed.report([pod]);
     await bed.shard.stopPods({
@@ -221,5 +224,33 @@ describe('a watch of pods', () => {
       `pods ${UID} 1..1`,
     ]);
     expect(await bed.redis.pttl(bed.shard.keys.podWatchers)).toBeGreaterThan(0);
+    // Who comes later learns since when, not that it is from now on.
+    expect(await announcePodWatcher(bed.redis, bed.shard.keys)).toBe(since);
+  });
+});
+
+describe('changes up to now', () => {
+  test('are those after a version; the newest is the last of them', async () => {
+    expect(await lastChange(bed.redis, bed.shard.keys)).toBe(0);
+    await bed.createJob({ uid: 'u1', name: 'a' });
+    const since = await bed.shard.resourceVersion();
+    expect(await readChanges(bed.redis, bed.shard.keys, since)).toEqual([]);
+    await bed.createJob({ uid: 'u2', name: 'b' });
+    await touch('u1');
+    const changes = await readChanges(bed.redis, bed.shard.keys, since);
+    expect(told(changes)).toEqual(['ADDED default/b', 'MODIFIED default/a']);
+    expect(await lastChange(bed.redis, bed.shard.keys)).toBe(changes.at(-1)!.resourceVersion);
+  });
+
+  test('that were trimmed, or are yet to come, are not told in part', async () => {
+    await bed.createJob({ uid: 'u1', name: 'a' });
+    const since = await bed.shard.resourceVersion();
+    await touch('u1');
+    await touch('u1');
+    await bed.redis.xtrim(bed.shard.keys.watch, 'MAXLEN', 1);
+    const old = readChanges(bed.redis, bed.shard.keys, since);
+    await expect(old).rejects.toThrow(WatchExpiredError);
+    const future = readChanges(bed.redis, bed.shard.keys, since * 2);
+    await expect(future).rejects.toThrow(WatchExpiredError);
   });
 });

@@ -1,4 +1,5 @@
 export { isAlive } from './isAlive.ts';
+export { kubernetesPrograms, type KubernetesPrograms } from './kubectl.ts';
 export { NodeProcess, spawnNode } from './nodeProcess.ts';
 export type { OutputLine, ProcessEnd, SpawnNodeOptions } from './nodeProcess.ts';
 export { FaultProxy, startProxy } from './proxy.ts';

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 
 import type { Logger } from 'pino';
 
+import type { ListeningServer } from '../engine/apiServer.ts';
 import {
   contextPath,
   readDevContext,
@@ -26,7 +27,10 @@ import { runtimesOf, type WorkerShape } from './worker.ts';
 /** Options of `drover dev`. */
 export interface DevOptions extends BackoffOptions, WorkerShape {
   dataDir?: string;
+  /** Of the API server; 0 = any that is free. */
   port?: number;
+  kubeconfig?: string;
+  redisPort?: number;
   workers: number;
   /** Changed handlers are loaded. */
   reload: boolean;
@@ -34,7 +38,9 @@ export interface DevOptions extends BackoffOptions, WorkerShape {
 }
 
 /** Tried first, so that the URL of an installation stays the same. */
-const PREFERRED_PORT = 6390;
+const PREFERRED_REDIS_PORT = 6390;
+/** The port of API servers of Kubernetes. */
+const PREFERRED_API_PORT = 6443;
 const PREFIX = 'drover';
 const MAX_PORT_ATTEMPTS = 3;
 
@@ -63,26 +69,41 @@ async function refuseSecond(): Promise<void> {
 async function serve(dataDir: string, options: DevOptions): Promise<number> {
   const logger = createLogger({ level: options.logLevel, name: 'dev' });
   const [password, keyFile] = await Promise.all([readPassword(dataDir), secretKeyFile(dataDir)]);
-  // All three start side by side: loading code takes longer than anything else.
-  const redisStart = startRedis(dataDir, password, options.port);
+  // All of them start side by side: loading code takes longer than anything else.
+  const loading = Promise.all([import('@drover/controller'), import('../engine/apiServer.ts')]);
+  const redisStart = startRedis(dataDir, password, options.redisPort);
   const start = redisStart.then(({ redisUrl }) => ({ redisUrl, prefix: PREFIX }));
   const workers: WorkerProcess[] = [];
   const reload = makeReload(workers, options, logger);
   workers.push(...startWorkers(start, keyFile, options, logger, (path) => reload?.addSource(path)));
-  const [{ createController }, { redis, redisUrl, port }] = await Promise.all([
-    import('@drover/controller'),
-    redisStart.catch(async (error: unknown) => {
-      for (const worker of workers) worker.kill();
-      await reload?.close();
-      throw error;
-    }),
-  ]);
+  const [[{ createController }, { startApiServer }], { redis, redisUrl, port }] = await Promise.all(
+    [
+      loading,
+      redisStart.catch(async (error: unknown) => {
+        for (const worker of workers) worker.kill();
+        await reload?.close();
+        throw error;
+      }),
+    ],
+  );
   const controller = makeService(() =>
     createController({ connection: redisUrl, logger, ...backoffSettings(options) }),
   );
+  const kubeconfig = resolve(options.kubeconfig ?? join(dataDir, 'kubeconfig'));
+  const startApi = async (): Promise<ListeningServer> =>
+    await startApiServer({
+      connection: redisUrl,
+      dir: join(dataDir, 'server'),
+      host: '127.0.0.1',
+      port: options.port ?? (await freePort(PREFERRED_API_PORT)),
+      kubeconfig,
+      logger,
+    });
+  const apiStart = startApi();
   const stopped = untilStopped(redis.ended, controller.run(), workers, logger);
   try {
-    await Promise.race([Promise.all(workers.map((worker) => worker.ready)), stopped]);
+    const ready = Promise.all([apiStart, ...workers.map((worker) => worker.ready)]);
+    await Promise.race([ready, stopped]);
     const startedAt = new Date().toISOString();
     await writeDevContext({
       pid: process.pid,
@@ -93,13 +114,14 @@ async function serve(dataDir: string, options: DevOptions): Promise<number> {
       startedAt,
     });
     reload?.start();
-    announce(redisUrl, port, dataDir, options.workers);
+    announce({ redisUrl, port, dataDir, workers: options.workers, kubeconfig });
     return await stopped;
   } catch (error) {
     throw error instanceof CliError ? error : new CliError(messageOf(error), EXIT.failed);
   } finally {
     await removeDevContext(process.pid);
     await reload?.close();
+    await apiStart.then(({ server }) => server.close()).catch(() => undefined);
     await Promise.all(workers.map((worker) => worker.stop()));
     await controller.close();
     await redis.stop();
@@ -114,7 +136,7 @@ async function startRedis(
   wanted: number | undefined,
 ): Promise<{ redis: RedisServer; redisUrl: string; port: number }> {
   for (let attempt = 1; ; attempt++) {
-    const port = wanted ?? (await freePort(attempt === 1 ? PREFERRED_PORT : 0));
+    const port = wanted ?? (await freePort(attempt === 1 ? PREFERRED_REDIS_PORT : 0));
     const options = { dataDir, persistent: true, port, socketPath: null, password };
     try {
       const redis = await startRedisServer(options);
@@ -184,7 +206,17 @@ async function untilStopped(
   return await Promise.race([interrupted, broken, failed]);
 }
 
-function announce(redisUrl: string, port: number, dataDir: string, workers: number): void {
+/** What a person has to know of an engine that runs. */
+interface Announcement {
+  readonly redisUrl: string;
+  /** Of its Redis. */
+  readonly port: number;
+  readonly dataDir: string;
+  readonly workers: number;
+  readonly kubeconfig: string;
+}
+
+function announce({ redisUrl, port, dataDir, workers, kubeconfig }: Announcement): void {
   const colours = coloursFor(process.stdout);
   const prefix = `${homedir()}/`;
   const home = (path: string) =>
@@ -194,8 +226,9 @@ function announce(redisUrl: string, port: number, dataDir: string, workers: numb
   const count = `${workers} ${workers === 1 ? 'worker' : 'workers'}`;
   process.stdout.write(
     [
-      `${colours.green('drover dev is ready')}: Redis on 127.0.0.1:${port}, a controller, ${count}; data in ${home(dataDir)}`,
+      `${colours.green('drover dev is ready')}: Redis on 127.0.0.1:${port}, a controller, ${count}, an API server; data in ${home(dataDir)}`,
       `  in another terminal: ${colours.bold('drover run -- echo hello')}   or   drover get jobs`,
+      `  with kubectl:        kubectl --kubeconfig ${home(kubeconfig)} get jobs`,
       `  in programs:         DROVER_REDIS_URL${url}`,
       '  Ctrl-C ends it; its Jobs stay and go on with the next start',
       '',

@@ -1,6 +1,6 @@
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
-import { fieldsOf, type ExplainedKind, type Field } from '../explain/fields.ts';
+import { fieldsOf, type ExplainedKind, type Field } from '@drover/shared/explain';
 import { wrap } from '../text/wrap.ts';
 import { coloursFor } from '../text/colours.ts';
 import { parseKind } from '../things.ts';

@@ -11,7 +11,7 @@ export interface HealthCommandOptions {
 export async function healthCommand({ healthFile }: HealthCommandOptions): Promise<number> {
   if (healthFile === undefined) {
     throw badInput(
-      'which service? --health-file PATH, as it was given to the controller or worker',
+      'which service? --health-file PATH, as it was given to the controller, worker or server',
     );
   }
   const { healthy, message } = await readHealth(healthFile, Date.now());

@@ -1,4 +1,4 @@
-import type { ExplainedKind } from '../explain/fields.ts';
+import type { ExplainedKind } from '@drover/shared/explain';
 import { startingWith, type Candidate, type Completion, type Line, type Names } from './line.ts';
 
 type Argument = (line: Line, names: Names) => Promise<Completion>;
@@ -111,7 +111,7 @@ async function enqueue(line: Line, names: Names): Promise<Completion> {
 /** The next step of a path. */
 async function fields({ current, positionals }: Line): Promise<Completion> {
   if (positionals.length > 0) return { mode: 'words', candidates: [] };
-  const { fieldsOf } = await import('../explain/fields.ts');
+  const { fieldsOf } = await import('@drover/shared/explain');
   const steps = current.split('.');
   const [kind, ...path] = steps.slice(0, -1);
   if (kind === undefined) return startingWith(current, words(...KINDS, 'workqueue'));

@@ -1,8 +1,7 @@
 import { Drover, type Job } from '@drover/sdk/client';
-import { jobStatusWord, podStatusWord, POOL_LABEL } from '@drover/shared';
+import { jobStatusWord, nodeStatusWord, podStatusWord, POOL_LABEL } from '@drover/shared';
 
 import { findEngine } from '../engine/address.ts';
-import { nodeStatusWord } from '../print/columns.ts';
 import { queueStatusWord } from '../queues.ts';
 import type { Candidate, Names } from './line.ts';
 

@@ -17,6 +17,7 @@ export function defineServices(definition: Definition): void {
   defineDev(definition);
   defineController(definition);
   defineWorker(definition);
+  defineServer(definition);
   defineHealth(definition);
 }
 
@@ -39,13 +40,29 @@ function addBackoff(command: Command, problems: Problems): Command {
 function defineDev({ program, problems, finish }: Definition): void {
   const command = program
     .command('dev')
-    .description('Run an engine on this machine: a private Redis, a controller and workers.')
+    .description(
+      'Run an engine on this machine: a private Redis, a controller, workers and an API server.',
+    )
     .option('--data-dir <dir>', 'where its data is (default: ~/.local/state/drover/dev)')
     .addOption(
-      integerOption(problems, '--port <port>', 'TCP port of its Redis (default: 6390 if free)', {
-        min: 1,
-        max: 65_535,
-      }),
+      integerOption(
+        problems,
+        '--port <port>',
+        'TCP port of its API server; 0 = any that is free (default: 6443 if free)',
+        { min: 0, max: 65_535 },
+      ),
+    )
+    .option(
+      '--kubeconfig <file>',
+      'write the kubeconfig for kubectl there (default: kubeconfig in the data directory)',
+    )
+    .addOption(
+      integerOption(
+        problems,
+        '--redis-port <port>',
+        'TCP port of its Redis; 0 = any that is free (default: 6390 if free)',
+        { min: 0, max: 65_535 },
+      ),
     )
     .addOption(
       integerOption(problems, '--workers <count>', 'worker processes', { min: 0, max: 64 }).default(
@@ -56,11 +73,15 @@ function defineDev({ program, problems, finish }: Definition): void {
   command.option('--no-reload', 'go on with the handlers as they were, when their files change');
   withHelp(withLogLevel(command), {
     notes: [
-      'Other commands of the same user find it without any option; programs find its URL in `dev.json` of the state directory. Its Redis has a password and listens on 127.0.0.1; the key file for Secrets is `secret.key` of the data directory. Workers that die are started again.',
+      'Other commands of the same user find it without any option; programs find its URL in `dev.json` of the state directory. Its Redis has a password, its API server a token, and both listen on 127.0.0.1; the key file for Secrets is `secret.key` of the data directory. Workers that die are started again.',
       'When a file changes that the handlers are made of, new pods run what it says now, and those that run end with what it said. One that can not be loaded changes nothing until it is mended.',
       'Ctrl-C ends it, and everything ends with it, kill -9 included; its Jobs stay in the data directory and go on with the next start.',
     ],
-    examples: ['drover dev', 'drover dev --handlers handlers.ts --workers 2'],
+    examples: [
+      'drover dev',
+      'drover dev --handlers handlers.ts --workers 2',
+      'drover dev --port 0 --kubeconfig ./kubeconfig',
+    ],
   }).action(async (options) => {
     const { devCommand } = await import('../commands/dev.ts');
     finish(await devCommand(options));
@@ -145,11 +166,64 @@ function defineWorker({ program, problems, finish }: Definition): void {
   });
 }
 
+function defineServer({ program, problems, finish }: Definition): void {
+  const command = program
+    .command('server')
+    .description('Run an API server: kubectl and client libraries of Kubernetes work with it.')
+    .addOption(
+      new Option('--host <address>', 'address to listen on')
+        .default('127.0.0.1')
+        .env('DROVER_SERVER_HOST'),
+    )
+    .addOption(
+      integerOption(problems, '--port <port>', 'TCP port; 0 = any that is free', {
+        min: 0,
+        max: 65_535,
+      })
+        .default(6443)
+        .env('DROVER_SERVER_PORT'),
+    )
+    .addOption(
+      new Option(
+        '--data-dir <dir>',
+        'where its certificates and its token are (default: ~/.local/state/drover/server)',
+      ).env('DROVER_SERVER_DATA_DIR'),
+    )
+    .option(
+      '--kubeconfig <file>',
+      'write the kubeconfig for clients there (default: kubeconfig in the data directory)',
+    )
+    .addOption(
+      listOption(
+        '--server-name <name>',
+        'DNS name or address that clients reach it by; may repeat, the first is in the kubeconfig',
+      ).env('DROVER_SERVER_NAME'),
+    )
+    .option('--tls-cert <file>', 'its certificate, instead of one of an authority of its own')
+    .option('--tls-key <file>', 'the key of that certificate')
+    .option('--token-file <file>', 'the token that clients need, instead of one that is made');
+  withHelp(withHealthFile(withLogLevel(withEngine(command))), {
+    notes: [
+      'Speaks https only, and wants a bearer token. Both are made at the first start, with a certificate authority of its own, and are in the kubeconfig that it writes: who may read that file may do everything.',
+      'Any number may run for one engine; give them the same certificate and token.',
+    ],
+    examples: [
+      'drover server',
+      'drover server --host 0.0.0.0 --server-name drover.example.com --kubeconfig admin.conf',
+    ],
+  }).action(async (options) => {
+    const { serverCommand } = await import('../commands/server.ts');
+    finish(await serverCommand(options));
+  });
+}
+
 function defineHealth({ program, finish }: Definition): void {
   const command = withHealthFile(
     program
       .command('health')
-      .description('Tell whether the controller or worker that writes a health file is well.'),
+      .description(
+        'Tell whether the controller, worker or server that writes a health file is well.',
+      ),
   );
   withHelp(command, {
     notes: [

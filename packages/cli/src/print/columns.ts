@@ -1,11 +1,14 @@
 import type { SecretSummary } from '@drover/sdk/client';
 import {
+  ageText,
   completionsText,
-  humanDuration,
+  containerImagesText,
+  containerNamesText,
   jobDurationText,
-  isSidecar,
   jobStatusWord,
-  parseTime,
+  nodeStatusWord,
+  podReadyText,
+  podRestarts,
   podStatusWord,
   type ConfigMap,
   type Job,
@@ -28,19 +31,19 @@ export const JOB_COLUMNS: readonly Column<Job>[] = [
   { header: 'status', cell: (job) => jobStatusWord(job) },
   { header: 'completions', cell: (job) => completionsText(job) },
   { header: 'duration', cell: jobDurationText },
-  { header: 'age', cell: (job, nowMs) => age(job.metadata.creationTimestamp, nowMs) },
-  { header: 'containers', cell: (job) => names(containersOf(job)), wide: true },
-  { header: 'images', cell: (job) => images(containersOf(job)), wide: true },
+  { header: 'age', cell: (job, nowMs) => ageText(job.metadata.creationTimestamp, nowMs) },
+  { header: 'containers', cell: (job) => containerNamesText(job.spec.template.spec), wide: true },
+  { header: 'images', cell: (job) => containerImagesText(job.spec.template.spec), wide: true },
   { header: 'selector', cell: selectorText, wide: true },
 ];
 
 /** Columns of pods. */
 export const POD_COLUMNS: readonly Column<Pod>[] = [
   { header: 'name', cell: (pod) => pod.metadata.name },
-  { header: 'ready', cell: readyText },
+  { header: 'ready', cell: podReadyText },
   { header: 'status', cell: podStatusWord },
-  { header: 'restarts', cell: (pod) => String(restartsOf(pod)) },
-  { header: 'age', cell: (pod, nowMs) => age(pod.metadata.creationTimestamp, nowMs) },
+  { header: 'restarts', cell: (pod) => String(podRestarts(pod)) },
+  { header: 'age', cell: (pod, nowMs) => ageText(pod.metadata.creationTimestamp, nowMs) },
   { header: 'ip', cell: (pod) => pod.status?.podIP ?? '<none>', wide: true },
   { header: 'node', cell: (pod) => orNone(pod.spec.nodeName), wide: true },
   { header: 'nominated node', cell: () => '<none>', wide: true },
@@ -57,7 +60,7 @@ export const NODE_COLUMNS: readonly Column<Node>[] = [
     cell: (node) => orNone(node.metadata.annotations?.['drover.dev/runtimes']),
   },
   { header: 'max pods', cell: (node) => orNone(node.status?.capacity?.['pods']) },
-  { header: 'age', cell: (node, nowMs) => age(node.metadata.creationTimestamp, nowMs) },
+  { header: 'age', cell: (node, nowMs) => ageText(node.metadata.creationTimestamp, nowMs) },
   { header: 'version', cell: (node) => orNone(node.status?.nodeInfo?.kubeletVersion) },
   {
     header: 'handlers',
@@ -79,7 +82,7 @@ export const CONFIG_MAP_COLUMNS: readonly Column<ConfigMap>[] = [
     cell: ({ data = {}, binaryData = {} }) =>
       String(Object.keys(data).length + Object.keys(binaryData).length),
   },
-  { header: 'age', cell: (map, nowMs) => age(map.metadata.creationTimestamp, nowMs) },
+  { header: 'age', cell: (map, nowMs) => ageText(map.metadata.creationTimestamp, nowMs) },
 ];
 
 /** Columns of Secrets, for which their data are not needed. */
@@ -91,60 +94,12 @@ export const SECRET_COLUMNS: readonly Column<Secret | SecretSummary>[] = [
     cell: (secret) =>
       String(Object.keys('sizes' in secret ? secret.sizes : (secret.data ?? {})).length),
   },
-  { header: 'age', cell: (secret, nowMs) => age(secret.metadata.creationTimestamp, nowMs) },
+  { header: 'age', cell: (secret, nowMs) => ageText(secret.metadata.creationTimestamp, nowMs) },
 ];
-
-function containersOf(job: Job): Pod['spec']['containers'] {
-  return job.spec.template.spec.containers;
-}
-
-function names(containers: Pod['spec']['containers']): string {
-  return containers.map(({ name }) => name).join(',');
-}
-
-function images(containers: Pod['spec']['containers']): string {
-  return orNone(containers.map(({ image }) => image ?? '').join(','));
-}
 
 function selectorText({ spec }: Job): string {
   const labels = Object.entries(spec.selector?.matchLabels ?? {});
   return orNone(labels.map(([key, value]) => `${key}=${value}`).join(','));
-}
-
-function age(time: string | undefined, nowMs: number): string {
-  const sinceMs = parseTime(time);
-  return sinceMs === null ? '<unknown>' : humanDuration(nowMs - sinceMs);
-}
-
-/** Containers and sidecars that are ready, of how many: kubectl counts no other initContainer. */
-function readyText({ status, spec }: Pod): string {
-  const sidecars = (spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name);
-  const statuses = [
-    ...(status?.initContainerStatuses ?? []).filter(({ name }) => sidecars.includes(name)),
-    ...(status?.containerStatuses ?? []),
-  ];
-  const ready = statuses.filter((container) => container.ready).length;
-  return `${ready}/${spec.containers.length + sidecars.length}`;
-}
-
-/** Restarts of its containers and sidecars, and of an initContainer while it runs. */
-function restartsOf({ status, spec }: Pod): number {
-  const sidecars = (spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name);
-  const isInitializing = status?.phase === 'Pending';
-  const counted = [
-    ...(status?.initContainerStatuses ?? []).filter(
-      ({ name }) => isInitializing || sidecars.includes(name),
-    ),
-    ...(status?.containerStatuses ?? []),
-  ];
-  return counted.reduce((sum, { restartCount }) => sum + restartCount, 0);
-}
-
-/** The STATUS column of nodes. */
-export function nodeStatusWord({ status }: Node): string {
-  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
-  if (ready?.status === 'True') return 'Ready';
-  return ready?.reason === 'WorkerDraining' ? 'NotReady,Draining' : 'NotReady';
 }
 
 function orNone(text: string | undefined): string {

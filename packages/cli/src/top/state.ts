@@ -1,5 +1,6 @@
 import {
   jobStatusWord,
+  nodeStatusWord,
   parseTime,
   POOL_LABEL,
   terminalCondition,
@@ -7,7 +8,6 @@ import {
   type Node,
 } from '@drover/shared';
 
-import { nodeStatusWord } from '../print/columns.ts';
 import { RateMeter } from '../run/rate.ts';
 
 /** A Job as `top` shows it. */

@@ -1,5 +1,10 @@
+import { createHash } from 'node:crypto';
 import { formatTime, type Node, type NodeCondition, parseTime, POOL_LABEL } from '@drover/shared';
 import type { NodeRecord } from '../nodes.ts';
+import { formatVersion } from './job.ts';
+
+/** As resourceVersions of shards have them. */
+const VERSIONS_PER_MS = 4_096;
 
 /** What a worker writes of itself; anything may be missing in records of other versions. */
 interface NodeDetails {
@@ -27,13 +32,20 @@ export function composeNode(record: NodeRecord, nowMs: number): Node {
   const maxPods = runtimes.reduce((sum, runtime) => sum + (lanes[runtime] ?? 0), 0);
   const startedMs = parseTime(details.startedAt);
   const host = details.hostname ?? record.name;
+  const changes = [
+    startedMs,
+    ...conditions.map(({ lastTransitionTime }) => parseTime(lastTransitionTime)),
+    isSilent ? record.leaseEndMs : null,
+  ];
+  const changedMs = Math.max(0, ...changes.filter((ms) => ms !== null));
   return {
     apiVersion: 'v1',
     kind: 'Node',
     metadata: {
       name: record.name,
       namespace: '',
-      uid: '',
+      uid: uidOf(record.name, details.startedAt ?? ''),
+      resourceVersion: formatVersion(changedMs * VERSIONS_PER_MS),
       ...(startedMs === null ? {} : { creationTimestamp: formatTime(startedMs) }),
       labels: { [POOL_LABEL]: pool, 'kubernetes.io/hostname': host },
       annotations: {
@@ -45,15 +57,35 @@ export function composeNode(record: NodeRecord, nowMs: number): Node {
     spec: isDraining ? { unschedulable: true } : {},
     status: {
       capacity: { pods: String(maxPods) },
+      allocatable: { pods: String(maxPods) },
       conditions: isSilent ? conditions.map(asUnknown) : conditions,
       addresses: [{ type: 'Hostname', address: host }],
       nodeInfo: {
         kubeletVersion: details.version ?? '',
         operatingSystem: '',
         architecture: '',
+        bootID: '',
+        containerRuntimeVersion: '',
+        kernelVersion: '',
+        kubeProxyVersion: '',
+        machineID: '',
+        osImage: '',
+        systemUUID: '',
       },
     },
   };
+}
+
+/** A worker of the same name that was started later is another one. */
+function uidOf(name: string, startedAt: string): string {
+  const hex = createHash('sha256').update(`${name}\n${startedAt}`).digest('hex');
+  const parts = [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    `8${hex.slice(17, 20)}`,
+  ];
+  return [...parts, hex.slice(20, 32)].join('-');
 }
 
 function asUnknown(condition: NodeCondition): NodeCondition {

@@ -539,4 +539,11 @@ export const WRITTEN_FIELDS: readonly WrittenField[] = [
   { path: "node.status.nodeInfo.kubeletVersion", type: "string", text: "Version of Drover." },
   { path: "node.status.nodeInfo.operatingSystem", type: "string", text: "Such as `linux`." },
   { path: "node.status.nodeInfo.architecture", type: "string", text: "Such as `amd64`." },
+  { path: "node.status.nodeInfo.bootID", type: "string", text: "Empty, like those below: clients want them to be there." },
+  { path: "node.status.nodeInfo.containerRuntimeVersion", type: "string", text: "" },
+  { path: "node.status.nodeInfo.kernelVersion", type: "string", text: "" },
+  { path: "node.status.nodeInfo.kubeProxyVersion", type: "string", text: "" },
+  { path: "node.status.nodeInfo.machineID", type: "string", text: "" },
+  { path: "node.status.nodeInfo.osImage", type: "string", text: "" },
+  { path: "node.status.nodeInfo.systemUUID", type: "string", text: "" },
 ];

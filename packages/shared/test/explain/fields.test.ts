@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { fieldsOf, type Field } from '../../src/explain/fields.ts';
+import { fieldsOf, type Field } from '../../src/explain.ts';
 
 function find(root: Field, path: string): Field {
   let field = root;

@@ -1,15 +1,11 @@
 /** The fields of Jobs, pods, nodes, work queues, ConfigMaps and Secrets as a tree: from the schemas, the table of fields and the texts. */
 
-import {
-  ConfigMap,
-  FIELD_RULES,
-  Job,
-  ObjectMeta,
-  Secret,
-  WorkQueue,
-  type FieldRule,
-} from '@drover/shared';
-
+import { FIELD_RULES, type FieldRule } from '../fields.ts';
+import { ConfigMap } from '../configMap.ts';
+import { Job } from '../job.ts';
+import { ObjectMeta } from '../meta.ts';
+import { Secret } from '../secret.ts';
+import { WorkQueue } from '../workQueue.ts';
 import { JOB_FIELD_TEXTS, KIND_FIELD_TEXTS, WRITTEN_FIELDS } from './fieldTexts.ts';
 
 /** A field, or a kind as a whole. */

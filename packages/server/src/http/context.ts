@@ -1,0 +1,119 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+
+import type { ApiObject } from '../api/object.ts';
+import type { Resource } from '../api/resource.ts';
+import {
+  makeTable,
+  partialMetadata,
+  type IncludeObject,
+  type TableDefinition,
+} from '../api/table.ts';
+import { negotiateForm } from './accept.ts';
+import type { RawBody } from './bodies.ts';
+import { param, type Query } from './query.ts';
+import { badRequest, methodNotAllowed } from './status.ts';
+
+/** Parameters in the paths of resources. */
+export interface PathParams {
+  readonly namespace?: string;
+  readonly name?: string;
+}
+
+/** A request about a resource, with what answers it. */
+export class Context {
+  readonly resource: Resource;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  /** Aborted when the server ends. */
+  readonly closing: AbortSignal;
+  readonly #warnings = new Set<string>();
+
+  constructor(
+    resource: Resource,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    closing: AbortSignal,
+  ) {
+    this.resource = resource;
+    this.request = request;
+    this.reply = reply;
+    this.closing = closing;
+  }
+
+  /** The namespace in the path; null for a request about all of them. */
+  get namespace(): string | null {
+    return (this.request.params as PathParams).namespace ?? null;
+  }
+
+  /** The name in the path; empty for a request about many. */
+  get name(): string {
+    return (this.request.params as PathParams).name ?? '';
+  }
+
+  get query(): Query {
+    return this.request.query as Query;
+  }
+
+  get body(): RawBody {
+    const bytes = this.request.body instanceof Buffer ? this.request.body : Buffer.alloc(0);
+    return { contentType: this.request.headers['content-type'], bytes };
+  }
+
+  /** Tells the client something beside the answer. */
+  readonly warn = (text: string): void => {
+    this.#warnings.add(text);
+  };
+
+  /** Answers with an object, in the form that the client wants. */
+  async sendObject(code: number, object: ApiObject): Promise<void> {
+    switch (negotiateForm(this.request.headers.accept)) {
+      case 'Object':
+        return await this.send(code, object);
+      case 'PartialObjectMetadata':
+        return await this.send(code, partialMetadata(object));
+      case 'Table': {
+        const { resourceVersion = '' } = object.metadata;
+        return await this.send(code, this.table([object], { resourceVersion }));
+      }
+    }
+  }
+
+  /** Answers with JSON, and the warnings that there were. */
+  async send(code: number, body: unknown): Promise<void> {
+    this.#addWarnings();
+    await this.reply.code(code).type('application/json').send(JSON.stringify(body));
+  }
+
+  /** The table of some objects. */
+  table(objects: readonly ApiObject[], metadata: object) {
+    return makeTable(this.resource.table as TableDefinition<ApiObject>, objects, {
+      metadata,
+      includeObject: this.includeObject(),
+      nowMs: Date.now(),
+      withColumns: true,
+    });
+  }
+
+  /** How much of each object the rows of a table carry. */
+  includeObject(): IncludeObject {
+    const value = param(this.query, 'includeObject') ?? '';
+    if (value === '') return 'Metadata';
+    if (value === 'None' || value === 'Metadata' || value === 'Object') return value;
+    throw badRequest(`unrecognized includeObject value: "${value}"`);
+  }
+
+  /** What is asked for is not done with objects of this kind. */
+  notDone(): Error {
+    return methodNotAllowed('the server does not allow this method on the requested resource');
+  }
+
+  #addWarnings(): void {
+    if (this.#warnings.size === 0) return;
+    // 299: a warning that is not about the answer itself. Control characters would end the header.
+    const texts = [...this.#warnings].map((text) => {
+      const plain = text.replace(/[^\x20-\x7e]+/g, ' ').replace(/["\\]/g, '\\$&');
+      return `299 - "${plain}"`;
+    });
+    void this.reply.header('warning', texts);
+  }
+}

@@ -1,0 +1,77 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
+
+import { groupVersionText } from '../api/object.ts';
+import type { Resource } from '../api/resource.ts';
+import { Context } from './context.ts';
+import { flag } from './query.ts';
+import { deleteMany, deleteObject } from './verbs/delete.ts';
+import { getObject, listObjects } from './verbs/read.ts';
+import { watchObjects } from './verbs/watch.ts';
+import { createObject, patchObject, replaceObject } from './verbs/write.ts';
+
+/** Answers a request about a resource. */
+export type Handler = (context: Context) => Promise<void>;
+
+/** What is done at a path, by method. */
+type Handlers = Partial<Record<'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', Handler>>;
+
+/** A part of a resource with a path of its own, such as a pod's log. */
+export interface Subresource {
+  /** The resource that it is of. */
+  readonly resource: Resource;
+  /** The last part of the path. */
+  readonly name: string;
+  readonly handlers: Handlers;
+}
+
+const METHODS: HTTPMethods[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+/** Where the paths of a group's version begin. */
+export function groupPath(resource: Pick<Resource, 'group' | 'version'>): string {
+  return resource.group === '' ? '/api/v1' : `/apis/${groupVersionText(resource)}`;
+}
+
+/** Adds the paths of resources and of their parts. */
+export function addRoutes(
+  server: FastifyInstance,
+  resources: readonly Resource[],
+  subresources: readonly Subresource[],
+  closing: AbortSignal,
+): void {
+  const add = (path: string, resource: Resource, handlers: Handlers): void => {
+    server.route({
+      method: METHODS,
+      url: path,
+      handler: async (request: FastifyRequest, reply: FastifyReply) => {
+        const context = new Context(resource, request, reply, closing);
+        const handler = handlers[request.method as keyof Handlers];
+        if (handler === undefined) throw context.notDone();
+        await handler(context);
+        return reply;
+      },
+    });
+  };
+  for (const resource of resources) {
+    const base = groupPath(resource);
+    const { plural, isNamespaced } = resource;
+    const all = isNamespaced ? `${base}/namespaces/:namespace/${plural}` : `${base}/${plural}`;
+    add(all, resource, { GET: listOrWatch, POST: createObject, DELETE: deleteMany });
+    if (isNamespaced) add(`${base}/${plural}`, resource, { GET: listOrWatch });
+    add(`${all}/:name`, resource, {
+      GET: getObject,
+      PUT: replaceObject,
+      PATCH: patchObject,
+      DELETE: deleteObject,
+    });
+    if (resource.hasStatus) add(`${all}/:name/status`, resource, { GET: getObject });
+  }
+  for (const { resource, name, handlers } of subresources) {
+    const { plural, isNamespaced } = resource;
+    const scope = isNamespaced ? '/namespaces/:namespace' : '';
+    add(`${groupPath(resource)}${scope}/${plural}/:name/${name}`, resource, handlers);
+  }
+}
+
+async function listOrWatch(context: Context): Promise<void> {
+  await (flag(context.query, 'watch') ? watchObjects(context) : listObjects(context));
+}

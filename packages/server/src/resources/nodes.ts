@@ -1,0 +1,90 @@
+import { nodeStatusWord, type Node } from '@drover/shared';
+import { fieldsOf } from '@drover/shared/explain';
+import { NodesClient, type Backend } from '@drover/sdk/internals';
+
+import type { Page, PageRequest, Resource, WatchEvent, WatchRequest } from '../api/resource.ts';
+import type { SelectableFields } from '../api/selection.ts';
+import { NAME_COLUMN, type TableDefinition } from '../api/table.ts';
+import { PolledWatch, versionNow } from '../watch/polledWatch.ts';
+import { AGE_COLUMN, textColumn } from './columns.ts';
+
+const annotation = (name: string) => (node: Node) =>
+  node.metadata.annotations?.[`drover.dev/${name}`] ?? '<none>';
+
+const TABLE: TableDefinition<Node> = {
+  columns: [
+    NAME_COLUMN,
+    textColumn<Node>('Status', 'Whether it takes pods.', nodeStatusWord),
+    textColumn<Node>(
+      'Pool',
+      'Its pool.',
+      ({ metadata }) => metadata.labels?.['drover.dev/pool'] ?? '<none>',
+    ),
+    textColumn<Node>('Runtimes', 'What it can run.', annotation('runtimes')),
+    textColumn<Node>(
+      'Max Pods',
+      'How many pods it runs at once.',
+      ({ status }) => status.capacity?.['pods'] ?? '<none>',
+    ),
+    AGE_COLUMN,
+    textColumn<Node>(
+      'Version',
+      'Its version of Drover.',
+      ({ status }) => status.nodeInfo?.kubeletVersion ?? '<none>',
+    ),
+    textColumn<Node>('Handlers', 'The handlers that it has.', annotation('handlers'), 1),
+    textColumn<Node>('PID', 'Its process.', annotation('pid'), 1),
+  ],
+};
+
+const FIELDS: SelectableFields<Node> = {
+  'spec.unschedulable': ({ spec }) => String(spec.unschedulable ?? false),
+};
+
+/** Nodes: the workers. */
+export class NodesResource implements Resource {
+  readonly group = '';
+  readonly version = 'v1';
+  readonly plural = 'nodes';
+  readonly singular = 'node';
+  readonly kind = 'Node';
+  readonly isNamespaced = false;
+  readonly shortNames = ['no'];
+  readonly categories = [];
+  readonly explained = fieldsOf('Node');
+  readonly table = TABLE;
+  readonly fields = FIELDS;
+  readonly hasStatus = true;
+  readonly #nodes: NodesClient;
+  readonly #watch: PolledWatch<Node>;
+
+  constructor(backend: Backend) {
+    this.#nodes = new NodesClient(backend);
+    this.#watch = new PolledWatch({ apiVersion: 'v1', kind: 'Node' }, () => this.#nodes.list());
+  }
+
+  async get(name: string): Promise<Node> {
+    return await this.#nodes.get(name);
+  }
+
+  async list({ selection, limit, after }: PageRequest): Promise<Page> {
+    // Before anything is read: a watch from here tells what was missed.
+    const resourceVersion = String(versionNow());
+    const all = await this.#nodes.list();
+    const found = all.filter(
+      (node) => (after === null || node.metadata.name > after) && selection.matches(node),
+    );
+    const items = found.slice(0, limit ?? found.length);
+    const next = items.length < found.length ? (items.at(-1)?.metadata.name ?? null) : null;
+    return { items, next, resourceVersion };
+  }
+
+  watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
+    return this.#watch.watch(request);
+  }
+
+  /** Ends all watches. */
+  close(): void {
+    this.#watch.close();
+  }
+}

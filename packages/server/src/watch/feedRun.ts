@@ -1,0 +1,262 @@
+import type { Backend } from '@drover/sdk/internals';
+import {
+  lastChange,
+  readChanges,
+  watchShard,
+  WatchExpiredError,
+  type Shard,
+  type WatchEntry,
+} from '@drover/store';
+
+import type { ApiObject } from '../api/object.ts';
+import type { Subscriber } from './subscriber.ts';
+
+/** An entry of the store about an object that has a name. */
+export type ObjectEntry = Extract<WatchEntry, { readonly name: string }>;
+
+/** Something that happened to an object. */
+export interface FeedEvent<T extends ApiObject> {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  readonly version: number;
+  /** As it is now; when it is gone as it was, with the version of its end. */
+  readonly object: T;
+  /** As it was before; null when it was not there; undefined when that is not known. */
+  readonly previous: T | null | undefined;
+  /** Nothing is known of the object but its name: it was gone before anybody looked. */
+  readonly isRemains: boolean;
+}
+
+/** What a feed reads with. */
+export interface FeedSource<T extends ApiObject> {
+  readonly apiVersion: string;
+  readonly kind: string;
+  /** All objects of a shard. */
+  list(shard: Shard): Promise<readonly T[]>;
+  /** Objects by their entries; those that are gone are left out. */
+  read(shard: Shard, entries: readonly ObjectEntry[]): Promise<readonly T[]>;
+}
+
+/** What happened in a time from which no events are kept, as the store still knows it. */
+export interface Missed {
+  readonly entries: readonly ObjectEntry[];
+  /** The time ends with this version. */
+  readonly upTo: number;
+}
+
+/** Events that are kept for those who come back. */
+const MAX_KEPT = 2_000;
+
+/**
+ * A feed from its begin to its end. What it tells is in order of resourceVersion: a client that was
+ * told of one has been told of everything before it, so that it can go on from there.
+ */
+export class FeedRun<T extends ApiObject> {
+  readonly subscribers = new Set<Subscriber<FeedEvent<T>>>();
+  readonly #backend: Backend;
+  readonly #shard: Shard;
+  readonly #source: FeedSource<T>;
+  readonly #ending = new AbortController();
+  readonly #started = Promise.withResolvers<void>();
+  readonly #objects = new Map<string, T>();
+  readonly #kept: FeedEvent<T>[] = [];
+  /** All events after this version are kept. */
+  #keptSince = 0;
+  /** The last entry that was worked in. */
+  #position = 0;
+  readonly #waiting = new Set<{
+    readonly version: number;
+    readonly wake: PromiseWithResolvers<void>;
+  }>();
+  #failure: { readonly error: unknown } | null = null;
+
+  constructor(backend: Backend, shard: Shard, source: FeedSource<T>) {
+    this.#backend = backend;
+    this.#shard = shard;
+    this.#source = source;
+    this.#started.promise.catch(() => undefined);
+  }
+
+  /** Resolves when the objects have been read. */
+  get started(): Promise<void> {
+    return this.#started.promise;
+  }
+
+  /** Reads the objects, and then what happens, until `end`. Never rejects. */
+  async serve(): Promise<void> {
+    const { signal } = this.#ending;
+    try {
+      const since = await this.#backend.run(() => this.#shard.resourceVersion());
+      for (const object of await this.#backend.run(() => this.#source.list(this.#shard))) {
+        this.#objects.set(object.metadata.uid, object);
+      }
+      const versions = [...this.#objects.values()].map(versionOf);
+      this.#keptSince = versions.reduce((most, version) => Math.max(most, version), since);
+      this.#position = since;
+      const redis = await this.#backend.duplicate();
+      this.#started.resolve();
+      const options = { since, pods: false, signal };
+      for await (const batch of watchShard(redis, this.#shard.keys, options)) {
+        await this.#apply(batch);
+      }
+      this.#fail(new WatchExpiredError('the server ends'));
+    } catch (error) {
+      this.#fail(error instanceof WatchExpiredError ? error : await this.#backend.translate(error));
+    }
+  }
+
+  /** Ends it. */
+  end(): void {
+    this.#ending.abort();
+  }
+
+  /** A version up to which everything that happened has been worked in when this resolves. */
+  async catchUp(): Promise<number> {
+    const version = await this.#backend.run(() => this.#shard.resourceVersion());
+    // After that: whatever got a version until then has its entry.
+    const last = await this.#backend.run(({ redis }) => lastChange(redis, this.#shard.keys));
+    if (this.#failure !== null) throw this.#failure.error;
+    if (last > this.#position) {
+      const waiter = { version: last, wake: Promise.withResolvers<void>() };
+      this.#waiting.add(waiter);
+      await waiter.wake.promise;
+    }
+    return Math.max(version, last);
+  }
+
+  /** The objects as events, for one who knows nothing. */
+  everything(): FeedEvent<T>[] {
+    return [...this.#objects.values()].map((object) => ({
+      type: 'ADDED',
+      version: versionOf(object),
+      object,
+      previous: null,
+      isRemains: false,
+    }));
+  }
+
+  /**
+   * What happened after `since` and before the events that are kept.
+   *
+   * @throws WatchExpiredError when that is not known any more, or `since` is yet to come.
+   */
+  async missedSince(since: number): Promise<Missed> {
+    if (since >= this.#keptSince && since <= this.#position) return { entries: [], upTo: since };
+    return await this.#backend.run(async ({ redis }) => {
+      const upTo = await this.#shard.resourceVersion();
+      const entries = await readChanges(redis, this.#shard.keys, since);
+      return { entries: entries.filter((entry) => this.#concerns(entry)), upTo };
+    });
+  }
+
+  /**
+   * What one has to be told who knew everything up to `since`.
+   *
+   * @param missed - As {@link missedSince} gave it.
+   */
+  eventsSince(since: number, missed: Missed): FeedEvent<T>[] {
+    const entries = new Map(missed.entries.map((entry) => [entry.uid, entry]));
+    const isNew = missed.entries.filter(({ type }) => type === 'ADDED');
+    const added = new Set(isNew.map(({ uid }) => uid));
+    if (missed.upTo < this.#keptSince) {
+      throw new WatchExpiredError(`too much happened since resourceVersion ${since}`);
+    }
+    const kept = this.#kept.filter(({ version }) => version > since);
+    const events = kept.filter(({ object }) => !entries.has(object.metadata.uid));
+    for (const [uid, entry] of entries) {
+      const object = this.#objects.get(uid);
+      const end = kept.findLast((event) => event.object.metadata.uid === uid);
+      if (object !== undefined) {
+        const type = added.has(uid) ? 'ADDED' : 'MODIFIED';
+        const version = versionOf(object);
+        const previous = added.has(uid) ? null : undefined;
+        events.push({ type, version, object, previous, isRemains: false });
+      } else if (end !== undefined) events.push({ ...end, previous: undefined });
+      else events.push(this.#remainsOf(entry));
+    }
+    return events.toSorted((a, b) => a.version - b.version);
+  }
+
+  #concerns(entry: WatchEntry): entry is ObjectEntry {
+    return entry.kind === this.#source.kind;
+  }
+
+  /** What can be said of an object that was gone before anybody looked. */
+  #remainsOf({ namespace, name, uid, resourceVersion }: ObjectEntry): FeedEvent<T> {
+    const { apiVersion, kind } = this.#source;
+    const metadata = { name, namespace, uid, resourceVersion: resourceVersion.toFixed(0) };
+    // The rest of it is not known, which is what isRemains says.
+    const object = { apiVersion, kind, metadata } as unknown as T;
+    return {
+      type: 'DELETED',
+      version: resourceVersion,
+      object,
+      previous: undefined,
+      isRemains: true,
+    };
+  }
+
+  async #apply(batch: readonly WatchEntry[]): Promise<void> {
+    const newest = batch.at(-1)?.resourceVersion;
+    if (newest === undefined) return;
+    const entries = new Map<string, ObjectEntry>();
+    for (const entry of batch) if (this.#concerns(entry)) entries.set(entry.uid, entry);
+    if (entries.size > 0) {
+      const found = await this.#backend.run(() =>
+        this.#source.read(this.#shard, [...entries.values()]),
+      );
+      const objects = new Map(found.map((object) => [object.metadata.uid, object]));
+      const events = [...entries.values()].flatMap(
+        (entry) => this.#eventOf(entry, objects.get(entry.uid), newest) ?? [],
+      );
+      for (const event of events.toSorted((a, b) => a.version - b.version)) this.#tell(event);
+    }
+    this.#position = newest;
+    for (const waiter of this.#waiting) {
+      if (waiter.version > newest) continue;
+      this.#waiting.delete(waiter);
+      waiter.wake.resolve();
+    }
+  }
+
+  /** @param newest - Entries up to this version have been read. */
+  #eventOf(entry: ObjectEntry, object: T | undefined, newest: number): FeedEvent<T> | null {
+    const before = this.#objects.get(entry.uid);
+    if (entry.type === 'DELETED') {
+      if (before === undefined) return null;
+      const version = entry.resourceVersion;
+      const metadata = { ...before.metadata, resourceVersion: version.toFixed(0) };
+      const gone = { ...before, metadata };
+      return { type: 'DELETED', version, object: gone, previous: before, isRemains: false };
+    }
+    // It is told with the entry that says so: before it there may be some that were not read yet.
+    if (object === undefined || versionOf(object) > newest) return null;
+    const version = versionOf(object);
+    if (before !== undefined && versionOf(before) >= version) return null;
+    const type = before === undefined ? 'ADDED' : 'MODIFIED';
+    return { type, version, object, previous: before ?? null, isRemains: false };
+  }
+
+  #tell(event: FeedEvent<T>): void {
+    const { uid } = event.object.metadata;
+    if (event.type === 'DELETED') this.#objects.delete(uid);
+    else this.#objects.set(uid, event.object);
+    this.#kept.push(event);
+    if (this.#kept.length > MAX_KEPT) {
+      const [oldest] = this.#kept.splice(0, 1);
+      this.#keptSince = Math.max(this.#keptSince, oldest?.version ?? 0);
+    }
+    for (const subscriber of this.subscribers) subscriber.push(event);
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = { error };
+    this.#started.reject(error);
+    for (const { wake } of this.#waiting) wake.reject(error);
+    this.#waiting.clear();
+    for (const subscriber of this.subscribers) subscriber.fail(error);
+  }
+}
+
+function versionOf({ metadata }: ApiObject): number {
+  return Number(metadata.resourceVersion ?? 0);
+}

@@ -1,0 +1,56 @@
+import { parsePodName, podNumberFromName, type Pod, type Selector } from '@drover/shared';
+import type { JobView } from '@drover/store';
+
+import type { Scope } from '../api/resource.ts';
+
+const JOB_NAME_LABELS: ReadonlySet<string> = new Set(['job-name', 'batch.kubernetes.io/job-name']);
+
+/** Which pods a watch is about, as far as that can be told before they are read. */
+export class PodScope {
+  readonly namespace: string | null;
+  /** Only pods of this Job; null = of any. */
+  readonly jobName: string | null;
+  /** Only the pod of this name; null = any. */
+  readonly podName: string | null;
+  /** A pod may come to be selected, or not any more, while it lives. */
+  readonly isDynamic: boolean;
+  readonly #selection: Scope['selection'];
+
+  constructor({ namespace, selection }: Scope) {
+    this.namespace = namespace;
+    this.#selection = selection;
+    this.podName = selection.name;
+    this.jobName = jobNameOf(selection.labels);
+    this.isDynamic = selection.fields.some(({ field }) => !field.startsWith('metadata.'));
+  }
+
+  /** Whether pods of this Job may be meant. */
+  accepts(view: Pick<JobView, 'namespace' | 'name'>): boolean {
+    if (this.namespace !== null && view.namespace !== this.namespace) return false;
+    if (this.jobName !== null && view.name !== this.jobName) return false;
+    if (this.podName === null) return true;
+    return parsePodName(this.podName).some(({ jobName, isCut }) =>
+      isCut ? view.name.startsWith(jobName) : view.name === jobName,
+    );
+  }
+
+  /** The number that the pod of the wanted name has in this Job; null when any may be meant. */
+  podNumber(view: Pick<JobView, 'uid'>): number | null {
+    return this.podName === null ? null : podNumberFromName(view.uid, this.podName);
+  }
+
+  /** Whether a pod is meant. */
+  selects(pod: Pod): boolean {
+    return this.#selection.matches(pod);
+  }
+}
+
+/** The Job that labels are about, when they name one. */
+export function jobNameOf(labels: Selector): string | null {
+  for (const { key, operator, values } of labels) {
+    if (operator === 'In' && values.length === 1 && JOB_NAME_LABELS.has(key)) {
+      return values[0] ?? null;
+    }
+  }
+  return null;
+}

@@ -1,0 +1,188 @@
+import { WatchExpiredError } from '@drover/store';
+
+import type { ApiObject } from '../api/object.ts';
+import type { WatchEvent, WatchRequest } from '../api/resource.ts';
+import { Subscriber } from './subscriber.ts';
+
+/** How often is looked, while somebody watches. */
+const POLL_MS = 2_000;
+/** How long it goes on looking when nobody watches: who comes back finds that nothing was missed. */
+const LINGER_MS = 60_000;
+/** Between a list and the watch that goes on from it passes no more than this. */
+const LIST_TO_WATCH_MS = 10_000;
+const VERSIONS_PER_MS = 4_096;
+const MAX_KEPT = 1_000;
+
+interface PolledEvent {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  /** When it was seen, as a version. */
+  readonly version: number;
+  readonly object: ApiObject;
+}
+
+/** The version of a list of such objects that is made now. */
+export function versionNow(): number {
+  return Date.now() * VERSIONS_PER_MS;
+}
+
+/**
+ * Watches of a kind that the store has no log of changes for: few objects that seldom change. One
+ * loop looks for all watches together, and none while nobody watches.
+ */
+export class PolledWatch<T extends ApiObject> {
+  readonly #kind: { readonly apiVersion: string; readonly kind: string };
+  readonly #read: () => Promise<readonly T[]>;
+  readonly #subscribers = new Set<Subscriber<PolledEvent>>();
+  #objects: Map<string, T> | null = null;
+  #kept: PolledEvent[] = [];
+  /** Everything that was seen after this version is kept. */
+  #keptSince = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #idleSince = 0;
+  #polling: Promise<void> | null = null;
+
+  constructor(
+    kind: { readonly apiVersion: string; readonly kind: string },
+    read: () => Promise<readonly T[]>,
+  ) {
+    this.#kind = kind;
+    this.#read = read;
+  }
+
+  /** Watches; throws WatchExpiredError when events may be missing. */
+  async *watch({ from, selection, bookmarkMs, signal }: WatchRequest): AsyncGenerator<WatchEvent> {
+    const subscriber = new Subscriber<PolledEvent>();
+    this.#subscribers.add(subscriber);
+    try {
+      // What is told is no older than the request.
+      await this.poll();
+      subscriber.drain();
+      const told = new Set<string>();
+      const tell = (events: readonly PolledEvent[]) =>
+        events.flatMap((event) => this.#told(event, selection.matches(event.object), told) ?? []);
+      yield* tell(this.#beginning(from));
+      if (from.type === 'initial') yield this.#bookmark(true);
+      let markedMs = performance.now();
+      while (!signal.aborted) {
+        const dueMs = bookmarkMs === null ? null : markedMs + bookmarkMs;
+        const leftMs = dueMs === null ? null : Math.max(0, dueMs - performance.now());
+        yield* tell(await subscriber.take(leftMs, signal));
+        if (dueMs === null || performance.now() < dueMs) continue;
+        markedMs = performance.now();
+        yield this.#bookmark(false);
+      }
+    } finally {
+      this.#subscribers.delete(subscriber);
+      if (this.#subscribers.size === 0) this.#idleSince = performance.now();
+    }
+  }
+
+  /** Looks now. */
+  async poll(): Promise<void> {
+    this.#polling ??= this.#look().finally(() => {
+      this.#polling = null;
+    });
+    await this.#polling;
+  }
+
+  /** Ends all watches. */
+  close(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    for (const subscriber of this.#subscribers) {
+      subscriber.fail(new WatchExpiredError('the server ends'));
+    }
+  }
+
+  async #look(): Promise<void> {
+    const version = versionNow();
+    const objects = new Map((await this.#read()).map((object) => [object.metadata.name, object]));
+    const before = this.#objects;
+    this.#objects = objects;
+    if (before === null) this.#keptSince = version;
+    else for (const event of differences(before, objects, versionNow())) this.#keep(event);
+    this.#plan();
+  }
+
+  #plan(): void {
+    if (this.#timer !== null) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      const isIdle = this.#subscribers.size === 0;
+      if (isIdle && performance.now() > this.#idleSince + LINGER_MS) {
+        this.#objects = null;
+        this.#kept = [];
+        return;
+      }
+      this.poll().catch((error: unknown) => {
+        for (const subscriber of this.#subscribers) subscriber.fail(error);
+        this.#objects = null;
+      });
+    }, POLL_MS);
+    this.#timer.unref();
+  }
+
+  #keep(event: PolledEvent): void {
+    this.#kept.push(event);
+    if (this.#kept.length > MAX_KEPT) {
+      const [oldest] = this.#kept.splice(0, 1);
+      this.#keptSince = oldest?.version ?? this.#keptSince;
+    }
+    for (const subscriber of this.#subscribers) subscriber.push(event);
+  }
+
+  #beginning(from: WatchRequest['from']): PolledEvent[] {
+    const objects = [...(this.#objects?.values() ?? [])];
+    const asEvents = (type: 'ADDED' | 'MODIFIED', some: readonly T[]): PolledEvent[] =>
+      some.map((object) => ({ type, version: versionOf(object), object }));
+    if (from.type === 'initial') return asEvents('ADDED', objects);
+    if (!('version' in from)) return [];
+    const since = from.version;
+    if (since > versionNow())
+      throw new WatchExpiredError(`resourceVersion ${since} is not known here`);
+    if (since >= this.#keptSince) return this.#kept.filter(({ version }) => version > since);
+    if (since < this.#keptSince - LIST_TO_WATCH_MS * VERSIONS_PER_MS) {
+      throw new WatchExpiredError(`resourceVersion ${since} is too old`);
+    }
+    const changed = objects.filter((object) => versionOf(object) > since);
+    return asEvents('MODIFIED', changed);
+  }
+
+  /** What an event is for one who watches only some; `told` are the names that were told of. */
+  #told({ type, object }: PolledEvent, matches: boolean, told: Set<string>): WatchEvent | null {
+    const { name } = object.metadata;
+    const was = told.has(name) || type === 'MODIFIED';
+    if (type === 'DELETED' || !matches) {
+      told.delete(name);
+      return was || type === 'DELETED' ? { type: 'DELETED', object, isRemains: false } : null;
+    }
+    told.add(name);
+    return { type: was ? 'MODIFIED' : 'ADDED', object, isRemains: false };
+  }
+
+  #bookmark(isInitial: boolean): WatchEvent {
+    const annotations = isInitial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {};
+    const metadata = { resourceVersion: String(versionNow()), ...annotations };
+    return { type: 'BOOKMARK', object: { ...this.#kind, metadata }, isRemains: true };
+  }
+}
+
+function* differences<T extends ApiObject>(
+  before: ReadonlyMap<string, T>,
+  now: ReadonlyMap<string, T>,
+  version: number,
+): Generator<PolledEvent> {
+  for (const [name, object] of now) {
+    const old = before.get(name);
+    if (old === undefined) yield { type: 'ADDED', version, object };
+    else if (versionOf(old) !== versionOf(object)) yield { type: 'MODIFIED', version, object };
+  }
+  for (const [name, object] of before) {
+    if (now.has(name)) continue;
+    const metadata = { ...object.metadata, resourceVersion: String(version) };
+    yield { type: 'DELETED', version, object: { ...object, metadata } };
+  }
+}
+
+function versionOf({ metadata }: ApiObject): number {
+  return Number(metadata.resourceVersion ?? 0);
+}

@@ -1,0 +1,168 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { createController, createWorker, defineHandler, Drover } from '@drover/sdk';
+import { kubernetesPrograms, startRedis, type TestRedis } from '@drover/testkit';
+import { pino } from 'pino';
+
+import { createServer, prepareIdentity, writeKubeconfig, type Identity } from '../src/index.ts';
+import type { DroverServer } from '../src/index.ts';
+
+/** How a program ended. */
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A Redis, a controller, a worker and a server, all in the test's process; and the real kubectl. */
+export class ServerBed {
+  readonly url: string;
+  readonly identity: Identity;
+  readonly drover: Drover;
+  readonly redis: TestRedis;
+  readonly #dir: string;
+  readonly #kubectl: string;
+  readonly #services: readonly { close(options?: { force?: boolean }): Promise<void> }[];
+
+  private constructor(parts: {
+    url: string;
+    identity: Identity;
+    drover: Drover;
+    redis: TestRedis;
+    dir: string;
+    kubectl: string;
+    services: readonly { close(options?: { force?: boolean }): Promise<void> }[];
+  }) {
+    this.url = parts.url;
+    this.identity = parts.identity;
+    this.drover = parts.drover;
+    this.redis = parts.redis;
+    this.#dir = parts.dir;
+    this.#kubectl = parts.kubectl;
+    this.#services = parts.services;
+  }
+
+  /** Starts all of it. */
+  static async start(): Promise<ServerBed> {
+    const [redis, { kubectl }, dir] = await Promise.all([
+      startRedis({ config: {} }),
+      kubernetesPrograms(),
+      mkdtemp(join(tmpdir(), 'drover-server-')),
+    ]);
+    const logger = pino({ level: 'silent' });
+    const connection = redis.url;
+    const identity = await prepareIdentity({ dir: join(dir, 'identity'), nowMs: Date.now() });
+    const server: DroverServer = createServer({
+      connection,
+      port: 0,
+      tls: identity.server,
+      token: identity.token,
+      logger: pino({ level: 'error' }, pino.destination({ fd: 2, sync: true })),
+    });
+    const controller = createController({ connection, logger, backoffBaseMs: 20 });
+    const quick = defineHandler('quick', ({ index }) => ({ index }));
+    const worker = createWorker({
+      connection,
+      logger,
+      name: 'worker-1',
+      handlers: [quick],
+      runtimes: ['handler', 'process'],
+      maxPods: 8,
+    });
+    void controller.run();
+    void worker.run();
+    await worker.ready();
+    const url = await server.listen();
+    await writeKubeconfig(join(dir, 'kubeconfig'), {
+      url,
+      authority: identity.authority,
+      token: identity.token,
+    });
+    const drover = new Drover({ connection });
+    const services = [server, worker, controller];
+    return new ServerBed({ url, identity, drover, redis, dir, kubectl, services });
+  }
+
+  /** Ends all of it. */
+  async stop(): Promise<void> {
+    await this.drover.close();
+    for (const service of this.#services) await service.close({ force: true });
+    await this.redis.stop();
+    await rm(this.#dir, { recursive: true, force: true });
+  }
+
+  /** The path of a file of the test's own, which need not be there. */
+  path(name: string): string {
+    return join(this.#dir, name);
+  }
+
+  /** Writes a file and answers its path. */
+  async write(name: string, content: string | object): Promise<string> {
+    const path = this.path(name);
+    await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content));
+    return path;
+  }
+
+  /** Runs kubectl to its end. */
+  async kubectl(args: readonly string[], input?: string): Promise<Ended> {
+    const command = this.startKubectl(args);
+    command.stdin.end(input ?? '');
+    return await new Promise((resolve) => {
+      const output = { stdout: '', stderr: '' };
+      command.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
+      command.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
+      command.on('close', (code) => resolve({ code, ...output }));
+    });
+  }
+
+  /** Starts kubectl. */
+  startKubectl(args: readonly string[]) {
+    const { HOME: _home, KUBECONFIG: _theirs, ...env } = process.env;
+    return spawn(this.#kubectl, args, {
+      env: { ...env, HOME: this.#dir, KUBECONFIG: join(this.#dir, 'kubeconfig') },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+  }
+
+  /** Sends a request as no client library would do it for us. */
+  async fetch(path: string, options: RequestOptions = {}): Promise<Answer> {
+    const { request } = await import('node:https');
+    const { method = 'GET', headers = {}, body } = options;
+    const url = new URL(path, this.url);
+    const authorization = `Bearer ${this.identity.token}`;
+    // Node sends none with a DELETE by itself.
+    const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
+    return await new Promise((resolve, reject) => {
+      const sent = request(
+        url,
+        { method, ca: this.identity.authority, headers: { authorization, ...length, ...headers } },
+        (response) => {
+          let text = '';
+          response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+          response.on('end', () =>
+            resolve({ code: response.statusCode ?? 0, headers: response.headers, text }),
+          );
+        },
+      );
+      sent.on('error', reject);
+      sent.end(body);
+    });
+  }
+}
+
+/** A request. */
+export interface RequestOptions {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+}
+
+/** What the server answered. */
+export interface Answer {
+  readonly code: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+}

@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { ServerBed } from './bed.ts';
+
+let bed: ServerBed;
+beforeAll(async () => {
+  bed = await ServerBed.start();
+}, 60_000);
+afterAll(async () => await bed.stop());
+
+async function kubectl(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await bed.kubectl(args);
+  expect(code, stderr).toBe(0);
+  return stdout;
+}
+
+/** Creates a Job of a program; answers when it is over if it is to end. */
+async function run(name: string, script: string, spec: object = {}): Promise<void> {
+  await bed.drover.jobs.create({
+    metadata: { name },
+    spec: {
+      ...spec,
+      template: {
+        spec: {
+          restartPolicy: 'Never',
+          terminationGracePeriodSeconds: 1,
+          containers: [{ name: 'main', command: ['sh', '-c', script] }],
+        },
+      },
+    },
+  });
+}
+
+describe('pods', () => {
+  test('are listed, described and deleted; their logs are read', async () => {
+    await run('both', 'echo out $JOB_COMPLETION_INDEX; echo err >&2', {
+      completions: 2,
+      parallelism: 2,
+      completionMode: 'Indexed',
+    });
+    await bed.drover.jobs.wait('both');
+    const table = await kubectl('get', 'pods', '-l', 'job-name=both', '-o', 'wide');
+    expect(table).toMatch(
+      /^NAME +READY +STATUS +RESTARTS +AGE +IP +NODE +NOMINATED NODE +READINESS GATES\n(both-\d-\w+ +0\/1 +Completed +0 +\d+s +<none> +worker-1 .*\n){2}$/,
+    );
+    const [name = ''] = (await kubectl('get', 'pods', '-o', 'name')).trim().split('\n');
+    expect(await kubectl('describe', name)).toMatch(/^Status: +Succeeded$/m);
+    expect((await kubectl('logs', name)).split('\n').toSorted()).toEqual(['', 'err', 'out 0']);
+    expect(await kubectl('logs', name, '--timestamps', '--tail=1')).toMatch(/^\d{4}-.*Z \w+/);
+    expect(await kubectl('logs', name, '--limit-bytes=3')).toHaveLength(3);
+    const all = await kubectl('logs', '-l', 'job-name=both', '--prefix', '--tail=-1');
+    expect(all.trim().split('\n')).toHaveLength(4);
+    expect(all).toMatch(/^\[pod\/both-1-\w+\/main\] out 1$/m);
+    expect(await kubectl('get', 'pods', '--field-selector=status.phase=Failed')).toBe('');
+    expect(await kubectl('delete', name)).toMatch(/deleted/);
+    expect((await bed.kubectl(['get', name])).stderr).toContain('(NotFound)');
+    const [other = ''] = (await kubectl('get', 'pods', '-o', 'name')).trim().split('\n');
+    const previous = await bed.kubectl(['logs', other, '--previous']);
+    expect(previous).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('previous terminated'),
+    });
+  });
+
+  test('of a Job are followed by its log, to the end and no further', async () => {
+    await run(
+      'follow',
+      `echo begin; until [ -e ${bed.path('go')} ]; do sleep 0.02; done; echo end`,
+    );
+    await kubectl(
+      'wait',
+      '--for=jsonpath={.status.phase}=Running',
+      'pod',
+      '-l',
+      'job-name=follow',
+      '--timeout=20s',
+    );
+    const follower = bed.startKubectl(['logs', '-f', 'job/follow']);
+    let text = '';
+    follower.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    const ended = new Promise((resolve) => follower.on('close', resolve));
+    await expect.poll(() => text).toBe('begin\n');
+    await bed.write('go', '');
+    expect(await ended).toBe(0);
+    expect(text).toBe('begin\nend\n');
+  });
+
+  test('are watched from a list on: a deletion is told, and the pod that takes its place', async () => {
+    await run('replaced', 'sleep 60', { backoffLimit: 3 });
+    await kubectl(
+      'wait',
+      '--for=condition=Ready',
+      'pod',
+      '-l',
+      'job-name=replaced',
+      '--timeout=20s',
+    );
+    const watch = bed.startKubectl(['get', 'pods', '-w', '-l', 'job-name=replaced']);
+    let seen = '';
+    watch.stdout.setEncoding('utf8').on('data', (text: string) => (seen += text));
+    await expect.poll(() => seen).toMatch(/Running/);
+    const [, name = ''] = /^(replaced-\w+)/m.exec(seen) ?? [];
+    // Evicted as `kubectl drain` does it.
+    const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name } };
+    const evicted = await bed.fetch(`/api/v1/namespaces/default/pods/${name}/eviction`, {
+      method: 'POST',
+      body: JSON.stringify(eviction),
+    });
+    expect(evicted.code).toBe(201);
+    await expect
+      .poll(() => seen, { timeout: 10_000 })
+      .toMatch(
+        new RegExp(
+          `${name} +1/1 +(Running|Terminating)[^]*replaced-(?!${name.slice('replaced-'.length)})\\w+ +1/1 +Running`,
+        ),
+      );
+    watch.kill();
+    await kubectl('delete', 'job', 'replaced');
+    await expect.poll(async () => await kubectl('get', 'pods', '-l', 'job-name=replaced')).toBe('');
+  });
+});
+
+test('nodes are the workers', async () => {
+  expect(await kubectl('get', 'nodes')).toMatch(
+    /^NAME +STATUS +POOL +RUNTIMES +MAX PODS +AGE +VERSION\nworker-1 +Ready +default +handler,process +16 /,
+  );
+  expect(await kubectl('describe', 'node', 'worker-1')).toMatch(/^ +Ready +True /m);
+});
