@@ -295,15 +295,12 @@ describe('patch', () => {
   });
 
   test('an update that was made for another version is a conflict; a dry run stores nothing', async () => {
-    const job = await engine.drover.jobs.create(handlerJob('versioned', 'work'));
+    const job = await engine.drover.jobs.create(handlerJob('versioned', 'work', { suspend: true }));
     const warnings: string[] = [];
     const tolerations = [{ operator: 'Exists' }];
     const podSpec = { ...job.spec.template.spec, tolerations };
     const template = { ...job.spec.template, spec: podSpec };
-    await engine.drover.jobs.update('versioned', () => ({
-      ...job,
-      spec: { ...job.spec, suspend: true },
-    }));
+    await engine.drover.jobs.patch('versioned', { metadata: { labels: { a: '1' } } });
     const dry = await engine.drover.jobs.update(
       'versioned',
       (stored) => ({ ...stored, spec: { ...stored.spec, template } }),

@@ -38,6 +38,10 @@ const TABLE: TableDefinition<Job> = {
   ],
 };
 
+/** As in Kubernetes: kubectl always says what is to become of the pods, so it is never warned. */
+const PODS_STAY =
+  'child pods are preserved by default when jobs are deleted; propagationPolicy=Background removes them, propagationPolicy=Orphan is the same without this warning';
+
 function selectorText({ spec }: Job): string {
   return formatSelector(selectorFromObject(spec.selector ?? {})) || '<none>';
 }
@@ -134,13 +138,20 @@ export class JobsResource implements Resource {
   }
 
   async delete(name: string, options: DeleteOptions): Promise<Job> {
-    const { namespace, dryRun } = options;
+    const { namespace, dryRun, propagationPolicy, onWarning } = options;
     const job = await this.#jobs.get(name, { namespace });
     checkPreconditions(job, options);
-    if (!dryRun) await this.#jobs.delete(job);
-    return job;
+    if (propagationPolicy === null) onWarning(PODS_STAY);
+    if (dryRun) return job;
+    const version = options.resourceVersion;
+    const isGone = await this.#jobs.delete(job, {
+      propagationPolicy: propagationPolicy ?? 'Orphan',
+      ...(version === null ? {} : { preconditions: { resourceVersion: version } }),
+    });
+    return isGone ? job : await this.#jobs.get(job).catch(() => job);
   }
 
+  /** Ends all watches. */
   close(): void {
     this.#watch.close();
   }

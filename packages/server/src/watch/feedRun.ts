@@ -177,7 +177,8 @@ export class FeedRun<T extends ApiObject> {
   }
 
   #concerns(entry: WatchEntry): entry is ObjectEntry {
-    return entry.kind === this.#source.kind;
+    const { kind } = this.#source;
+    return entry.kind === 'Object' ? entry.of === kind : entry.kind === 'Job' && kind === 'Job';
   }
 
   /** What can be said of an object that was gone before anybody looked. */

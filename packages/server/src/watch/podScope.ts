@@ -25,18 +25,21 @@ export class PodScope {
   }
 
   /** Whether pods of this Job may be meant. */
-  accepts(view: Pick<JobView, 'namespace' | 'name'>): boolean {
+  accepts(view: Pick<JobView, 'namespace' | 'name'> & { readonly bare?: boolean }): boolean {
     if (this.namespace !== null && view.namespace !== this.namespace) return false;
-    if (this.jobName !== null && view.name !== this.jobName) return false;
+    // A pod without a Job has whatever labels its user gave it.
+    if (this.jobName !== null && view.name !== this.jobName && view.bare !== true) return false;
     if (this.podName === null) return true;
+    if (view.bare === true) return view.name === this.podName;
     return parsePodName(this.podName).some(({ jobName, isCut }) =>
       isCut ? view.name.startsWith(jobName) : view.name === jobName,
     );
   }
 
   /** The number that the pod of the wanted name has in this Job; null when any may be meant. */
-  podNumber(view: Pick<JobView, 'uid'>): number | null {
-    return this.podName === null ? null : podNumberFromName(view.uid, this.podName);
+  podNumber({ uid, bare }: Pick<JobView, 'uid'> & { readonly bare?: boolean }): number | null {
+    if (this.podName === null) return null;
+    return bare === true ? 1 : podNumberFromName(uid, this.podName);
   }
 
   /** Whether a pod is meant. */

@@ -28,6 +28,8 @@ interface Placed extends WatchEvent {
 /** A Job whose pods are watched. */
 interface WatchedJob {
   readonly job: Job;
+  /** It is what a pod without a Job is stored as. */
+  readonly bare: boolean;
   readonly pods: KnownPods;
   /** Those that are not over, as they were last seen: of one that is deleted there may be no more. */
   readonly live: Map<number, Pod>;
@@ -123,7 +125,7 @@ export class PodWatch {
     const events: Placed[] = [];
     for await (const { watched, stored, pod } of this.#existing()) {
       const isSelected = this.#note(watched, stored, pod);
-      const version = stored.resourceVersion;
+      const version = versionOf(pod);
       if (version <= since || (!isSelected && !this.#scope.isDynamic)) continue;
       const type = createdMsOf(stored) * VERSIONS_PER_MS > since ? 'ADDED' : 'MODIFIED';
       push(events, { type: isSelected ? type : 'DELETED', object: pod, isRemains: false, version });
@@ -138,13 +140,13 @@ export class PodWatch {
     if (entry.kind === 'Pods') {
       const view = await this.#view(entry.uid);
       if (view === null || !this.#scope.accepts(view)) return;
-      const { job, pods } = this.#watched(view);
+      const watched = this.#watched(view);
       const { from, to } = narrow(entry, this.#scope.podNumber(view));
       for (let number = from; number <= to; number++) {
-        if (pods.get(number) !== null) continue;
-        const isIndexed = job.spec.completionMode === 'Indexed';
+        if (watched.pods.get(number) !== null) continue;
+        const isIndexed = watched.job.spec.completionMode === 'Indexed';
         if (isIndexed && this.#scope.podName === null) throw unknownPods();
-        push(events, this.#remains(job, number, 0, version));
+        push(events, this.#remains(watched, number, 0, version));
       }
     } else if (entry.kind === 'Job' && entry.type === 'DELETED' && this.#scope.accepts(entry)) {
       const number = this.#scope.podNumber(entry);
@@ -160,23 +162,23 @@ export class PodWatch {
     const events: Placed[] = [];
     for (const [uid, range] of ranges) {
       const view = await this.#view(uid);
+      if (view === null) this.#allEnded(uid, upTo, events);
       if (view === null || !this.#scope.accepts(view)) continue;
       const watched = this.#watched(view);
       const gone = new Set(watched.pods.numbers(range.from, range.to));
       const wanted = narrow(range, this.#scope.podNumber(view));
       for await (const { stored, pod } of this.#podsOf(view, watched, wanted)) {
         gone.delete(stored.podNumber);
-        const version = stored.resourceVersion;
+        const version = versionOf(pod);
         // What came after the entries that were read is told with its own.
         if (version > told && version <= upTo) this.#changed(watched, stored, pod, events);
       }
       for (const number of gone) this.#ended(watched, number, upTo, events);
     }
     for (const uid of goneJobs) {
-      const watched = this.#jobs.get(uid);
-      this.#jobs.delete(uid);
-      for (const number of watched?.pods.numbers(1, Number.POSITIVE_INFINITY) ?? []) {
-        if (watched !== undefined) this.#ended(watched, number, upTo, events);
+      // One that was deleted may have left its pods behind.
+      if (this.#jobs.has(uid) && (await this.#view(uid)) === null) {
+        this.#allEnded(uid, upTo, events);
       }
     }
     return inOrder(events);
@@ -196,17 +198,27 @@ export class PodWatch {
     const is = this.#note(watched, stored, pod);
     if (!was && !is) return;
     const type = !is ? 'DELETED' : was ? 'MODIFIED' : 'ADDED';
-    push(events, { type, object: pod, isRemains: false, version: stored.resourceVersion });
+    push(events, { type, object: pod, isRemains: false, version: versionOf(pod) });
   }
 
-  #ended({ job, pods, live }: WatchedJob, number: number, version: number, events: Placed[]): void {
+  #allEnded(uid: string, version: number, events: Placed[]): void {
+    const watched = this.#jobs.get(uid);
+    if (watched === undefined) return;
+    this.#jobs.delete(uid);
+    for (const number of watched.pods.numbers(1, Number.POSITIVE_INFINITY)) {
+      this.#ended(watched, number, version, events);
+    }
+  }
+
+  #ended(watched: WatchedJob, number: number, version: number, events: Placed[]): void {
+    const { pods, live } = watched;
     const known = pods.get(number);
     const last = live.get(number);
     pods.delete(number);
     live.delete(number);
     if (known?.isSelected !== true) return;
     if (last === undefined) {
-      push(events, this.#remains(job, number, known.index, version));
+      push(events, this.#remains(watched, number, known.index, version));
       return;
     }
     const metadata = { ...last.metadata, resourceVersion: version.toFixed(0) };
@@ -214,9 +226,9 @@ export class PodWatch {
   }
 
   /** What can be said of a pod that is gone. */
-  #remains(job: Job, podNumber: number, index: number, version: number): Placed {
+  #remains({ job, bare }: WatchedJob, podNumber: number, index: number, version: number): Placed {
     const isIndexed = job.spec.completionMode === 'Indexed';
-    const metadata = podMetadata(job, { podNumber, index: isIndexed ? index : null });
+    const metadata = podMetadata(job, { podNumber, index: isIndexed ? index : null, bare });
     return remainsOf({ ...metadata, name: this.#scope.podName ?? metadata.name }, version);
   }
 
@@ -225,23 +237,27 @@ export class PodWatch {
     const { backend, shard } = this.#options;
     const { namespace, jobName } = this.#scope;
     if (jobName !== null && namespace !== null) {
-      const view = await backend.run(() => shard.getJob(namespace, jobName));
-      if (view !== null) yield* this.#podsOf(view, this.#watched(view), ALL);
+      for (const uid of await backend.run(() => shard.findPodOwners(namespace, jobName))) {
+        const view = await this.#view(uid);
+        if (view !== null) yield* this.#podsOf(view, this.#watched(view), ALL);
+      }
       return;
     }
-    let after: string | null = null;
-    do {
-      const from: { after?: string } = after === null ? {} : { after };
-      const page = await backend.run(() =>
-        shard.listJobs({ namespace, limit: PAGE_SIZE, ...from }),
-      );
-      for (const view of page.jobs) {
-        if (!this.#scope.accepts(view)) continue;
-        const wanted = narrow(ALL, this.#scope.podNumber(view));
-        yield* this.#podsOf(view, this.#watched(view), wanted);
-      }
-      after = page.next;
-    } while (after !== null);
+    for (const list of ['listJobs', 'listOrphaned', 'listBarePods'] as const) {
+      let after: string | null = null;
+      do {
+        const from: { after?: string } = after === null ? {} : { after };
+        const page: { jobs: readonly JobView[]; next: string | null } = await backend.run(() =>
+          shard[list]({ namespace, limit: PAGE_SIZE, ...from }),
+        );
+        for (const view of page.jobs) {
+          if (!this.#scope.accepts(view)) continue;
+          const wanted = narrow(ALL, this.#scope.podNumber(view));
+          yield* this.#podsOf(view, this.#watched(view), wanted);
+        }
+        after = page.next;
+      } while (after !== null);
+    }
   }
 
   async *#podsOf(
@@ -271,14 +287,14 @@ export class PodWatch {
   async #view(uid: string): Promise<JobView | null> {
     const { backend, shard } = this.#options;
     const view = await backend.run(() => shard.getJobByUid(uid));
-    return view === null || view.deleted ? null : view;
+    return view === null || (view.deleted && !view.orphaned) ? null : view;
   }
 
   #watched(view: JobView): WatchedJob {
     const known = this.#jobs.get(view.uid);
     if (known !== undefined) return known;
     const job = composeJob({ stored: view, counters: null, done: null });
-    const watched = { job, pods: new KnownPods(), live: new Map<number, Pod>() };
+    const watched: WatchedJob = { job, bare: view.bare, pods: new KnownPods(), live: new Map() };
     this.#jobs.set(view.uid, watched);
     return watched;
   }
@@ -288,6 +304,11 @@ export class PodWatch {
 function narrow({ from, to }: PodRange, only: number | null): PodRange {
   if (only === null) return { from, to };
   return only >= from && only <= to ? { from: only, to: only } : { from: 1, to: 0 };
+}
+
+/** Of a pod without a Job labels and the like have a version of their own; the newer one is shown. */
+function versionOf({ metadata }: Pod): number {
+  return Number(metadata.resourceVersion ?? 0);
 }
 
 function indexOf(job: Job, stored: StoredPod): number {
