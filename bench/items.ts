@@ -1,8 +1,9 @@
 import { performance } from 'node:perf_hooks';
-import { Bed, median } from './bed.ts';
-import { bullmqJobsPerSecond } from './scenarios.ts';
+import { Bed, median, quantile } from './bed.ts';
+import { bullmqJobsPerSecond, type Latency } from './scenarios.ts';
 
-const PODS = 8;
+/** Pods that take items, all of one worker. */
+export const PODS = 8;
 
 /** Items per second of one round, beside BullMQ jobs. */
 export interface ItemRound {
@@ -14,29 +15,13 @@ export interface ItemRound {
   readonly bullmqPrefetch: number;
   /** Tiny items in chunks, as `enqueue` makes them. */
   readonly chunked: number;
-  /** Enqueued singly and in chunks. */
-  readonly enqueuedSingle: number;
-  readonly enqueuedChunked: number;
 }
 
 let queueNumber = 0;
 
-/** Pods that take all items of a sealed work queue: rates of enqueueing, and from the Job's creation to its end. */
-async function itemsPerSecond(
-  bed: Bed,
-  count: number,
-  chunk: 'auto' | false,
-): Promise<{ enqueued: number; taken: number }> {
-  const name = `items-${++queueNumber}`;
-  const queue = bed.drover.workQueue(name);
-  const enqueuedMs = performance.now();
-  await queue.enqueue(
-    Array.from({ length: count }, (_, n) => ({ n })),
-    { chunk },
-  );
-  await queue.seal();
-  const startedMs = performance.now();
-  const job = await bed.drover.jobs.create({
+/** A Job whose pods call a handler of `processes/worker.ts` that takes items. */
+function itemJob(name: string, handler: string): Record<string, unknown> {
+  return {
     apiVersion: 'batch/v1',
     kind: 'Job',
     metadata: { name, annotations: { 'drover.dev/work-queue': name } },
@@ -46,20 +31,30 @@ async function itemsPerSecond(
         spec: {
           runtimeClassName: 'handler',
           restartPolicy: 'Never',
-          containers: [{ name: 'main', image: 'take' }],
+          containers: [{ name: 'main', image: handler }],
         },
       },
     },
-  });
+  };
+}
+
+/** Pods that take all items of a sealed work queue; items per second from the Job's creation to its end. */
+async function itemsPerSecond(bed: Bed, count: number, chunk: 'auto' | false): Promise<number> {
+  const name = `items-${++queueNumber}`;
+  const queue = bed.drover.workQueue(name);
+  await queue.enqueue(
+    Array.from({ length: count }, (_, n) => ({ n })),
+    { chunk },
+  );
+  await queue.seal();
+  const startedMs = performance.now();
+  const job = await bed.drover.jobs.create(itemJob(name, 'take'));
   await bed.drover.jobs.wait(job, { for: 'complete', timeoutMs: 300_000 });
   const overMs = performance.now();
   const { completed } = await queue.stats();
   if (completed !== count) throw new Error(`${completed} of ${count} items were completed`);
   await queue.delete();
-  return {
-    enqueued: (count / (startedMs - enqueuedMs)) * 1000,
-    taken: (count / (overMs - startedMs)) * 1000,
-  };
+  return (count / (overMs - startedMs)) * 1000;
 }
 
 /** One round. */
@@ -77,61 +72,56 @@ export async function playItems(quick: boolean): Promise<ItemRound> {
     return {
       bullmq,
       bullmqPrefetch: await bullmqJobsPerSecond(bed, many, PODS * 4),
-      single: single.taken,
-      chunked: chunked.taken,
-      enqueuedSingle: single.enqueued,
-      enqueuedChunked: chunked.enqueued,
+      single,
+      chunked,
     };
   } finally {
     await bed.close();
   }
 }
 
-/** Rows of the table and ratios about items. */
-export function tellItems(rounds: readonly ItemRound[]): {
-  rows: [string, string, string][];
-  ratios: Record<string, number>;
-} {
-  const mid = (figure: (one: ItemRound) => number): number => median(rounds.map(figure));
-  const rate = (value: number): string => `${Math.round(value).toLocaleString('en')}/s`;
-  const ratios = {
-    itemsVsBullmq: mid((one) => one.single / one.bullmq),
-    itemsVsBullmqPrefetch: mid((one) => one.single / one.bullmqPrefetch),
-    chunkedVsBullmq: mid((one) => one.chunked / one.bullmq),
-  };
-  const row = (
-    what: string,
-    a: (one: ItemRound) => number,
-    b: (one: ItemRound) => number,
-    ratio: number,
-  ): [string, string, string] => [what, `${rate(mid(a))} : ${rate(mid(b))}`, ratio.toFixed(2)];
-  return {
-    rows: [
-      row(
-        `items, ${PODS} pods : BullMQ jobs, at ${PODS}`,
-        (one) => one.single,
-        (one) => one.bullmq,
-        ratios.itemsVsBullmq,
-      ),
-      row(
-        `items, ${PODS} pods : BullMQ jobs, at ${PODS * 4}`,
-        (one) => one.single,
-        (one) => one.bullmqPrefetch,
-        ratios.itemsVsBullmqPrefetch,
-      ),
-      row(
-        `tiny items in chunks, ${PODS} pods : BullMQ jobs, at ${PODS}`,
-        (one) => one.chunked,
-        (one) => one.bullmq,
-        ratios.chunkedVsBullmq,
-      ),
-      row(
-        'enqueued in chunks : singly',
-        (one) => one.enqueuedChunked,
-        (one) => one.enqueuedSingle,
-        mid((one) => one.enqueuedChunked / one.enqueuedSingle),
-      ),
-    ],
-    ratios,
-  };
+/** How soon the end is noticed, from the settling of the last item. */
+export interface EndNoticed {
+  /** Until the last pod sees that all is done. */
+  readonly byPods: Latency;
+  /** Until whoever waits for the Job sees that it is complete. */
+  readonly byWaiter: Latency;
+}
+
+/** Work queues of a few items, one after the other. */
+export async function measureEnds(quick: boolean): Promise<EndNoticed> {
+  const bed = await Bed.open();
+  const redis = bed.redis.connect();
+  try {
+    await bed.startController();
+    await bed.startWorker(PODS);
+    await itemsPerSecond(bed, 2_000, false);
+    const byPods: number[] = [];
+    const byWaiter: number[] = [];
+    for (let run = 0; run < (quick ? 20 : 200); run += 1) {
+      const name = `ends-${run}`;
+      const queue = bed.drover.workQueue(name);
+      await queue.enqueue(Array.from({ length: 4 * PODS }, (_, n) => ({ n })));
+      await queue.seal();
+      const job = await bed.drover.jobs.create(itemJob(name, 'take-and-tell'));
+      await bed.drover.jobs.wait(job, { for: 'complete', timeoutMs: 60_000 });
+      const completedMs = performance.timeOrigin + performance.now();
+      let settledMs = 0;
+      for await (const { endTime } of queue.results()) {
+        settledMs = Math.max(settledMs, Date.parse(endTime));
+      }
+      const ends = await redis.lrange(`${bed.prefix}:ends:${name}`, 0, -1);
+      byPods.push(Math.max(...ends.map(Number)) - settledMs);
+      byWaiter.push(completedMs - settledMs);
+      await queue.delete();
+    }
+    const latency = (values: readonly number[]): Latency => ({
+      p50: median(values),
+      p99: quantile(values, 0.99),
+    });
+    return { byPods: latency(byPods), byWaiter: latency(byWaiter) };
+  } finally {
+    redis.disconnect();
+    await bed.close();
+  }
 }

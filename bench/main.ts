@@ -2,12 +2,12 @@
  * Drover beside BullMQ on one Redis, in turn, in one run: what counts are the ratios.
  *
  *   pnpm bench [--quick] [--rounds N] [--million] [--json FILE]
- *   pnpm bench --only burst|programs|items [--rounds N]
+ *   pnpm bench --only burst|programs|items [--rounds N] [--million] [--json FILE]
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Bed, median } from './bed.ts';
-import { type ItemRound, playItems, tellItems } from './items.ts';
+import { beginItems, playItemRound, tellItems } from './itemReport.ts';
 import {
   measureRunningPods,
   playPrograms,
@@ -172,6 +172,12 @@ async function measureFootprint(completions: number): Promise<Footprint> {
   }
 }
 
+function writeJson(result: object): void {
+  if (flags.json !== undefined) {
+    writeFileSync(flags.json, `${JSON.stringify(result, null, 2)}\n`);
+  }
+}
+
 function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
@@ -202,13 +208,13 @@ const isWanted = (part: string): boolean => flags.only === undefined || flags.on
 const played: Round[] = [];
 const bursts: Burst[] = [];
 const programs: ProgramRound[] = [];
-const items: ItemRound[] = [];
+const items = isWanted('items') ? await beginItems(quick, flags.million) : null;
 for (let i = 0; i < rounds; i++) {
   say(`round ${i + 1} of ${rounds} ...`);
   if (flags.only === undefined) played.push(await playRound());
   if (isWanted('burst')) bursts.push(await playBurst());
   if (isWanted('programs')) programs.push(await playPrograms(quick));
-  if (isWanted('items')) items.push(await playItems(quick));
+  if (items !== null) await playItemRound(items, quick);
 }
 const told: { rows: [string, string, string][]; ratios: Record<string, number> } = {
   rows: [],
@@ -219,10 +225,10 @@ if (isWanted('burst')) {
   told.rows.push(...rows);
   Object.assign(told.ratios, ratios);
 }
-if (isWanted('items')) {
-  const { rows, ratios } = tellItems(items);
-  told.rows.push(...rows);
-  Object.assign(told.ratios, ratios);
+const itemsTold = items === null ? null : tellItems(items);
+if (itemsTold !== null) {
+  told.rows.push(...itemsTold.rows);
+  Object.assign(told.ratios, itemsTold.ratios);
 }
 const running = isWanted('programs') ? await measureRunningPods(quick) : null;
 if (running !== null) {
@@ -230,8 +236,10 @@ if (running !== null) {
   told.rows.push(...rows);
   Object.assign(told.ratios, ratios);
 }
+const parted = { ratios: told.ratios, bursts, programs, running, items, ...itemsTold?.other };
 if (flags.only !== undefined) {
   printTable([['what', 'median rates', 'ratio'], ...told.rows]);
+  writeJson(parted);
   process.exit(0);
 }
 say('idle system ...');
@@ -301,24 +309,18 @@ printTable([
     '',
   ],
 ]);
-if (flags.json !== undefined) {
-  const result = {
-    ratios,
-    latencyMs: {
-      handlerP50: idle.handler.p50,
-      handlerP99: idle.handler.p99,
-      processP50: idle.process.p50,
-      processP99: idle.process.p99,
-    },
-    bytes: { perPod: large.bytesPerPod },
-    memoryMegabytes: { controller: large.controllerMegabytes, worker: large.workerMegabytes },
-    idleCommandsPerSecond: { none: idle.commands, withFinishedJobs: idle.commandsWithFinished },
-    completedIndexes: large.completedIndexes,
-    rounds: played,
-    bursts,
-    programs,
-    items,
-    running,
-  };
-  writeFileSync(flags.json, `${JSON.stringify(result, null, 2)}\n`);
-}
+writeJson({
+  ...parted,
+  ratios,
+  latencyMs: {
+    handlerP50: idle.handler.p50,
+    handlerP99: idle.handler.p99,
+    processP50: idle.process.p50,
+    processP99: idle.process.p99,
+  },
+  bytes: { perPod: large.bytesPerPod },
+  memoryMegabytes: { controller: large.controllerMegabytes, worker: large.workerMegabytes },
+  idleCommandsPerSecond: { none: idle.commands, withFinishedJobs: idle.commandsWithFinished },
+  completedIndexes: large.completedIndexes,
+  rounds: played,
+});

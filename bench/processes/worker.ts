@@ -11,6 +11,11 @@ const handlers = [
   defineHandler('take', async ({ items }) => {
     for await (const item of items()) void item;
   }),
+  // And then tells when it saw the end of them.
+  defineHandler('take-and-tell', async ({ job, items }) => {
+    for await (const item of items()) void item;
+    await redis.rpush(`${prefix}:ends:${job.name}`, performance.timeOrigin + performance.now());
+  }),
   // Its first line: the time, where the submitter waits for it.
   defineHandler('arrival', async ({ job }) => {
     const arrivedMs = performance.timeOrigin + performance.now();

@@ -52,7 +52,10 @@ export async function* itemBatches<Item>(
   let bytes = 0;
   let position = 0;
   for await (const item of source) {
-    const prepared = prepare(await checkSchema(item, position, rules), position, rules);
+    // Nothing to wait for where there is no schema.
+    const checked =
+      rules.schema === null ? { value: item } : await checkSchema(item, position, rules.schema);
+    const prepared = prepare(checked, position, rules);
     position++;
     if ('issues' in prepared) {
       issues = [...issues, ...prepared.issues];
@@ -79,9 +82,8 @@ type Checked = { readonly value: unknown } | { readonly issues: readonly Validat
 async function checkSchema<Item>(
   item: Item,
   position: number,
-  { schema }: ItemRules<Item>,
+  schema: Schema<Item>,
 ): Promise<Checked> {
-  if (schema === null) return { value: item };
   const result = await schema['~standard'].validate(item);
   if (result.issues === undefined) return { value: result.value };
   return { issues: result.issues.map((issue) => schemaIssue(issue, position)) };
@@ -100,23 +102,32 @@ function prepare<Item>(
 ): PreparedItem | { readonly issues: readonly ValidationIssue[] } {
   if ('issues' in checked) return checked;
   const { value } = checked;
-  const issues: ValidationIssue[] = [];
-  const refuse = (detail: string): void => {
-    issues.push({ path: `items[${position}]`, kind: 'Invalid', detail });
-  };
   const text = toJson(value);
   const bytes = text === null ? 0 : Buffer.byteLength(text);
-  if (text === null) refuse(`must be JSON; it is ${describe(value)}`);
-  else if (bytes > MAX_ITEM_BYTES) {
-    refuse(`has ${bytes} bytes as JSON, at most ${MAX_ITEM_BYTES} are allowed: store it elsewhere`);
-  }
   const key = keyOf === null ? null : keyOf(value as Item);
-  if (key !== null && (typeof key !== 'string' || key === '')) {
-    refuse(`its key must be a text that is not empty; it is ${describe(key)}`);
-  } else if (key !== null && Buffer.byteLength(key) > MAX_ITEM_KEY_BYTES) {
-    refuse(`its key has more than ${MAX_ITEM_KEY_BYTES} bytes`);
+  const ofData = dataProblem(value, text, bytes);
+  const ofKey = key === null ? null : keyProblem(key);
+  if (ofData === null && ofKey === null) return { data: value, bytes, key };
+  const issues = [ofData, ofKey]
+    .filter((detail) => detail !== null)
+    .map((detail) => ({ path: `items[${position}]`, kind: 'Invalid', detail }) as const);
+  return { issues };
+}
+
+function dataProblem(value: unknown, text: string | null, bytes: number): string | null {
+  if (text === null) return `must be JSON; it is ${describe(value)}`;
+  return bytes <= MAX_ITEM_BYTES
+    ? null
+    : `has ${bytes} bytes as JSON, at most ${MAX_ITEM_BYTES} are allowed: store it elsewhere`;
+}
+
+function keyProblem(key: unknown): string | null {
+  if (typeof key !== 'string' || key === '') {
+    return `its key must be a text that is not empty; it is ${describe(key)}`;
   }
-  return issues.length > 0 ? { issues } : { data: value, bytes, key };
+  return Buffer.byteLength(key) <= MAX_ITEM_KEY_BYTES
+    ? null
+    : `its key has more than ${MAX_ITEM_KEY_BYTES} bytes`;
 }
 
 function toJson(value: unknown): string | null {
