@@ -110,3 +110,107 @@ test('a pod that takes its time to stop is replaced only when it has ended', asy
   expect(job.status).toMatchObject({ succeeded: 1, failed: 1 });
   expect(records.read('slow-end')).toHaveLength(2);
 });
+
+test('an exit code ends the Job early, with retries left', async () => {
+  onTestFailed(() => engine.show());
+  const { drover, records } = engine;
+  const shape = { name: 'fail-early', completions: 8, parallelism: 2, indexed: true };
+  const podFailurePolicy = {
+    rules: [{ action: 'FailJob', onExitCodes: { operator: 'In', values: [42] } }],
+  };
+  const script = `[ "$JOB_COMPLETION_INDEX" = 0 ] && until [ -e "$GO" ]; do sleep 0.02; done; exit 42`;
+  await drover.jobs.create(
+    recordedScript(records, script, { ...shape, backoffLimit: 6, spec: { podFailurePolicy } }),
+  );
+  const job = await engine.finished('fail-early');
+  expect(job.status).toMatchObject({
+    failed: 2,
+    conditions: [
+      { type: 'FailureTarget', reason: 'PodFailurePolicy' },
+      { type: 'Failed', reason: 'PodFailurePolicy' },
+    ],
+  });
+  const [failed] = await engine.pods('fail-early');
+  expect(job.status?.conditions?.at(-1)?.message).toBe(
+    `Container main for pod default/${failed?.metadata.name} failed with exit code 42 matching FailJob rule at index 0`,
+  );
+  expect(records.read('fail-early')).toHaveLength(2);
+});
+
+test('failures that are ignored go beyond backoffLimit', async () => {
+  onTestFailed(() => engine.show());
+  const { drover, records } = engine;
+  const podFailurePolicy = {
+    rules: [{ action: 'Ignore', onExitCodes: { operator: 'In', values: [42] } }],
+  };
+  // Three times 42, and then it works.
+  const script = `n=$(ls "$GO".* 2>/dev/null | wc -l); touch "$GO.$n"; [ "$n" = 3 ] || exit 42`;
+  await drover.jobs.create(
+    recordedScript(records, script, {
+      name: 'ignored',
+      backoffLimit: 0,
+      spec: { podFailurePolicy },
+    }),
+  );
+  const job = await engine.finished('ignored');
+  expect(job.status).toMatchObject({ succeeded: 1, conditions: [{}, { type: 'Complete' }] });
+  expect(job.status?.failed ?? 0).toBe(0);
+  const phases = (await engine.pods('ignored')).map(({ status }) => status?.phase);
+  expect(phases.toSorted()).toEqual(['Failed', 'Failed', 'Failed', 'Succeeded']);
+});
+
+test('a disruption that is ignored does not count, even with backoffLimit 0', async () => {
+  onTestFailed(() => engine.show());
+  const { drover, records } = engine;
+  const podFailurePolicy = {
+    rules: [{ action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget' }] }],
+  };
+  const shape = { name: 'disrupted', completions: 2, parallelism: 2, indexed: true };
+  const selector = { nodeSelector: { 'drover.dev/pool': 'doomed' } };
+  const doomed = await engine.worker({ maxPods: 2, pool: 'doomed' });
+  await drover.jobs.create(
+    handlerJob('wait', { ...shape, backoffLimit: 0, spec: { podFailurePolicy }, pod: selector }),
+  );
+  await waitFor(() => records.read('disrupted').length === 2);
+  await doomed.process.kill('SIGKILL');
+  await engine.worker({ maxPods: 2, pool: 'doomed' });
+  records.go('disrupted');
+  const job = await engine.finished('disrupted');
+  expect(job.status).toMatchObject({ succeeded: 2, conditions: [{}, { type: 'Complete' }] });
+  expect(job.status?.failed ?? 0).toBe(0);
+  const lost = (await engine.pods('disrupted')).filter(({ status }) => status?.phase === 'Failed');
+  expect(lost).toHaveLength(2);
+  for (const pod of lost) {
+    expect(pod.status?.conditions?.at(-1)).toMatchObject({
+      type: 'DisruptionTarget',
+      status: 'True',
+    });
+  }
+});
+
+test('FailIndex gives up one index at once, and the others go on', async () => {
+  onTestFailed(() => engine.show());
+  const { drover, records } = engine;
+  const podFailurePolicy = {
+    rules: [
+      { action: 'FailIndex', onExitCodes: { containerName: 'main', operator: 'In', values: [42] } },
+    ],
+  };
+  const shape = { name: 'fail-index', completions: 4, parallelism: 2, indexed: true };
+  const script = `[ "$JOB_COMPLETION_INDEX" = 1 ] && exit 42; true`;
+  await drover.jobs.create(
+    recordedScript(records, script, {
+      ...shape,
+      backoffLimitPerIndex: 3,
+      spec: { podFailurePolicy },
+    }),
+  );
+  const job = await engine.finished('fail-index');
+  expect(job.status).toMatchObject({
+    succeeded: 3,
+    failed: 1,
+    completedIndexes: '0,2,3',
+    failedIndexes: '1',
+    conditions: [{ reason: 'FailedIndexes' }, { type: 'Failed', reason: 'FailedIndexes' }],
+  });
+});

@@ -7,9 +7,22 @@ import {
   WORK_QUEUE_ANNOTATION,
   type Job,
   type JobStatus,
+  type PodFailurePolicy,
 } from '@drover/shared';
-import type { IndexState, IndexSupply, ObservedJob, StoredJob } from '@drover/store';
-import type { DecideSpec, Deletion, Observed } from './decide/types.ts';
+import {
+  composeJob,
+  composePod,
+  type IndexState,
+  type IndexSupply,
+  type ObservedJob,
+  type PodOverlay,
+  type StoredJob,
+  type UnjudgedRecord,
+} from '@drover/store';
+import type { DecideSpec, Deletion, Observed, PodFacts, UnjudgedPod } from './decide/types.ts';
+
+/** Nobody told how the containers of such a pod ended. */
+const UNHEARD_REASONS: ReadonlySet<string> = new Set(['NodeLost', 'RolledBack']);
 
 /** A stored spec as far as the controller reads it; what came from a user was validated then. */
 interface StoredSpec {
@@ -22,6 +35,7 @@ interface StoredSpec {
   readonly activeDeadlineSeconds?: number | null;
   readonly ttlSecondsAfterFinished?: number | null;
   readonly suspend?: boolean;
+  readonly podFailurePolicy?: PodFailurePolicy | null;
   readonly podReplacementPolicy?: string;
   readonly template?: { readonly spec?: { readonly restartPolicy?: string } };
 }
@@ -44,6 +58,7 @@ export function readSpec(job: StoredJob): DecideSpec {
     suspended: spec.suspend ?? false,
     // A pod without a Job is restarted as often as it takes: no limit is set for it.
     restartsContainers: spec.template?.spec?.restartPolicy === 'OnFailure' && !job.bare,
+    failureRules: spec.podFailurePolicy?.rules ?? null,
     replacesEnded: spec.podReplacementPolicy === 'Failed',
     backoffLimitPerIndex: readOptional(job, spec, 'backoffLimitPerIndex'),
     maxFailedIndexes: readOptional(job, spec, 'maxFailedIndexes'),
@@ -60,18 +75,26 @@ export function workQueueOf(job: StoredJob): string | null {
   return annotationOf(job, WORK_QUEUE_ANNOTATION);
 }
 
+/** What of a Job has to be read beside a look at it. */
+export interface ReadBeside {
+  /** What the Job's pods need is not there: none is started. */
+  readonly isHeldUp: boolean;
+  /** Of a Job with backoffLimitPerIndex; null for others. */
+  readonly indexState: IndexState | null;
+  /** Of failed pods that a podFailurePolicy is to look at, by number; null for other Jobs. */
+  readonly overlays: ReadonlyMap<number, PodOverlay> | null;
+}
+
 /**
  * One look as `decide` takes it.
  *
- * @param isHeldUp - What the Job's pods need is not there: none is started.
- * @param indexState - Of a Job with backoffLimitPerIndex; null for others.
+ * @param more - What had to be read beside the look.
  */
 export function toObserved(
   look: ObservedJob,
   spec: DecideSpec,
   status: JobStatus,
-  isHeldUp: boolean,
-  indexState: IndexState | null,
+  { isHeldUp, indexState, overlays }: ReadBeside,
 ): Observed {
   return {
     spec,
@@ -86,12 +109,41 @@ export function toObserved(
     held: isHeldUp || annotationOf(look.job, HOLD_ANNOTATION) === 'true',
     gate: look.gate,
     counters: look.counters,
-    unjudged: look.unjudged,
+    unjudged: overlays === null ? look.unjudged : withFacts(look, overlays),
     startableCount: startableCount(look.supply),
     indexes: indexState,
     pendingCount: look.pendingCount,
     fittingLanes: look.fittingLanes,
     jobsOnQueue: look.jobsOnQueue,
+  };
+}
+
+function withFacts(
+  { job: stored, unjudged }: ObservedJob,
+  overlays: ReadonlyMap<number, PodOverlay>,
+): UnjudgedPod[] {
+  if (unjudged.length === 0) return [];
+  const { metadata, ...others } = composeJob({ stored, counters: null, done: null });
+  const { uid, namespace, name } = stored;
+  const job = { ...others, metadata: { ...metadata, uid, namespace, name } };
+  return unjudged.map((pod) => ({
+    ...pod,
+    facts: factsOf(job, pod, overlays.get(pod.podNumber) ?? null),
+  }));
+}
+
+/** What a failed pod shows of itself, as far as that is known and not made up. */
+function factsOf(job: Job, pod: UnjudgedRecord, overlay: PodOverlay | null): PodFacts {
+  const { metadata, status } = composePod({ job, pod, overlay, nodeName: '' });
+  const { containerStatuses = [], initContainerStatuses = [] } = status;
+  const isHeardOf = pod.nodeNumber !== 0 && !UNHEARD_REASONS.has(pod.reason);
+  const ended = [...containerStatuses, ...initContainerStatuses].flatMap(({ name, state }) =>
+    state?.terminated === undefined ? [] : [{ name, exitCode: state.terminated.exitCode }],
+  );
+  return {
+    path: `${metadata.namespace}/${metadata.name}`,
+    containers: isHeardOf ? ended : [],
+    conditions: status.conditions ?? [],
   };
 }
 

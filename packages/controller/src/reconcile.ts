@@ -7,6 +7,7 @@ import type {
   DecisionGuard,
   NewStatus,
   ObservedJob,
+  PodOverlay,
   Shard,
   SlotRecord,
   StopInput,
@@ -50,6 +51,7 @@ export type ReconcileShard = Pick<
   | 'doneBitmap'
   | 'failedBitmap'
   | 'indexState'
+  | 'podOverlays'
   | 'awaitLanes'
   | 'markContended'
 > &
@@ -189,11 +191,12 @@ export class JobReconciler {
     const completions = spec.completions ?? 0;
     const perIndex = spec.backoffLimitPerIndex !== null;
     const pass = { reconcileId, look, memo, status, indexed, completions, perIndex };
-    const [isHeldUp, indexState] = await Promise.all([
+    const [isHeldUp, indexState, overlays] = await Promise.all([
       this.#missesWorkQueue(look, memo),
       perIndex ? this.#shard.indexState(job.uid, look.nowMs) : null,
+      spec.failureRules === null ? null : this.#readOverlays(look),
     ]);
-    const observed = toObserved(look, spec, status, isHeldUp, indexState);
+    const observed = toObserved(look, spec, status, { isHeldUp, indexState, overlays });
     const decision = decide(observed, look.nowMs, this.#backoff);
     switch (decision.type) {
       case 'rest':
@@ -223,6 +226,11 @@ export class JobReconciler {
       case 'converge':
         return this.#applyConverge(pass, decision);
     }
+  }
+
+  async #readOverlays({ job, unjudged }: ObservedJob): Promise<ReadonlyMap<number, PodOverlay>> {
+    const numbers = unjudged.filter((pod) => pod.hasOverlay).map(({ podNumber }) => podNumber);
+    return await this.#shard.podOverlays(job.uid, numbers);
   }
 
   /** Whether the Job names a work queue that does not exist; its creation then makes the Job due. */

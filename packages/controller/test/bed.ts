@@ -9,6 +9,7 @@ import {
 import {
   type Claim,
   newSessionId,
+  type PodOverlay,
   type PodReason,
   type ReportAnswer,
   type Shard,
@@ -38,6 +39,9 @@ export interface SpecInput {
   backoffLimitPerIndex?: number;
   maxFailedIndexes?: number;
   podReplacementPolicy?: 'Failed' | 'TerminatingOrFailed';
+  podFailurePolicy?: { rules: object[] };
+  /** Further fields of the pod template's spec. */
+  podSpec?: object;
   activeDeadlineSeconds?: number;
   ttlSecondsAfterFinished?: number;
   suspend?: boolean;
@@ -274,8 +278,12 @@ export class FakeWorker {
     return this.#report(pod, 'Succeeded', 'Completed', 0);
   }
 
-  async fail(pod: RunningPod, reason: PodReason = 'Error'): Promise<ReportAnswer> {
-    return this.#report(pod, 'Failed', reason, 1);
+  async fail(
+    pod: RunningPod,
+    reason: PodReason = 'Error',
+    { exitCode = 1, overlay = null }: { exitCode?: number; overlay?: PodOverlay | null } = {},
+  ): Promise<ReportAnswer> {
+    return this.#report(pod, 'Failed', reason, exitCode, overlay);
   }
 
   /** Runs pods until no slot of the Job gives one. Answers how many ended. */
@@ -300,6 +308,7 @@ export class FakeWorker {
     outcome: 'Succeeded' | 'Failed',
     reason: PodReason,
     exitCode: number,
+    overlay: PodOverlay | null = null,
   ): Promise<ReportAnswer> {
     const [answer] = await this.#shard.report(this.session, [
       {
@@ -314,7 +323,7 @@ export class FakeWorker {
         hasLog: false,
         leave: false,
         quantumOver: false,
-        overlay: null,
+        overlay,
       },
     ]);
     return answer!;
@@ -331,7 +340,7 @@ export function ownedBy(uid: string, blockOwnerDeletion = true): OwnerReference 
 }
 
 function objectOf(
-  { restartPolicy = 'Never', hold = false, workQueue, ...spec }: SpecInput,
+  { restartPolicy = 'Never', hold = false, workQueue, podSpec, ...spec }: SpecInput,
   ownerReferences: readonly OwnerReference[] = [],
 ): string {
   const completions = completionsOf(spec);
@@ -350,7 +359,10 @@ function objectOf(
       suspend: false,
       ...spec,
       ...(completions !== null && { completions }),
-      template: { spec: { restartPolicy, containers: [] } },
+      template: {
+        metadata: {},
+        spec: { restartPolicy, containers: [{ name: 'main' }], ...podSpec },
+      },
     },
   });
 }

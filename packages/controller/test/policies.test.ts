@@ -1,6 +1,13 @@
 /** Jobs with policies, on a real Redis. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type FakeWorker, TestBed, type TestController } from './bed.ts';
+import { podName, podSuffix } from '@drover/shared';
+import {
+  type FakeWorker,
+  type RunningPod,
+  type SpecInput,
+  TestBed,
+  type TestController,
+} from './bed.ts';
 
 let server: TestBed;
 let bed: TestBed;
@@ -91,5 +98,135 @@ describe('podReplacementPolicy Failed', () => {
       terminating: 0,
       conditions: [{ type: 'FailureTarget' }, { type: 'Failed', reason: 'BackoffLimitExceeded' }],
     });
+  });
+});
+
+describe('podFailurePolicy', () => {
+  const onCodes = (action: string, ...values: number[]) => ({
+    action,
+    onExitCodes: { operator: 'In', values },
+  });
+  const onDisruption = (action: string) => ({
+    action,
+    onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }],
+  });
+
+  async function failing(spec: Partial<SpecInput>): Promise<{ uid: string; pods: RunningPod[] }> {
+    const uid = await bed.createJob({
+      parallelism: 2,
+      completions: 4,
+      podReplacementPolicy: 'Failed',
+      ...spec,
+    });
+    await bed.settle(controller);
+    return { uid, pods: await worker.acquireAll(uid) };
+  }
+
+  test('an exit code ends the Job, and says which pod it was', async () => {
+    const { uid, pods } = await failing({ podFailurePolicy: { rules: [onCodes('FailJob', 42)] } });
+    await worker.fail(pods[0]!, 'Error', { exitCode: 42 });
+    await bed.settle(controller);
+    await worker.succeed(pods[1]!);
+    await bed.settle(controller);
+    const status = await bed.status(uid);
+    expect(status).toMatchObject({
+      failed: 2,
+      conditions: [
+        { type: 'FailureTarget', reason: 'PodFailurePolicy' },
+        { type: 'Failed', reason: 'PodFailurePolicy' },
+      ],
+    });
+    const name = podName(`job-${uid}`, null, podSuffix(uid, pods[0]!.claim.podNumber));
+    expect(status.conditions?.at(-1)?.message).toBe(
+      `Container main for pod default/${name} failed with exit code 42 matching FailJob rule at index 0`,
+    );
+  });
+
+  test('of several containers each has its own exit code, initContainers too', async () => {
+    const ended = (name: string, exitCode: number) => ({
+      name,
+      ready: false,
+      restartCount: 0,
+      state: { terminated: { exitCode } },
+    });
+    const rules = [
+      { action: 'FailJob', onExitCodes: { containerName: 'main', operator: 'In', values: [3] } },
+      { action: 'Ignore', onExitCodes: { containerName: 'prepare', operator: 'In', values: [3] } },
+    ];
+    const { uid, pods } = await failing({
+      podFailurePolicy: { rules },
+      podSpec: { initContainers: [{ name: 'prepare' }], containers: [{ name: 'main' }] },
+    });
+    const prepare = { details: { containers: [ended('prepare', 3)] } };
+    await worker.fail(pods[0]!, 'Error', { exitCode: 3, overlay: prepare });
+    await bed.pass(10_000, controller);
+    expect(await bed.counters(uid)).toMatchObject({ active: 2, failed: 0, unjudged: 0 });
+
+    const main = { details: { containers: [ended('prepare', 0), ended('main', 3)] } };
+    await worker.fail(pods[1]!, 'Error', { exitCode: 3, overlay: main });
+    await bed.settle(controller);
+    expect((await bed.status(uid)).conditions?.[0]?.message).toMatch(/^Container main for pod/);
+  });
+
+  test('ignored failures do not count, however many; the pause between pods grows', async () => {
+    const { uid, pods } = await failing({
+      parallelism: 1,
+      backoffLimit: 0,
+      podFailurePolicy: { rules: [onCodes('Ignore', 42)] },
+    });
+    let [pod] = pods;
+    for (const seconds of [10, 20, 40]) {
+      await worker.fail(pod!, 'Error', { exitCode: 42 });
+      await bed.settle(controller);
+      await bed.pass(seconds * 1000 - 1, controller);
+      expect((await bed.counters(uid)).active).toBe(0);
+      await bed.pass(1, controller);
+      [pod] = await worker.acquireAll(uid);
+    }
+    expect(await bed.counters(uid)).toMatchObject({ failed: 0, limitFailures: 0, podCount: 4 });
+    await worker.fail(pod!, 'Error', { exitCode: 1 });
+    await bed.settle(controller);
+    expect((await bed.status(uid)).conditions?.at(-1)).toMatchObject({
+      type: 'Failed',
+      reason: 'BackoffLimitExceeded',
+    });
+  });
+
+  test('a pod whose worker is lost has no exit code, but the condition of a disruption', async () => {
+    const { uid } = await failing({
+      backoffLimit: 0,
+      podFailurePolicy: { rules: [onCodes('FailJob', 137), onDisruption('Ignore')] },
+    });
+    worker.isAlive = false;
+    const other = await bed.worker();
+    await bed.pass(9_000, controller);
+    expect(await bed.counters(uid)).toMatchObject({ active: 2, failed: 0, podCount: 4 });
+    worker = other;
+    await worker.runAll(await worker.acquireAll(uid));
+    await bed.settle(controller);
+    expect((await bed.status(uid)).conditions?.at(-1)?.type).toBe('Complete');
+  });
+
+  test('a pod that its user deleted is looked at when it has ended, by its exit code', async () => {
+    const { uid, pods } = await failing({ podFailurePolicy: { rules: [onCodes('Ignore', 143)] } });
+    await deletePods(uid);
+    await worker.fail(pods[0]!, 'Error', { exitCode: 143 });
+    await worker.fail(pods[1]!, 'Error', { exitCode: 1 });
+    await bed.settle(controller);
+    // Both are replaced at once: a deletion is no reason to wait.
+    expect(await bed.counters(uid)).toMatchObject({ active: 2, failed: 1, podCount: 4 });
+  });
+
+  test('FailIndex gives up an index, the others go on', async () => {
+    const { uid, pods } = await failing({
+      completionMode: 'Indexed',
+      backoffLimit: 2 ** 31 - 1,
+      backoffLimitPerIndex: 5,
+      podFailurePolicy: { rules: [onCodes('FailIndex', 42)] },
+    });
+    const first = pods.find((pod) => pod.claim.index === 0)!;
+    await worker.fail(first, 'Error', { exitCode: 42 });
+    await bed.pass(1_000, controller);
+    expect(await bed.status(uid)).toMatchObject({ active: 2, failed: 1, failedIndexes: '0' });
   });
 });

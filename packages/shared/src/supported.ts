@@ -14,7 +14,7 @@ export type Feature =
 /** Which of them this version has. */
 export const SUPPORTED: Readonly<Record<Feature, boolean>> = {
   backoffLimitPerIndex: true,
-  podFailurePolicy: false,
+  podFailurePolicy: true,
   successPolicy: false,
   podReplacementPolicyFailed: true,
   managedBy: false,

@@ -6,7 +6,6 @@ import { manifest, problemsOf } from './manifests.ts';
 function problems(spec: object, pod: object = {}): string[] {
   const all = problemsOf(manifest({ spec: { ...spec }, pod: { ...pod } }));
   const rest = all.filter((text) => !text.includes('not supported by this version of Drover yet'));
-  expect(all.length).toBeGreaterThan(rest.length);
   return rest;
 }
 

@@ -458,8 +458,8 @@ export class ShardReader {
     const packed = await this.redis.getrangeBuffer(key, offset, offset + POD_RECORD_BYTES - 1);
     if (!isPodRecord(packed)) return null;
     const record = decodePodRecord(podNumber, packed);
-    const overlays = record.hasOverlay ? await this.#readOverlays(uid, [podNumber]) : [];
-    return { kind: 'record', ...record, overlay: overlays[0] ?? null };
+    const overlays = await this.#overlaysOf(uid, [record]);
+    return { kind: 'record', ...record, overlay: overlays.get(podNumber) ?? null };
   }
 
   /** The records of a chunk. */
@@ -472,20 +472,28 @@ export class ShardReader {
       if (!isPodRecord(record)) continue;
       records.push(decodePodRecord(chunk * RECORDS_PER_CHUNK + at / POD_RECORD_BYTES, record));
     }
-    const withOverlay = records.filter((record) => record.hasOverlay);
-    const numbers = withOverlay.map((record) => record.podNumber);
-    const overlays = numbers.length === 0 ? [] : await this.#readOverlays(uid, numbers);
-    const byNumber = new Map(numbers.map((podNumber, i) => [podNumber, overlays[i] ?? null]));
+    const overlays = await this.#overlaysOf(uid, records);
     return records.map((record) => ({
       kind: 'record',
       ...record,
-      overlay: byNumber.get(record.podNumber) ?? null,
+      overlay: overlays.get(record.podNumber) ?? null,
     }));
   }
 
-  async #readOverlays(uid: string, podNumbers: number[]): Promise<(PodOverlay | null)[]> {
+  /** What finished pods have beyond their records, by number; of those that have it. */
+  async podOverlays(uid: string, podNumbers: readonly number[]): Promise<Map<number, PodOverlay>> {
+    const overlays = new Map<number, PodOverlay>();
+    if (podNumbers.length === 0) return overlays;
     const texts = await this.redis.hmget(this.keys.job(uid).overlay, ...podNumbers.map(String));
-    return texts.map((text) => (text === null ? null : (JSON.parse(text) as PodOverlay)));
+    for (const [i, text] of texts.entries()) {
+      if (text !== null) overlays.set(podNumbers[i]!, JSON.parse(text) as PodOverlay);
+    }
+    return overlays;
+  }
+
+  async #overlaysOf(uid: string, pods: readonly PodRecord[]): Promise<Map<number, PodOverlay>> {
+    const numbers = pods.filter((pod) => pod.hasOverlay).map(({ podNumber }) => podNumber);
+    return await this.podOverlays(uid, numbers);
   }
 
   /** Lanes of live workers for a fitting key. */

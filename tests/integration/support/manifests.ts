@@ -16,6 +16,8 @@ export interface JobShape {
   readonly maxFailedIndexes?: number;
   /** Further fields of the spec. */
   readonly spec?: Readonly<Record<string, unknown>>;
+  /** Further fields of the pod's spec. */
+  readonly pod?: Readonly<Record<string, unknown>>;
   readonly activeDeadlineSeconds?: number;
   readonly suspend?: boolean;
   readonly restartPolicy?: 'Never' | 'OnFailure';
@@ -96,10 +98,11 @@ export function recordedPod(records: PodRecords, script: string, shape: JobShape
   return { ...job, spec: { ...job.spec, template: { ...template, spec } } };
 }
 
-function podSpec({ restartPolicy = 'Never', graceSeconds }: JobShape): object {
+function podSpec({ restartPolicy = 'Never', graceSeconds, pod }: JobShape): object {
   return {
     restartPolicy,
     ...(graceSeconds !== undefined && { terminationGracePeriodSeconds: graceSeconds }),
+    ...pod,
   };
 }
 

@@ -23,6 +23,7 @@ import {
   timeText,
   type Entry,
 } from './layout.ts';
+import { policyEntries } from './policies.ts';
 import { workQueueEntries, type DescribedWorkQueue } from './workQueue.ts';
 
 /** What is known of a Job, for its description. */
@@ -89,6 +90,7 @@ function specEntries({ spec }: Job): Entry[] {
     ...(spec.ttlSecondsAfterFinished === undefined
       ? []
       : optional('TTL', `${spec.ttlSecondsAfterFinished}s`)),
+    ...policyEntries(spec),
   ];
 }
 

@@ -1,4 +1,4 @@
-import { DISRUPTION_REASONS, type Counters, type UnjudgedPod } from './types.ts';
+import { DISRUPTION_REASONS, type Counters, type FailureRule, type UnjudgedPod } from './types.ts';
 
 /** How the pod back-off grows. */
 export interface BackoffPolicy {
@@ -51,12 +51,13 @@ export interface FailureRow {
  * failures that ended strictly after that success count. Otherwise all new ones are added, as
  * Kubernetes does within one sync. A pod that ran beside the last success, and ended together with
  * it, is not a failure after it, whichever was reported first.
+ *
+ * @param failures - Those that {@link delaysNextPod} says hold up others.
  */
 export function extendFailureRow(
   counters: Pick<Counters, 'failuresInRow' | 'lastFailureMs' | 'lastSuccessMs'>,
-  unjudged: readonly UnjudgedPod[],
+  failures: readonly UnjudgedPod[],
 ): FailureRow {
-  const failures = unjudged.filter(delaysNextPod);
   const { lastSuccessMs } = counters;
   const isReset = lastSuccessMs > 0 && lastSuccessMs >= counters.lastFailureMs;
   const inRow = failures.filter(
@@ -78,11 +79,15 @@ function endedTogether(pod: UnjudgedPod, lastSuccessMs: number): boolean {
 
 /**
  * Whether a failed pod holds up the next one. A pod that its user deleted does not, nor does one
- * that was lost, until it is the third loss in a row.
+ * that was lost, until it is the third loss in a row, or a rule of the podFailurePolicy makes it an
+ * ordinary failure. One that is ignored does, as in Kubernetes.
+ *
+ * @param action - Of the rule that it matches; null = none.
  */
-export function delaysNextPod(pod: UnjudgedPod): boolean {
+export function delaysNextPod(pod: UnjudgedPod, action: FailureRule['action'] | null): boolean {
   if (pod.reason === 'Deleted') return false;
-  return !isExcusedLoss(pod);
+  const isExcusable = action === null || action === 'Ignore';
+  return !(isExcusable && isExcusedLoss(pod));
 }
 
 /** Losses in a row from which on a loss is an ordinary failure: the pod may be what kills workers. */

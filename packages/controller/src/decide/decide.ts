@@ -46,8 +46,9 @@ interface Look {
  * Decides what one reconcile pass does for a Job. Pure: no I/O, no clock, no randomness.
  *
  * The order of checks is that of Kubernetes' Job controller: a verdict that was written before
- * stands; then backoffLimit, then activeDeadlineSeconds, then the limits of indexes, then success. So
- * a failure beats a success that is seen in the same look, and backoffLimit beats the deadline.
+ * stands; then a podFailurePolicy that fails the Job, backoffLimit, activeDeadlineSeconds, the limits
+ * of indexes, success. So a failure beats a success that is seen in the same look, and backoffLimit
+ * beats the deadline.
  *
  * @param nowMs - The shard's clock at the time of the look, ms since the epoch.
  */
@@ -138,8 +139,9 @@ function lookAt(observed: Observed, nowMs: number, backoff: BackoffPolicy): Look
   return { observed, judged, counters, indexes, nowMs, startMs, gate };
 }
 
-function findVerdict({ observed, counters, indexes, gate, nowMs }: Look): Interim | null {
+function findVerdict({ observed, judged, counters, indexes, gate, nowMs }: Look): Interim | null {
   const { spec } = observed;
+  if (judged.failsJob) return judged.failsJob;
   if (isBackoffLimitExceeded(spec, counters)) return BACKOFF_LIMIT_EXCEEDED;
   if (gate.deadlineMs > 0 && nowMs >= gate.deadlineMs) return DEADLINE_EXCEEDED;
   const indexVerdict = findIndexVerdict(spec, counters, indexes);

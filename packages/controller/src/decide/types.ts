@@ -1,4 +1,7 @@
-import type { JobCondition } from '@drover/shared';
+import type { JobCondition, PodFailurePolicyRule } from '@drover/shared';
+
+/** A rule of a podFailurePolicy. */
+export type FailureRule = PodFailurePolicyRule;
 
 /** The fields of a Job's spec that a decision depends on, with Kubernetes' defaults filled in. */
 export interface DecideSpec {
@@ -20,6 +23,8 @@ export interface DecideSpec {
   readonly restartsContainers: boolean;
   /** Failed pods of one index that are tolerated, an integer >= 0; null = indexes have no limit of their own. */
   readonly backoffLimitPerIndex: number | null;
+  /** podFailurePolicy: the first rule that a failed pod matches says what becomes of it; null = no policy. */
+  readonly failureRules: readonly FailureRule[] | null;
   /** podReplacementPolicy Failed: a pod that was told to stop is replaced only when it has ended. */
   readonly replacesEnded: boolean;
   /** Failed indexes that are tolerated, an integer >= 0; null = any number. */
@@ -77,6 +82,15 @@ export interface IndexFailures {
   readonly ignored: number;
 }
 
+/** What a podFailurePolicy looks at. */
+export interface PodFacts {
+  /** `<namespace>/<name>`. */
+  readonly path: string;
+  /** How its containers ended, those of the template first, then the initContainers. */
+  readonly containers: readonly { readonly name: string; readonly exitCode: number }[];
+  readonly conditions: readonly { readonly type: string; readonly status: string }[];
+}
+
 /** A failed pod that waits for its verdict. */
 export interface UnjudgedPod {
   readonly podNumber: number;
@@ -92,6 +106,8 @@ export interface UnjudgedPod {
   readonly losses: number;
   /** Of pods of its index before it; only with backoffLimitPerIndex. */
   readonly failures: IndexFailures;
+  /** Of a Job with a podFailurePolicy. */
+  readonly facts?: PodFacts;
 }
 
 /** How the indexes of a Job are that has a limit for each of them. */

@@ -1,6 +1,11 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { backoffDelayMs, DEFAULT_BACKOFF, extendFailureRow } from '../../src/decide/backoff.ts';
+import {
+  backoffDelayMs,
+  DEFAULT_BACKOFF,
+  delaysNextPod,
+  extendFailureRow,
+} from '../../src/decide/backoff.ts';
 import { failedPod, lostPod, T0 } from './builders.ts';
 
 describe('backoffDelayMs', () => {
@@ -98,21 +103,32 @@ describe('extendFailureRow', () => {
       pods: [failedPod(1, 45)],
       want: { failuresInRow: 2, lastFailureMs: 50 },
     },
-    {
-      name: 'lost and deleted pods are not part of the row',
-      row: { failuresInRow: 1, lastFailureMs: 50, lastSuccessMs: 0 },
-      pods: [lostPod(1, 2, T0), failedPod(2, T0, 'Deleted')],
-      want: { failuresInRow: 1, lastFailureMs: 50 },
-    },
-    {
-      name: 'the third loss of an index in a row is',
-      row: { failuresInRow: 1, lastFailureMs: 50, lastSuccessMs: 0 },
-      pods: [lostPod(1, 3, 60)],
-      want: { failuresInRow: 2, lastFailureMs: 60 },
-    },
   ];
 
   test.each(cases)('$name', ({ row, pods, want }) => {
     expect(extendFailureRow(row, pods)).toEqual(want);
+  });
+});
+
+describe('delaysNextPod', () => {
+  test('lost and deleted pods are not part of the row', () => {
+    expect(delaysNextPod(lostPod(1, 2), null)).toBe(false);
+    expect(delaysNextPod(failedPod(1, T0, 'Deleted'), null)).toBe(false);
+    expect(delaysNextPod(failedPod(1, T0, 'Deleted'), 'Count')).toBe(false);
+  });
+
+  test('failed ones are, and the third loss of an index in a row', () => {
+    expect(delaysNextPod(failedPod(1), null)).toBe(true);
+    expect(delaysNextPod(lostPod(1, 3), null)).toBe(true);
+  });
+
+  test('ignored failures are, but for losses', () => {
+    expect(delaysNextPod(failedPod(1), 'Ignore')).toBe(true);
+    expect(delaysNextPod(lostPod(1, 1), 'Ignore')).toBe(false);
+    expect(delaysNextPod(lostPod(1, 3), 'Ignore')).toBe(true);
+  });
+
+  test('a loss that a rule counts is an ordinary failure', () => {
+    expect(delaysNextPod(lostPod(1, 1), 'Count')).toBe(true);
   });
 });

@@ -41,6 +41,7 @@ export function observed(given: Given = {}): Observed {
     ttlSecondsAfterFinished: null,
     suspended: false,
     restartsContainers: false,
+    failureRules: null,
     replacesEnded: false,
     backoffLimitPerIndex: null,
     maxFailedIndexes: null,

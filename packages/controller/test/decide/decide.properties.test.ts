@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { COMPLETIONS_REACHED, DEADLINE_EXCEEDED, SUSPENDED } from '../../src/decide/conditions.ts';
 import { decide } from '../../src/decide/decide.ts';
-import type { Decision, Observed } from '../../src/decide/types.ts';
+import type { Decision, Observed, PodVerdict } from '../../src/decide/types.ts';
 import { MAX_OPENS_PER_PASS } from '../../src/decide/wanted.ts';
 import { T0 } from './builders.ts';
 
@@ -18,6 +18,33 @@ const condition = fc
     lastTransitionTime: '2026-01-15T12:00:00Z',
   }));
 
+const rule = fc
+  .record({
+    action: fc.constantFrom(
+      'Ignore' as const,
+      'Count' as const,
+      'FailIndex' as const,
+      'FailJob' as const,
+    ),
+    operator: fc.constantFrom('In' as const, 'NotIn' as const),
+    values: fc.uniqueArray(fc.nat(3), { minLength: 1, maxLength: 2 }),
+    byCondition: fc.boolean(),
+  })
+  .map(({ action, operator, values, byCondition }) => ({
+    action,
+    ...(byCondition
+      ? { onPodConditions: [{ type: 'DisruptionTarget', status: 'True' as const }] }
+      : { onExitCodes: { operator, values } }),
+  }));
+
+const facts = fc.record({
+  path: fc.constant('default/pod'),
+  containers: fc.array(fc.record({ name: fc.constant('main'), exitCode: fc.nat(3) }), {
+    maxLength: 2,
+  }),
+  conditions: fc.subarray([{ type: 'DisruptionTarget', status: 'True' }]),
+});
+
 /** Any look at a Job, sensible or not: the rules must hold all the same. */
 const looks: fc.Arbitrary<Observed> = fc
   .record({
@@ -30,6 +57,7 @@ const looks: fc.Arbitrary<Observed> = fc
       ttlSecondsAfterFinished: fc.option(fc.nat(200)),
       suspended: fc.boolean(),
       restartsContainers: fc.boolean(),
+      failureRules: fc.option(fc.array(rule, { maxLength: 3 })),
       replacesEnded: fc.boolean(),
       backoffLimitPerIndex: fc.option(fc.nat(2)),
       maxFailedIndexes: fc.option(fc.nat(5)),
@@ -68,6 +96,7 @@ const looks: fc.Arbitrary<Observed> = fc
         podNumber: fc.integer({ min: 1, max: 99 }),
         index: fc.nat(9),
         failures: fc.record({ counted: fc.nat(3), ignored: fc.nat(3) }),
+        facts,
         reason: fc.constantFrom('Error', 'NodeLost', 'Drained', 'Deleted'),
         startMs: time,
         endMs: time,
@@ -100,6 +129,10 @@ function holds(check: (decision: Decision, look: Observed, nowMs: number) => voi
   );
 }
 
+function isCounted({ verdict }: PodVerdict): boolean {
+  return verdict !== 'ignored';
+}
+
 /** The look that follows when the decision's verdicts and status were written and nothing else happened. */
 function applied(look: Observed, decision: Decision): Observed {
   if (!('standing' in decision)) return look;
@@ -123,7 +156,7 @@ function applied(look: Observed, decision: Decision): Observed {
     counters: {
       ...look.counters,
       ...(judge && { failuresInRow: judge.failuresInRow, lastFailureMs: judge.lastFailureMs }),
-      failed: look.counters.failed + (judge?.judgements.length ?? 0),
+      failed: look.counters.failed + (judge?.judgements.filter(isCounted).length ?? 0),
       limitFailures: look.counters.limitFailures + limitFailures,
       unjudged: look.counters.unjudged - (judge?.judgements.length ?? 0),
     },

@@ -1,0 +1,39 @@
+import type { JobSpec } from '@drover/shared';
+
+import type { Entry } from './layout.ts';
+
+type FailureRule = NonNullable<JobSpec['podFailurePolicy']>['rules'][number];
+
+/** The policies of a Job, as far as it has any. */
+export function policyEntries(
+  spec: Pick<JobSpec, 'podFailurePolicy' | 'podReplacementPolicy'>,
+): Entry[] {
+  const { podFailurePolicy, podReplacementPolicy } = spec;
+  const entries: Entry[] = [];
+  if (podReplacementPolicy === 'Failed') {
+    entries.push(['Pod Replacement Policy', podReplacementPolicy]);
+  }
+  if (podFailurePolicy !== undefined) {
+    entries.push([
+      'Pod Failure Policy',
+      { part: numbered(podFailurePolicy.rules.map(failureRule)) },
+    ]);
+  }
+  return entries;
+}
+
+/** The rules by the numbers that messages name them by. */
+function numbered(rules: readonly string[]): string[] {
+  return rules.length === 0 ? ['<none>'] : rules.map((rule, at) => `${at}: ${rule}`);
+}
+
+function failureRule({ action, onExitCodes, onPodConditions = [] }: FailureRule): string {
+  if (onExitCodes === undefined) {
+    const conditions = onPodConditions.map(({ type, status }) => `${type}=${status}`);
+    return `${action} on condition ${conditions.join(' or ')}`;
+  }
+  const { containerName, operator, values } = onExitCodes;
+  const of = containerName === undefined ? '' : ` of ${containerName}`;
+  const other = operator === 'In' ? '' : ' other than';
+  return `${action} on exit code${of}${other} ${values.join(', ')}`;
+}

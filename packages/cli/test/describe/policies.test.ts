@@ -1,0 +1,41 @@
+import { describe, expect, test } from 'vitest';
+import { policyEntries } from '../../src/describe/policies.ts';
+
+describe('the policies of a Job', () => {
+  test('are not told of when it has none', () => {
+    expect(policyEntries({ podReplacementPolicy: 'TerminatingOrFailed' })).toEqual([]);
+  });
+
+  test('are told by the numbers of their rules', () => {
+    const rules = [
+      {
+        action: 'FailJob' as const,
+        onExitCodes: { containerName: 'main', operator: 'In' as const, values: [42, 43] },
+      },
+      { action: 'Count' as const, onExitCodes: { operator: 'NotIn' as const, values: [1] } },
+      {
+        action: 'Ignore' as const,
+        onPodConditions: [
+          { type: 'DisruptionTarget', status: 'True' as const },
+          { type: 'Ready', status: 'False' as const },
+        ],
+      },
+    ];
+    expect(policyEntries({ podReplacementPolicy: 'Failed', podFailurePolicy: { rules } })).toEqual([
+      ['Pod Replacement Policy', 'Failed'],
+      [
+        'Pod Failure Policy',
+        {
+          part: [
+            '0: FailJob on exit code of main 42, 43',
+            '1: Count on exit code other than 1',
+            '2: Ignore on condition DisruptionTarget=True or Ready=False',
+          ],
+        },
+      ],
+    ]);
+    expect(
+      policyEntries({ podReplacementPolicy: 'Failed', podFailurePolicy: { rules: [] } }).at(-1),
+    ).toEqual(['Pod Failure Policy', { part: ['<none>'] }]);
+  });
+});
