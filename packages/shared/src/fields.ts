@@ -62,6 +62,7 @@ const NO_ISOLATION = 'the process runtime runs programs as the user of the worke
 const AS_WORKER_USER = 'the process runtime runs programs as the user of the worker';
 const OWN_NETWORK = 'a program uses the network of its worker as it is';
 const NO_STORAGE = 'workers mount no storage: let the worker have it, and use its path';
+const MESSAGE_OF_HANDLER = 'the message of a handler is what it throws';
 const NO_DNS = 'pods have no names in DNS here';
 
 const TOP: readonly FieldRule[] = [
@@ -384,8 +385,16 @@ const CONTAINER: Readonly<Record<string, Row>> = {
   startupProbe: later('a program that does not start would never be restarted'),
   readinessProbe: inert('a pod counts as ready while it runs'),
   lifecycle: later('hooks after the start and before the end'),
-  terminationMessagePath: inert('no message is read from a file', '/dev/termination-log'),
-  terminationMessagePolicy: inert('no message is read from a file', 'File'),
+  terminationMessagePath: {
+    ...honoured('where a program leaves its last words, also in DROVER_TERMINATION_LOG'),
+    handler: { support: 'inert', why: MESSAGE_OF_HANDLER },
+    unset: ['/dev/termination-log'],
+  },
+  terminationMessagePolicy: {
+    ...honoured('File, or FallbackToLogsOnError: else the end of its output'),
+    handler: { support: 'inert', why: MESSAGE_OF_HANDLER },
+    unset: ['File'],
+  },
   imagePullPolicy: inert('no image is pulled'),
   stdin: inert('nothing can attach: standard input is empty', false),
   stdinOnce: inert('nothing can attach: standard input is empty', false),

@@ -154,9 +154,9 @@ export const Container = z
     readinessProbe: Opaque.optional(),
     /** Refused. */
     lifecycle: z.unknown().optional(),
-    /** Inert. */
+    /** File in which the program leaves its last words; they become the message of its end. */
     terminationMessagePath: z.string().default('/dev/termination-log'),
-    /** Inert. */
+    /** What the message is when that file is empty: nothing, or the end of the output of a program that failed. */
     terminationMessagePolicy: z.enum(['File', 'FallbackToLogsOnError']).default('File'),
     /** Inert. Default for an image: Always for the tag `latest` or none, else IfNotPresent. */
     imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),

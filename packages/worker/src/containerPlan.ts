@@ -1,4 +1,4 @@
-import { isSidecar, type PodSpec, type VolumeMount } from '@drover/shared';
+import { isSidecar, type Container, type PodSpec, type VolumeMount } from '@drover/shared';
 
 import { environmentRefs, type ConfigRef } from './configs/configContent.ts';
 
@@ -14,6 +14,10 @@ export interface PlannedContainer {
   readonly mounts: readonly VolumeMount[];
   /** ConfigMaps and Secrets that its environment is made from. */
   readonly configRefs: readonly ConfigRef[];
+  /** Where its program finds a file for its last words; null: it gets none. */
+  readonly messagePath: string | null;
+  /** Of a program that failed and left no last words they are the end of its output. */
+  readonly fallsBackToLogs: boolean;
 }
 
 /** What a pod template says of containers, or of one that could not be read: nothing. */
@@ -27,6 +31,8 @@ export function planContainers({ containers, initContainers }: Template): Planne
     workingDir: container.workingDir,
     mounts: container.volumeMounts ?? [],
     configRefs: environmentRefs(container),
+    messagePath: messagePathOf(container),
+    fallsBackToLogs: container.terminationMessagePolicy === 'FallbackToLogsOnError',
   });
   return [
     ...(initContainers ?? []).map((container) =>
@@ -34,4 +40,23 @@ export function planContainers({ containers, initContainers }: Template): Planne
     ),
     ...(containers ?? []).map((container) => planned('main', container)),
   ];
+}
+
+/** Kubernetes' default of terminationMessagePath. */
+const DEFAULT_MESSAGE_PATH = '/dev/termination-log';
+/** The variable that says where the file is, whether it could be mounted or not. */
+export const MESSAGE_VARIABLE = 'DROVER_TERMINATION_LOG';
+
+/**
+ * The default path is in every template, and a mount for every program would slow all of them down: it
+ * is mounted for those whose template speaks of it.
+ */
+function messagePathOf(container: Container): string | null {
+  // Validation writes the default into every template, so this is for what came another way.
+  const { terminationMessagePath: path = DEFAULT_MESSAGE_PATH } = container as Partial<Container>;
+  if (path !== DEFAULT_MESSAGE_PATH) return path;
+  const { command = [], args = [], env = [] } = container;
+  const words = [...command, ...args, ...env.map(({ value = '' }) => value)];
+  const isNamed = words.some((word) => word.includes(path) || word.includes(MESSAGE_VARIABLE));
+  return isNamed ? path : null;
 }

@@ -33,6 +33,7 @@ import {
   type PodFacts,
 } from './process/environment.ts';
 import type { RunningProcess } from './process/runningProcess.ts';
+import { MAX_MESSAGE_BYTES } from './text.ts';
 import { planVolumes, volumeRefs, type PlannedVolume } from './volumePlan.ts';
 
 /** The Job as a handler sees it. */
@@ -79,6 +80,8 @@ type StoredObject = Pick<Job, 'metadata' | 'spec'>;
 
 /** Kubernetes' default; validation writes it into every Job, so this is for what came another way. */
 const DEFAULT_GRACE_SECONDS = 30;
+/** Most bytes of the last words of all containers of a pod. */
+const MAX_POD_MESSAGE_BYTES = 12 * 1024;
 const NO_CONTAINER: Container = { name: '' } as Container;
 
 /**
@@ -232,7 +235,25 @@ export class JobPlan {
 
   /** A pod is one container that needs nothing but its command: most are. */
   get isPlain(): boolean {
-    return this.containers.length <= 1 && this.volumes.length === 0;
+    return this.containers.length <= 1 && !this.hasFiles;
+  }
+
+  /** Directories or files are made for each of its pods. */
+  get hasFiles(): boolean {
+    return this.volumes.length > 0 || this.hasMessages;
+  }
+
+  /** Some of its containers get a file for their last words. */
+  get hasMessages(): boolean {
+    return this.containers.some(({ messagePath }) => messagePath !== null);
+  }
+
+  /** Most bytes of the last words of a container; as in Kubernetes, where those of a pod share a limit. */
+  get messageBytes(): number {
+    return Math.min(
+      MAX_MESSAGE_BYTES,
+      Math.floor(MAX_POD_MESSAGE_BYTES / Math.max(1, this.containers.length)),
+    );
   }
 
   /** What to run. Frozen, and one object for all pods when nothing in it differs between them. */

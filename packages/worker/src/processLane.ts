@@ -7,6 +7,7 @@ import { PodDetailsWriter } from './podDetailsWriter.ts';
 import type { ContainersLog, OpenPodLog } from './podLog.ts';
 import { PodRestarts, type RestartTotal } from './podRestarts.ts';
 import { ContainerLoop, isLoss } from './process/containerLoop.ts';
+import { messageOf } from './process/containerMessage.ts';
 import type { CrashLoopPolicy } from './process/crashLoop.ts';
 import type { MountProbe } from './process/mountProbe.ts';
 import type { OomKills } from './process/oomKills.ts';
@@ -106,7 +107,8 @@ export class ProcessLane implements PodLane {
       details ??= this.#createDetails(claim, () => ({ containers: [loop.record()] }));
       details.changed();
     };
-    const { configRefs = [] } = plan.containers[0] ?? {};
+    const [container] = plan.containers;
+    const { configRefs = [] } = container ?? {};
     const needsConfigs = configRefs.length > 0;
     const configs = needsConfigs ? this.#createConfigs(() => !loop.isAtWork) : null;
     const loop = new ContainerLoop({
@@ -138,6 +140,7 @@ export class ProcessLane implements PodLane {
         return running;
       },
       log,
+      ...(container === undefined ? {} : { message: messageOf(plan, container, null) }),
       restarts,
       oomKills,
       ...(plan.restartPolicy === 'Never' && !needsConfigs ? {} : { onChange }),
@@ -154,7 +157,7 @@ export class ProcessLane implements PodLane {
 
   async #runSeveral(claim: Claim): Promise<PodEnd> {
     const { plan, openLog } = this.#options;
-    if (plan.volumes.length === 0) return await this.#runWithVolumes(claim, null);
+    if (!plan.hasFiles) return await this.#runWithVolumes(claim, null);
     let heldUp: ContainerRecord[] = [];
     const details = this.#createDetails(claim, () => ({ containers: heldUp }));
     let made: PodVolumes | null;
@@ -192,8 +195,11 @@ export class ProcessLane implements PodLane {
     const got = await this.#createConfigs(() => true).get({
       refs: plan.volumeRefs,
       make: async (set) => {
-        made = await volumes.make(plan.podUid(claim), plan.volumes, (volume) =>
-          filesOf(volume, set, (item) => plan.fileText(claim, item)),
+        made = await volumes.make(
+          plan.podUid(claim),
+          plan.volumes,
+          (volume) => filesOf(volume, set, (item) => plan.fileText(claim, item)),
+          plan.hasMessages,
         );
         // Nobody waits for them any more.
         if (signal.aborted) made.remove();

@@ -24,6 +24,9 @@ interface Setting {
   readonly from: string;
 }
 
+/** Variables of the pod that this may run in. */
+const OF_PODS = /^DROVER_(VOLUME_|TERMINATION_LOG$)/;
+
 /** Shows every setting and where it comes from. */
 export async function configViewCommand(
   view: Command,
@@ -47,8 +50,7 @@ export async function configViewCommand(
   }
   const known = new Set(variables.map(({ name }) => name));
   const unknown = Object.keys(env).filter(
-    // Volumes of the pod that this may run in.
-    (name) => name.startsWith('DROVER_') && !name.startsWith('DROVER_VOLUME_') && !known.has(name),
+    (name) => name.startsWith('DROVER_') && !OF_PODS.test(name) && !known.has(name),
   );
   if (options.json === true) {
     process.stdout.write(`${JSON.stringify({ settings, unknownVariables: unknown }, null, 2)}\n`);

@@ -4,16 +4,14 @@ import type { ContainerRecord } from '@drover/store';
 import type { Waiting } from '../configs/podConfigs.ts';
 import type { ContainerLog } from '../podLog.ts';
 import type { PodRestarts } from '../podRestarts.ts';
-import { clipBytes } from '../text.ts';
+import { clipBytes, MAX_MESSAGE_BYTES } from '../text.ts';
+import type { ContainerMessage } from './containerMessage.ts';
 import type { OomKills } from './oomKills.ts';
 import { signalNumberOf, stoppedExit, type ProcessExit } from './processExit.ts';
 import type { OutputSink, RunningProcess, StartedProcess } from './runningProcess.ts';
 
 /** When a container that ended is started again: never, when it failed, or in any case. */
 export type RestartRule = 'Never' | 'OnFailure' | 'Always';
-
-/** Most bytes of a container's message in the details of a pod: there may be many containers. */
-const MAX_STATE_MESSAGE_BYTES = 1024;
 
 /** How a run is prepared. */
 export interface PrepareCall {
@@ -33,6 +31,8 @@ export interface ContainerLoopOptions {
   /** Runs the program once. */
   readonly start: (sink: OutputSink) => RunningProcess;
   readonly log: ContainerLog;
+  /** Its last words. Default: there are none. */
+  readonly message?: ContainerMessage | undefined;
   readonly restarts: PodRestarts;
   readonly oomKills: OomKills;
   /** Its record is another. Not called for the start and the end of a container that nobody watches. */
@@ -141,14 +141,21 @@ export class ContainerLoop {
   }
 
   async #runOnce(): Promise<ProcessExit> {
-    const { prepare, start, log, oomKills, onChange } = this.#options;
+    const { prepare, start, log, message, oomKills, onChange } = this.#options;
     if (prepare !== undefined && !(await this.#prepare(prepare))) return stoppedExit(Date.now());
     oomKills.noteStart();
-    const running = start({ onOutput: (stream, chunk) => log.write(stream, chunk) });
+    message?.begin();
+    const running = start({
+      onOutput: (stream, chunk) => {
+        log.write(stream, chunk);
+        message?.note(chunk);
+      },
+    });
     this.#running = running;
     if (this.#killAtMs !== null) running.stop(Math.max(0, this.#killAtMs - performance.now()));
     if (onChange !== undefined) void running.started.then((process) => this.#noteStart(process));
-    const exit = await running.exited;
+    const ended = await running.exited;
+    const exit = message?.finish(ended) ?? ended;
     this.#running = null;
     this.#ready = false;
     const isKilled = exit.signal === 'SIGKILL' && this.#killAtMs === null;
@@ -207,7 +214,7 @@ function stateOf(exit: ProcessExit): ContainerStateTerminated {
     exitCode,
     reason,
     ...(signalNumber === null ? {} : { signal: signalNumber }),
-    ...(message === '' ? {} : { message: clipBytes(message, MAX_STATE_MESSAGE_BYTES) }),
+    ...(message === '' ? {} : { message: clipBytes(message, MAX_MESSAGE_BYTES) }),
     startedAt: formatTime(startedAtMs),
     finishedAt: formatTime(finishedAtMs),
   };

@@ -5,10 +5,11 @@ import type { Logger } from 'pino';
 
 import type { ConfigSet } from '../configs/configContent.ts';
 import type { PodConfigs } from '../configs/podConfigs.ts';
-import type { PlannedContainer } from '../containerPlan.ts';
+import { MESSAGE_VARIABLE, type PlannedContainer } from '../containerPlan.ts';
 import type { JobPlan, PodInvocation } from '../jobPlan.ts';
 import type { ContainersLog } from '../podLog.ts';
 import type { PodRestarts } from '../podRestarts.ts';
+import { messageOf } from './containerMessage.ts';
 import { ContainerLoop, isLoss, type PrepareCall, type RestartRule } from './containerLoop.ts';
 import type { ProcessMount } from './frames.ts';
 import type { OomKills } from './oomKills.ts';
@@ -175,7 +176,7 @@ export class PodProcesses {
     container: PlannedContainer,
     rule: RestartRule,
   ): { loop: ContainerLoop; over: Promise<ProcessExit> } {
-    const { log, createRestarts, oomKills, onChange } = this.#options;
+    const { plan, volumes, log, createRestarts, oomKills, onChange } = this.#options;
     const loop = new ContainerLoop({
       name: container.name,
       rule,
@@ -183,6 +184,7 @@ export class PodProcesses {
       ...(container.configRefs.length === 0 ? {} : { prepare: this.#preparing(container) }),
       start: (sink) => this.#start(container, sink),
       log: log.of(container.name),
+      message: messageOf(plan, container, volumes?.messageFile(container) ?? null),
       restarts: createRestarts(),
       oomKills,
       onChange,
@@ -211,7 +213,11 @@ export class PodProcesses {
 
   #invocation(container: PlannedContainer): PodInvocation {
     const { plan, claim, volumes } = this.#options;
-    const given = volumes?.variables(container) ?? {};
+    const messageFile = volumes?.messageFile(container) ?? null;
+    const given = {
+      ...volumes?.variables(container),
+      ...(messageFile === null ? {} : { [MESSAGE_VARIABLE]: messageFile }),
+    };
     return plan.invocationOf(container.name, claim, given, this.#read.get(container.name));
   }
 
@@ -237,7 +243,8 @@ export class PodProcesses {
       sink,
     );
     plan.started(claim, container.name, running);
-    if (mounts.length > 0) {
+    // Of last words that could not be mounted the variable tells.
+    if (container.mounts.length > 0) {
       void running.started.then((process) => {
         if (process === null || process.mountProblem === null) return;
         this.#unmounted = unmountedText(process.mountProblem);
@@ -254,11 +261,12 @@ export class PodProcesses {
   ): readonly ProcessMount[] {
     const { volumes, mountProblem } = this.#options;
     const mounts = volumes?.mountsOf(container, env) ?? [];
-    // What the worker has at such a path the program would take for its volume.
-    const isTaken = ({ target }: ProcessMount): boolean => existsSync(target);
-    if (mountProblem === null || mounts.length === 0) {
-      return mounts.map((mount) => (isTaken(mount) ? { ...mount, isRequired: true } : mount));
+    const messageFile = volumes?.messageFile(container) ?? null;
+    if (mountProblem === null && messageFile !== null && container.messagePath !== null) {
+      const words = { source: messageFile, target: container.messagePath, readOnly: false };
+      return [...mounts.map((mount) => required(mount)), words];
     }
+    if (mountProblem === null || mounts.length === 0) return mounts.map((mount) => required(mount));
     const taken = mounts.find(isTaken);
     if (taken !== undefined) {
       throw new Error(
@@ -291,6 +299,15 @@ export class PodProcesses {
       measure().catch((error: unknown) => logger.warn({ err: error }, 'a volume was not measured'));
     }, volumeCheckMs);
   }
+}
+
+/** What the worker has at such a path the program would take for its volume. */
+function isTaken({ target }: ProcessMount): boolean {
+  return existsSync(target);
+}
+
+function required(mount: ProcessMount): ProcessMount {
+  return isTaken(mount) ? { ...mount, isRequired: true } : mount;
 }
 
 function unmountedText(problem: string): string {

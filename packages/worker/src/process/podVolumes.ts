@@ -42,12 +42,14 @@ export class Volumes {
    * Makes the volumes of a pod.
    *
    * @param filesOf - The files of a volume that is made of files.
+   * @param hasMessages - Some of its containers get a file for their last words.
    * @throws ConfigProblem when something is missing that may come. Error when it can not be done.
    */
   async make(
     podUid: string,
     volumes: readonly PlannedVolume[],
     filesOf: (volume: PlannedFiles) => readonly VolumeFile[],
+    hasMessages: boolean,
   ): Promise<PodVolumes> {
     // First what may have to be waited for.
     const files = new Map(
@@ -76,6 +78,11 @@ export class Volumes {
         // As in Kubernetes: whatever user a program makes itself may use it. Only ours gets this far.
         await chmod(path, volume.type === 'files' ? 0o755 : 0o777);
       }
+      if (hasMessages) {
+        const path = join(await this.#disk.path(), directory, MESSAGES);
+        await mkdir(path, { recursive: true, mode: 0o755 });
+        made.messageDirectory = path;
+      }
     } catch (error) {
       made.remove();
       throw error;
@@ -101,8 +108,13 @@ export class Volumes {
   }
 }
 
-/** The volumes of one pod. */
+/** Directory beside the volumes of a pod; no volume can have this name. */
+const MESSAGES = '.messages';
+
+/** The volumes of one pod, and other files that are made for it. */
 export class PodVolumes {
+  /** Where its containers leave their last words; null: nowhere. */
+  messageDirectory: string | null = null;
   readonly #planned: readonly PlannedVolume[];
   readonly #paths: ReadonlyMap<string, string>;
   readonly #remove: (path: string) => void;
@@ -151,6 +163,15 @@ export class PodVolumes {
     return wanted;
   }
 
+  /** The file for the last words of a container; null: it gets none. */
+  messageFile({
+    name,
+    messagePath,
+  }: Pick<PlannedContainer, 'name' | 'messagePath'>): string | null {
+    const { messageDirectory } = this;
+    return messagePath === null || messageDirectory === null ? null : join(messageDirectory, name);
+  }
+
   /** The first volume with more in it than it may have, in words; null when there is none. */
   async excess(): Promise<string | null> {
     for (const { name, sizeLimit, sizeLimitBytes } of this.#limited) {
@@ -180,6 +201,7 @@ export class PodVolumes {
   remove(): void {
     const made = this.#planned.filter(({ type }) => type !== 'hostPath');
     const paths = made.flatMap(({ name }) => this.#paths.get(name) ?? []);
+    if (this.messageDirectory !== null) paths.push(this.messageDirectory);
     const directories = new Set(paths.map((path) => dirname(path)));
     for (const directory of directories) this.#remove(directory);
   }
