@@ -203,6 +203,29 @@ test('a work-queue Job starts no pod after the first success and is complete whe
   expect(records.read('queue')).toHaveLength(4);
 });
 
+test('two Jobs whose own selectors overlap: each has its pods, and takes none of the other', async () => {
+  onTestFailed(() => engine.show());
+  const { drover } = engine;
+  const labels = { app: 'shared' };
+  const spec = { manualSelector: true, selector: { matchLabels: labels } };
+  const names = ['overlap-a', 'overlap-b'];
+  for (const name of names) {
+    const job = handlerJob('work', { name, completions: 3, parallelism: 3 }) as {
+      readonly spec: { readonly template: { readonly metadata: object } };
+    };
+    const template = { ...job.spec.template, metadata: { ...job.spec.template.metadata, labels } };
+    await drover.jobs.create({ ...job, spec: { ...job.spec, ...spec, template } });
+  }
+  for (const name of names) {
+    expect((await engine.finished(name)).status).toMatchObject({ succeeded: 3 });
+  }
+  const pods = await drover.pods.list({ labelSelector: 'app=shared' });
+  const owners = pods.map(({ metadata }) => metadata.ownerReferences?.[0]?.name ?? '');
+  expect(owners.filter((name) => name === names[0])).toHaveLength(3);
+  expect(owners.filter((name) => name === names[1])).toHaveLength(3);
+  for (const { metadata } of pods) expect(metadata.labels).toEqual(labels);
+});
+
 test('parallelism 0 starts nothing, completions 0 is complete at once', async () => {
   onTestFailed(() => engine.show());
   const { drover, records } = engine;

@@ -113,7 +113,9 @@ const SPEC = under('spec', {
   'selector.matchExpressions[*].key': honoured('generated'),
   'selector.matchExpressions[*].operator': honoured('generated'),
   'selector.matchExpressions[*].values': honoured('generated'),
-  manualSelector: feature('manualSelector', 'selectors that are not generated', false),
+  manualSelector: honoured(
+    "the selector is the user's; pods get no labels but those of the template",
+  ),
   podFailurePolicy: feature('podFailurePolicy', 'rules for failed pods'),
   'podFailurePolicy.rules': honoured('first match decides'),
   'podFailurePolicy.rules[*].action': honoured('what to do'),

@@ -1,7 +1,6 @@
 /** The rules for a Job that its types alone do not say, in the order of Kubernetes' checks. */
 
 import {
-  forbidden,
   invalid,
   invalidEach,
   nonNegative,
@@ -18,7 +17,6 @@ import { objectMetaIssues } from './meta.ts';
 import { dnsLabelProblems, domainPrefixedPathProblems, MAX_LABEL_CHARS } from './names.ts';
 import { podHostname, SUFFIX_CHARS } from './podNames.ts';
 import { podTemplateIssues, type IsSound } from './podTemplateRules.ts';
-import { notYet, SUPPORTED } from './supported.ts';
 import { byteLength } from './utf8.ts';
 import { workQueueIssues } from './workQueueRules.ts';
 
@@ -182,7 +180,7 @@ function nonIndexedIssues(spec: JobSpec, path: string): ValidationIssue[] {
 
 /** What is wrong with the selector that a user brought to a new Job. */
 export function newSelectorIssues({ spec }: Job): ValidationIssue[] {
-  const { selector, manualSelector, template } = spec;
+  const { selector, manualSelector } = spec;
   if (manualSelector && selector === undefined) return [required('spec.selector')];
   if (selector === undefined) return [];
   const issues = labelSelectorIssues(selector, 'spec.selector');
@@ -190,13 +188,18 @@ export function newSelectorIssues({ spec }: Job): ValidationIssue[] {
     const detail = '`selector` not auto-generated; leave it out';
     return [...issues, invalid('spec.selector', selector, detail)];
   }
-  if (!SUPPORTED.manualSelector) {
-    issues.push(forbidden('spec.selector', notYet('selectors that are not generated')));
-  }
+  return [...issues, ...selectorMatchIssues(spec)];
+}
+
+/** A selector of the user that does not select the Job's own pods. */
+export function selectorMatchIssues({
+  selector,
+  manualSelector,
+  template,
+}: JobSpec): ValidationIssue[] {
+  if (!manualSelector || selector === undefined) return [];
   const labels = template.metadata.labels ?? {};
-  if (!matchesSelector(selectorFromObject(selector), labels)) {
-    const detail = '`selector` does not match template `labels`';
-    issues.push(invalid('spec.template.metadata.labels', labels, detail));
-  }
-  return issues;
+  if (matchesSelector(selectorFromObject(selector), labels)) return [];
+  const detail = '`selector` does not match template `labels`';
+  return [invalid('spec.template.metadata.labels', labels, detail)];
 }

@@ -10,6 +10,7 @@ import {
   WORK_QUEUE_ANNOTATION,
 } from './generated.ts';
 import { forbidden, invalid, required, type ValidationIssue } from './issues.ts';
+import { selectorMatchIssues } from './jobRules.ts';
 import { checkJob, throwIfInvalid, type Job, type ParsedJob } from './job.ts';
 import type { Container, PodTemplateSpec } from './podTemplate.ts';
 import { withoutNulls } from './structure.ts';
@@ -42,7 +43,7 @@ export function parseJobUpdate(old: Job, input: unknown): ParsedJob {
   const checked = checkJob(raw, old.metadata.namespace, old);
   const job = keepGenerated(old, checked.job);
   const issues = [...checked.issues, ...jobUpdateIssues(old, job), ...missingLabels(job)];
-  issues.push(...generatedLabelIssues(job));
+  issues.push(...generatedLabelIssues(job), ...selectorMatchIssues(job.spec));
   throwIfInvalid(job, issues);
   return { job: withDefaultLabels(job), warnings: checked.warnings };
 }

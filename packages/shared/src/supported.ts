@@ -8,7 +8,6 @@ export type Feature =
   | 'successPolicy'
   | 'podReplacementPolicyFailed'
   | 'managedBy'
-  | 'manualSelector'
   | 'elasticIndexedJobs';
 
 /** Which of them this version has. */
@@ -18,7 +17,6 @@ export const SUPPORTED: Readonly<Record<Feature, boolean>> = {
   successPolicy: false,
   podReplacementPolicyFailed: true,
   managedBy: false,
-  manualSelector: false,
   elasticIndexedJobs: false,
 };
 

@@ -115,6 +115,19 @@ describe('what may not', () => {
     ]);
   });
 
+  test('labels of a suspended Job that its own selector does not select any more', () => {
+    const spec = { manualSelector: true, selector: { matchLabels: { app: 'x' } }, suspend: true };
+    const old = stored({ spec, template: { metadata: { labels: { app: 'x' } } } });
+    const change = (labels: object): string[] =>
+      issuesIn(() =>
+        parseJobUpdate(old, withValues(old, { 'spec.template.metadata.labels': labels })),
+      );
+    expect(change({ app: 'x', tier: 'b' })).toEqual([]);
+    expect(change({ app: 'y' })).toEqual([
+      'spec.template.metadata.labels Invalid `selector` does not match template `labels`',
+    ]);
+  });
+
   test('everything at once', () => {
     const values = {
       'spec.completions': 5,

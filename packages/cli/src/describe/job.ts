@@ -142,7 +142,7 @@ function templateEntries({ spec }: Job): Entry[] {
 }
 
 /** Pods that have not ended, then the last that did. */
-function podsValue({ metadata, status }: Job, pods: readonly Pod[], nowMs: number): Entry[1] {
+function podsValue({ metadata, spec, status }: Job, pods: readonly Pod[], nowMs: number): Entry[1] {
   const active = pods.filter((pod) => !hasEnded(pod));
   const ended = pods.filter(hasEnded).toReversed();
   const listed = [...active, ...ended].slice(0, MAX_LISTED_PODS);
@@ -160,8 +160,15 @@ function podsValue({ metadata, status }: Job, pods: readonly Pod[], nowMs: numbe
       pod.spec.nodeName ?? '<none>',
     ]),
   );
-  if (rest > 0) lines.push(`and ${rest} more: drover get pods -l job-name=${metadata.name}`);
+  if (rest > 0) lines.push(`and ${rest} more: drover get pods -l ${podLabels(metadata, spec)}`);
   return { part: lines };
+}
+
+/** Labels by which its pods are listed. */
+function podLabels({ name }: Job['metadata'], { manualSelector, selector }: Job['spec']): string {
+  const own = Object.entries(selector?.matchLabels ?? {});
+  const labels = manualSelector && own.length > 0 ? own : [['job-name', name]];
+  return labels.map(([key, value]) => `${key}=${value}`).join(',');
 }
 
 function restartsOf({ status }: Pod): number {
