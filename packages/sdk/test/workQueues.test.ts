@@ -284,6 +284,7 @@ describe('enqueue', () => {
       'its key must be a text that is not empty; it is a number',
     );
     await expect(enqueue('x'.repeat(257))).rejects.toThrow('its key has more than 256 bytes');
+    await expect(enqueue('a\0b')).rejects.toThrow('its key contains a NUL character');
   });
 
   test('refuses bad options with all that is wrong', async () => {

@@ -125,6 +125,8 @@ function keyProblem(key: unknown): string | null {
   if (typeof key !== 'string' || key === '') {
     return `its key must be a text that is not empty; it is ${describe(key)}`;
   }
+  // Programs find it in their environment.
+  if (key.includes('\0')) return 'its key contains a NUL character';
   return Buffer.byteLength(key) <= MAX_ITEM_KEY_BYTES
     ? null
     : `its key has more than ${MAX_ITEM_KEY_BYTES} bytes`;

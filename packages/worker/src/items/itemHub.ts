@@ -10,7 +10,8 @@ import { Link, openConnection, type Connection } from '../link.ts';
 import type { SlotRef } from '../runtime.ts';
 import { ShardPort } from '../shardPort.ts';
 import { NoItemsError } from './itemErrors.ts';
-import { ItemPuller, type ItemTaker } from './itemPuller.ts';
+import { ItemPuller } from './itemPuller.ts';
+import type { ItemTaker } from './itemWaiters.ts';
 import { PodItems, type PodItemsOptions, type Turn } from './podItems.ts';
 
 /** How long a work queue stays open without a pod: the next one often comes at once, ms. */

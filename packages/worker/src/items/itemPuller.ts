@@ -2,17 +2,19 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { DEFAULT_ITEM_RETRY } from '@drover/shared';
-import { type InstallationSettings, isAllDone, type WorkQueues } from '@drover/store';
+import type { InstallationSettings, WorkQueues } from '@drover/store';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
 import { deadEnd, type DeliveredItem } from './deliveredItem.ts';
+import { EndWatch } from './endWatch.ts';
 import { NoItemsError } from './itemErrors.ts';
 import { ItemIntake, type NewItemJob } from './itemIntake.ts';
 import type { ItemJob } from './itemJob.ts';
 import { pieces, singleAgain } from './itemPieces.ts';
 import { type ItemClaim, ItemSettler, type SettleTransport } from './itemSettler.ts';
 import { ItemShelf } from './itemShelf.ts';
+import { type ItemTaker, type ItemWaiter, ItemWaiters } from './itemWaiters.ts';
 import { Suspects } from './suspects.ts';
 
 /** What nobody took for so long goes back, ms. */
@@ -24,10 +26,6 @@ const SWEEP_MS = 250;
  * that Redis and this process work at the same time and not in turn.
  */
 const OPEN_JOBS_FACTOR = 2;
-/** Hints of the end may be lost: while pods wait, the state is read so often, ms. */
-const CHECK_MS = 10_000;
-/** Pause after the state could not be read, ms. */
-const CHECK_RETRY_MS = 1_000;
 /** Pause after Redis did not answer a question about an item, ms. */
 const ASK_AGAIN_MS = 500;
 /** A chunk whose items take longer on average is shared, ms. */
@@ -36,23 +34,6 @@ const SLOW_ITEM_MS = 20;
 const PIECE_MS = 500;
 /** What is left of a chunk is added in so many QueueJobs at a time. */
 const ADDED_AT_A_TIME = 250;
-
-/** A pod that takes items. */
-export interface ItemTaker {
-  readonly claim: ItemClaim;
-  /** Items that it wants to have at hand, those in its hands included. */
-  readonly prefetch: number;
-  /** Of these, what is fetched before it asks. */
-  readonly ahead: number;
-  /** Why it takes no more; null while it does. */
-  readonly stopReason: Error | null;
-  /** It lent its place, and there is room for it again; or it did not. */
-  readonly mayGoOn: boolean;
-  /** It waits for an item from now on. */
-  waits(): void;
-  /** It waits no more: it is being given an item. */
-  goesOn(): void;
-}
 
 /** Options of {@link ItemPuller}. */
 export interface ItemPullerOptions {
@@ -68,12 +49,6 @@ export interface ItemPullerOptions {
   readonly settings: InstallationSettings;
   readonly workerName: string;
   readonly logger: Logger;
-}
-
-interface Waiter {
-  readonly taker: ItemTaker;
-  readonly resolve: (item: DeliveredItem | null) => void;
-  readonly reject: (error: Error) => void;
 }
 
 /**
@@ -93,17 +68,14 @@ export class ItemPuller {
   readonly #takers = new Set<ItemTaker>();
   readonly #shelf = new ItemShelf();
   readonly #suspects: Suspects;
-  #waiters: Waiter[] = [];
+  readonly #waiters = new ItemWaiters();
+  readonly #end: EndWatch;
   /** QueueJobs that are not finished. */
   #openJobs = 0;
   /** Pods want more than they are asking for right now. */
   #fillsShelf = true;
   #lastTakenMs = 0;
   #sweepTimer: NodeJS.Timeout | null = null;
-  #checkTimer: NodeJS.Timeout | null = null;
-  #isChecking = false;
-  /** All may be done, for all that is known. */
-  #mayBeDone = true;
   #isClosed = false;
 
   constructor(options: ItemPullerOptions) {
@@ -111,10 +83,12 @@ export class ItemPuller {
     this.uid = uid;
     this.#options = options;
     this.settler = new ItemSettler(uid, transport, logger);
+    const { ask, name: queueName } = options;
+    this.#end = new EndWatch({ uid, name: queueName, ask, waiters: this.#waiters, logger });
     this.#suspects = new Suspects({
       uid,
       logger,
-      ask: options.ask,
+      ask,
       deadLetter: (taker, item, error) => this.#deadLetter(taker, item, error),
     });
     this.#intake = new ItemIntake({
@@ -153,7 +127,7 @@ export class ItemPuller {
 
   /** An item that is at hand; null when none is, or the pod should wait for its turn. */
   takeNow(): DeliveredItem | null {
-    if (this.#suspects.isNext || this.#waiters.length > 0) return null;
+    if (this.#suspects.isNext || this.#waiters.size > 0) return null;
     const item = this.#shelf.take();
     if (item === null) return null;
     this.#lastTakenMs = performance.now();
@@ -171,22 +145,19 @@ export class ItemPuller {
   take(taker: ItemTaker, cancelled?: AbortSignal): Promise<DeliveredItem | null> {
     return new Promise((resolve, reject) => {
       const waiter = { taker, resolve, reject };
-      this.#waiters.push(waiter);
-      cancelled?.addEventListener('abort', () => this.#cancel(waiter, cancelled.reason as Error));
-      taker.waits();
-      // That its Job is done may have been told to nobody.
-      if (taker.claim.jobItems !== null) this.#mayBeDone = true;
+      this.#waiters.add(waiter);
+      cancelled?.addEventListener('abort', () =>
+        this.#waiters.cancel(waiter, cancelled.reason as Error),
+      );
       this.#serve();
       this.#intake.poke();
-      if (this.#waiters.length > 0) this.#check();
+      this.#end.waits(taker.claim);
     });
   }
 
   /** A pod takes no more items: what it waits for is rejected with its reason. */
   stop(taker: ItemTaker): void {
-    const waiting = this.#waiters.filter((one) => one.taker === taker);
-    this.#waiters = this.#waiters.filter((one) => one.taker !== taker);
-    for (const { reject } of waiting) reject(taker.stopReason ?? new Error('the pod has ended'));
+    this.#waiters.stop(taker);
   }
 
   /** A pod that waits may go on, and could not so far. */
@@ -195,17 +166,9 @@ export class ItemPuller {
     this.#intake.poke();
   }
 
-  #cancel(waiter: Waiter, reason: Error): void {
-    const at = this.#waiters.indexOf(waiter);
-    if (at === -1) return;
-    this.#waiters.splice(at, 1);
-    waiter.reject(reason);
-  }
-
   /** Whether the pods of a Job, which take one item each, settled as many as they should. */
-  async isJobDone({ jobUid, jobItems }: ItemClaim): Promise<boolean> {
-    if (jobItems === null) return false;
-    return (await this.#options.ask((workQueues) => workQueues.settledBy(jobUid))) >= jobItems;
+  isJobDone(claim: ItemClaim): Promise<boolean> {
+    return this.#end.isJobDone(claim);
   }
 
   /** An item is settled, or not this worker's to settle. */
@@ -268,8 +231,7 @@ export class ItemPuller {
 
   /** All may be done, or the work queue deleted: look. */
   mayBeDone(): void {
-    this.#mayBeDone = true;
-    if (this.#waiters.length > 0) this.#check();
+    this.#end.tell();
   }
 
   /** Gives back what nobody has, and closes. */
@@ -277,8 +239,8 @@ export class ItemPuller {
     if (!force) await this.#clearShelf();
     this.#isClosed = true;
     if (this.#sweepTimer !== null) clearTimeout(this.#sweepTimer);
-    if (this.#checkTimer !== null) clearTimeout(this.#checkTimer);
-    this.#rejectAll(new NoItemsError('the worker is closed'));
+    this.#end.close();
+    this.#waiters.rejectAll(new NoItemsError('the worker is closed'));
     this.settler.close();
     await this.#intake.close();
   }
@@ -292,13 +254,8 @@ export class ItemPuller {
       ahead += taker.ahead;
     }
     if (this.#openJobs + asked >= OPEN_JOBS_FACTOR * capacity + this.#suspects.count) return false;
-    const wanted = this.#countReady() + (this.#fillsShelf ? ahead : 0);
+    const wanted = this.#waiters.readyCount + (this.#fillsShelf ? ahead : 0);
     return this.#shelf.size + asked < wanted;
-  }
-
-  /** Those who wait and may be given an item. */
-  #countReady(): number {
-    return this.#waiters.reduce((count, { taker }) => (taker.mayGoOn ? count + 1 : count), 0);
   }
 
   #receive(job: ItemJob): void {
@@ -355,13 +312,11 @@ export class ItemPuller {
   /** Gives what is at hand to those who wait, in the order in which they came. */
   #serve(): void {
     for (;;) {
-      const at = this.#waiters.findIndex(({ taker }) => taker.mayGoOn);
-      const waiter = this.#waiters[at];
-      if (waiter === undefined) return;
+      const waiter = this.#waiters.firstReady();
+      if (waiter === null) return;
       const item = this.#suspects.isNext ? null : this.#shelf.take();
       if (item === null && !this.#suspects.isNext) return;
-      this.#waiters.splice(at, 1);
-      waiter.taker.goesOn();
+      this.#waiters.take(waiter);
       if (item === null) {
         void this.#serveSuspect(waiter);
         continue;
@@ -372,7 +327,7 @@ export class ItemPuller {
     }
   }
 
-  async #serveSuspect(waiter: Waiter): Promise<void> {
+  async #serveSuspect(waiter: ItemWaiter): Promise<void> {
     const { taker, resolve, reject } = waiter;
     let item: DeliveredItem | null = null;
     try {
@@ -386,11 +341,10 @@ export class ItemPuller {
       reject(taker.stopReason ?? new Error('the worker is closed'));
     } else {
       // It was dead-lettered: the pod waits on, first in the row.
-      this.#waiters.unshift(waiter);
-      taker.waits();
+      this.#waiters.addFirst(waiter);
       this.#serve();
       this.#intake.poke();
-      if (this.#waiters.length > 0) this.#check();
+      this.#end.look();
     }
   }
 
@@ -479,58 +433,5 @@ export class ItemPuller {
         if (job.open === 0) void this.#intake.complete(job);
       }
     }
-  }
-
-  /** Looks whether those who wait can go. */
-  #check(): void {
-    if (this.#isClosed) return;
-    this.#checkTimer ??= setTimeout(() => {
-      this.#checkTimer = null;
-      this.#mayBeDone = true;
-      if (this.#waiters.length > 0) this.#check();
-    }, CHECK_MS);
-    if (!this.#mayBeDone || this.#isChecking) return;
-    this.#mayBeDone = false;
-    this.#isChecking = true;
-    this.#readState().then(
-      () => {
-        this.#isChecking = false;
-        if (this.#waiters.length > 0) this.#check();
-      },
-      (error: unknown) => {
-        this.#options.logger.debug({ err: error }, 'the state of a work queue could not be read');
-        setTimeout(() => {
-          this.#isChecking = false;
-          this.mayBeDone();
-        }, CHECK_RETRY_MS).unref();
-      },
-    );
-  }
-
-  async #readState(): Promise<void> {
-    const stored = await this.#options.ask((workQueues) => workQueues.read(this.uid));
-    if (stored === null) {
-      this.#mayBeDone = true;
-      this.#rejectAll(new NoItemsError(`WorkQueue ${this.#options.name} was deleted`));
-    } else if (isAllDone(stored)) {
-      // Items that failed may be enqueued again: who waits later has to look again.
-      this.#mayBeDone = true;
-      for (const waiter of this.#waiters.splice(0)) waiter.resolve(null);
-    } else await this.#dismiss();
-  }
-
-  /** Those whose Jobs have no more items to settle need not wait. */
-  async #dismiss(): Promise<void> {
-    const claims = new Map(this.#waiters.map(({ taker: { claim } }) => [claim.jobUid, claim]));
-    for (const [jobUid, claim] of claims) {
-      if (!(await this.isJobDone(claim))) continue;
-      const done = this.#waiters.filter(({ taker }) => taker.claim.jobUid === jobUid);
-      this.#waiters = this.#waiters.filter(({ taker }) => taker.claim.jobUid !== jobUid);
-      for (const { resolve } of done) resolve(null);
-    }
-  }
-
-  #rejectAll(error: Error): void {
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
   }
 }

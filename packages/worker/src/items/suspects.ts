@@ -2,7 +2,7 @@ import type { WorkQueues } from '@drover/store';
 import type { Logger } from 'pino';
 
 import type { DeliveredItem } from './deliveredItem.ts';
-import type { ItemTaker } from './itemPuller.ts';
+import type { ItemTaker } from './itemWaiters.ts';
 
 /** An item may take so many workers or pods with it; then it is dead-lettered. */
 export const MAX_KILLS = 3;

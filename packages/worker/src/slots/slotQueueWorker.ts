@@ -109,6 +109,7 @@ export class SlotQueueWorker {
 
   /** Ends the queue's connections; without `force` when no slot is held any more. */
   async close(force: boolean): Promise<void> {
+    this.#isPaused = true;
     const closed = this.#worker.close(force);
     const isClosed = await Promise.race([
       closed.then(() => true),
@@ -124,7 +125,7 @@ export class SlotQueueWorker {
     const isRaised = limit > this.#worker.concurrency;
     this.#worker.concurrency = limit;
     // BullMQ looks at that between two slots only, and all it has may be held for long.
-    if (isRaised) void this.#wake();
+    if (isRaised) this.#wake().catch((error: unknown) => this.#noteError(error as Error));
   }
 
   /** Has BullMQ look for more: what it does when it was paused without waiting for what is held. */
