@@ -40,7 +40,7 @@ Container *addContainer(uint32_t id) {
 }
 
 void setPid(Container *container, pid_t pid) {
-  container->pid = pid;
+  container->pid = container->mainPid = pid;
   container->nextByPid = byPid[(unsigned)pid % BUCKETS];
   byPid[(unsigned)pid % BUCKETS] = container;
 }

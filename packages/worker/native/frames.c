@@ -112,13 +112,23 @@ void sendText(int type, uint32_t id, int count, const char *const *fields) {
   replies.end += HEADER_BYTES + size;
 }
 
+/* Completes a frame whose bytes are in their place. */
+static void endOutput(char *frame, uint32_t id, int stream, size_t count) {
+  writeHeader(frame, FRAME_OUTPUT, id, 1 + count);
+  frame[HEADER_BYTES] = (char)stream;
+  replies.end += HEADER_BYTES + 1 + count;
+}
+
+void sendOutput(uint32_t id, int stream, const char *bytes, size_t count) {
+  char *frame = reserve(&replies, HEADER_BYTES + 1 + count);
+  memcpy(frame + HEADER_BYTES + 1, bytes, count);
+  endOutput(frame, id, stream, count);
+}
+
 ssize_t forwardOutput(uint32_t id, int stream, int descriptor) {
   char *frame = reserve(&replies, HEADER_BYTES + 1 + OUTPUT_BYTES);
   ssize_t count = read(descriptor, frame + HEADER_BYTES + 1, OUTPUT_BYTES);
-  if (count <= 0) return count;
-  writeHeader(frame, FRAME_OUTPUT, id, 1 + (size_t)count);
-  frame[HEADER_BYTES] = (char)stream;
-  replies.end += HEADER_BYTES + 1 + (size_t)count;
+  if (count > 0) endOutput(frame, id, stream, (size_t)count);
   return count;
 }
 

@@ -21,7 +21,7 @@
 #define ON_LINUX 0
 #endif
 
-#define PROTOCOL_VERSION "3"
+#define PROTOCOL_VERSION "4"
 
 /* Types of frames: frames.ts. */
 enum {
@@ -31,7 +31,8 @@ enum {
   FRAME_STARTED = 17,
   FRAME_START_FAILED = 18,
   FRAME_EXITED = 19,
-  FRAME_OUTPUT = 20
+  FRAME_OUTPUT = 20,
+  FRAME_RAN = 21
 };
 
 /* Length, type, id. */
@@ -90,6 +91,7 @@ typedef void (*FrameHandler)(int type, uint32_t id, char *payload, size_t size);
 /* Reads what is there. False = end of the stream. */
 bool readCommands(FrameHandler handle);
 void sendText(int type, uint32_t id, int count, const char *const *fields);
+void sendOutput(uint32_t id, int stream, const char *bytes, size_t count);
 /* Reads from a pipe into a frame. What read(2) returns, with errno. */
 ssize_t forwardOutput(uint32_t id, int stream, int descriptor);
 /* So much waits for the worker that no more output is taken. */
@@ -162,6 +164,8 @@ struct Container {
   uint32_t id;
   /* Of the main process; 0 = it ended. */
   pid_t pid;
+  /* The same, also when it ended. */
+  pid_t mainPid;
   int64_t startedAtMs;
   /* As in /proc: since boot. */
   int64_t startedBootMs;
@@ -193,6 +197,13 @@ void freeOver(void);
 void straysOpen(const char *nonce);
 /* Kills those whose container has ended, or all. Returns how many children are left that are no main process. */
 int killStrays(bool all);
+
+/* ---- slices (slices.c) ----------------------------------------------------------------------- */
+
+/* This process and the worker that started it get their turn as soon as they wake up. */
+void shortenSlices(pid_t worker);
+
+/* ---- errors (errors.c) ----------------------------------------------------------------------- */
 
 const char *errorName(int error);
 /* Says it to the worker's log and ends, with all that was started. */

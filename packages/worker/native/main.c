@@ -1,5 +1,6 @@
 /*
- * Arguments: the nonce for the marker variable, and the directory for the FIFO of the replies.
+ * Arguments: the nonce for the marker variable, the directory for the FIFO of the replies, and the
+ * pid of the worker.
  * Commands come on descriptor 0; when they end, all that was started is killed, and the helper ends.
  */
 #include "helper.h"
@@ -77,28 +78,43 @@ static void announce(Container *container) {
   if (container->isAnnounced) return;
   container->isAnnounced = true;
   char pid[24], time[24];
-  const char *fields[] = {number(pid, container->pid), number(time, container->startedAtMs),
+  const char *fields[] = {number(pid, container->mainPid), number(time, container->startedAtMs),
                           container->mountProblem};
   sendText(FRAME_STARTED, container->id, 3, fields);
 }
 
-/* The end, once there is nothing more to be read. */
+/* The end, once there is nothing more to be read; of one that the worker has heard nothing of, all in one. */
 static void completeIfDone(Container *container) {
   if (container->pid != 0 || container->outputs[0].descriptor >= 0 || container->outputs[1].descriptor >= 0)
     return;
-  char code[24] = "", signalNumber[24] = "", time[24];
+  char pid[24], startTime[24], code[24] = "", signalNumber[24] = "", endTime[24];
   if (WIFSIGNALED(container->status)) number(signalNumber, WTERMSIG(container->status));
   else number(code, WEXITSTATUS(container->status));
-  const char *fields[] = {code, signalNumber, number(time, container->endedAtMs)};
-  sendText(FRAME_EXITED, container->id, 3, fields);
+  const char *fields[] = {number(pid, container->mainPid), number(startTime, container->startedAtMs),
+                          container->mountProblem, code, signalNumber, number(endTime, container->endedAtMs)};
+  if (container->isAnnounced) sendText(FRAME_EXITED, container->id, 3, fields + 3);
+  else sendText(FRAME_RAN, container->id, 6, fields);
   removeContainer(container);
+}
+
+/* Of a program that the worker has heard nothing of: if there is nothing to be read it need not hear of its start. */
+static ssize_t forwardFirst(Output *output) {
+  static char bytes[LITTLE_BYTES];
+  Container *container = output->container;
+  ssize_t count = read(output->descriptor, bytes, sizeof bytes);
+  int error = errno;
+  if (count > 0 || (count < 0 && error == EAGAIN)) announce(container);
+  if (count > 0) sendOutput(container->id, output->stream, bytes, (size_t)count);
+  errno = error;
+  return count;
 }
 
 /* Reads once. False = nothing more is there for now. */
 static bool readOutput(Output *output) {
   Container *container = output->container;
-  announce(container);
-  ssize_t count = forwardOutput(container->id, output->stream, output->descriptor);
+  ssize_t count = container->isAnnounced
+                      ? forwardOutput(container->id, output->stream, output->descriptor)
+                      : forwardFirst(output);
   if (count > 0) {
     if (count >= LITTLE_BYTES || container->pid == 0) return true;
     queueAdd(&resting, &output->link, nowMs + REST_MS);
@@ -225,7 +241,6 @@ static void lookForStrays(int64_t atMs) {
 }
 
 static void endMain(Container *container, int status) {
-  announce(container);
   /* As in a container, nothing outlives the main process. */
   kill(-container->pid, SIGKILL);
   forgetPid(container);
@@ -403,7 +418,7 @@ static void removeReplies(const char *directory) {
 
 int main(int argumentCount, char **arguments) {
   if (argumentCount < 3) {
-    fprintf(stderr, "usage: %s NONCE DIRECTORY (it is started by a worker)\n", arguments[0]);
+    fprintf(stderr, "usage: %s NONCE DIRECTORY [PID] (it is started by a worker)\n", arguments[0]);
     return 2;
   }
   nonce = arguments[1];
@@ -420,6 +435,7 @@ int main(int argumentCount, char **arguments) {
   eventsOpen();
   programsOpen();
   straysOpen(nonce);
+  if (argumentCount > 3) shortenSlices(atoi(arguments[3]));
   openReplies(arguments[2]);
   while (turn()) continue;
   finish();

@@ -82,6 +82,8 @@ type StoredObject = Pick<Job, 'metadata' | 'spec'>;
 const DEFAULT_GRACE_SECONDS = 30;
 /** Most bytes of the last words of all containers of a pod. */
 const MAX_POD_MESSAGE_BYTES = 12 * 1024;
+const HOSTNAME = 'HOSTNAME';
+const COMPLETION_INDEX_VARIABLE = 'JOB_COMPLETION_INDEX';
 const NO_CONTAINER: Container = { name: '' } as Container;
 
 /**
@@ -135,6 +137,10 @@ export class JobPlan {
   readonly #extras = new Map<number, PodExtras>();
   /** ConfigMaps and Secrets of pods of one container that run, by pod number. */
   readonly #configs = new Map<number, ConfigSet>();
+  /** Variables that differ from pod to pod though the template says nothing of them. */
+  readonly #ownNames: readonly string[];
+  readonly #hasCommonProgram: boolean;
+  #common: PodInvocation | null = null;
   /** What pods that run have from the Job's list, by index. */
   readonly #arguments = new Map<number, readonly string[]>();
 
@@ -176,13 +182,21 @@ export class JobPlan {
     this.containers = planContainers(template);
     this.volumes = planVolumes(template);
     this.volumeRefs = volumeRefs(this.volumes);
-    const { env = [], envFrom = [] } = this.#container;
-    const isSame =
-      !this.indexed &&
-      envFrom.length === 0 &&
-      env.every(({ valueFrom }) => valueFrom === undefined);
+    const { env = [], envFrom = [], command = [], args = [] } = this.#container;
     // Programs of a client are told which pod they are.
-    this.#differs = !isSame || this.client !== null;
+    const isFromTemplate =
+      envFrom.length === 0 &&
+      env.every(({ valueFrom }) => valueFrom === undefined) &&
+      this.client === null;
+    this.#differs = this.indexed || !isFromTemplate;
+    const own = this.indexed ? [HOSTNAME, COMPLETION_INDEX_VARIABLE] : [HOSTNAME];
+    this.#ownNames = own.filter((one) => !env.some((variable) => variable.name === one));
+    // The index is the last variable, so that no other may refer to it.
+    const refersToIndex = [...command, ...args].some((text) =>
+      text.includes(`$(${COMPLETION_INDEX_VARIABLE})`),
+    );
+    this.#hasCommonProgram =
+      isFromTemplate && this.argumentList === null && !(this.indexed && refersToIndex);
   }
 
   /** The completion index that users see; null when the Job is not Indexed. */
@@ -233,9 +247,16 @@ export class JobPlan {
     this.#extras.get(podNumber)?.started(container, running);
   }
 
-  /** A pod is one container that needs nothing but its command: most are. */
+  /** A pod is one container without files of its own. */
   get isPlain(): boolean {
     return this.containers.length <= 1 && !this.hasFiles;
+  }
+
+  /** A pod is a program that is run once and needs nothing but its command: most are. */
+  get isSingleRun(): boolean {
+    const [container] = this.containers;
+    if (!this.isPlain || this.restartPolicy !== 'Never' || container === undefined) return false;
+    return container.configRefs.length === 0 && !container.fallsBackToLogs;
   }
 
   /** Directories or files are made for each of its pods. */
@@ -253,6 +274,28 @@ export class JobPlan {
     return Math.min(
       MAX_MESSAGE_BYTES,
       Math.floor(MAX_POD_MESSAGE_BYTES / Math.max(1, this.containers.length)),
+    );
+  }
+
+  /**
+   * The program of the first container as all pods run it, but for {@link ownVariables}; null when
+   * they differ in more than that. One object for all pods.
+   */
+  commonProgram(claim: Claim): PodInvocation | null {
+    if (!this.#hasCommonProgram || this.#extras.has(claim.podNumber)) return null;
+    if (this.#common === null) {
+      const { command, args, env } = this.invocationOf(this.containerName, claim, {});
+      const common: Record<string, string> = { ...this.#surroundings.baseEnv, ...env };
+      for (const name of this.#ownNames) delete common[name];
+      this.#common = Object.freeze({ command, args, env: Object.freeze(common) });
+    }
+    return this.#common;
+  }
+
+  /** The variables of a pod's program beside those of {@link commonProgram}, each `NAME=value`. */
+  ownVariables(claim: Claim): string[] {
+    return this.#ownNames.map(
+      (name) => `${name}=${name === HOSTNAME ? this.hostname(claim) : claim.index}`,
     );
   }
 
@@ -304,7 +347,7 @@ export class JobPlan {
     { env }: Pick<PodInvocation, 'env'> = this.invocation(claim),
   ): Record<string, string> {
     const { baseEnv } = this.#surroundings;
-    const all = { ...baseEnv, HOSTNAME: this.#podFacts(claim).hostname, ...env };
+    const all = { ...baseEnv, HOSTNAME: this.hostname(claim), ...env };
     const ofPod = this.#extras.get(claim.podNumber)?.searchPath;
     const searchPath = ofPod ?? this.#clientPlaces?.searchPath ?? null;
     if (searchPath === null) return all;
@@ -330,6 +373,11 @@ export class JobPlan {
     return resourceFieldValue(resourceFieldRef, podSpec(this.#job, this.#identity(claim)), '');
   }
 
+  /** The name of its host that a pod sees. */
+  hostname(claim: Claim): string {
+    return podSpec(this.#job, this.#identity(claim)).hostname || this.podName(claim);
+  }
+
   #identity(claim: Claim): PodIdentity {
     const { podNumber, failures } = claim;
     const own = { index: this.indexOf(claim), bare: this.#isBare };
@@ -345,7 +393,7 @@ export class JobPlan {
       labels = {},
       annotations = {},
     } = podMetadata(this.#job, identity);
-    const { hostname, serviceAccountName } = podSpec(this.#job, identity);
+    const { serviceAccountName } = podSpec(this.#job, identity);
     return {
       name: name ?? '',
       namespace: namespace ?? '',
@@ -356,7 +404,7 @@ export class JobPlan {
       // An empty text is none, as in Kubernetes.
       serviceAccountName: serviceAccountName || 'default',
       hostIP: this.#surroundings.hostIP,
-      hostname: hostname || (name ?? ''),
+      hostname: this.hostname(claim),
     };
   }
 }

@@ -15,8 +15,11 @@ import { PodProcesses } from './process/podProcesses.ts';
 import type { PodVolumes, Volumes } from './process/podVolumes.ts';
 import { stoppedExit, type ProcessExit } from './process/processExit.ts';
 import type { ProcessRunner } from './process/processRunner.ts';
+import type { Program } from './process/program.ts';
+import type { ProcessSink, RunningProcess } from './process/runningProcess.ts';
+import { SingleRun } from './process/singleRun.ts';
 import { filesOf } from './process/volumeFiles.ts';
-import type { PodEnd, PodLane, PodSink, SlotRef } from './runtime.ts';
+import { SUCCEEDED, type PodEnd, type PodLane, type PodSink, type SlotRef } from './runtime.ts';
 import type { ControlPort, DetailsPort, ObjectPort } from './shardPort.ts';
 import { clipBytes, MAX_MESSAGE_BYTES } from './text.ts';
 
@@ -43,14 +46,17 @@ interface Stoppable {
   stop(graceMs: number): void;
 }
 
+/** Of a pod whose end says it all. */
+const NO_DETAILS: PodOverlay = {};
 /** Exit code of a pod that was ended by SIGTERM. */
 const SIGTERM_EXIT_CODE = 143;
 
 /**
  * Runs pods as child processes.
  *
- * Most pods are one container that runs once: a {@link ContainerLoop}, and nothing is written about
- * it but its end. Those with more are {@link PodProcesses}.
+ * Most pods are one container that runs once: a {@link SingleRun}, and nothing is written about it
+ * but its end. One that may be restarted is a {@link ContainerLoop}, and those with more containers
+ * are {@link PodProcesses}.
  */
 export class ProcessLane implements PodLane {
   /** A process can always be killed. */
@@ -58,6 +64,8 @@ export class ProcessLane implements PodLane {
   readonly #options: ProcessLaneOptions;
   #pod: Stoppable | null = null;
   #graceEndMs: number | null = null;
+  /** What all pods run, see {@link JobPlan.commonProgram}. */
+  #program: Program | null = null;
 
   constructor(options: ProcessLaneOptions) {
     this.#options = options;
@@ -66,16 +74,13 @@ export class ProcessLane implements PodLane {
   start(claim: Claim): void {
     this.#graceEndMs = null;
     const { plan } = this.#options;
+    if (plan.isSingleRun) {
+      this.#runOnce(claim);
+      return;
+    }
     (plan.isPlain ? this.#runPlain(claim) : this.#runSeveral(claim)).then(
       (end) => this.#ended(end),
-      (error: unknown) => {
-        this.#options.logger.error(
-          { err: error, jobUid: plan.uid },
-          'a process pod could not be run',
-        );
-        this.#pod?.stop(0);
-        this.#ended(brokenEnd(error));
-      },
+      (error: unknown) => this.#failed(error),
     );
   }
 
@@ -91,14 +96,58 @@ export class ProcessLane implements PodLane {
     this.#options.sink.podEnded(end);
   }
 
+  #failed(error: unknown): void {
+    const { logger, plan } = this.#options;
+    logger.error({ err: error, jobUid: plan.uid }, 'a process pod could not be run');
+    this.#pod?.stop(0);
+    this.#ended(brokenEnd(error));
+  }
+
   /** The pod that stop orders go to from now on, and one that came already. */
   #setPod(pod: Stoppable): void {
     this.#pod = pod;
     if (this.#graceEndMs !== null) pod.stop(Math.max(0, this.#graceEndMs - performance.now()));
   }
 
+  #runOnce(claim: Claim): void {
+    const { plan, openLog, oomKills } = this.#options;
+    const log = openLog(plan, claim);
+    let isOver = false;
+    const onEnd = (exit: ProcessExit): void => {
+      isOver = true;
+      if (!log.written) this.#ended(endOf(exit, claim.restarts, log, NO_DETAILS));
+      else void log.end().then(() => this.#ended(endOf(exit, claim.restarts, log, NO_DETAILS)));
+    };
+    let pod: SingleRun;
+    try {
+      const start = (sink: ProcessSink): RunningProcess => this.#startProgram(claim, sink);
+      pod = new SingleRun({ start, log, oomKills, onEnd });
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
+    if (!isOver) this.#setPod(pod);
+  }
+
+  #startProgram(claim: Claim, sink: ProcessSink): RunningProcess {
+    const { runner, plan } = this.#options;
+    const { workingDir } = plan;
+    const common = plan.commonProgram(claim);
+    if (common === null) {
+      const invocation = plan.invocation(claim);
+      const { command, args } = invocation;
+      const env = plan.programEnv(claim, invocation);
+      const input = plan.inputOf(claim, plan.containerName);
+      const running = runner.start({ command, args, env, workingDir, input }, sink);
+      plan.started(claim, plan.containerName, running);
+      return running;
+    }
+    this.#program ??= runner.prepare({ ...common, workingDir });
+    return runner.run(this.#program, plan.ownVariables(claim), sink);
+  }
+
   async #runPlain(claim: Claim): Promise<PodEnd> {
-    const { runner, plan, openLog, oomKills } = this.#options;
+    const { plan, openLog, oomKills } = this.#options;
     const log = openLog(plan, claim);
     const restarts = this.#createRestarts(claim, undefined);
     let details: PodDetailsWriter | null = null;
@@ -129,16 +178,7 @@ export class ProcessLane implements PodLane {
                 },
               }),
           }),
-      start: (sink) => {
-        const invocation = plan.invocation(claim);
-        const { command, args } = invocation;
-        const env = plan.programEnv(claim, invocation);
-        const input = plan.inputOf(claim, plan.containerName);
-        const spec = { command, args, env, workingDir: plan.workingDir, input };
-        const running = runner.start(spec, sink);
-        plan.started(claim, plan.containerName, running);
-        return running;
-      },
+      start: (sink) => this.#startProgram(claim, sink),
       log,
       ...(container === undefined ? {} : { message: messageOf(plan, container, null) }),
       restarts,
@@ -151,7 +191,7 @@ export class ProcessLane implements PodLane {
     // The assignment in a closure is nothing that the compiler sees.
     (details as PodDetailsWriter | null)?.end();
     await log.end();
-    const overlay = loop.hasHistory ? { details: { containers: [loop.record()] } } : {};
+    const overlay = loop.hasHistory ? { details: { containers: [loop.record()] } } : NO_DETAILS;
     return endOf(exit, restarts.count, log, overlay);
   }
 
@@ -276,6 +316,7 @@ function endOf(
   { written }: ContainersLog,
   more: PodOverlay,
 ): PodEnd {
+  if (exit.exitCode === 0 && restarts === 0 && more === NO_DETAILS && !written) return SUCCEEDED;
   const overlay: PodOverlay = {};
   if (exit.message !== '') overlay.message = clipBytes(exit.message, MAX_MESSAGE_BYTES);
   if (restarts > 0) overlay.restarts = restarts;

@@ -11,11 +11,14 @@ const SURROUNDINGS: PlanSurroundings = {
   nodeName: 'node-1',
   hostIP: '10.0.0.7',
   client: { connection: 'redis://localhost', prefix: 'drover' },
-  baseEnv: {},
+  baseEnv: { PATH: '/bin' },
 };
 
 /** The plan of a Job whose pod spec has these fields too. */
-function planOf(podSpec: Readonly<Record<string, unknown>>): JobPlan {
+function planOf(
+  podSpec: Readonly<Record<string, unknown>>,
+  jobSpec: Readonly<Record<string, unknown>> = {},
+): JobPlan {
   const container = {
     name: 'main',
     command: ['true'],
@@ -27,7 +30,10 @@ function planOf(podSpec: Readonly<Record<string, unknown>>): JobPlan {
     name: 'pi',
     object: JSON.stringify({
       metadata: { name: 'pi' },
-      spec: { template: { spec: { containers: [container], restartPolicy: 'Never', ...podSpec } } },
+      spec: {
+        ...jobSpec,
+        template: { spec: { containers: [container], restartPolicy: 'Never', ...podSpec } },
+      },
     }),
     status: '{}',
     resourceVersion: 1,
@@ -68,6 +74,73 @@ describe('what a program sees of its pod', () => {
   test('the service account is the one that the template names', () => {
     expect(planOf({}).programEnv(claim)['ACCOUNT']).toBe('default');
     expect(planOf({ serviceAccountName: 'robot' }).programEnv(claim)['ACCOUNT']).toBe('robot');
+  });
+});
+
+describe('what the pods of a Job have in common', () => {
+  const indexed = { completionMode: 'Indexed', completions: 5 };
+  const pods = [claim, { ...claim, podNumber: 7, index: 3 }];
+  const value = { name: 'A', value: 'a$(PATH)' };
+  const fromPod = { name: 'A', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } };
+
+  test.each([
+    { name: 'all but the hostname', container: { env: [value] } },
+    {
+      name: 'all, when the template names the hostname',
+      container: { env: [{ name: 'HOSTNAME', value: 'h' }] },
+    },
+    { name: 'all but hostname and index', container: { env: [value] }, jobSpec: indexed },
+    {
+      name: 'the index, too, when the template has a variable of that name',
+      container: { env: [{ name: 'JOB_COMPLETION_INDEX', value: 'x' }] },
+      jobSpec: indexed,
+    },
+  ])('$name', ({ container, jobSpec }) => {
+    const plan = planOf(
+      { containers: [{ name: 'main', command: ['c', '$(A)'], ...container }] },
+      jobSpec,
+    );
+    const common = plan.commonProgram(claim);
+    for (const pod of pods) {
+      expect(plan.commonProgram(pod)).toBe(common);
+      const { command, args } = plan.invocation(pod);
+      expect(common).toMatchObject({ command, args });
+      const own = plan.ownVariables(pod).map((variable) => variable.split('='));
+      // Nothing twice: which of the two would a program see?
+      const names = [...Object.keys(common!.env), ...own.map(([name]) => name)];
+      expect(new Set(names).size).toBe(names.length);
+      expect({ ...common!.env, ...Object.fromEntries(own) }).toEqual(plan.programEnv(pod));
+    }
+  });
+
+  test.each([
+    { name: 'a variable is of the pod', container: { env: [fromPod] } },
+    {
+      name: 'variables are of a ConfigMap',
+      container: { envFrom: [{ configMapRef: { name: 'c' } }] },
+    },
+    {
+      name: 'the command has the index',
+      container: { args: ['$(JOB_COMPLETION_INDEX)'] },
+      jobSpec: indexed,
+    },
+  ])('too little when $name', ({ container, jobSpec }) => {
+    const plan = planOf({ containers: [{ name: 'main', command: ['c'], ...container }] }, jobSpec);
+    expect(plan.commonProgram(claim)).toBeNull();
+  });
+
+  test('nothing when a pod is given something of its own', () => {
+    const plan = planOf({ containers: [{ name: 'main', command: ['c'] }] });
+    const extras = {
+      searchPath: null,
+      variables: () => ({}),
+      started: () => {},
+      input: () => '/i',
+    };
+    plan.setExtras(claim, extras);
+    expect(plan.commonProgram(claim)).toBeNull();
+    plan.setExtras(claim, null);
+    expect(plan.commonProgram(claim)).not.toBeNull();
   });
 });
 

@@ -158,8 +158,7 @@ export class ContainerLoop {
     const exit = message?.finish(ended) ?? ended;
     this.#running = null;
     this.#ready = false;
-    const isKilled = exit.signal === 'SIGKILL' && this.#killAtMs === null;
-    return isKilled && oomKills.hasKilled() ? { ...exit, reason: 'OOMKilled' } : exit;
+    return this.#killAtMs === null ? oomKills.explain(exit) : exit;
   }
 
   async #prepare(prepare: NonNullable<ContainerLoopOptions['prepare']>): Promise<boolean> {

@@ -1,50 +1,68 @@
 import { constants } from 'node:os';
-import { resolve as resolvePath } from 'node:path';
 import { FrameType, type Frame, type OutputStream, type StartStep } from './frames.ts';
 import { killQuietly, type HelperClient } from './helperClient.ts';
 import { exitOf, lostExit, startFailure, type ProcessExit } from './processExit.ts';
-import type {
-  OutputSink,
-  ProcessPodSpec,
-  RunningProcess,
-  StartedProcess,
-} from './runningProcess.ts';
+import type { Program } from './program.ts';
+import type { ProcessSink, RunningProcess, StartedProcess } from './runningProcess.ts';
 
 /** Longest delay a Node timer takes; a longer grace period is as good as none. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** Who keeps a container until it ended. */
+export interface ContainerOwner {
+  /** It ended; called once, before its sink is told. */
+  containerEnded(id: number): void;
+}
+
 /**
  * One container: waiting for the helper, then starting, running, and ended. Every path leads
  * to `#end`, and the first that gets there counts.
+ *
+ * A worker makes one for each program, so promises are made only for those who ask for them.
  */
 export class ContainerProcess implements RunningProcess {
-  readonly started: Promise<StartedProcess | null>;
-  readonly exited: Promise<ProcessExit>;
-  readonly #id: number;
-  readonly #spec: ProcessPodSpec;
-  readonly #sink: OutputSink;
-  readonly #workingDir: string;
-  #resolveStarted!: (started: StartedProcess | null) => void;
-  #resolveExited!: (exit: ProcessExit) => void;
+  readonly id: number;
+  readonly #program: Program;
+  readonly #own: readonly string[];
+  readonly #sink: ProcessSink;
+  #owner: ContainerOwner | null = null;
+  #started: PromiseWithResolvers<StartedProcess | null> | null = null;
+  #exited: PromiseWithResolvers<ProcessExit> | null = null;
   #helper: HelperClient | null = null;
   #process: StartedProcess | null = null;
-  #hasEnded = false;
+  #exit: ProcessExit | null = null;
   #killTimer: NodeJS.Timeout | undefined;
   #killAtMs = Number.POSITIVE_INFINITY;
   /** Signal to send as soon as the program was asked for. */
   #earlySignal: number | null = null;
 
-  constructor(id: number, spec: ProcessPodSpec, workingDir: string, sink: OutputSink) {
-    this.#id = id;
-    this.#spec = spec;
+  /** @param own - Variables of this container alone, each `NAME=value`. */
+  constructor(id: number, program: Program, own: readonly string[], sink: ProcessSink) {
+    this.id = id;
+    this.#program = program;
+    this.#own = own;
     this.#sink = sink;
-    this.#workingDir = resolvePath(workingDir, spec.workingDir ?? '');
-    this.started = new Promise((resolve) => (this.#resolveStarted = resolve));
-    this.exited = new Promise((resolve) => (this.#resolveExited = resolve));
+  }
+
+  get started(): Promise<StartedProcess | null> {
+    this.#started ??= Promise.withResolvers();
+    if (this.#process !== null || this.#exit !== null) this.#started.resolve(this.#process);
+    return this.#started.promise;
+  }
+
+  get exited(): Promise<ProcessExit> {
+    this.#exited ??= Promise.withResolvers();
+    if (this.#exit !== null) this.#exited.resolve(this.#exit);
+    return this.#exited.promise;
+  }
+
+  /** Names who keeps it from now on. */
+  keptBy(owner: ContainerOwner): void {
+    this.#owner = owner;
   }
 
   stop(graceMs: number): void {
-    if (this.#hasEnded) return;
+    if (this.#exit !== null) return;
     this.#signal(constants.signals.SIGTERM);
     const killAtMs = performance.now() + graceMs;
     if (killAtMs >= this.#killAtMs) return;
@@ -54,49 +72,44 @@ export class ContainerProcess implements RunningProcess {
   }
 
   kill(): void {
-    if (!this.#hasEnded) this.#signal(constants.signals.SIGKILL);
+    if (this.#exit === null) this.#signal(constants.signals.SIGKILL);
   }
 
   /** Asks the helper for the program. @throws Error when the request can not be made. */
   begin(helper: HelperClient): void {
-    if (this.#hasEnded) return;
-    const { command, args, env, input = null, mounts = [] } = this.#spec;
-    const argv = args.length === 0 ? command : [...command, ...args];
-    if (argv[0] === undefined || argv[0] === '') {
+    if (this.#exit !== null) return;
+    if (this.#program.command === '') {
       this.#fail('ENOENT', 'command');
       return;
     }
+    const frame = this.#program.encodeStart(this.id, this.#own);
     this.#helper = helper;
-    helper.start(this.#id, { workingDir: this.#workingDir, input, mounts, argv, env });
-    if (this.#earlySignal !== null) helper.signal(this.#id, this.#earlySignal);
+    helper.send(frame);
+    if (this.#earlySignal !== null) helper.signal(this.id, this.#earlySignal);
   }
 
   /** Takes output that the helper read. */
   onOutput(stream: OutputStream, bytes: Buffer): void {
-    if (!this.#hasEnded) this.#sink.onOutput(stream, bytes);
+    if (this.#exit === null) this.#sink.onOutput(stream, bytes);
   }
 
   /** Takes a frame of the helper about this container. */
   onFrame({ type, fields }: Frame): void {
-    if (type === FrameType.started) {
-      const [pid, startedAtMs, mountProblem = ''] = fields;
-      this.#process = {
-        pid: Number(pid),
-        startedAtMs: Number(startedAtMs),
-        mountProblem: mountProblem === '' ? null : mountProblem,
-      };
-      this.#resolveStarted(this.#process);
-    } else if (type === FrameType.startFailed) {
-      this.#fail(fields[0] ?? '', (fields[1] ?? 'other') as StartStep);
-    } else if (type === FrameType.exited) {
-      const [exitCode = '', signalNumber = '', atMs = '0'] = fields;
-      const exit = exitOf({
-        exitCode: exitCode === '' ? null : Number(exitCode),
-        signalNumber: signalNumber === '' ? null : Number(signalNumber),
-        startedAtMs: this.#process?.startedAtMs ?? Number(atMs),
-        finishedAtMs: Number(atMs),
-      });
-      this.#end(exit);
+    switch (type) {
+      case FrameType.started:
+        this.#noteStart(fields);
+        return;
+      case FrameType.startFailed:
+        this.#fail(fields[0] ?? '', (fields[1] ?? 'other') as StartStep);
+        return;
+      case FrameType.exited:
+        this.#noteEnd(fields, 0);
+        return;
+      case FrameType.ran:
+        this.#noteStart(fields);
+        this.#noteEnd(fields, 3);
+        return;
+      default:
     }
   }
 
@@ -107,28 +120,52 @@ export class ContainerProcess implements RunningProcess {
 
   /** The helper is gone. */
   lose(reason: string): void {
-    if (this.#process !== null && !this.#hasEnded) killQuietly(-this.#process.pid);
+    if (this.#process !== null && this.#exit === null) killQuietly(-this.#process.pid);
     const nowMs = Date.now();
     this.#end(lostExit(reason, this.#process?.startedAtMs ?? nowMs, nowMs));
+  }
+
+  #noteStart([pid, startedAtMs, mountProblem = '']: readonly string[]): void {
+    this.#process = {
+      pid: Number(pid),
+      startedAtMs: Number(startedAtMs),
+      mountProblem: mountProblem === '' ? null : mountProblem,
+    };
+    this.#started?.resolve(this.#process);
+  }
+
+  /** @param from - Where in the fields the end begins. */
+  #noteEnd(fields: readonly string[], from: number): void {
+    const exitCode = fields[from] ?? '';
+    const signalNumber = fields[from + 1] ?? '';
+    const atMs = Number(fields[from + 2] ?? 0);
+    const exit = exitOf({
+      exitCode: exitCode === '' ? null : Number(exitCode),
+      signalNumber: signalNumber === '' ? null : Number(signalNumber),
+      startedAtMs: this.#process?.startedAtMs ?? atMs,
+      finishedAtMs: atMs,
+    });
+    this.#end(exit);
   }
 
   #signal(signalNumber: number): void {
     const isKill = signalNumber === constants.signals.SIGKILL;
     if (this.#earlySignal === null || isKill) this.#earlySignal = signalNumber;
-    this.#helper?.signal(this.#id, signalNumber);
+    this.#helper?.signal(this.id, signalNumber);
   }
 
   #fail(errorCode: string, step: StartStep): void {
-    const command = this.#spec.command[0] ?? '';
-    const workingDir = this.#workingDir;
+    const { command, workingDir } = this.#program;
     this.#end(startFailure({ errorCode, step, command, workingDir, nowMs: Date.now() }));
   }
 
   #end(exit: ProcessExit): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
+    if (this.#exit !== null) return;
+    this.#exit = exit;
     clearTimeout(this.#killTimer);
-    this.#resolveStarted(null);
-    this.#resolveExited(exit);
+    this.#owner?.containerEnded(this.id);
+    this.#started?.resolve(null);
+    this.#exited?.resolve(exit);
+    this.#sink.onExit?.(exit);
   }
 }

@@ -8,7 +8,7 @@
  */
 
 /** Version of the protocol, sent by the helper in its first frame. */
-export const PROTOCOL_VERSION = '3';
+export const PROTOCOL_VERSION = '4';
 
 /** Types of frames; below 16 from the worker, from 16 on from the helper. */
 export const FrameType = {
@@ -26,6 +26,8 @@ export const FrameType = {
   exited: 19,
   /** Output. Payload: one byte, 1 for stdout or 2 for stderr, then the bytes as they are. */
   output: 20,
+  /** The program ran and ended without output, before there was word of its start. Payload: that of `started`, then that of `exited`. */
+  ran: 21,
 } as const;
 
 /** Which step of a start failed: changing directory, executing the command, a required mount, opening its input, or anything else. */
@@ -89,18 +91,24 @@ const MAX_FRAME_BYTES = 16 * 1024 * 1024;
  * @throws RangeError when a field contains NUL or the frame would be too long.
  */
 export function encodeFrame(type: number, id: number, fields: readonly string[]): Buffer {
-  if (fields.some((field) => field.includes('\0'))) {
-    throw new RangeError('a string that is given to a program contains a NUL character');
-  }
+  checkFields(fields);
   const payload = fields.join('\0');
-  const payloadBytes = Buffer.byteLength(payload);
-  if (payloadBytes + HEADER_BYTES > MAX_FRAME_BYTES) {
-    throw new RangeError(`command and environment are too long (${payloadBytes} bytes)`);
-  }
-  const frame = Buffer.allocUnsafe(HEADER_BYTES + payloadBytes);
+  const frame = Buffer.allocUnsafe(checkSize(HEADER_BYTES + Buffer.byteLength(payload)));
   writeHeader(frame, type, id);
   frame.write(payload, HEADER_BYTES);
   return frame;
+}
+
+function checkFields(fields: readonly string[]): void {
+  for (const field of fields) {
+    if (!field.includes('\0')) continue;
+    throw new RangeError('a string that is given to a program contains a NUL character');
+  }
+}
+
+function checkSize(frameBytes: number): number {
+  if (frameBytes <= MAX_FRAME_BYTES) return frameBytes;
+  throw new RangeError(`command and environment are too long (${frameBytes - HEADER_BYTES} bytes)`);
 }
 
 /** Encodes output. */
@@ -118,16 +126,43 @@ function writeHeader(frame: Buffer, type: number, id: number): void {
   frame.writeUInt32LE(id, 5);
 }
 
-/** Encodes a start request; {@link decodeStart} is its inverse. Throws as {@link encodeFrame}. */
-export function encodeStart(id: number, request: StartRequest): Buffer {
-  const { workingDir, input, mounts, argv, env } = request;
-  const fields = [workingDir, input ?? '', String(mounts.length)];
-  for (const { source, target, readOnly, isRequired = false } of mounts) {
-    fields.push(source, target, `${readOnly ? 'ro' : 'rw'}${isRequired ? '!' : ''}`);
+/**
+ * Encodes start requests that differ in but a few variables: what they have in common only once.
+ * {@link decodeStart} is the inverse.
+ */
+export class StartEncoder {
+  /** A frame without the variables of a program's own. */
+  readonly #common: Buffer;
+
+  /** Throws as {@link encodeFrame}. */
+  constructor(request: StartRequest) {
+    const { workingDir, input, mounts, argv, env } = request;
+    const fields = [workingDir, input ?? '', String(mounts.length)];
+    for (const { source, target, readOnly, isRequired = false } of mounts) {
+      fields.push(source, target, `${readOnly ? 'ro' : 'rw'}${isRequired ? '!' : ''}`);
+    }
+    fields.push(String(argv.length), ...argv);
+    for (const name in env) fields.push(`${name}=${env[name]}`);
+    this.#common = encodeFrame(FrameType.start, 0, fields);
   }
-  fields.push(String(argv.length), ...argv);
-  for (const name in env) fields.push(`${name}=${env[name]}`);
-  return encodeFrame(FrameType.start, id, fields);
+
+  /**
+   * The request for one program.
+   *
+   * @param own - Variables beside those of the request, each `NAME=value`.
+   * @throws RangeError when one contains NUL or the frame would be too long.
+   */
+  encode(id: number, own: readonly string[]): Buffer {
+    checkFields(own);
+    const common = this.#common;
+    // A string is separated from the one before it, also from an empty last one.
+    const text = own.length === 0 ? '' : `\0${own.join('\0')}`;
+    const frame = Buffer.allocUnsafe(checkSize(common.length + Buffer.byteLength(text)));
+    common.copy(frame);
+    frame.write(text, common.length);
+    writeHeader(frame, FrameType.start, id);
+    return frame;
+  }
 }
 
 /** Reads a start request out of the fields of its frame. */

@@ -6,15 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Logger } from 'pino';
-import {
-  encodeFrame,
-  encodeStart,
-  FrameReader,
-  FrameType,
-  PROTOCOL_VERSION,
-  type FrameSink,
-  type StartRequest,
-} from './frames.ts';
+import { encodeFrame, FrameReader, FrameType, PROTOCOL_VERSION, type FrameSink } from './frames.ts';
 import type { HelperProgram, HelperSource } from './helperProgram.ts';
 import { HelperReplies } from './helperReplies.ts';
 import { StrayFinder } from './strays.ts';
@@ -41,7 +33,9 @@ export class HelperClient {
   #isBusy = true;
   #isClosing = false;
   #replies: HelperReplies | null = null;
-  readonly #uncork = (): void => this.#child.stdin?.uncork();
+  /** Frames asked for in this turn of the loop. */
+  #outgoing: Buffer[] = [];
+  readonly #flush = (): void => this.#writeOutgoing();
 
   private constructor(
     program: HelperProgram,
@@ -97,7 +91,7 @@ export class HelperClient {
     const { kind, command, args } = program;
     const directory = await mkdtemp(join(tmpdir(), 'drover-'));
     const nonce = randomBytes(8).toString('hex');
-    const child = spawn(command, [...args, nonce, directory], {
+    const child = spawn(command, [...args, nonce, directory, String(process.pid)], {
       // Its own session: neither Ctrl-C nor a signal to the worker's group reaches it.
       detached: true,
       env: helperEnvironment(),
@@ -120,14 +114,14 @@ export class HelperClient {
     return client;
   }
 
-  /** Asks for a program. @throws RangeError when the request can not be sent, see encodeFrame. */
-  start(id: number, request: StartRequest): void {
-    this.#write(encodeStart(id, request));
+  /** Sends a frame. What is sent in one turn of the loop goes out together. */
+  send(frame: Buffer): void {
+    if (this.#outgoing.push(frame) === 1) process.nextTick(this.#flush);
   }
 
   /** Asks for a signal to a container's process group. */
   signal(id: number, signalNumber: number): void {
-    this.#write(encodeFrame(FrameType.signal, id, [String(signalNumber)]));
+    this.send(encodeFrame(FrameType.signal, id, [String(signalNumber)]));
   }
 
   /** Whether the helper keeps the worker's event loop alive. */
@@ -148,6 +142,7 @@ export class HelperClient {
   async close(): Promise<void> {
     this.#isClosing = true;
     this.#child.ref();
+    this.#writeOutgoing();
     this.#child.stdin?.end();
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), CLOSE_TIMEOUT_MS);
     await this.#ended;
@@ -158,15 +153,12 @@ export class HelperClient {
     await this.#removeDirectory();
   }
 
-  /** What is asked for in one turn of the loop goes out together. */
-  #write(frame: Buffer): void {
-    const { stdin } = this.#child;
-    if (stdin === null) return;
-    if (stdin.writableCorked === 0) {
-      stdin.cork();
-      process.nextTick(this.#uncork);
-    }
-    stdin.write(frame);
+  /** One write: a stream that is corked for it takes several times as long. */
+  #writeOutgoing(): void {
+    const frames = this.#outgoing;
+    if (frames.length === 0) return;
+    this.#outgoing = [];
+    this.#child.stdin?.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
   }
 
   #becomeReady(logger: Logger, events: HelperEvents): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { ContainerProcess } from './containerProcess.ts';
+import type { ContainerOwner, ContainerProcess } from './containerProcess.ts';
 import { HelperClient } from './helperClient.ts';
 import type { HelperProgram, HelperSource } from './helperProgram.ts';
 
@@ -11,7 +11,7 @@ const HEALTHY_AFTER_MS = 5_000;
  * {@link warmUp} or the first container, and kept; when it dies its containers are lost, and
  * another takes its place.
  */
-export class HelperSeat {
+export class HelperSeat implements ContainerOwner {
   readonly #sources: readonly HelperSource[];
   readonly #logger: Logger;
   readonly #containers = new Map<number, ContainerProcess>();
@@ -36,14 +36,25 @@ export class HelperSeat {
   }
 
   /** Begins a container, as soon as there is a helper. */
-  run(id: number, container: ContainerProcess): void {
-    this.#containers.set(id, container);
-    void container.exited.then(() => {
-      this.#containers.delete(id);
-      if (this.#containers.size === 0) this.#client?.setBusy(false);
-    });
+  run(container: ContainerProcess): void {
+    this.#containers.set(container.id, container);
+    container.keptBy(this);
     if (this.#client === null) void this.#beginLater(container);
     else this.#begin(container, this.#client);
+  }
+
+  containerEnded(id: number): void {
+    this.#containers.delete(id);
+    if (this.#containers.size === 0) this.#client?.setBusy(false);
+  }
+
+  /** Kills every container; resolves with their ends. */
+  async killAll(): Promise<void> {
+    const ends = [...this.#containers.values()].map((container) => {
+      container.kill();
+      return container.exited;
+    });
+    await Promise.all(ends);
   }
 
   /** Stops the helper, and with it whatever it still runs; containers left then are lost. */

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { ProcessExit } from './processExit.ts';
 
 /** How old the count is that a new one is compared with, at least. */
 const SAMPLE_INTERVAL_MS = 1_000;
@@ -37,6 +38,12 @@ export class OomKills {
     if (this.#newer.count === null || nowMs - this.#newer.atMs < SAMPLE_INTERVAL_MS) return;
     this.#older = this.#newer;
     this.#newer = { count: this.#read(), atMs: nowMs };
+  }
+
+  /** How a program ended just now that was not told to stop: OOMKilled when the kernel did it. */
+  explain(exit: ProcessExit): ProcessExit {
+    const isKilled = exit.signal === 'SIGKILL' && this.hasKilled();
+    return isKilled ? { ...exit, reason: 'OOMKilled' } : exit;
   }
 
   /** Asked about a program that ended by SIGKILL just now: whether it was the kernel. */

@@ -1,11 +1,13 @@
 import assert from 'node:assert';
 import { availableParallelism } from 'node:os';
+import { resolve as resolvePath } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { ContainerProcess } from './containerProcess.ts';
 import { helperSources, type HelperChoice, type HelperSource } from './helperProgram.ts';
 import { HelperSeat } from './helperSeat.ts';
-import type { OutputSink, ProcessPodSpec, RunningProcess } from './runningProcess.ts';
+import { Program } from './program.ts';
+import type { ProcessPodSpec, ProcessSink, RunningProcess } from './runningProcess.ts';
 
 /** How long killed containers may take to end when the runner closes. */
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -36,7 +38,6 @@ export class ProcessRunner {
   readonly #workingDir: string;
   readonly #sources: readonly HelperSource[];
   readonly #seats: HelperSeat[];
-  readonly #containers = new Set<ContainerProcess>();
   #isWarm = false;
   #lastId = 0;
   #isClosed = false;
@@ -46,7 +47,7 @@ export class ProcessRunner {
     const { helper } = options;
     this.#sources = typeof helper === 'object' ? helper : helperSources(helper);
     this.#logger = options.logger;
-    this.#workingDir = options.workingDir ?? process.cwd();
+    this.#workingDir = resolvePath(options.workingDir ?? '');
     this.#seats = [this.#createSeat()];
   }
 
@@ -79,13 +80,25 @@ export class ProcessRunner {
   }
 
   /** Runs a container. */
-  start(spec: ProcessPodSpec, sink: OutputSink): RunningProcess {
+  start(spec: ProcessPodSpec, sink: ProcessSink): RunningProcess {
+    return this.run(this.prepare(spec), [], sink);
+  }
+
+  /** What many containers have in common, so that none of them costs more than what is its own. */
+  prepare(spec: ProcessPodSpec): Program {
+    return new Program(spec, this.#workingDir);
+  }
+
+  /**
+   * Runs a container of a program.
+   *
+   * @param own - Variables of this container alone, each `NAME=value`.
+   */
+  run(program: Program, own: readonly string[], sink: ProcessSink): RunningProcess {
     assert(!this.#isClosed, 'the process runner is closed');
     this.#lastId += 1;
-    const container = new ContainerProcess(this.#lastId, spec, this.#workingDir, sink);
-    this.#containers.add(container);
-    void container.exited.then(() => this.#containers.delete(container));
-    this.#leastBusySeat().run(this.#lastId, container);
+    const container = new ContainerProcess(this.#lastId, program, own, sink);
+    this.#leastBusySeat().run(container);
     // The container says itself when there is no helper.
     if (!this.#isWarm) this.warmUp().catch(() => {});
     return container;
@@ -94,14 +107,11 @@ export class ProcessRunner {
   /** Kills every container, waits for their ends and stops the helper. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const ends = [...this.#containers].map((container) => {
-      container.kill();
-      return container.exited;
-    });
+    const ends = Promise.all(this.#seats.map((seat) => seat.killAll()));
     // A process that hangs in the kernel must not hold up the worker.
-    await Promise.race([Promise.all(ends), delay(CLOSE_TIMEOUT_MS, null, { ref: false })]);
+    await Promise.race([ends, delay(CLOSE_TIMEOUT_MS, null, { ref: false })]);
     await Promise.all(this.#seats.map((seat) => seat.close()));
-    await Promise.all(ends);
+    await ends;
   }
 
   #createSeat(): HelperSeat {

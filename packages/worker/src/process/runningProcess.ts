@@ -23,6 +23,15 @@ export interface OutputSink {
   onOutput(stream: OutputStream, chunk: Buffer): void;
 }
 
+/** Takes what comes of a container. */
+export interface ProcessSink extends OutputSink {
+  /**
+   * The main process ended and all its output was handed on: what `exited` says, at once. Called
+   * once, also from inside the call that starts it. Must not throw.
+   */
+  onExit?(exit: ProcessExit): void;
+}
+
 /** A program that runs. */
 export interface StartedProcess {
   /** Process id, which is also that of its process group and session. */

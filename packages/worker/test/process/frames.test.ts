@@ -4,9 +4,9 @@ import {
   decodeStart,
   encodeFrame,
   encodeOutput,
-  encodeStart,
   FrameReader,
   FrameType,
+  StartEncoder,
   type Frame,
 } from '../../src/process/frames.ts';
 
@@ -89,14 +89,46 @@ describe('frames', () => {
       argv: ['sh', '-c', '', 'ä=b\n'],
       env: { A: '', B: 'x=y', __proto__x: '1' },
     };
-    const [frame] = read(encodeStart(7, request));
+    const [frame] = read(new StartEncoder(request).encode(7, []));
     expect(frame).toMatchObject({ type: FrameType.start, id: 7 });
     const decoded = decodeStart(frame?.fields ?? []);
     expect({ ...decoded, env: { ...decoded.env } }).toEqual(request);
   });
 
+  test('variables of its own come behind what a program has in common with others', () => {
+    const common = {
+      workingDir: '/',
+      input: null,
+      mounts: [],
+      argv: ['true', ''],
+      env: { A: '1' },
+    };
+    for (const [env, own, all] of [
+      [{ A: '1' }, [], { A: '1' }],
+      [{ A: '1' }, ['B=ö', 'C='], { A: '1', B: 'ö', C: '' }],
+      [{}, ['B=2'], { B: '2' }],
+    ] as const) {
+      const encoder = new StartEncoder({ ...common, env: { ...env } });
+      // The same for each, whatever was encoded before.
+      for (const id of [1, 2 ** 32 - 1]) {
+        const [frame] = read(encoder.encode(id, own));
+        expect(frame).toMatchObject({ type: FrameType.start, id });
+        const decoded = decodeStart(frame?.fields ?? []);
+        expect({ ...decoded, env: { ...decoded.env } }).toEqual({ ...common, env: all });
+      }
+    }
+  });
+
   test('NUL is refused', () => {
     expect(() => encodeFrame(1, 1, ['a\0b'])).toThrow(RangeError);
+    const encoder = new StartEncoder({
+      workingDir: '/',
+      input: null,
+      mounts: [],
+      argv: ['true'],
+      env: {},
+    });
+    expect(() => encoder.encode(1, ['A=\0B=2'])).toThrow(RangeError);
   });
 
   test('what is not a frame is refused, not waited for', () => {

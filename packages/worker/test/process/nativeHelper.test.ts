@@ -3,7 +3,7 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { guardProcess, waitFor } from '@drover/testkit';
@@ -11,10 +11,10 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   encodeFrame,
-  encodeStart,
   FrameReader,
   FrameType,
   PROTOCOL_VERSION,
+  StartEncoder,
   type Frame,
 } from '../../src/process/frames.ts';
 import { helperSources, type HelperSource } from '../../src/process/helperProgram.ts';
@@ -72,10 +72,21 @@ class RawHelper {
   #ready({ type, fields: [version, path = ''] }: Frame): void {
     assert.deepEqual([type, version], [FrameType.ready, PROTOCOL_VERSION]);
     const reader = new FrameReader({
-      onFrame: (frame) => this.frames.push(frame),
+      onFrame: (frame) => this.#take(frame),
       onOutput: (_id, _stream, bytes) => (this.outputBytes += bytes.length),
     });
     this.replies = HelperReplies.open(path, (bytes) => reader.push(bytes));
+  }
+
+  /** One that says all is taken for the two that it stands for. */
+  #take(frame: Frame): void {
+    this.frames.push(frame);
+    if (frame.type !== FrameType.ran) return;
+    const { id, fields } = frame;
+    this.frames.push(
+      { type: FrameType.started, id, fields: fields.slice(0, 3) },
+      { type: FrameType.exited, id, fields: fields.slice(3) },
+    );
   }
 
   write(...frames: Buffer[]): void {
@@ -102,13 +113,13 @@ async function startRaw(flags: readonly string[], shellPrefix = ''): Promise<Raw
 }
 
 function program(id: number, argv: readonly string[]): Buffer {
-  return encodeStart(id, {
+  return new StartEncoder({
     workingDir: '/',
     input: null,
     mounts: [],
     argv,
     env: { PATH: '/usr/bin:/bin' },
-  });
+  }).encode(id, []);
 }
 
 const variants = [
@@ -147,6 +158,27 @@ describe.skipIf(!canCompile).each(variants)('$name', ({ flags }) => {
     helper.child.stdin?.end();
     await waitFor(() => helper.exitCode !== undefined);
     expect([helper.exitCode, helper.errors]).toEqual([0, []]);
+  });
+
+  test('a program that writes nothing and ends soon is told in one frame, any other in several', async () => {
+    const helper = await startRaw(checked);
+    helper.write(program(1, ['true']), program(2, ['echo', 'hello']), program(3, ['sleep', '0.1']));
+    await waitFor(() => helper.ofType(FrameType.exited).length === 3, {
+      describe: () => [helper.frames, helper.errors],
+    });
+    const typesOf = (id: number): number[] =>
+      helper.frames.filter((frame) => frame.id === id).map(({ type }) => type);
+    const { ran, started, exited } = FrameType;
+    // On a busy machine it may take longer than what is soon.
+    expect([
+      [ran, started, exited],
+      [started, exited],
+    ]).toContainEqual(typesOf(1));
+    expect([2, 3].map(typesOf)).toEqual([
+      [started, exited],
+      [started, exited],
+    ]);
+    expect(helper.outputBytes).toBe(6);
   });
 
   test('a start that makes no sense is refused, an unknown frame passed over', async () => {
@@ -302,6 +334,38 @@ async function copyDescriptors(pid: number): Promise<boolean> {
   const [chunk] = (await once(child.stdout, 'data')) as [Buffer];
   return chunk.toString().startsWith('copied');
 }
+
+/** ns that a process may run at a time while others wait; null where the system does not say. */
+function sliceOf(text: string): number | null {
+  const slice = /^se\.slice\s*:\s*(\d+)/m.exec(text)?.[1];
+  return slice === undefined ? null : Number(slice);
+}
+
+/** A process may ask for another one from Linux 6.12 on. */
+function hasSlices(): boolean {
+  if (process.platform !== 'linux' || !existsSync('/proc/self/sched')) return false;
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  if (major < 6 || (major === 6 && minor < 12)) return false;
+  return sliceOf(readFileSync('/proc/self/sched', 'utf8')) !== null;
+}
+
+test.skipIf(!canCompile || !hasSlices())(
+  'worker and helper need not wait until a program had its slice of the CPU, which is as long as anywhere',
+  async () => {
+    const usual = sliceOf((await promisify(execFile)('cat', ['/proc/self/sched'])).stdout);
+    const runner = new ProcessRunner({ logger: pino({ level: 'silent' }), helper: 'native' });
+    closers.push(() => runner.close());
+    let output = '';
+    const running = runner.start(
+      { command: ['sh', '-c', 'cat /proc/$PPID/sched /proc/self/sched'], args: [], env: {} },
+      { onOutput: (_, chunk) => (output += chunk.toString()) },
+    );
+    expect(await running.exited).toMatchObject({ exitCode: 0 });
+    const slices = output.split(/^(?=.*#threads)/m).map(sliceOf);
+    expect(slices).toEqual([100_000, usual]);
+    expect(sliceOf(readFileSync(`/proc/${process.pid}/sched`, 'utf8'))).toBe(100_000);
+  },
+);
 
 describe('which helper', () => {
   const logger = pino({ level: 'silent' });

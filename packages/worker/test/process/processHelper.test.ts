@@ -84,7 +84,8 @@ describe.each(testHelpers)('$name', ({ name, helper, seesBeyondGroup }) => {
       const pids = worker.pids();
       const helperPid = parentOf(pids[0] ?? 0);
       expect(helperPid).not.toBe(worker.child.pid);
-      const directory = readFileSync(`/proc/${helperPid}/cmdline`, 'utf8').split('\0').at(-2) ?? '';
+      // Before the worker's pid, which is the last argument.
+      const directory = readFileSync(`/proc/${helperPid}/cmdline`, 'utf8').split('\0').at(-3) ?? '';
       // The others have no directory.
       expect(existsSync(directory)).toBe(name === 'javascript');
       worker.child.kill('SIGKILL');

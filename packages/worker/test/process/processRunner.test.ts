@@ -279,6 +279,37 @@ describe.each(testHelpers)('$name', ({ helper, missesNothing, seesBeyondGroup })
     });
   });
 
+  describe('a program that is run again and again', () => {
+    test('each time has variables of its own, and its end is told once its output was', async () => {
+      const command = ['sh', '-c', 'echo $A $B'];
+      const program = runner.prepare({ command, args: [], env: { ...env, A: 'same' } });
+      const told: string[] = [];
+      const running = ['B=1', 'B=2'].map((own, index) =>
+        runner.run(program, [own], {
+          onOutput: (_, chunk) => told.push(`${index} ${chunk.toString()}`),
+          onExit: ({ exitCode }) => told.push(`${index} ends with ${exitCode}`),
+        }),
+      );
+      await waitFor(() => told.filter((text) => text.includes('ends')).length === 2);
+      for (const [index, text] of ['same 1', 'same 2'].entries()) {
+        const own = told.filter((line) => line.startsWith(`${index} `));
+        expect(own).toEqual([`${index} ${text}\n`, `${index} ends with 0`]);
+      }
+      // Asked for later, the promises say the same.
+      expect(await running[0]!.exited).toMatchObject({ exitCode: 0 });
+      expect(await running[0]!.started).toMatchObject({ mountProblem: null });
+    });
+
+    test('one that can not be asked for ends at once, in words', () => {
+      const program = runner.prepare({ command: ['true'], args: [], env });
+      const ends: ProcessExit[] = [];
+      const sink = { onOutput: () => {}, onExit: (exit: ProcessExit) => ends.push(exit) };
+      runner.run(program, ['A=\0'], sink);
+      expect(ends).toMatchObject([{ exitCode: 128, reason: 'StartError' }]);
+      expect(ends[0]?.message).toContain('NUL');
+    });
+  });
+
   describe('nothing outlives the main process', () => {
     async function pidsLeftBy(script: string): Promise<{ pids: number[]; exit: ProcessExit }> {
       const { exit, output } = await run(sh(script));
