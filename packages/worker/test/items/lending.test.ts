@@ -62,6 +62,24 @@ test('a pod that waits for items lets the pod run that brings them, on the only 
   expect(new Set(seen)).toEqual(new Set(['a', 'b']));
 });
 
+test('a pod of a program that waits for its one item does so, too', async () => {
+  engine = await workers.engine();
+  const queue = await TestWorkQueue.create(engine);
+  await workers.worker(engine, { maxPods: 1, runtimes: ['process'] });
+  const waiting = await engine.createJob({
+    run: ['cat'],
+    workQueue: queue.name,
+    itemPerPod: 'stdin',
+  });
+  await engine.offer(waiting, 1);
+  await waitFor(async () => (await engine.job(waiting)).counters.running === 1);
+  const other = await engine.createJob({ run: ['true'] });
+  await engine.offer(other, 1);
+  await succeeded(other);
+  await queue.enqueue(['x']);
+  await succeeded(waiting);
+});
+
 test('its item comes: it goes on beside the pod on its lane, a third one that waits does not, and no new one begins', async () => {
   engine = await workers.engine();
   const queues = [

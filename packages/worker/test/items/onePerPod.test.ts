@@ -1,11 +1,21 @@
 import { waitFor } from '@drover/testkit';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  expectTypeOf,
+  test,
+} from 'vitest';
 
 import {
   defineHandler,
   defineItemHandler,
   FinalItemError,
   type HandlerDefinition,
+  type ItemOfHandler,
 } from '../../src/index.ts';
 import { shout, takeOneInThread } from '../fixtures/threadHandlers.ts';
 import type { TestEngine, TestJob } from '../support/engine.ts';
@@ -197,6 +207,16 @@ test('a pod in place of one that was lost after it had settled takes no item tha
   expect(ran).toHaveLength(1);
   expect((await queue.dead()).size).toBe(1);
   await waitFor(async () => (await queue.queueJobs()).waiting === 1);
+});
+
+test('the item of a handler has the type that it says', () => {
+  type Page = { readonly url: string };
+  defineHandler<Page>('typed', ({ item }) => {
+    expectTypeOf(item).toEqualTypeOf<ItemOfHandler<Page> | null>();
+  });
+  defineHandler('untyped', ({ item }) => {
+    expectTypeOf(item).toEqualTypeOf<ItemOfHandler | null>();
+  });
 });
 
 test('a handler in a thread has its item, and what it returns is the result', async () => {
