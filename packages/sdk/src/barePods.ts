@@ -4,6 +4,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import {
   AlreadyExistsError,
   ConflictError,
+  InvalidSpecError,
   NotFoundError,
   barePodOf,
   formatTime,
@@ -22,7 +23,7 @@ import { desired, lastApplied, withLastApplied } from './applied.ts';
 import type { Backend } from './backend.ts';
 import { newJobOf, objectText, ownersOf, ownMetadata, refuseBadUid } from './jobObject.ts';
 import { namespaceOf } from './listing.ts';
-import { applyMergePatch, threeWayPatch, type MergePatch } from './mergePatch.ts';
+import { applyMergePatch, isPlainObject, threeWayPatch, type MergePatch } from './mergePatch.ts';
 import { placementOf } from './placement.ts';
 import { withOwner } from './podClient.ts';
 
@@ -36,6 +37,14 @@ export interface CreatePodOptions {
   /** The pod's uid, a UUID, chosen by the caller: so that a create may be sent again. */
   readonly uid?: string;
   /** Told of every field that is stored and has no effect. */
+  readonly onWarning?: (warning: string) => void;
+  /** Check only; nothing is stored. */
+  readonly dryRun?: boolean;
+}
+
+/** Options of `pods.update`. */
+export interface UpdatePodOptions {
+  /** Told of every changed field that is stored and has no effect. */
   readonly onWarning?: (warning: string) => void;
   /** Check only; nothing is stored. */
   readonly dryRun?: boolean;
@@ -103,11 +112,11 @@ export async function applyBarePod(
   );
   if (!isThere) return { pod: await createBarePod(host, marked, options), action: 'created' };
   for (const warning of warnings) options.onWarning?.(warning);
-  const changed = await modify(
+  const { changed } = await modify(
     host,
     { namespace, name },
-    (stored) => threeWayPatch(lastApplied(stored), desired(marked)),
-    options.dryRun === true,
+    (stored) => applyMergePatch(stored, threeWayPatch(lastApplied(stored), desired(marked))),
+    { dryRun: options.dryRun === true },
   );
   return { pod: await host.read(namespace, name), action: changed ? 'configured' : 'unchanged' };
 }
@@ -118,8 +127,66 @@ export async function patchBarePod(
   target: { readonly namespace: string; readonly name: string },
   patch: MergePatch,
 ): Promise<Pod> {
-  await modify(host, target, () => patch, false);
+  await modify(host, target, (stored) => applyMergePatch(stored, patch), {});
   return await host.read(target.namespace, target.name);
+}
+
+/**
+ * Changes labels, annotations or owners of a pod without a Job by a function of the pod as it is shown.
+ *
+ * @throws InvalidSpecError for a pod of a Job, and for what can not be changed.
+ * @throws ConflictError when the result names a `metadata.resourceVersion` that is not current.
+ */
+export async function updateBarePod(
+  host: BarePodHost,
+  target: { readonly namespace: string; readonly name: string },
+  change: (stored: Pod) => unknown,
+  options: UpdatePodOptions,
+): Promise<Pod> {
+  const { namespace, name } = target;
+  const pod = await host.read(namespace, name);
+  const bare = await host.backend.onShard(namespace, (shard) => shard.getBarePod(namespace, name));
+  if (bare === null) throw new InvalidSpecError('Pod', name, [OF_A_JOB]);
+  const { next } = await modify(
+    host,
+    target,
+    async (stored) => {
+      const shown = await host.read(namespace, name);
+      return asStored(change(shown), shown, stored);
+    },
+    options,
+  );
+  if (options.dryRun !== true) return await host.read(namespace, name);
+  const { labels, annotations, ownerReferences } = next.metadata;
+  return { ...pod, metadata: { ...pod.metadata, labels, annotations, ownerReferences } };
+}
+
+const OF_A_JOB = {
+  path: 'metadata',
+  kind: 'Forbidden',
+  detail: 'a pod of a Job can not be changed: change the Job, or delete the pod',
+} as const;
+
+/** A changed pod without what it is only shown with: where it runs, and what it said. */
+function asStored(changed: unknown, shown: Pod, stored: BarePod): unknown {
+  if (!isPlainObject(changed) || !isPlainObject(changed['metadata'])) return changed;
+  const { status: _status, metadata, spec, ...others } = changed;
+  const { resourceVersion, annotations, finalizers: _own, ...kept } = metadata;
+  if (resourceVersion !== undefined && resourceVersion !== shown.metadata.resourceVersion) {
+    throw new ConflictError(reference(shown.metadata));
+  }
+  const own = isPlainObject(annotations)
+    ? Object.entries(annotations).filter(
+        ([key, value]) =>
+          stored.metadata.annotations?.[key] !== undefined ||
+          shown.metadata.annotations?.[key] !== value,
+      )
+    : [];
+  return {
+    ...others,
+    metadata: { ...kept, annotations: own.length === 0 ? undefined : Object.fromEntries(own) },
+    spec: isSemanticallyEqual(spec, shown.spec) ? stored.spec : spec,
+  };
 }
 
 /**
@@ -168,13 +235,13 @@ async function store(host: BarePodHost, pod: BarePod): Promise<'created' | 'alre
   });
 }
 
-/** Answers whether something was changed. */
+/** Answers whether something was changed, and what came of it. */
 async function modify(
   host: BarePodHost,
   target: { readonly namespace: string; readonly name: string },
-  patchFor: (stored: BarePod) => MergePatch,
-  dryRun: boolean,
-): Promise<boolean> {
+  change: (stored: BarePod) => unknown,
+  options: UpdatePodOptions,
+): Promise<{ changed: boolean; next: BarePod }> {
   return await host.backend.onShard(target.namespace, async (shard) => {
     for (let attempt = 1; attempt <= MAX_WRITE_ATTEMPTS; attempt++) {
       const view = await shard.getBarePod(target.namespace, target.name);
@@ -182,10 +249,11 @@ async function modify(
       const stored = composeJob({ stored: view, counters: null, done: null });
       const { finalizers: _own, ...metadata } = stored.metadata;
       const before = barePodOf({ ...stored, metadata });
-      const { pod } = parseBarePodUpdate(before, applyMergePatch(before, patchFor(before)));
+      const { pod, warnings } = parseBarePodUpdate(before, await change(before));
+      for (const warning of warnings) options.onWarning?.(warning);
       const next = jobOfBarePod(pod);
       const isSame = isSemanticallyEqual(ownMetadata(next), ownMetadata({ ...stored, metadata }));
-      if (isSame || dryRun) return !isSame;
+      if (isSame || options.dryRun === true) return { changed: !isSame, next: pod };
       const outcome = await shard.updateJob({
         uid: view.uid,
         expectedResourceVersion: view.resourceVersion,
@@ -195,7 +263,7 @@ async function modify(
         ...placementOf(next),
         owners: ownersOf(next),
       });
-      if (outcome === 'updated') return true;
+      if (outcome === 'updated') return { changed: true, next: pod };
       if (outcome === 'notFound') throw new NotFoundError(reference(target));
     }
     throw new ConflictError(reference(target));

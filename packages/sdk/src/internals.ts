@@ -4,10 +4,13 @@
  */
 export { Backend } from './backend.ts';
 export { composeAll as composeJobs, JobsClient } from './jobs.ts';
+export { ConfigMapsClient, SecretsClient } from './configs.ts';
 export { runsToRead } from './containerRuns.ts';
 export { mergeAll } from './merge.ts';
 export { applyMergePatch } from './mergePatch.ts';
 export { NodesClient } from './nodes.ts';
+export { ObjectsClient } from './objects.ts';
 export { PodsClient } from './pods.ts';
 export { runningNumbers, type PodComposer } from './podWatch.ts';
+export { WorkQueueHandle } from './workQueues/workQueue.ts';
 export { WorkQueuesClient } from './workQueues/workQueues.ts';

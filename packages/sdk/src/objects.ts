@@ -189,6 +189,26 @@ export class ObjectsClient<T extends KeptObject> {
   }
 
   /**
+   * Changes an object with a function of what is stored of it. When somebody else is quicker it is
+   * read and changed again, unless the result names the `metadata.resourceVersion` that it was made for.
+   *
+   * @param change - Makes the object as it is to be, as a whole. It may be called several times.
+   * @throws as {@link update}.
+   */
+  async change(
+    ref: ObjectRef,
+    change: (stored: T) => unknown,
+    options: ChangeObjectOptions = {},
+  ): Promise<T> {
+    return (await this.#modify(ref, options, change)).object;
+  }
+
+  /** An object of what is stored of it; for who reads from the store. */
+  async decode(stored: StoredObject): Promise<T> {
+    return await this.#codec.decode(stored);
+  }
+
+  /**
    * Changes an object with a JSON merge patch (RFC 7386): fields are set, `null` removes one.
    *
    * @throws NotFoundError
@@ -307,7 +327,7 @@ export class ObjectsClient<T extends KeptObject> {
   async #modify(
     ref: ObjectRef,
     options: ChangeObjectOptions,
-    change: (stored: T) => ObjectManifest,
+    change: (stored: T) => unknown,
   ): Promise<{ object: T; changed: boolean }> {
     const { kind } = this.#codec;
     for (let attempt = 1; attempt <= MAX_WRITE_ATTEMPTS; attempt++) {
@@ -329,7 +349,6 @@ export class ObjectsClient<T extends KeptObject> {
         const { resourceVersion } = outcome;
         return { object: withStored(object, { ...before, resourceVersion }), changed: true };
       }
-      if (version !== undefined) break;
     }
     throw new ConflictError(this.#reference(resolveRef(ref, this.#namespace)));
   }

@@ -29,6 +29,8 @@ import {
   createBarePod,
   deleteBarePod,
   patchBarePod,
+  updateBarePod,
+  type UpdatePodOptions,
   type AppliedPod,
   type BarePodHost,
   type CreatePodOptions,
@@ -180,6 +182,22 @@ export class PodsClient {
   async patch(ref: ObjectRef, patch: MergePatch, options: PodNamespaceOptions = {}): Promise<Pod> {
     const target = resolveRef(ref, options.namespace ?? this.#namespace);
     return await patchBarePod(this.#host, target, patch);
+  }
+
+  /**
+   * Changes labels, annotations or owners of a pod without a Job by a function of the pod.
+   *
+   * @throws NotFoundError
+   * @throws InvalidSpecError for a pod of a Job, and for what can not be changed.
+   * @throws ConflictError when the result names a `metadata.resourceVersion` that is not current.
+   */
+  async update(
+    ref: ObjectRef,
+    change: (stored: Pod) => unknown,
+    options: PodNamespaceOptions & UpdatePodOptions = {},
+  ): Promise<Pod> {
+    const target = resolveRef(ref, options.namespace ?? this.#namespace);
+    return await updateBarePod(this.#host, target, change, options);
   }
 
   /** Reads a pod. @throws NotFoundError */

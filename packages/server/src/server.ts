@@ -38,6 +38,8 @@ export interface ServerOptions {
   readonly tls: KeyPair;
   /** Bearer token that its clients need. */
   readonly token: string;
+  /** The key file of the installation, for Secrets. Default: what DROVER_SECRET_KEY_FILE says. */
+  readonly secretKeyFile?: string;
   /** Default: none. */
   readonly logger?: Logger;
 }
@@ -86,7 +88,7 @@ class RunningServer implements DroverServer {
     this.#options = options;
     const { connection, prefix, tls } = options;
     this.#backend = new Backend({ connection, ...(prefix === undefined ? {} : { prefix }) });
-    const { resources, subresources, close } = makeResources(this.#backend);
+    const { resources, subresources, close } = makeResources(this.#backend, options.secretKeyFile);
     this.#closeResources = close;
     const authenticator = new Authenticator(options.token);
     this.#http = makeHttp(options.logger ?? pino({ level: 'silent' }), tls);

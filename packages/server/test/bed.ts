@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { createController, createWorker, defineHandler, Drover } from '@drover/sdk';
+import { newSecretKey } from '@drover/store';
 import { kubernetesPrograms, startRedis, type TestRedis } from '@drover/testkit';
 import { pino } from 'pino';
 
@@ -55,8 +56,11 @@ export class ServerBed {
     const logger = pino({ level: 'silent' });
     const connection = redis.url;
     const identity = await prepareIdentity({ dir: join(dir, 'identity'), nowMs: Date.now() });
+    const secretKeyFile = join(dir, 'secret.key');
+    await writeFile(secretKeyFile, newSecretKey(), { mode: 0o600 });
     const server: DroverServer = createServer({
       connection,
+      secretKeyFile,
       port: 0,
       tls: identity.server,
       token: identity.token,

@@ -145,7 +145,9 @@ export {
   qualifiedNameProblems,
   uidProblems,
 } from './names.ts';
+export { Namespace, NAMESPACE_KIND } from './namespace.ts';
 export { nodeStatusWord, type Node, type NodeCondition } from './node.ts';
+export { jobEvents, podEvents, type DerivedEvent } from './objectEvents.ts';
 export {
   parseObject,
   parseObjectUpdate,
@@ -170,6 +172,7 @@ export {
   type PodPhase,
   type PodStatus,
 } from './pod.ts';
+export { failureNote, failureText, podHasEnded } from './podFailure.ts';
 export {
   generateName,
   parsePodName,
@@ -226,6 +229,7 @@ export {
   type Runtime,
 } from './runtime.ts';
 export { foldStringData, Secret, SECRET_KIND } from './secret.ts';
+export { SERVICE_ACCOUNT_KIND, ServiceAccount } from './serviceAccount.ts';
 export { SUPPORTED, type Feature } from './supported.ts';
 export { formatMicroTime, formatTime, parseTime } from './time.ts';
 export {

@@ -219,6 +219,37 @@ export class ShardReader {
     return new Set([...paths, ...orphaned].map((path) => path.split('/')[1]!));
   }
 
+  /**
+   * Namespaces that have something in them, in order: Jobs, pods, work queues, kept objects of some
+   * kinds. One short read for each of them and kind of thing.
+   */
+  async namespaces(kinds: readonly string[]): Promise<string[]> {
+    const { names, orphaned, workQueueNames } = this.keys;
+    const found = await Promise.all([
+      this.#namespacesOf(names, '-', '(~'),
+      // Pods without a Job.
+      this.#namespacesOf(names, '[~', '+'),
+      this.#namespacesOf(orphaned, '-', '+'),
+      this.#namespacesOf(workQueueNames, '-', '+'),
+      ...kinds.map((kind) => this.#namespacesOf(this.keys.objectNames(kind), '-', '+')),
+    ]);
+    const all = found.flat().map((name) => (name.startsWith('~') ? name.slice(1) : name));
+    return [...new Set(all)].toSorted();
+  }
+
+  /** What comes before the first slash of the members of a sorted set: jumps from one to the next. */
+  async #namespacesOf(key: string, from: string, to: string): Promise<string[]> {
+    const namespaces: string[] = [];
+    for (let begin = from; ;) {
+      const [first] = await this.redis.zrangebylex(key, begin, to, 'LIMIT', 0, 1);
+      if (first === undefined) return namespaces;
+      const namespace = first.slice(0, first.indexOf('/'));
+      namespaces.push(namespace);
+      // '0' is the character after '/'.
+      begin = `[${namespace}0`;
+    }
+  }
+
   /** The newest resourceVersion of the shard. */
   async resourceVersion(): Promise<number> {
     return Number((await this.redis.get(this.keys.clock)) ?? 0);

@@ -272,3 +272,16 @@ async function purge(uid: string): Promise<number> {
     steps++;
   }
 }
+
+test('the namespaces of a shard are those with something in them', async () => {
+  expect(await bed.shard.namespaces(['ConfigMap'])).toEqual([]);
+  await bed.createJob({ uid: 'u1', name: 'a', namespace: 'b' });
+  await bed.createJob({ uid: 'u2', name: 'z', namespace: 'b' });
+  // '-' sorts before the slash that ends a namespace.
+  await bed.createJob({ uid: 'u3', name: 'a', namespace: 'b-c' });
+  await bed.shard.createJob({ ...newJob('u4'), name: 'pod', namespace: 'pods', bare: true });
+  const kept = { kind: 'ConfigMap', namespace: 'maps', name: 'm', uid: 'u5' };
+  await bed.shard.objects.create({ ...kept, object: '{}', finalizerCount: 0 });
+  expect(await bed.shard.namespaces(['ConfigMap'])).toEqual(['b', 'b-c', 'maps', 'pods']);
+  expect(await bed.shard.namespaces([])).toEqual(['b', 'b-c', 'pods']);
+});

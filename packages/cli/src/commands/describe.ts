@@ -1,7 +1,7 @@
 import type { Drover } from '@drover/sdk/client';
 
 import { checkSelector, withClient } from '../client.ts';
-import { jobEvents, podEvents } from '../describe/events.ts';
+import { jobEvents, podEvents } from '@drover/shared';
 import { describeJob } from '../describe/job.ts';
 import { describeConfigMap, describeSecret } from '../describe/config.ts';
 import { describeNode } from '../describe/node.ts';

@@ -93,6 +93,7 @@ async function serve(dataDir: string, options: DevOptions): Promise<number> {
   const startApi = async (): Promise<ListeningServer> =>
     await startApiServer({
       connection: redisUrl,
+      secretKeyFile: keyFile,
       dir: join(dataDir, 'server'),
       host: '127.0.0.1',
       port: options.port ?? (await freePort(PREFERRED_API_PORT)),

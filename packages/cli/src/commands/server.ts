@@ -17,17 +17,19 @@ export interface ServerCommandOptions extends ServiceOptions {
   tlsCert?: string;
   tlsKey?: string;
   tokenFile?: string;
+  secretKeyFile?: string;
 }
 
 /** Runs an API server until a signal. */
 export async function serverCommand(options: ServerCommandOptions): Promise<number> {
-  const { url: connection, prefix } = await requireEngine(options);
+  const { url: connection, prefix, secretKeyFile } = await requireEngine(options);
   const logger = createLogger({ level: options.logLevel, name: 'server' });
   const dir = resolve(options.dataDir ?? join(stateDir(), 'server'));
   const kubeconfig = resolve(options.kubeconfig ?? join(dir, 'kubeconfig'));
   const { server, url } = await startApiServer({
     connection,
     prefix,
+    secretKeyFile: options.secretKeyFile ?? secretKeyFile,
     dir,
     host: options.host,
     port: options.port,

@@ -202,7 +202,7 @@ function defineServer({ program, problems, finish }: Definition): void {
     .option('--tls-cert <file>', 'its certificate, instead of one of an authority of its own')
     .option('--tls-key <file>', 'the key of that certificate')
     .option('--token-file <file>', 'the token that clients need, instead of one that is made');
-  withHelp(withHealthFile(withLogLevel(withEngine(command))), {
+  withHelp(withHealthFile(withLogLevel(withSecretKey(withEngine(command)))), {
     notes: [
       'Speaks https only, and wants a bearer token. Both are made at the first start, with a certificate authority of its own, and are in the kubeconfig that it writes: who may read that file may do everything.',
       'Any number may run for one engine; give them the same certificate and token.',

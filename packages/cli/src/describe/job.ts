@@ -2,16 +2,17 @@ import type { WaitReason } from '@drover/sdk/client';
 import {
   humanDuration,
   parseTime,
+  podHasEnded,
   podStatusWord,
   poolOf,
   terminalCondition,
+  type DerivedEvent,
   type Job,
   type Pod,
 } from '@drover/shared';
 
-import { hasEnded } from '../run/podNotes.ts';
 import { containerEntries } from './containers.ts';
-import { eventLines, type DerivedEvent } from './events.ts';
+import { eventLines } from './events.ts';
 import { conditionsValue } from './conditions.ts';
 import {
   ageText,
@@ -143,8 +144,8 @@ function templateEntries({ spec }: Job): Entry[] {
 
 /** Pods that have not ended, then the last that did. */
 function podsValue({ metadata, spec, status }: Job, pods: readonly Pod[], nowMs: number): Entry[1] {
-  const active = pods.filter((pod) => !hasEnded(pod));
-  const ended = pods.filter(hasEnded).toReversed();
+  const active = pods.filter((pod) => !podHasEnded(pod));
+  const ended = pods.filter(podHasEnded).toReversed();
   const listed = [...active, ...ended].slice(0, MAX_LISTED_PODS);
   if (listed.length === 0) return '<none>';
   const { active: activeCount = 0, terminating = 0, succeeded = 0, failed = 0 } = status;

@@ -1,7 +1,7 @@
-import { podStatusWord, type Pod } from '@drover/shared';
+import { podEvents, podStatusWord, type Pod } from '@drover/shared';
 
 import { containerEntries } from './containers.ts';
-import { eventLines, podEvents } from './events.ts';
+import { eventLines } from './events.ts';
 import { ownerEntries } from './job.ts';
 import {
   annotationLines,

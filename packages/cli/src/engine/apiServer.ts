@@ -16,6 +16,8 @@ export interface ApiServerOptions {
   /** Where Redis is. */
   readonly connection: string;
   readonly prefix?: string | undefined;
+  /** The key file for Secrets. */
+  readonly secretKeyFile?: string | undefined;
   /** Where its certificates and its token are kept. */
   readonly dir: string;
   readonly host: string;
@@ -45,7 +47,7 @@ const ANY_ADDRESS: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
 
 /** Starts an API server and writes a kubeconfig for it. */
 export async function startApiServer(options: ApiServerOptions): Promise<ListeningServer> {
-  const { connection, prefix, host, port, logger } = options;
+  const { connection, prefix, secretKeyFile, host, port, logger } = options;
   const { names: given = [] } = options;
   const names = [...given, ...(ANY_ADDRESS.has(host) ? [] : [host])];
   const own = await prepareIdentity({ dir: options.dir, names, nowMs: Date.now() });
@@ -53,6 +55,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<Listeni
   const server = createServer({
     connection,
     ...(prefix === undefined ? {} : { prefix }),
+    ...(secretKeyFile === undefined ? {} : { secretKeyFile }),
     host,
     port,
     tls: identity.server,

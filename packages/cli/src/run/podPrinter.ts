@@ -1,10 +1,16 @@
 import type { Drover } from '@drover/sdk/client';
-import { getCondition, isConditionTrue, type Job, type Pod } from '@drover/shared';
+import {
+  failureNote,
+  getCondition,
+  isConditionTrue,
+  podHasEnded,
+  type Job,
+  type Pod,
+} from '@drover/shared';
 
 import { EXIT } from '../exitCodes.ts';
 import type { PodFollower, RunControl } from './follower.ts';
 import { OutputPrinter } from './output.ts';
-import { failureNote, hasEnded } from './podNotes.ts';
 import type { Figures, RunView } from './view.ts';
 
 /** Jobs with more pods are followed by their figures alone. */
@@ -81,7 +87,7 @@ export class PodPrinter implements PodFollower {
 
   #onPod(pod: Pod): void {
     if (this.#output === 'stream') this.#printer.stream(pod);
-    if (!hasEnded(pod) || this.#told.has(pod.metadata.uid)) return;
+    if (!podHasEnded(pod) || this.#told.has(pod.metadata.uid)) return;
     this.#told.add(pod.metadata.uid);
     if (this.#output === 'grouped') this.#printer.print(pod);
     if (pod.status.phase !== 'Failed') return;

@@ -1,7 +1,7 @@
-import { parseJob, type Job, type Pod, type PodStatus } from '@drover/shared';
+import { jobEvents, parseJob, podEvents, type Job, type Pod, type PodStatus } from '@drover/shared';
 import { describe, expect, test } from 'vitest';
 
-import { eventLines, jobEvents, podEvents } from '../../src/describe/events.ts';
+import { eventLines } from '../../src/describe/events.ts';
 
 const at = (seconds: number) => new Date(Date.UTC(2026, 0, 15, 12, 0, seconds)).toISOString();
 const podSpec = { restartPolicy: 'Never', containers: [{ name: 'main', command: ['x'] }] };

@@ -1,7 +1,6 @@
-import { parseJob, type Job } from '@drover/shared';
+import { jobEvents, parseJob, type Job } from '@drover/shared';
 import { describe, expect, test } from 'vitest';
 
-import { jobEvents } from '../../src/describe/events.ts';
 import { warningsOf, workQueueEntries } from '../../src/describe/workQueue.ts';
 
 const endedAt = '2026-01-15T12:00:00Z';

@@ -155,6 +155,8 @@ export function asApiError(error: unknown): ApiError | null {
     case 'CONNECTION':
     case 'RESOURCE_EXHAUSTED':
       return new ApiError(503, 'ServiceUnavailable', error.message);
+    case 'SECRET_KEY':
+      return new ApiError(500, 'InternalError', error.message);
     case 'TIMEOUT':
       return new ApiError(504, 'Timeout', error.message);
     default:

@@ -2,12 +2,17 @@ import type { Backend } from '@drover/sdk/internals';
 
 import type { Resource } from '../api/resource.ts';
 import type { Subresource } from '../http/routes.ts';
+import { configMaps, secrets } from './configs.ts';
+import { EventsResource } from './events.ts';
 import { JobsResource } from './jobs.ts';
+import { NamespacesResource } from './namespaces.ts';
 import { NodesResource } from './nodes.ts';
 import { podEviction } from './podEviction.ts';
 import { podLog } from './podLog.ts';
 import { PodsResource } from './pods.ts';
 import { selfSubjectAccessReviews, selfSubjectReviews } from './reviews.ts';
+import { ServiceAccountsResource } from './serviceAccounts.ts';
+import { WorkQueuesResource } from './workQueues.ts';
 
 /** Everything that the API serves. */
 export interface Resources {
@@ -17,12 +22,24 @@ export interface Resources {
   readonly close: () => void;
 }
 
-/** Makes the resources of an installation. */
-export function makeResources(backend: Backend): Resources {
-  const jobs = new JobsResource(backend);
+/**
+ * Makes the resources of an installation.
+ *
+ * @param secretKeyFile - The key file for Secrets; default: what the environment says.
+ */
+export function makeResources(backend: Backend, secretKeyFile: string | undefined): Resources {
   const pods = new PodsResource(backend);
-  const nodes = new NodesResource(backend);
-  const watched = [jobs, pods, nodes];
+  const watched = [
+    new JobsResource(backend),
+    pods,
+    new NodesResource(backend),
+    new NamespacesResource(backend),
+    new EventsResource(backend),
+    configMaps(backend),
+    secrets(backend, secretKeyFile),
+    new ServiceAccountsResource(backend),
+    new WorkQueuesResource(backend),
+  ];
   return {
     resources: [...watched, selfSubjectAccessReviews, selfSubjectReviews],
     subresources: [podLog(backend, pods), podEviction(pods)],

@@ -7,6 +7,7 @@ import type { SelectableFields } from '../api/selection.ts';
 import { NAME_COLUMN, type TableDefinition } from '../api/table.ts';
 import { PolledWatch, versionNow } from '../watch/polledWatch.ts';
 import { AGE_COLUMN, textColumn } from './columns.ts';
+import { pageOf } from './paging.ts';
 
 const annotation = (name: string) => (node: Node) =>
   node.metadata.annotations?.[`drover.dev/${name}`] ?? '<none>';
@@ -67,16 +68,10 @@ export class NodesResource implements Resource {
     return await this.#nodes.get(name);
   }
 
-  async list({ selection, limit, after }: PageRequest): Promise<Page> {
+  async list(request: PageRequest): Promise<Page> {
     // Before anything is read: a watch from here tells what was missed.
     const resourceVersion = String(versionNow());
-    const all = await this.#nodes.list();
-    const found = all.filter(
-      (node) => (after === null || node.metadata.name > after) && selection.matches(node),
-    );
-    const items = found.slice(0, limit ?? found.length);
-    const next = items.length < found.length ? (items.at(-1)?.metadata.name ?? null) : null;
-    return { items, next, resourceVersion };
+    return pageOf(request, await this.#nodes.list(), resourceVersion);
   }
 
   watch(request: WatchRequest): AsyncGenerator<WatchEvent> {

@@ -90,3 +90,22 @@ function parsePlace(after: string | null): { shardIndex: number; key: string | n
   const [, index = '0', key = ''] = /^(\d+) (.*)$/s.exec(after) ?? [];
   return { shardIndex: Number(index), key: key === '' ? null : key };
 }
+
+/** A page of objects that were all read, in the order in which they came. */
+export function pageOf<T extends ApiObject>(
+  { namespace, selection, limit, after }: PageRequest,
+  objects: readonly T[],
+  resourceVersion: string,
+): Page {
+  const keyOf = ({ metadata }: T): string => `${metadata.namespace}/${metadata.name}`;
+  const found = objects.filter(
+    (object) =>
+      (namespace === null || object.metadata.namespace === namespace) &&
+      (after === null || keyOf(object) > after) &&
+      selection.matches(object),
+  );
+  const items = found.slice(0, limit ?? found.length);
+  const last = items.at(-1);
+  const next = last !== undefined && items.length < found.length ? keyOf(last) : null;
+  return { items, next, resourceVersion };
+}

@@ -10,13 +10,16 @@ import type {
   Resource,
   WatchEvent,
   WatchRequest,
+  WriteOptions,
 } from '../api/resource.ts';
+import type { ApiObject } from '../api/object.ts';
 import { requiredValue } from '../api/fieldSelector.ts';
 import type { SelectableFields } from '../api/selection.ts';
 import { NAME_COLUMN, type TableDefinition } from '../api/table.ts';
-import { expired } from '../http/status.ts';
+import { badRequest } from '../http/status.ts';
 import { PodFeed } from '../watch/podFeed.ts';
-import { jobNameOf } from '../watch/podScope.ts';
+import { PodReader, type PodPlace } from '../watch/podReader.ts';
+import { PodScope } from '../watch/podScope.ts';
 import { PodWatch } from '../watch/podWatch.ts';
 import { watchShards } from '../watch/shardWatches.ts';
 import { AGE_COLUMN, textColumn } from './columns.ts';
@@ -91,22 +94,15 @@ export class PodsResource implements Resource {
 
   async list(request: PageRequest): Promise<Page> {
     const resourceVersion = await this.#announce(request.namespace);
-    const { selection, limit, after } = request;
+    const { selection, limit } = request;
     const items: Pod[] = [];
-    let isAfter = after === null;
-    for await (const pod of this.#candidates(request)) {
-      if (!isAfter) {
-        isAfter = placeOf(pod) === after;
-        continue;
-      }
+    let last: string | null = null;
+    for await (const { pod, place } of this.#candidates(request)) {
       if (!selection.matches(pod)) continue;
-      const last = items.at(-1);
-      if (last !== undefined && items.length === limit) {
-        return { items, next: placeOf(last), resourceVersion };
-      }
+      if (items.length === limit) return { items, next: last, resourceVersion };
       items.push(pod);
+      last = place;
     }
-    if (!isAfter) throw expired('The provided continue parameter is too old: the pod is gone');
     return { items, next: null, resourceVersion };
   }
 
@@ -121,12 +117,30 @@ export class PodsResource implements Resource {
     });
   }
 
+  async create(input: unknown, { namespace, dryRun, onWarning }: WriteOptions): Promise<Pod> {
+    return await this.#pods.create(input as Record<string, unknown>, {
+      namespace,
+      dryRun,
+      onWarning,
+    });
+  }
+
+  async update(
+    name: string,
+    change: (stored: ApiObject) => unknown,
+    { namespace, dryRun, onWarning }: WriteOptions,
+  ): Promise<Pod> {
+    return await this.#pods.update(name, change, { namespace, dryRun, onWarning });
+  }
+
   async delete(name: string, options: DeleteOptions): Promise<Pod> {
     const { namespace, dryRun } = options;
     const pod = await this.#pods.get(name, { namespace });
     checkPreconditions(pod, options);
-    if (!dryRun) await this.#pods.delete(pod);
-    return pod;
+    if (dryRun) return pod;
+    await this.#pods.delete(pod);
+    // One that runs is there until it has ended.
+    return await this.#pods.get(pod).catch(() => pod);
   }
 
   /** Ends all watches. */
@@ -134,29 +148,40 @@ export class PodsResource implements Resource {
     for (const feed of this.#feeds.values()) feed.close();
   }
 
-  /** The pods that may be selected: no more are read than the selection needs. */
-  #candidates({ namespace, selection }: PageRequest): AsyncGenerator<Pod> {
-    const { name, labels, fields } = selection;
-    if (name !== null && namespace !== null) return this.#named(name, namespace);
-    const node = requiredValue(fields, 'spec.nodeName');
-    const isRunning = ['Succeeded', 'Failed'].every((phase) =>
-      fields.some(
-        ({ field, equals, value }) => field === 'status.phase' && !equals && value === phase,
-      ),
-    );
-    const jobName = jobNameOf(labels);
-    return this.#pods.iterate({
-      ...(namespace === null ? { allNamespaces: true } : { namespace }),
-      ...(node !== null && isRunning ? { node } : {}),
-      ...(jobName === null ? {} : { labelSelector: `batch.kubernetes.io/job-name=${jobName}` }),
-    });
+  /** The pods that may be selected, with where a list goes on after each. */
+  async *#candidates(request: PageRequest): AsyncGenerator<{ pod: Pod; place: string }> {
+    const { namespace, selection, after } = request;
+    if (selection.name !== null && namespace !== null) {
+      for (const pod of await this.#named(selection.name, namespace)) yield { pod, place: '' };
+      return;
+    }
+    const node = runningOnNode(selection);
+    if (node !== null && after === null) {
+      const scope = namespace === null ? { allNamespaces: true } : { namespace };
+      // They are few, and answered at once.
+      for await (const pod of this.#pods.iterate({ ...scope, node })) yield { pod, place: '' };
+      return;
+    }
+    const scope = new PodScope(request);
+    const store = await this.#backend.store();
+    const shards = namespace === null ? store.shards : [store.shardOf(namespace)];
+    const from = after === null ? null : parsePlace(after);
+    for (const [index, shard] of shards.entries()) {
+      if (from !== null && index < from.shard) continue;
+      const reader = new PodReader(this.#backend, this.#pods, shard);
+      const start = from !== null && index === from.shard ? from.place : null;
+      for await (const { pod, place } of reader.existing(scope, start)) {
+        yield { pod, place: JSON.stringify({ shard: index, place }) };
+      }
+    }
   }
 
-  async *#named(name: string, namespace: string): AsyncGenerator<Pod> {
+  async #named(name: string, namespace: string): Promise<Pod[]> {
     try {
-      yield await this.#pods.get(name, { namespace });
+      return [await this.#pods.get(name, { namespace })];
     } catch (error) {
-      if (!(error instanceof NotFoundError)) throw error;
+      if (error instanceof NotFoundError) return [];
+      throw error;
     }
   }
 
@@ -176,7 +201,28 @@ export class PodsResource implements Resource {
   }
 }
 
-/** The place of a pod in the order of a list. */
-function placeOf({ metadata }: Pod): string {
-  return `${metadata.namespace}/${metadata.name}`;
+/** The node whose running pods are meant, as `kubectl describe node` asks for them; null = others are, too. */
+function runningOnNode({ fields }: PageRequest['selection']): string | null {
+  const isRunning = ['Succeeded', 'Failed'].every((phase) =>
+    fields.some(
+      ({ field, equals, value }) => field === 'status.phase' && !equals && value === phase,
+    ),
+  );
+  return isRunning ? requiredValue(fields, 'spec.nodeName') : null;
+}
+
+function parsePlace(text: string): { readonly shard: number; readonly place: PodPlace } {
+  try {
+    const value = JSON.parse(text) as { readonly shard: number; readonly place: PodPlace };
+    const { shard, place } = value;
+    const numbers = [shard, place.list, place.podNumber];
+    if (numbers.every(Number.isInteger) && [place.path, place.uid].every(isText)) return value;
+  } catch {
+    // No place of ours.
+  }
+  throw badRequest('continue key is not valid');
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string';
 }

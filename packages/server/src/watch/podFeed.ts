@@ -11,14 +11,10 @@ import {
   type WatchEntry,
 } from '@drover/store';
 
+import type { PodRange } from './podReader.ts';
+
 /** How long it runs on when nobody watches: who comes back finds that nothing was missed. */
 const LINGER_MS = 30_000;
-
-/** Pods of one Job that may have changed. */
-export interface PodRange {
-  readonly from: number;
-  readonly to: number;
-}
 
 /** What may have changed since it was asked for the last time. */
 export interface PodChanges {

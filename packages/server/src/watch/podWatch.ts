@@ -1,10 +1,5 @@
 import { podMetadata, podUid, type Job, type ObjectMeta, type Pod } from '@drover/shared';
-import {
-  runningNumbers,
-  type Backend,
-  type PodComposer,
-  type PodsClient,
-} from '@drover/sdk/internals';
+import type { Backend, PodsClient } from '@drover/sdk/internals';
 import {
   composeJob,
   WatchExpiredError,
@@ -16,7 +11,8 @@ import {
 
 import type { WatchEvent, WatchRequest } from '../api/resource.ts';
 import { KnownPods } from './knownPods.ts';
-import type { PodChanges, PodFeed, PodRange } from './podFeed.ts';
+import type { PodChanges, PodFeed } from './podFeed.ts';
+import { narrow, PodReader } from './podReader.ts';
 import { PodScope } from './podScope.ts';
 import type { Mark } from './shardWatches.ts';
 
@@ -35,21 +31,12 @@ interface WatchedJob {
   readonly live: Map<number, Pod>;
 }
 
-/** A pod that is there. */
-interface Found {
-  readonly watched: WatchedJob;
-  readonly stored: StoredPod;
-  readonly pod: Pod;
-}
-
-const PAGE_SIZE = 1_000;
 /** Events of one step; a client that is further behind lists anew. */
 const MAX_STEP = 100_000;
 /** A step with so many events is followed by a pause: a busy Job is not read all the time. */
 const BUSY_EVENTS = 100;
 const PAUSE_MS = 200;
 const VERSIONS_PER_MS = 4_096;
-const ALL: PodRange = { from: 1, to: Number.POSITIVE_INFINITY };
 
 /** What a watch of pods is made of. */
 export interface PodWatchOptions {
@@ -68,10 +55,12 @@ export interface PodWatchOptions {
 export class PodWatch {
   readonly #options: PodWatchOptions;
   readonly #scope: PodScope;
+  readonly #reader: PodReader;
   readonly #jobs = new Map<string, WatchedJob>();
 
   constructor(options: PodWatchOptions) {
     this.#options = options;
+    this.#reader = new PodReader(options.backend, options.pods, options.shard);
     this.#scope = new PodScope(options.request);
   }
 
@@ -113,8 +102,8 @@ export class PodWatch {
 
   /** What is there. */
   async *#everything(): AsyncGenerator<WatchEvent> {
-    for await (const { watched, stored, pod } of this.#existing()) {
-      const isSelected = this.#note(watched, stored, pod);
+    for await (const { view, stored, pod } of this.#reader.existing(this.#scope)) {
+      const isSelected = this.#note(this.#watched(view), stored, pod);
       if (isSelected) yield { type: 'ADDED', object: pod, isRemains: false };
     }
   }
@@ -123,8 +112,8 @@ export class PodWatch {
   async #sinceThen(since: number): Promise<Placed[]> {
     const entries = await this.#options.feed.changesSince(since);
     const events: Placed[] = [];
-    for await (const { watched, stored, pod } of this.#existing()) {
-      const isSelected = this.#note(watched, stored, pod);
+    for await (const { view, stored, pod } of this.#reader.existing(this.#scope)) {
+      const isSelected = this.#note(this.#watched(view), stored, pod);
       const version = versionOf(pod);
       if (version <= since || (!isSelected && !this.#scope.isDynamic)) continue;
       const type = createdMsOf(stored) * VERSIONS_PER_MS > since ? 'ADDED' : 'MODIFIED';
@@ -138,7 +127,7 @@ export class PodWatch {
   async #endsOf(entry: WatchEntry, events: Placed[]): Promise<void> {
     const version = entry.resourceVersion;
     if (entry.kind === 'Pods') {
-      const view = await this.#view(entry.uid);
+      const view = await this.#reader.view(entry.uid);
       if (view === null || !this.#scope.accepts(view)) return;
       const watched = this.#watched(view);
       const { from, to } = narrow(entry, this.#scope.podNumber(view));
@@ -161,13 +150,13 @@ export class PodWatch {
   async #step({ ranges, goneJobs, upTo }: PodChanges, told: number): Promise<Placed[]> {
     const events: Placed[] = [];
     for (const [uid, range] of ranges) {
-      const view = await this.#view(uid);
+      const view = await this.#reader.view(uid);
       if (view === null) this.#allEnded(uid, upTo, events);
       if (view === null || !this.#scope.accepts(view)) continue;
       const watched = this.#watched(view);
       const gone = new Set(watched.pods.numbers(range.from, range.to));
       const wanted = narrow(range, this.#scope.podNumber(view));
-      for await (const { stored, pod } of this.#podsOf(view, watched, wanted)) {
+      for await (const { stored, pod } of this.#reader.podsOf(view, wanted)) {
         gone.delete(stored.podNumber);
         const version = versionOf(pod);
         // What came after the entries that were read is told with its own.
@@ -177,7 +166,7 @@ export class PodWatch {
     }
     for (const uid of goneJobs) {
       // One that was deleted may have left its pods behind.
-      if (this.#jobs.has(uid) && (await this.#view(uid)) === null) {
+      if (this.#jobs.has(uid) && (await this.#reader.view(uid)) === null) {
         this.#allEnded(uid, upTo, events);
       }
     }
@@ -232,64 +221,6 @@ export class PodWatch {
     return remainsOf({ ...metadata, name: this.#scope.podName ?? metadata.name }, version);
   }
 
-  /** The pods that are there and may be meant. */
-  async *#existing(): AsyncGenerator<Found> {
-    const { backend, shard } = this.#options;
-    const { namespace, jobName } = this.#scope;
-    if (jobName !== null && namespace !== null) {
-      for (const uid of await backend.run(() => shard.findPodOwners(namespace, jobName))) {
-        const view = await this.#view(uid);
-        if (view !== null) yield* this.#podsOf(view, this.#watched(view), ALL);
-      }
-      return;
-    }
-    for (const list of ['listJobs', 'listOrphaned', 'listBarePods'] as const) {
-      let after: string | null = null;
-      do {
-        const from: { after?: string } = after === null ? {} : { after };
-        const page: { jobs: readonly JobView[]; next: string | null } = await backend.run(() =>
-          shard[list]({ namespace, limit: PAGE_SIZE, ...from }),
-        );
-        for (const view of page.jobs) {
-          if (!this.#scope.accepts(view)) continue;
-          const wanted = narrow(ALL, this.#scope.podNumber(view));
-          yield* this.#podsOf(view, this.#watched(view), wanted);
-        }
-        after = page.next;
-      } while (after !== null);
-    }
-  }
-
-  async *#podsOf(
-    view: JobView,
-    watched: WatchedJob,
-    { from, to }: PodRange,
-  ): AsyncGenerator<Found> {
-    const { backend, pods, shard } = this.#options;
-    const composer: PodComposer = await pods.composer(shard, view);
-    let after: number | null = from - 1;
-    while (after !== null && after < to) {
-      const start: number = after;
-      const limit = Math.min(PAGE_SIZE, to - start);
-      const page = await backend.run(() => shard.listPods(view.uid, { after: start, limit }));
-      const running = composer.needsNotes ? runningNumbers(page.pods) : [];
-      const notes = await backend.run(() => shard.podNotes(view.uid, running));
-      for (const stored of page.pods) {
-        if (stored.podNumber > to) return;
-        const pod = composer.compose(stored, notes.get(stored.podNumber));
-        yield { watched, stored, pod };
-      }
-      after = page.next;
-    }
-  }
-
-  /** A Job by its uid; null when its pods are gone with it. */
-  async #view(uid: string): Promise<JobView | null> {
-    const { backend, shard } = this.#options;
-    const view = await backend.run(() => shard.getJobByUid(uid));
-    return view === null || (view.deleted && !view.orphaned) ? null : view;
-  }
-
   #watched(view: JobView): WatchedJob {
     const known = this.#jobs.get(view.uid);
     if (known !== undefined) return known;
@@ -298,12 +229,6 @@ export class PodWatch {
     this.#jobs.set(view.uid, watched);
     return watched;
   }
-}
-
-/** The part of a range that is wanted: one number, or all. */
-function narrow({ from, to }: PodRange, only: number | null): PodRange {
-  if (only === null) return { from, to };
-  return only >= from && only <= to ? { from: only, to: only } : { from: 1, to: 0 };
 }
 
 /** Of a pod without a Job labels and the like have a version of their own; the newer one is shown. */

@@ -32,6 +32,7 @@ export function versionNow(): number {
 export class PolledWatch<T extends ApiObject> {
   readonly #kind: { readonly apiVersion: string; readonly kind: string };
   readonly #read: () => Promise<readonly T[]>;
+  readonly #stateOf: (object: T) => unknown;
   readonly #subscribers = new Set<Subscriber<PolledEvent>>();
   #objects: Map<string, T> | null = null;
   #kept: PolledEvent[] = [];
@@ -41,16 +42,20 @@ export class PolledWatch<T extends ApiObject> {
   #idleSince = 0;
   #polling: Promise<void> | null = null;
 
+  /** @param stateOf - What of an object makes another state of it; default: its resourceVersion. */
   constructor(
     kind: { readonly apiVersion: string; readonly kind: string },
     read: () => Promise<readonly T[]>,
+    stateOf: (object: T) => unknown = versionOf,
   ) {
     this.#kind = kind;
     this.#read = read;
+    this.#stateOf = stateOf;
   }
 
   /** Watches; throws WatchExpiredError when events may be missing. */
-  async *watch({ from, selection, bookmarkMs, signal }: WatchRequest): AsyncGenerator<WatchEvent> {
+  async *watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
+    const { namespace, from, selection, bookmarkMs, signal } = request;
     const subscriber = new Subscriber<PolledEvent>();
     this.#subscribers.add(subscriber);
     try {
@@ -58,8 +63,12 @@ export class PolledWatch<T extends ApiObject> {
       await this.poll();
       subscriber.drain();
       const told = new Set<string>();
+      const isMeant = ({ metadata }: ApiObject): boolean =>
+        namespace === null || metadata.namespace === namespace;
       const tell = (events: readonly PolledEvent[]) =>
-        events.flatMap((event) => this.#told(event, selection.matches(event.object), told) ?? []);
+        events
+          .filter(({ object }) => isMeant(object))
+          .flatMap((event) => this.#told(event, selection.matches(event.object), told) ?? []);
       yield* tell(this.#beginning(from));
       if (from.type === 'initial') yield this.#bookmark(true);
       let markedMs = performance.now();
@@ -95,11 +104,13 @@ export class PolledWatch<T extends ApiObject> {
 
   async #look(): Promise<void> {
     const version = versionNow();
-    const objects = new Map((await this.#read()).map((object) => [object.metadata.name, object]));
+    const objects = new Map((await this.#read()).map((object) => [pathOf(object), object]));
     const before = this.#objects;
     this.#objects = objects;
     if (before === null) this.#keptSince = version;
-    else for (const event of differences(before, objects, versionNow())) this.#keep(event);
+    else
+      for (const event of differences(before, objects, this.#stateOf, versionNow()))
+        this.#keep(event);
     this.#plan();
   }
 
@@ -149,7 +160,7 @@ export class PolledWatch<T extends ApiObject> {
 
   /** What an event is for one who watches only some; `told` are the names that were told of. */
   #told({ type, object }: PolledEvent, matches: boolean, told: Set<string>): WatchEvent | null {
-    const { name } = object.metadata;
+    const name = pathOf(object);
     const was = told.has(name) || type === 'MODIFIED';
     if (type === 'DELETED' || !matches) {
       told.delete(name);
@@ -169,18 +180,23 @@ export class PolledWatch<T extends ApiObject> {
 function* differences<T extends ApiObject>(
   before: ReadonlyMap<string, T>,
   now: ReadonlyMap<string, T>,
+  stateOf: (object: T) => unknown,
   version: number,
 ): Generator<PolledEvent> {
   for (const [name, object] of now) {
     const old = before.get(name);
     if (old === undefined) yield { type: 'ADDED', version, object };
-    else if (versionOf(old) !== versionOf(object)) yield { type: 'MODIFIED', version, object };
+    else if (stateOf(old) !== stateOf(object)) yield { type: 'MODIFIED', version, object };
   }
   for (const [name, object] of before) {
     if (now.has(name)) continue;
     const metadata = { ...object.metadata, resourceVersion: String(version) };
     yield { type: 'DELETED', version, object: { ...object, metadata } };
   }
+}
+
+function pathOf({ metadata }: ApiObject): string {
+  return `${metadata.namespace}/${metadata.name}`;
 }
 
 function versionOf({ metadata }: ApiObject): number {

@@ -1,7 +1,7 @@
-import type { Pod } from '@drover/shared';
 import { describe, expect, test } from 'vitest';
 
-import { failureNote } from '../../src/run/podNotes.ts';
+import type { Pod } from '../src/pod.ts';
+import { failureNote } from '../src/podFailure.ts';
 
 function pod(status: object, labels: Record<string, string> = {}): Pod {
   return {

@@ -1,4 +1,5 @@
-import { COMPLETION_INDEX_LABEL, type ContainerStateTerminated, type Pod } from '@drover/shared';
+import { COMPLETION_INDEX_LABEL } from './generated.ts';
+import type { ContainerStateTerminated, Pod } from './pod.ts';
 
 /** Why a pod failed, in a line: `pod work-3-x7k2p (index 3) failed: exit code 2`. */
 export function failureNote(pod: Pod): string {
@@ -28,6 +29,6 @@ function endText({ reason, message, exitCode }: ContainerStateTerminated): strin
 }
 
 /** Whether a pod has ended. */
-export function hasEnded({ status }: Pod): boolean {
+export function podHasEnded({ status }: Pod): boolean {
   return status.phase === 'Succeeded' || status.phase === 'Failed';
 }

@@ -1,0 +1,151 @@
+import { runningNumbers, type Backend, type PodsClient } from '@drover/sdk/internals';
+import type { Pod } from '@drover/shared';
+import type { JobView, Shard, StoredPod } from '@drover/store';
+
+import type { PodScope } from './podScope.ts';
+
+/** Pods of one Job by their numbers. */
+export interface PodRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** All pods of a Job. */
+export const ALL_PODS: PodRange = { from: 1, to: Number.POSITIVE_INFINITY };
+
+/** A pod that is there. */
+export interface FoundPod {
+  readonly view: JobView;
+  readonly stored: StoredPod;
+  readonly pod: Pod;
+}
+
+/** What has pods: Jobs, Jobs that were deleted and left theirs behind, and pods without a Job, in this order. */
+const LISTS = ['listJobs', 'listOrphaned', 'listBarePods'] as const;
+
+const PAGE_SIZE = 1_000;
+
+/** Where a list of pods goes on: after this one. */
+export interface PodPlace {
+  /** In which of {@link LISTS} its Job is. */
+  readonly list: number;
+  /** Its Job's place in that list. */
+  readonly path: string;
+  readonly uid: string;
+  readonly podNumber: number;
+}
+
+/** Reads the pods of one shard from the store, in a fixed order. */
+export class PodReader {
+  readonly #backend: Backend;
+  readonly #pods: PodsClient;
+  readonly #shard: Shard;
+
+  constructor(backend: Backend, pods: PodsClient, shard: Shard) {
+    this.#backend = backend;
+    this.#pods = pods;
+    this.#shard = shard;
+  }
+
+  /** The pods that may be meant, from a place on. */
+  async *existing(
+    scope: PodScope,
+    after: PodPlace | null = null,
+  ): AsyncGenerator<FoundPod & { readonly place: PodPlace }> {
+    if (after !== null) {
+      const view = await this.view(after.uid);
+      if (view !== null) yield* this.#placed(view, scope, after.podNumber + 1, after);
+    }
+    for (let list = after?.list ?? 0; list < LISTS.length; list++) {
+      const from = after?.list === list ? after.path : null;
+      for await (const { view, path } of this.#views(scope, list, from)) {
+        if (!scope.accepts(view)) continue;
+        yield* this.#placed(view, scope, 1, { list, path, uid: view.uid });
+      }
+    }
+  }
+
+  /** Pods of a Job. */
+  async *podsOf(view: JobView, { from, to }: PodRange): AsyncGenerator<FoundPod> {
+    const composer = await this.#pods.composer(this.#shard, view);
+    let after: number | null = from - 1;
+    while (after !== null && after < to) {
+      const start: number = after;
+      const limit = Math.min(PAGE_SIZE, to - start);
+      const page = await this.#backend.run(() =>
+        this.#shard.listPods(view.uid, { after: start, limit }),
+      );
+      const running = composer.needsNotes ? runningNumbers(page.pods) : [];
+      const notes = await this.#backend.run(() => this.#shard.podNotes(view.uid, running));
+      for (const stored of page.pods) {
+        if (stored.podNumber > to) return;
+        yield { view, stored, pod: composer.compose(stored, notes.get(stored.podNumber)) };
+      }
+      after = page.next;
+    }
+  }
+
+  /** A Job by its uid; null when its pods are gone with it. */
+  async view(uid: string): Promise<JobView | null> {
+    const view = await this.#backend.run(() => this.#shard.getJobByUid(uid));
+    return view === null || (view.deleted && !view.orphaned) ? null : view;
+  }
+
+  async *#placed(
+    view: JobView,
+    scope: PodScope,
+    from: number,
+    place: Omit<PodPlace, 'podNumber'>,
+  ): AsyncGenerator<FoundPod & { readonly place: PodPlace }> {
+    const range = narrow({ ...ALL_PODS, from }, scope.podNumber(view));
+    for await (const found of this.podsOf(view, range)) {
+      yield { ...found, place: { ...place, podNumber: found.stored.podNumber } };
+    }
+  }
+
+  /** The Jobs of a list, with their places in it. */
+  async *#views(
+    { namespace, jobName }: PodScope,
+    list: number,
+    from: string | null,
+  ): AsyncGenerator<{ readonly view: JobView; readonly path: string }> {
+    const name = LISTS[list] ?? 'listJobs';
+    if (jobName !== null && namespace !== null && name !== 'listBarePods') {
+      // All of them are found at once, with the first list.
+      if (name === 'listOrphaned') return;
+      const uids = await this.#backend.run(() => this.#shard.findPodOwners(namespace, jobName));
+      for (const uid of uids.slice(from === null ? 0 : uids.indexOf(from) + 1)) {
+        const view = await this.view(uid);
+        if (view !== null) yield { view, path: uid };
+      }
+      return;
+    }
+    let after = from;
+    do {
+      const start: { after?: string } = after === null ? {} : { after };
+      const page: { jobs: readonly JobView[]; next: string | null } = await this.#backend.run(() =>
+        this.#shard[name]({ namespace, limit: PAGE_SIZE, ...start }),
+      );
+      for (const view of page.jobs) yield { view, path: pathOf(view, name) };
+      after = page.next;
+    } while (after !== null);
+  }
+}
+
+/** The place of a Job in a list, as the list takes it to go on. */
+function pathOf({ namespace, name, uid }: JobView, list: (typeof LISTS)[number]): string {
+  switch (list) {
+    case 'listJobs':
+      return `${namespace}/${name}`;
+    case 'listOrphaned':
+      return `${namespace}/${name}/${uid}`;
+    case 'listBarePods':
+      return `~${namespace}/${name}`;
+  }
+}
+
+/** The part of a range that is wanted: one number, or all. */
+export function narrow({ from, to }: PodRange, only: number | null): PodRange {
+  if (only === null) return { from, to };
+  return only >= from && only <= to ? { from: only, to: only } : { from: 1, to: 0 };
+}

@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { ServerBed } from './bed.ts';
+
+let bed: ServerBed;
+beforeAll(async () => {
+  bed = await ServerBed.start();
+}, 60_000);
+afterAll(async () => await bed.stop());
+
+async function kubectl(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await bed.kubectl(args);
+  expect(code, stderr).toBe(0);
+  return stdout;
+}
+
+test('a namespace is made and goes with what is in it; one that is in use needs no making', async () => {
+  expect(await kubectl('create', 'namespace', 'made')).toBe('namespace/made created\n');
+  await kubectl('create', 'configmap', 'kept', '--from-literal=a=1', '-n', 'used');
+  await kubectl('label', 'namespace', 'used', 'team=x');
+  expect(await kubectl('get', 'namespaces', '--show-labels')).toMatch(
+    /default +Active[^]*made +Active[^]*used +Active .*team=x/,
+  );
+  expect(await kubectl('get', 'serviceaccounts', '-n', 'used', '-o', 'name')).toBe(
+    'serviceaccount/default\n',
+  );
+  await bed.drover.jobs.create({
+    metadata: { name: 'in-it', namespace: 'used' },
+    spec: {
+      suspend: true,
+      template: {
+        spec: { restartPolicy: 'Never', containers: [{ name: 'main', command: ['true'] }] },
+      },
+    },
+  });
+  // It waits until the namespace is gone.
+  await kubectl('delete', 'namespace', 'used', 'made');
+  expect(await kubectl('get', 'namespaces', '-o', 'name')).toBe('namespace/default\n');
+  expect(await kubectl('get', 'jobs,configmaps', '-A')).toBe('');
+  expect((await bed.kubectl(['delete', 'namespace', 'default'])).stderr).toContain('(Forbidden)');
+});
+
+describe('what pods are configured with', () => {
+  test('ConfigMaps: created, applied, edited in part, described, watched', async () => {
+    await kubectl('create', 'configmap', 'settings', '--from-literal=colour=red');
+    const watch = bed.startKubectl(['get', 'configmaps', '-w']);
+    let seen = '';
+    watch.stdout.setEncoding('utf8').on('data', (text: string) => (seen += text));
+    await expect.poll(() => seen).toMatch(/settings +1 /);
+    await kubectl('patch', 'configmap', 'settings', '-p', '{"data":{"size":"9"}}');
+    expect(await kubectl('get', 'configmap', 'settings', '-o', 'jsonpath={.data}')).toBe(
+      '{"colour":"red","size":"9"}',
+    );
+    expect(await kubectl('describe', 'configmap', 'settings')).toMatch(/colour:\n----\nred/);
+    await expect.poll(() => seen).toMatch(/settings +2 /);
+    watch.kill();
+    const bad = {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'bad' },
+      data: { 'a b': '' },
+    };
+    const refused = await bed.kubectl(['create', '-f', await bed.write('bad.json', bad)]);
+    expect(refused.stderr).toContain('The ConfigMap "bad" is invalid: data[a b]: Invalid value');
+    expect(await kubectl('delete', 'configmap', 'settings')).toContain('deleted');
+  });
+
+  test('Secrets: what is in them is shown to who asks for it', async () => {
+    await kubectl('create', 'secret', 'generic', 'login', '--from-literal=password=geheim');
+    expect(await kubectl('get', 'secrets')).toMatch(/login +Opaque +1 /);
+    expect(await kubectl('get', 'secret', 'login', '-o', 'jsonpath={.data.password}')).toBe(
+      Buffer.from('geheim').toString('base64'),
+    );
+    const text = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'login' },
+      stringData: { user: 'me' },
+    };
+    await kubectl('apply', '--server-side=false', '-f', await bed.write('login.json', text));
+    const { data } = await bed.drover.secrets.get('login').catch(() => ({ data: null }));
+    // The client of the test has no key; the server has.
+    expect(data).toBeNull();
+    expect(await kubectl('get', 'secret', 'login', '-o', 'jsonpath={.data.user}')).toBe('bWU=');
+  });
+});
+
+test('a pod without a Job is run, labelled and deleted', async () => {
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'bare' },
+    spec: { restartPolicy: 'Never', containers: [{ name: 'main', command: ['echo', 'hello'] }] },
+  };
+  const file = await bed.write('pod.json', pod);
+  expect(await kubectl('apply', '-f', file)).toBe('pod/bare created\n');
+  await kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', 'pod/bare', '--timeout=20s');
+  expect(await kubectl('apply', '-f', file)).toBe('pod/bare unchanged\n');
+  await kubectl('label', 'pod', 'bare', 'x=1');
+  expect(await kubectl('get', 'pods', '-l', 'x=1', '-o', 'name')).toBe('pod/bare\n');
+  expect(await kubectl('logs', 'bare')).toBe('hello\n');
+  const other = {
+    ...pod,
+    spec: { ...pod.spec, containers: [{ name: 'main', command: ['true'] }] },
+  };
+  const changed = await bed.kubectl(['apply', '-f', await bed.write('other.json', other)]);
+  expect(changed.stderr).toContain('what a pod runs can not be changed');
+  await kubectl('delete', 'pod', 'bare');
+  expect(await kubectl('get', 'pods')).toBe('');
+});
+
+test('work queues are there as drover.dev/v1', async () => {
+  const queue = { apiVersion: 'drover.dev/v1', kind: 'WorkQueue', metadata: { name: 'pages' } };
+  const file = await bed.write('queue.json', queue);
+  expect(await kubectl('apply', '-f', file)).toBe('workqueue.drover.dev/pages created\n');
+  expect(await kubectl('apply', '-f', file)).toBe('workqueue.drover.dev/pages unchanged\n');
+  await bed.drover.workQueue('pages').enqueue([{ url: 'a' }, { url: 'b' }]);
+  expect(await kubectl('get', 'wq')).toMatch(
+    /^NAME +STATUS +UNSETTLED +COMPLETED +DEAD +AGE\npages +Open +2 +0 +0 /,
+  );
+  expect(await kubectl('describe', 'wq', 'pages')).toMatch(/^ +Enqueued: +2$/m);
+  await kubectl('delete', 'wq', 'pages');
+});
+
+test('events tell what happened to a Job and its pods', async () => {
+  await bed.drover.jobs.create({
+    metadata: { name: 'eventful' },
+    spec: {
+      backoffLimit: 0,
+      template: {
+        spec: { restartPolicy: 'Never', containers: [{ name: 'main', command: ['false'] }] },
+      },
+    },
+  });
+  await bed.drover.jobs.wait('eventful');
+  expect(await kubectl('get', 'events', '--field-selector=type=Warning')).toMatch(
+    /Warning +BackoffLimitExceeded +job\/eventful +Job has reached/,
+  );
+  expect(await kubectl('events', '--for', 'job/eventful')).toMatch(/Job started/);
+  const described = await kubectl('describe', 'job', 'eventful');
+  expect(described).toMatch(/Warning +PodFailed .*pod eventful-\w+ failed: exit code 1/);
+});
