@@ -185,7 +185,7 @@ export class ObjectsClient<T extends KeptObject> {
    * @throws ConflictError when it has a `metadata.resourceVersion` that is not current.
    */
   async update(object: T, options: ChangeObjectOptions = {}): Promise<T> {
-    return (await this.#modify(object, options, () => object as unknown as ObjectManifest)).object;
+    return (await this.#modify(object, options, () => object)).object;
   }
 
   /**
@@ -216,7 +216,7 @@ export class ObjectsClient<T extends KeptObject> {
    * @throws ConflictError when the patch names a `metadata.resourceVersion` that is not current.
    */
   async patch(ref: ObjectRef, patch: MergePatch, options: ChangeObjectOptions = {}): Promise<T> {
-    const change = (stored: T) => applyMergePatch(withoutVersion(stored), patch) as ObjectManifest;
+    const change = (stored: T) => applyMergePatch(withoutVersion(stored), patch);
     return (await this.#modify(ref, options, change)).object;
   }
 
@@ -243,7 +243,7 @@ export class ObjectsClient<T extends KeptObject> {
     }
     const { object, changed } = await this.#modify(name, { ...options, namespace }, (stored) => {
       const patch = threeWayPatch(lastApplied(stored), desired(marked));
-      return applyMergePatch(withoutVersion(stored), patch) as ObjectManifest;
+      return applyMergePatch(withoutVersion(stored), patch);
     });
     return { object, action: changed ? 'configured' : 'unchanged' };
   }

@@ -92,12 +92,12 @@ function parsePlace(after: string | null): { shardIndex: number; key: string | n
 }
 
 /** A page of objects that were all read, in the order in which they came. */
-export function pageOf<T extends ApiObject>(
+export function pageOf(
   { namespace, selection, limit, after }: PageRequest,
-  objects: readonly T[],
+  objects: readonly ApiObject[],
   resourceVersion: string,
 ): Page {
-  const keyOf = ({ metadata }: T): string => `${metadata.namespace}/${metadata.name}`;
+  const keyOf = ({ metadata }: ApiObject): string => `${metadata.namespace}/${metadata.name}`;
   const found = objects.filter(
     (object) =>
       (namespace === null || object.metadata.namespace === namespace) &&
