@@ -214,3 +214,26 @@ test('FailIndex gives up one index at once, and the others go on', async () => {
     conditions: [{ reason: 'FailedIndexes' }, { type: 'Failed', reason: 'FailedIndexes' }],
   });
 });
+
+test('the index that matters completes the Job, others pending', async () => {
+  onTestFailed(() => engine.show());
+  const { drover, records } = engine;
+  const shape = { name: 'leader', completions: 60, parallelism: 60, indexed: true };
+  const followers = Array.from({ length: 59 }, (_, i) => i + 1);
+  const successPolicy = { rules: [{ succeededIndexes: '0' }] };
+  // There are fewer lanes than pods: most of them never get to run.
+  await drover.jobs.create(
+    handlerJob('some-fail', { ...shape, spec: { successPolicy } }, { waiting: followers }),
+  );
+  const job = await engine.finished('leader');
+  expect(job.status).toMatchObject({
+    conditions: [
+      { type: 'SuccessCriteriaMet', reason: 'SuccessPolicy', message: 'Matched rules at index 0' },
+      { type: 'Complete', reason: 'SuccessPolicy', message: 'Matched rules at index 0' },
+    ],
+  });
+  expect(job.status).toMatchObject({ succeeded: 1, completedIndexes: '0', terminating: 0 });
+  expect(job.status?.failed ?? 0).toBe(0);
+  expect(records.read('leader').length).toBeLessThan(60);
+  expect(await engine.pods('leader')).toHaveLength(1);
+});

@@ -5,10 +5,11 @@ import type { Redis } from 'ioredis';
 import { checkGrowth, violations } from '../../packages/store/test/support/invariants.ts';
 import { type RawShard, readRaw } from '../../packages/store/test/support/rawState.ts';
 import { ControllerActor } from './controllerActor.ts';
-import { actAsUser, createJob, isAtRest, randomJob, type SimJob, wrongAtEnd } from './jobs.ts';
+import { actAsUser, createJob, isAtRest, randomJob, type SimJob } from './jobs.ts';
 import { Ledger } from './ledger.ts';
 import { SlotQueue } from './queue.ts';
 import { Random } from './random.ts';
+import { wrongAtEnd } from './verdict.ts';
 import { type Behaviour, LEASE_MS, WorkerActor } from './workerActor.ts';
 import { type Actor, isFault, type Opportunity, World } from './world.ts';
 
@@ -238,7 +239,8 @@ export class Simulation {
     while (this.#controllers.length < 2) this.#startController();
     for (const { uid, first } of this.#jobs) {
       // Hundreds of failures with their back-off would take hours.
-      if (first.backoffLimit > 10 || this.#random.chance(0.5)) this.#cured.add(uid);
+      const isLong = first.backoffLimit > 10 || first.podFailurePolicy !== null;
+      if (isLong || this.#random.chance(0.5)) this.#cured.add(uid);
     }
     const stuckAtMs = this.world.nowMs + CALM_MS;
     while (!(await this.#allAtRest())) {

@@ -8,6 +8,8 @@ export const QUEUE = 'default.process';
 export const LEASE_MS = 6_000;
 const HEARTBEAT_MS = 1_500;
 const QUANTUM_MS = 200;
+/** With what containers fail. */
+export const FAILING_CODES = [1, 2, 3] as const;
 /** Small, so that batches of every size happen. */
 const MAX_BATCH = 3;
 
@@ -31,6 +33,7 @@ interface Session {
 interface PodEnd {
   readonly outcome: 'Succeeded' | 'Failed';
   readonly reason: PodReason;
+  readonly exitCode: number;
 }
 
 interface Holder {
@@ -264,7 +267,7 @@ export class WorkerActor {
         attemptsStarted,
         podNumber: claim.podNumber,
         outcome: end.outcome,
-        exitCode: end.outcome === 'Succeeded' ? 0 : 1,
+        exitCode: end.exitCode,
         reason: end.reason,
         hasLog: false,
         leave: holder.lockLost || this.#draining,
@@ -300,10 +303,13 @@ export class WorkerActor {
       );
       if (stopped === 'ended') return 'void';
       if (stopped === 'drain')
-        return this.#told(uid, claim, { outcome: 'Failed', reason: 'Drained' });
+        return this.#told(uid, claim, { outcome: 'Failed', reason: 'Drained', exitCode: 143 });
       const failed = stopped === 'order' || this.#world.random.chance(failRate);
-      if (!failed) return this.#told(uid, claim, { outcome: 'Succeeded', reason: 'Completed' });
-      const end = this.#told(uid, claim, { outcome: 'Failed', reason: 'Error' });
+      if (!failed) {
+        return this.#told(uid, claim, { outcome: 'Succeeded', reason: 'Completed', exitCode: 0 });
+      }
+      const exitCode = this.#world.random.pick(FAILING_CODES);
+      const end = this.#told(uid, claim, { outcome: 'Failed', reason: 'Error', exitCode });
       if (stopped === 'order' || !restartsContainers) return end;
       const { slot } = holder.delivery;
       const reply = await this.#insist(() =>

@@ -8,6 +8,8 @@ import {
   type Job,
   type JobStatus,
   type PodFailurePolicy,
+  type SuccessPolicy,
+  parseIndexIntervals,
 } from '@drover/shared';
 import {
   composeJob,
@@ -19,7 +21,14 @@ import {
   type StoredJob,
   type UnjudgedRecord,
 } from '@drover/store';
-import type { DecideSpec, Deletion, Observed, PodFacts, UnjudgedPod } from './decide/types.ts';
+import type {
+  DecideSpec,
+  Deletion,
+  Observed,
+  PodFacts,
+  SuccessRule,
+  UnjudgedPod,
+} from './decide/types.ts';
 
 /** Nobody told how the containers of such a pod ended. */
 const UNHEARD_REASONS: ReadonlySet<string> = new Set(['NodeLost', 'RolledBack']);
@@ -36,6 +45,7 @@ interface StoredSpec {
   readonly ttlSecondsAfterFinished?: number | null;
   readonly suspend?: boolean;
   readonly podFailurePolicy?: PodFailurePolicy | null;
+  readonly successPolicy?: SuccessPolicy | null;
   readonly podReplacementPolicy?: string;
   readonly template?: { readonly spec?: { readonly restartPolicy?: string } };
 }
@@ -59,10 +69,21 @@ export function readSpec(job: StoredJob): DecideSpec {
     // A pod without a Job is restarted as often as it takes: no limit is set for it.
     restartsContainers: spec.template?.spec?.restartPolicy === 'OnFailure' && !job.bare,
     failureRules: spec.podFailurePolicy?.rules ?? null,
+    successRules: readSuccessRules(spec),
     replacesEnded: spec.podReplacementPolicy === 'Failed',
     backoffLimitPerIndex: readOptional(job, spec, 'backoffLimitPerIndex'),
     maxFailedIndexes: readOptional(job, spec, 'maxFailedIndexes'),
   };
+}
+
+/** Indexes beyond the completions are left out, as in Kubernetes. */
+function readSuccessRules({ successPolicy, completions }: StoredSpec): SuccessRule[] {
+  return (successPolicy?.rules ?? []).map(({ succeededIndexes, succeededCount }) => {
+    if (succeededIndexes === undefined) return { indexes: null, count: succeededCount ?? 0 };
+    const indexes = parseIndexIntervals(succeededIndexes, completions ?? 0);
+    const all = indexes.reduce((sum, { first, last }) => sum + last - first + 1, 0);
+    return { indexes, count: succeededCount ?? all };
+  });
 }
 
 /** The status as last written; `{}` for a Job that no controller has seen. */
@@ -83,6 +104,8 @@ export interface ReadBeside {
   readonly indexState: IndexState | null;
   /** Of failed pods that a podFailurePolicy is to look at, by number; null for other Jobs. */
   readonly overlays: ReadonlyMap<number, PodOverlay> | null;
+  /** Bits of indexes that succeeded, as far as a successPolicy asks for them. */
+  readonly done: Uint8Array;
 }
 
 /**
@@ -94,7 +117,7 @@ export function toObserved(
   look: ObservedJob,
   spec: DecideSpec,
   status: JobStatus,
-  { isHeldUp, indexState, overlays }: ReadBeside,
+  { isHeldUp, indexState, overlays, done }: ReadBeside,
 ): Observed {
   return {
     spec,
@@ -110,6 +133,7 @@ export function toObserved(
     gate: look.gate,
     counters: look.counters,
     unjudged: overlays === null ? look.unjudged : withFacts(look, overlays),
+    done,
     startableCount: startableCount(look.supply),
     indexes: indexState,
     pendingCount: look.pendingCount,

@@ -18,7 +18,8 @@ import type { BackoffPolicy } from './decide/backoff.ts';
 import { decide } from './decide/decide.ts';
 import { composeStatus, type IndexText, renderIndexes } from './decide/status.ts';
 import { stopOrder } from './decide/stopOrder.ts';
-import type { Decision, Figures, JudgePlan, Next, Standing } from './decide/types.ts';
+import { lastIndexNeeded } from './decide/successPolicy.ts';
+import type { DecideSpec, Decision, Figures, JudgePlan, Next, Standing } from './decide/types.ts';
 import { readSpec, readStatus, toObserved, workQueueOf } from './jobPlan.ts';
 import { deleteDependentsOfPods } from './garbage.ts';
 import { JobMemos, type JobMemo } from './jobMemo.ts';
@@ -49,6 +50,7 @@ export type ReconcileShard = Pick<
   | 'listSlots'
   | 'allSlots'
   | 'doneBitmap'
+  | 'doneUpTo'
   | 'failedBitmap'
   | 'indexState'
   | 'podOverlays'
@@ -74,6 +76,7 @@ type PassEnd =
   | { readonly type: 'again' };
 
 const AGAIN: PassEnd = { type: 'again' };
+const NO_BITS = new Uint8Array(0);
 
 type Suspend = Extract<Decision, { type: 'suspend' }>;
 type End = Extract<Decision, { type: 'end' }>;
@@ -99,7 +102,7 @@ interface Shown {
   /** Indexes that this very pass fails: they may not be stored yet. */
   readonly failedNow: readonly number[];
   readonly standing: Standing;
-  readonly finish: 'Complete' | 'Failed' | null;
+  readonly finish: End['finish'];
 }
 
 /** A status that is worth writing. */
@@ -191,12 +194,13 @@ export class JobReconciler {
     const completions = spec.completions ?? 0;
     const perIndex = spec.backoffLimitPerIndex !== null;
     const pass = { reconcileId, look, memo, status, indexed, completions, perIndex };
-    const [isHeldUp, indexState, overlays] = await Promise.all([
+    const [isHeldUp, indexState, overlays, done] = await Promise.all([
       this.#missesWorkQueue(look, memo),
       perIndex ? this.#shard.indexState(job.uid, look.nowMs) : null,
       spec.failureRules === null ? null : this.#readOverlays(look),
+      this.#readDoneFor(look, spec),
     ]);
-    const observed = toObserved(look, spec, status, { isHeldUp, indexState, overlays });
+    const observed = toObserved(look, spec, status, { isHeldUp, indexState, overlays, done });
     const decision = decide(observed, look.nowMs, this.#backoff);
     switch (decision.type) {
       case 'rest':
@@ -231,6 +235,15 @@ export class JobReconciler {
   async #readOverlays({ job, unjudged }: ObservedJob): Promise<ReadonlyMap<number, PodOverlay>> {
     const numbers = unjudged.filter((pod) => pod.hasOverlay).map(({ podNumber }) => podNumber);
     return await this.#shard.podOverlays(job.uid, numbers);
+  }
+
+  /** Which indexes succeeded, as far as a successPolicy wants to know it. */
+  async #readDoneFor(
+    { job, counters }: ObservedJob,
+    { successRules }: DecideSpec,
+  ): Promise<Uint8Array> {
+    const last = lastIndexNeeded(successRules, counters.succeeded);
+    return last < 0 ? NO_BITS : await this.#shard.doneUpTo(job.uid, last);
   }
 
   /** Whether the Job names a work queue that does not exist; its creation then makes the Job due. */
@@ -515,7 +528,7 @@ export class JobReconciler {
     const last = standing.conditions.at(-1);
     const fields = { jobUid, job: `${namespace}/${name}`, reconcileId, reason: last?.reason };
     if (finish === null) this.#logger.debug({ ...fields, condition: last?.type }, 'Job moved on');
-    else this.#logger.info(fields, `Job is ${finish}`);
+    else this.#logger.info(fields, `Job is ${last?.type}`);
   }
 
   async #readDone(pass: Pass, figures: Figures): Promise<IndexText> {

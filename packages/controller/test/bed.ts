@@ -40,6 +40,7 @@ export interface SpecInput {
   maxFailedIndexes?: number;
   podReplacementPolicy?: 'Failed' | 'TerminatingOrFailed';
   podFailurePolicy?: { rules: object[] };
+  successPolicy?: { rules: object[] };
   /** Further fields of the pod template's spec. */
   podSpec?: object;
   activeDeadlineSeconds?: number;

@@ -230,3 +230,64 @@ describe('podFailurePolicy', () => {
     expect(await bed.status(uid)).toMatchObject({ active: 2, failed: 1, failedIndexes: '0' });
   });
 });
+
+describe('successPolicy', () => {
+  test('the index that matters completes the Job; what runs and what waits is stopped, uncounted', async () => {
+    const uid = await bed.createJob({
+      completionMode: 'Indexed',
+      parallelism: 3,
+      completions: 9,
+      successPolicy: { rules: [{ succeededIndexes: '1' }] },
+    });
+    await bed.settle(controller);
+    // Index 2 waits for a worker.
+    const slots = (await bed.shard.allSlots(uid)).toSorted((a, b) => a.index - b.index);
+    const [other, leader] = [
+      await worker.acquire(uid, slots[0]!.slot),
+      await worker.acquire(uid, slots[1]!.slot),
+    ] as [RunningPod, RunningPod];
+    await worker.succeed(leader);
+    await bed.settle(controller);
+    expect(await bed.counters(uid)).toMatchObject({ succeeded: 1, failed: 0, terminating: 2 });
+    const next = (await bed.shard.allSlots(uid)).find((slot) => slot.slot === leader.slot)!;
+    await worker.fail({ ...leader, claim: { ...leader.claim, ...next } });
+    await worker.fail(other);
+    await bed.settle(controller);
+    expect(await bed.status(uid)).toMatchObject({
+      succeeded: 1,
+      completedIndexes: '1',
+      terminating: 0,
+      conditions: [
+        { type: 'SuccessCriteriaMet', reason: 'SuccessPolicy' },
+        { type: 'Complete', reason: 'SuccessPolicy', message: 'Matched rules at index 0' },
+      ],
+    });
+    expect(await bed.status(uid)).not.toHaveProperty('failed');
+  });
+
+  test('as many successes as it asks for are enough', async () => {
+    const uid = await bed.createJob({
+      completionMode: 'Indexed',
+      parallelism: 2,
+      completions: 100,
+      successPolicy: {
+        rules: [{ succeededIndexes: '50-99', succeededCount: 5 }, { succeededCount: 3 }],
+      },
+    });
+    await bed.settle(controller);
+    const [pod, ...others] = await worker.acquireAll(uid);
+    let claim = pod!.claim;
+    for (let count = 1; count <= 3; count++) {
+      const answer = await worker.succeed({ ...pod!, claim });
+      if (answer.type === 'next') claim = answer.claim;
+      // Each success is looked at, not only when figures are folded.
+      const dueMs = await bed.store.redis.zscore(bed.shard.keys.due, `job:${uid}`);
+      expect(Number(dueMs)).toBe(bed.clock.now());
+      await bed.settle(controller);
+    }
+    expect((await bed.status(uid)).conditions).toMatchObject([
+      { type: 'SuccessCriteriaMet', message: 'Matched rules at index 1' },
+    ]);
+    expect(others).toHaveLength(1);
+  });
+});

@@ -14,7 +14,7 @@ export type Feature =
 export const SUPPORTED: Readonly<Record<Feature, boolean>> = {
   backoffLimitPerIndex: true,
   podFailurePolicy: true,
-  successPolicy: false,
+  successPolicy: true,
   podReplacementPolicyFailed: true,
   managedBy: false,
   elasticIndexedJobs: false,

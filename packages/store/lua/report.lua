@@ -307,7 +307,8 @@ for job = 1, #hotKeys do
 
     -- Does the controller have to look, and when?
     local isFinished = succeeded > succeededBefore
-      and (completions < 0 and succeededBefore == 0 or completions >= 0 and succeeded >= completions)
+      and (completions < 0 and succeededBefore == 0 or completions >= 0 and succeeded >= completions
+        or rules >= EACH_SUCCESS)
     -- A slot was closed: is there another one to be opened or offered, or the Job to be ended?
     local isShort = closed ~= NONE and (active == 0 or active > running
       or active < cap and (retryCount > 0 or completions < 0 or cursor < completions))

@@ -19,7 +19,7 @@
   ARGV[+2] generation       that the decision was made from
   ARGV[+3] decisionVersion  that the decision was made from
   ARGV[+4] status           JSON
-  ARGV[+5] finish           Complete, Failed or ''
+  ARGV[+5] finish           Complete, CompleteEarly (by a successPolicy), Failed or ''
   ARGV[+6] critical         0 or 1; 1 when conditions change: bumps decisionVersion, as finish does
 
   Returns a list, for each Job in order its decisionVersion after this write, an integer > 0, or

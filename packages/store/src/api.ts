@@ -22,6 +22,8 @@ export interface Gate {
    * for pods that are told from then on. Left out = false.
    */
   readonly replaceEnded?: boolean;
+  /** Each success makes the Job due (successPolicy). Left out = false. */
+  readonly lookAtSuccesses?: boolean;
 }
 
 /** How often pods of an index failed before; of Jobs that count it (backoffLimitPerIndex). */
@@ -338,9 +340,10 @@ export interface WriteStatusInput extends DecisionGuard {
   readonly status: string;
   /**
    * Write a terminal condition: refused with 'notSettled' while a pod is active, terminating or
-   * unjudged. null for an interim status.
+   * unjudged, and of `Complete` while successes are missing; `CompleteEarly` is by a successPolicy.
+   * null for an interim status.
    */
-  readonly finish: 'Complete' | 'Failed' | null;
+  readonly finish: 'Complete' | 'CompleteEarly' | 'Failed' | null;
   /** Conditions change: bumps decisionVersion. False for a fold of counters. */
   readonly critical: boolean;
 }

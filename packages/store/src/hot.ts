@@ -36,13 +36,16 @@ export const HOT_FIELDS = [
 const HOLD_ON_FAILURE = 1;
 const PER_INDEX = 2;
 const REPLACE_ENDED = 4;
+const EACH_SUCCESS = 8;
 
 /** A gate's rules as the scripts have them. */
-export function encodeRules({ holdOnFailure, perIndex, replaceEnded }: Gate): number {
+export function encodeRules(gate: Gate): number {
+  const { holdOnFailure, perIndex, replaceEnded, lookAtSuccesses } = gate;
   return (
     (holdOnFailure ? HOLD_ON_FAILURE : 0) |
     (perIndex === true ? PER_INDEX : 0) |
-    (replaceEnded === true ? REPLACE_ENDED : 0)
+    (replaceEnded === true ? REPLACE_ENDED : 0) |
+    (lookAtSuccesses === true ? EACH_SUCCESS : 0)
   );
 }
 
@@ -58,6 +61,7 @@ export function decodeGate(
     holdOnFailure: (rules & HOLD_ON_FAILURE) !== 0,
     ...((rules & PER_INDEX) !== 0 && { perIndex: true }),
     ...((rules & REPLACE_ENDED) !== 0 && { replaceEnded: true }),
+    ...((rules & EACH_SUCCESS) !== 0 && { lookAtSuccesses: true }),
   };
 }
 

@@ -270,6 +270,11 @@ export class ShardReader {
     return (await this.redis.getBuffer(this.keys.job(uid).done)) ?? Buffer.alloc(0);
   }
 
+  /** As {@link doneBitmap}, of the indexes up to `last` and a few more. */
+  async doneUpTo(uid: string, last: number): Promise<Buffer> {
+    return await this.redis.getrangeBuffer(this.keys.job(uid).done, 0, last >> 3);
+  }
+
   /** Bits of the indexes that failed for good, as in {@link doneBitmap}. */
   async failedBitmap(uid: string): Promise<Buffer> {
     return (await this.redis.getBuffer(this.keys.job(uid).failed)) ?? Buffer.alloc(0);

@@ -1,14 +1,15 @@
 import type { JobSpec } from '@drover/shared';
 
-import type { Entry } from './layout.ts';
+import { indexesText, type Entry } from './layout.ts';
 
+type SuccessRule = NonNullable<JobSpec['successPolicy']>['rules'][number];
 type FailureRule = NonNullable<JobSpec['podFailurePolicy']>['rules'][number];
 
 /** The policies of a Job, as far as it has any. */
 export function policyEntries(
-  spec: Pick<JobSpec, 'podFailurePolicy' | 'podReplacementPolicy'>,
+  spec: Pick<JobSpec, 'podFailurePolicy' | 'podReplacementPolicy' | 'successPolicy'>,
 ): Entry[] {
-  const { podFailurePolicy, podReplacementPolicy } = spec;
+  const { podFailurePolicy, podReplacementPolicy, successPolicy } = spec;
   const entries: Entry[] = [];
   if (podReplacementPolicy === 'Failed') {
     entries.push(['Pod Replacement Policy', podReplacementPolicy]);
@@ -18,6 +19,9 @@ export function policyEntries(
       'Pod Failure Policy',
       { part: numbered(podFailurePolicy.rules.map(failureRule)) },
     ]);
+  }
+  if (successPolicy !== undefined) {
+    entries.push(['Success Policy', { part: numbered(successPolicy.rules.map(successRule)) }]);
   }
   return entries;
 }
@@ -36,4 +40,11 @@ function failureRule({ action, onExitCodes, onPodConditions = [] }: FailureRule)
   const of = containerName === undefined ? '' : ` of ${containerName}`;
   const other = operator === 'In' ? '' : ' other than';
   return `${action} on exit code${of}${other} ${values.join(', ')}`;
+}
+
+function successRule({ succeededIndexes, succeededCount }: SuccessRule): string {
+  if (succeededIndexes === undefined) return `any ${succeededCount} indexes`;
+  return succeededCount === undefined
+    ? `all of ${indexesText(succeededIndexes)}`
+    : `${succeededCount} of ${indexesText(succeededIndexes)}`;
 }

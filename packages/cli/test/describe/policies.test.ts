@@ -34,6 +34,16 @@ describe('the policies of a Job', () => {
         },
       ],
     ]);
+    const successPolicy = {
+      rules: [
+        { succeededIndexes: '0,2-4' },
+        { succeededIndexes: '0-9', succeededCount: 3 },
+        { succeededCount: 5 },
+      ],
+    };
+    expect(policyEntries({ podReplacementPolicy: 'TerminatingOrFailed', successPolicy })).toEqual([
+      ['Success Policy', { part: ['0: all of 0,2-4', '1: 3 of 0-9', '2: any 5 indexes'] }],
+    ]);
     expect(
       policyEntries({ podReplacementPolicy: 'Failed', podFailurePolicy: { rules: [] } }).at(-1),
     ).toEqual(['Pod Failure Policy', { part: ['<none>'] }]);

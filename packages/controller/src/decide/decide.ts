@@ -13,6 +13,7 @@ import {
 } from './conditions.ts';
 import { dismissPods, judgePods, type Judged } from './judge.ts';
 import { deadlineMs, findIndexVerdict, isBackoffLimitExceeded } from './limits.ts';
+import { findEarlySuccess, isEarlySuccess } from './successPolicy.ts';
 import type {
   Counters,
   Decision,
@@ -47,7 +48,7 @@ interface Look {
  *
  * The order of checks is that of Kubernetes' Job controller: a verdict that was written before
  * stands; then a podFailurePolicy that fails the Job, backoffLimit, activeDeadlineSeconds, the limits
- * of indexes, success. So a failure beats a success that is seen in the same look, and backoffLimit
+ * of indexes, successPolicy, completions. So a failure beats a success that is seen in the same look, and backoffLimit
  * beats the deadline.
  *
  * @param nowMs - The shard's clock at the time of the look, ms since the epoch.
@@ -135,6 +136,7 @@ function lookAt(observed: Observed, nowMs: number, backoff: BackoffPolicy): Look
     holdOnFailure: indexes === null,
     ...(indexes !== null && { perIndex: true }),
     ...(spec.replacesEnded && { replaceEnded: true }),
+    ...(spec.successRules.length > 0 && { lookAtSuccesses: true }),
   };
   return { observed, judged, counters, indexes, nowMs, startMs, gate };
 }
@@ -147,8 +149,10 @@ function findVerdict({ observed, judged, counters, indexes, gate, nowMs }: Look)
   const indexVerdict = findIndexVerdict(spec, counters, indexes);
   if (indexVerdict) return indexVerdict;
   // A failed pod that is not judged yet may still turn success into failure.
-  if (counters.unjudged === 0 && isSatisfied(spec, counters)) return COMPLETIONS_REACHED;
-  return null;
+  if (counters.unjudged > 0) return null;
+  const early = findEarlySuccess(spec.successRules, counters.succeeded, observed.done);
+  if (early) return early;
+  return isSatisfied(spec, counters) ? COMPLETIONS_REACHED : null;
 }
 
 function decideEnd(look: Look, interim: Interim): Decision {
@@ -157,7 +161,8 @@ function decideEnd(look: Look, interim: Interim): Decision {
   const succeeds = interim.type === 'SuccessCriteriaMet';
   let conditions = withCondition(observed.status.conditions, interim, nowMs);
   if (isSettled) conditions = withCondition(conditions, terminalOf(interim), nowMs);
-  const verdict = succeeds ? 'Complete' : 'Failed';
+  const success = isEarlySuccess(interim) ? 'CompleteEarly' : 'Complete';
+  const verdict = succeeds ? success : 'Failed';
   const expiryMs = observed.deletion === null ? expiryOf(observed.spec, { conditions }) : null;
   const over: Next = expiryMs === null ? { type: 'never' } : { type: 'until', atMs: expiryMs };
   return {
@@ -274,7 +279,8 @@ function planJudge({ observed, judged, counters }: Look, gate: GatePlan): JudgeP
     gate.deadlineMs === observed.gate.deadlineMs &&
     gate.holdOnFailure === observed.gate.holdOnFailure &&
     gate.perIndex === observed.gate.perIndex &&
-    gate.replaceEnded === observed.gate.replaceEnded;
+    gate.replaceEnded === observed.gate.replaceEnded &&
+    gate.lookAtSuccesses === observed.gate.lookAtSuccesses;
   if (isWritten) return null;
   return { judgements: judged.judgements, gate, failuresInRow, lastFailureMs };
 }

@@ -1,4 +1,12 @@
-import type { JobCondition, PodFailurePolicyRule } from '@drover/shared';
+import type { IndexInterval, JobCondition, PodFailurePolicyRule } from '@drover/shared';
+
+/** A rule of a successPolicy. */
+export interface SuccessRule {
+  /** Indexes of which the successes count; null = all. */
+  readonly indexes: readonly IndexInterval[] | null;
+  /** How many of them must have succeeded, an integer >= 0. */
+  readonly count: number;
+}
 
 /** A rule of a podFailurePolicy. */
 export type FailureRule = PodFailurePolicyRule;
@@ -25,6 +33,8 @@ export interface DecideSpec {
   readonly backoffLimitPerIndex: number | null;
   /** podFailurePolicy: the first rule that a failed pod matches says what becomes of it; null = no policy. */
   readonly failureRules: readonly FailureRule[] | null;
+  /** successPolicy: the first rule that is met completes the Job; empty = no policy. */
+  readonly successRules: readonly SuccessRule[];
   /** podReplacementPolicy Failed: a pod that was told to stop is replaced only when it has ended. */
   readonly replacesEnded: boolean;
   /** Failed indexes that are tolerated, an integer >= 0; null = any number. */
@@ -52,6 +62,8 @@ export interface GatePlan {
   readonly perIndex?: boolean;
   /** A pod that was told to stop is replaced only when it has ended. Left out = false. */
   readonly replaceEnded?: boolean;
+  /** Each success has to be looked at. Left out = false. */
+  readonly lookAtSuccesses?: boolean;
 }
 
 /** Live figures of a Job. Meaning as in the store's `HotCounters`. */
@@ -144,6 +156,11 @@ export interface Observed {
   readonly counters: Counters;
   /** At most 500 of `counters.unjudged`. */
   readonly unjudged: readonly UnjudgedPod[];
+  /**
+   * Bits of the indexes that succeeded, most significant first, as far as a successPolicy asks for them;
+   * empty when it can not be met yet. May know of successes that came after the look.
+   */
+  readonly done: Uint8Array;
   /** Indexes that could get a pod at once: to be tried again, or not tried yet. Infinite for a work queue. */
   readonly startableCount: number;
   /** Of a Job with backoffLimitPerIndex; null for others. */
@@ -246,7 +263,7 @@ export type Decision =
       /** How active pods are stopped and counted; null = none is active. */
       readonly stopsPodsAs: 'failed' | 'uncounted' | null;
       /** Set when nothing runs any more: `standing` has the terminal condition. */
-      readonly finish: 'Complete' | 'Failed' | null;
+      readonly finish: 'Complete' | 'CompleteEarly' | 'Failed' | null;
       readonly figures: Figures;
       readonly standing: Standing;
       readonly next: Next;

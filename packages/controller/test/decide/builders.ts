@@ -28,6 +28,7 @@ export interface Given {
   jobsOnQueue?: number;
   indexes?: Partial<ObservedIndexes>;
   startableCount?: number;
+  done?: Uint8Array;
 }
 
 /** An observed Job that started at T0 and whose gate is as its spec wants it. */
@@ -42,6 +43,7 @@ export function observed(given: Given = {}): Observed {
     suspended: false,
     restartsContainers: false,
     failureRules: null,
+    successRules: [],
     replacesEnded: false,
     backoffLimitPerIndex: null,
     maxFailedIndexes: null,
@@ -63,6 +65,7 @@ export function observed(given: Given = {}): Observed {
       holdOnFailure: spec.backoffLimitPerIndex === null,
       ...(spec.backoffLimitPerIndex !== null && { perIndex: true }),
       ...(spec.replacesEnded && { replaceEnded: true }),
+      ...(spec.successRules.length > 0 && { lookAtSuccesses: true }),
       ...given.gate,
     },
     counters: {
@@ -81,6 +84,7 @@ export function observed(given: Given = {}): Observed {
       ...given.counters,
     },
     unjudged,
+    done: given.done ?? new Uint8Array(0),
     startableCount: given.startableCount ?? spec.completions ?? Number.POSITIVE_INFINITY,
     indexes:
       spec.backoffLimitPerIndex === null

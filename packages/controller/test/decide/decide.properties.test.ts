@@ -37,6 +37,11 @@ const rule = fc
       : { onExitCodes: { operator, values } }),
   }));
 
+const successRule = fc.record({
+  indexes: fc.option(fc.constant([{ first: 1, last: 2 }])),
+  count: fc.nat(4),
+});
+
 const facts = fc.record({
   path: fc.constant('default/pod'),
   containers: fc.array(fc.record({ name: fc.constant('main'), exitCode: fc.nat(3) }), {
@@ -58,6 +63,7 @@ const looks: fc.Arbitrary<Observed> = fc
       suspended: fc.boolean(),
       restartsContainers: fc.boolean(),
       failureRules: fc.option(fc.array(rule, { maxLength: 3 })),
+      successRules: fc.array(successRule, { maxLength: 2 }),
       replacesEnded: fc.boolean(),
       backoffLimitPerIndex: fc.option(fc.nat(2)),
       maxFailedIndexes: fc.option(fc.nat(5)),
@@ -107,6 +113,7 @@ const looks: fc.Arbitrary<Observed> = fc
     pendingCount: fc.nat(10),
     fittingLanes: fc.nat(100),
     jobsOnQueue: fc.nat(3),
+    done: fc.uint8Array({ maxLength: 2 }),
     startableCount: count(3000),
     indexes: fc.record({
       failedCount: fc.nat(8),

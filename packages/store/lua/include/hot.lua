@@ -2,8 +2,8 @@
 -- once per script. packages/store/src/hot.ts is the other side.
 local HOT = '>ddddddddddddddddddddddddddd'
 -- Bits of `rules`: 1 no start while a failed pod waits for its verdict, 2 failures are counted for each index, 4 a pod
--- that was told to stop is replaced only when it has ended.
-local PER_INDEX, REPLACE_ENDED = 2, 4
+-- that was told to stop is replaced only when it has ended, 8 each success has to be looked at.
+local PER_INDEX, REPLACE_ENDED, EACH_SUCCESS = 2, 4, 8
 
 -- Named one by one, not in a loop: this is part of every report.
 local function unpackHot(packed)

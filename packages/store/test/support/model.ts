@@ -247,7 +247,7 @@ export class ModelJob {
 
   writeStatus(
     guard: ModelGuard,
-    finish: 'Complete' | 'Failed' | null,
+    finish: 'Complete' | 'CompleteEarly' | 'Failed' | null,
     critical: boolean,
   ): 'written' | 'moved' | 'gone' | 'notSettled' {
     if (this.deleted) return 'gone';
@@ -435,7 +435,8 @@ export class Model {
     }
     const ended =
       job.succeeded > before.succeeded &&
-      (job.completions === null ? before.succeeded === 0 : job.succeeded >= job.completions);
+      (job.gate.lookAtSuccesses === true ||
+        (job.completions === null ? before.succeeded === 0 : job.succeeded >= job.completions));
     const short =
       events.closed && (job.active === 0 || job.count('Pending') > 0 || job.mayStart(nowMs));
     const drained = events.stopped && job.terminating === 0;
