@@ -1,11 +1,16 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { createController, createWorker, defineHandler, Drover } from '@drover/sdk';
 import { newSecretKey } from '@drover/store';
-import { kubernetesPrograms, startRedis, type TestRedis } from '@drover/testkit';
+import {
+  kubernetesPrograms,
+  startRedis,
+  type KubernetesPrograms,
+  type TestRedis,
+} from '@drover/testkit';
 import { pino } from 'pino';
 
 import { createServer, prepareIdentity, writeKubeconfig, type Identity } from '../src/index.ts';
@@ -25,7 +30,7 @@ export class ServerBed {
   readonly drover: Drover;
   readonly redis: TestRedis;
   readonly #dir: string;
-  readonly #kubectl: string;
+  readonly #programs: KubernetesPrograms;
   readonly #services: readonly { close(options?: { force?: boolean }): Promise<void> }[];
 
   private constructor(parts: {
@@ -34,7 +39,7 @@ export class ServerBed {
     drover: Drover;
     redis: TestRedis;
     dir: string;
-    kubectl: string;
+    programs: KubernetesPrograms;
     services: readonly { close(options?: { force?: boolean }): Promise<void> }[];
   }) {
     this.url = parts.url;
@@ -42,13 +47,13 @@ export class ServerBed {
     this.drover = parts.drover;
     this.redis = parts.redis;
     this.#dir = parts.dir;
-    this.#kubectl = parts.kubectl;
+    this.#programs = parts.programs;
     this.#services = parts.services;
   }
 
   /** Starts all of it. */
   static async start(): Promise<ServerBed> {
-    const [redis, { kubectl }, dir] = await Promise.all([
+    const [redis, programs, dir] = await Promise.all([
       startRedis({ config: {} }),
       kubernetesPrograms(),
       mkdtemp(join(tmpdir(), 'drover-server-')),
@@ -87,7 +92,7 @@ export class ServerBed {
     });
     const drover = new Drover({ connection });
     const services = [server, worker, controller];
-    return new ServerBed({ url, identity, drover, redis, dir, kubectl, services });
+    return new ServerBed({ url, identity, drover, redis, dir, programs, services });
   }
 
   /** Ends all of it. */
@@ -112,20 +117,22 @@ export class ServerBed {
 
   /** Runs kubectl to its end. */
   async kubectl(args: readonly string[], input?: string): Promise<Ended> {
-    const command = this.startKubectl(args);
-    command.stdin.end(input ?? '');
-    return await new Promise((resolve) => {
-      const output = { stdout: '', stderr: '' };
-      command.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
-      command.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
-      command.on('close', (code) => resolve({ code, ...output }));
-    });
+    return await toItsEnd(this.startKubectl(args), input);
+  }
+
+  /** Runs helm to its end. */
+  async helm(args: readonly string[]): Promise<Ended> {
+    return await toItsEnd(this.#start(this.#programs.helm, args), '');
   }
 
   /** Starts kubectl. */
-  startKubectl(args: readonly string[]) {
+  startKubectl(args: readonly string[]): ChildProcessWithoutNullStreams {
+    return this.#start(this.#programs.kubectl, args);
+  }
+
+  #start(program: string, args: readonly string[]): ChildProcessWithoutNullStreams {
     const { HOME: _home, KUBECONFIG: _theirs, ...env } = process.env;
-    return spawn(this.#kubectl, args, {
+    return spawn(program, args, {
       env: { ...env, HOME: this.#dir, KUBECONFIG: join(this.#dir, 'kubeconfig') },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
@@ -155,6 +162,16 @@ export class ServerBed {
       sent.end(body);
     });
   }
+}
+
+async function toItsEnd(program: ChildProcessWithoutNullStreams, input = ''): Promise<Ended> {
+  program.stdin.end(input);
+  return await new Promise((resolve) => {
+    const output = { stdout: '', stderr: '' };
+    program.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
+    program.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
+    program.on('close', (code) => resolve({ code, ...output }));
+  });
 }
 
 /** A request. */

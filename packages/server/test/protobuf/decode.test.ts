@@ -116,20 +116,49 @@ describe('what kubectl sends as protobuf', () => {
   test('objects of other kinds are what they would be as JSON', async () => {
     const cluster = await FakeCluster.start(DISCOVERY);
     const flags = ['--validate=false'];
-    await run(cluster.url, ['create', 'configmap', 'c', '--from-literal=a=1', ...flags]);
-    await run(cluster.url, ['create', 'secret', 'generic', 's', '--from-literal=a=1', ...flags]);
-    await run(cluster.url, ['create', 'namespace', 'n', ...flags]);
-    await run(cluster.url, ['create', 'serviceaccount', 'a', ...flags]);
-    await run(cluster.url, ['auth', 'can-i', 'create', 'jobs.batch']);
-    await run(cluster.url, ['auth', 'whoami']);
+    const commands = [
+      ['create', 'configmap', 'c', '--from-literal=a=1', ...flags],
+      ['create', 'secret', 'generic', 's', '--from-literal=a=1', ...flags],
+      ['create', 'serviceaccount', 'a', ...flags],
+      ['auth', 'can-i', 'create', 'jobs'],
+    ];
+    for (const command of commands) await run(cluster.url, command);
     cluster.stop();
-    console.log(
-      cluster.bodies
-        .map(
-          (b) =>
-            `${b.path} ${b.contentType} ${b.contentType.includes('protobuf') ? JSON.stringify(decodeProtobuf(b.body)) : b.body.toString()}`,
-        )
-        .join('\n'),
-    );
+    const objects = cluster.bodies.map(({ contentType, body }) => {
+      expect(contentType).toBe('application/vnd.kubernetes.protobuf');
+      return decodeProtobuf(body);
+    });
+    const core = { apiVersion: 'v1' };
+    const asked = { namespace: 'default', verb: 'create', resource: 'jobs' };
+    expect(objects).toEqual([
+      { ...core, kind: 'ConfigMap', metadata: { name: 'c' }, data: { a: '1' } },
+      { ...core, kind: 'Secret', metadata: { name: 's' }, data: { a: 'MQ==' } },
+      { ...core, kind: 'ServiceAccount', metadata: { name: 'a' } },
+      {
+        apiVersion: 'authorization.k8s.io/v1',
+        kind: 'SelfSubjectAccessReview',
+        metadata: {},
+        spec: { resourceAttributes: asked },
+        status: {},
+      },
+    ]);
+  });
+
+  test('what is no such object, cut off, or of a field that nobody knows is refused', () => {
+    const magic = Buffer.from('k8s\0');
+    // Unknown: typeMeta {apiVersion: v1, kind: ConfigMap}, raw: a field of number 15.
+    const type = Buffer.concat([
+      Buffer.from([0x0a, 2]),
+      Buffer.from('v1'),
+      Buffer.from([0x12, 9]),
+      Buffer.from('ConfigMap'),
+    ]);
+    const envelope = Buffer.concat([magic, Buffer.from([0x0a, type.length]), type]);
+    const unknown = Buffer.concat([envelope, Buffer.from([0x12, 2, 0x78, 0x01])]);
+    expect(() => decodeProtobuf(Buffer.from('{}'))).toThrow('no object of Kubernetes');
+    expect(() => decodeProtobuf(unknown)).toThrow('ConfigMap has a field of number 15');
+    expect(() => decodeProtobuf(unknown.subarray(0, -1))).toThrow('can not be decoded');
+    expect(() => decodeProtobuf(magic)).toThrow('not as protobuf');
+    expect(decodeProtobuf(envelope)).toEqual({ apiVersion: 'v1', kind: 'ConfigMap' });
   });
 });
