@@ -12,6 +12,7 @@ import { type Logger, pino } from 'pino';
 import { DEFAULT_BACKOFF } from './decide/backoff.ts';
 import { DueLoop } from './dueLoop.ts';
 import { reconcileOwner } from './garbage.ts';
+import { removeItems } from './itemQueues.ts';
 import { JobReconciler } from './reconcile.ts';
 import { reconcileSession } from './sessions.ts';
 import { reconcileWorkQueue } from './workQueues.ts';
@@ -128,12 +129,13 @@ class RunningController implements Controller {
     let subscriber: Subscriber | null = null;
     try {
       const store = await this.#openStore();
-      const slotOffers = new SlotOffers(this.#connect('queues'), store.prefix, logger);
+      const queues = this.#connect('queues');
+      const slotOffers = new SlotOffers(queues, store.prefix, logger);
       offers = slotOffers;
       await Promise.all(COMMON_QUEUES.map((queue) => slotOffers.warmUp(queue)));
       subscriber = store.openSubscriber();
       for (const shard of store.shards)
-        this.#loops.push(this.#makeLoop(store, shard, slotOffers, subscriber));
+        this.#loops.push(this.#makeLoop(store, shard, { offers: slotOffers, queues, subscriber }));
       await Promise.all(this.#loops.map((loop) => loop.start()));
       logger.info({ shards: store.shards.length, prefix: store.prefix }, 'controller runs');
       await this.#closing.promise;
@@ -152,7 +154,15 @@ class RunningController implements Controller {
     for (const connection of this.#connections) connection.disconnect();
   }
 
-  #makeLoop(store: Store, shard: Shard, offers: SlotOffers, subscriber: Subscriber): DueLoop {
+  #makeLoop(
+    store: Store,
+    shard: Shard,
+    {
+      offers,
+      queues,
+      subscriber,
+    }: { readonly offers: SlotOffers; readonly queues: Redis; readonly subscriber: Subscriber },
+  ): DueLoop {
     const { backoff, concurrency } = this.#options;
     const logger = this.#options.logger.child({ shard: shard.index });
     const { resyncMs } = store.settings;
@@ -168,6 +178,7 @@ class RunningController implements Controller {
         if (kind === 'session') return reconcileSession(shard, id, logger);
         if (kind === 'gc') return reconcileOwner(shard, id, logger);
         if (kind === 'wq') return reconcileWorkQueue(shard.workQueues, id, logger);
+        if (kind === 'items') return removeItems(queues, store.prefix, id);
         return jobs.reconcile(id, reconcileId);
       },
     });

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { type Shard, slotQueueOptions, Store } from '@drover/store';
+import {
+  ITEM_QUEUE_NAME,
+  itemQueueOptions,
+  type Shard,
+  slotQueueOptions,
+  Store,
+} from '@drover/store';
 import { startRedis, type TestRedis, uniquePrefix, waitFor } from '@drover/testkit';
-import { Queue } from 'bullmq';
+import { Queue, Worker } from 'bullmq';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createController, type Controller } from '../src/controller.ts';
 import { FakeWorker, LANE, silent } from './bed.ts';
@@ -201,4 +207,19 @@ describe('createController', () => {
   ])('refuses %o', (options, field) => {
     expect(() => createController({ connection: redis.url, ...options })).toThrow(field);
   });
+});
+
+test('what was added to the items of a work queue while it was deleted is removed a while later', async () => {
+  const uid = randomUUID();
+  const connection = redis.connect();
+  const options = { connection, ...itemQueueOptions(prefix, uid) };
+  const items = new Queue(ITEM_QUEUE_NAME, options);
+  await items.addBulk(Array.from({ length: 3 }, (_, i) => ({ name: 'item', data: { i, d: i } })));
+  await items.add('item', { i: 4, d: 4 }, { delay: 60_000 });
+  const worker = new Worker(ITEM_QUEUE_NAME, null, options);
+  await worker.getNextJob('t');
+  await Promise.all([worker.close(true), items.close()]);
+  await start();
+  await shard.trigger(`items:${uid}`);
+  await waitFor(async () => (await connection.keys(`${options.prefix}:*`)).length === 0);
 });

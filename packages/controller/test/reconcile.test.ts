@@ -515,7 +515,7 @@ describe('a work queue', () => {
 
   test('whose producer died is not waited for', async () => {
     const uid = await createQueue('pages');
-    const request = { uid, count: 3, keys: null, leaseMs: 1_000, isRetry: false };
+    const request = { uid, count: 3, of: null, leaseMs: 1_000 };
     await bed.shard.workQueues.reserve({ ...request, batchId: 'a' });
     bed.clock.advance(500);
     await bed.shard.workQueues.reserve({ ...request, batchId: 'b' });

@@ -5,6 +5,7 @@ import type { Redis } from 'ioredis';
 import { Connection, type ConnectionOption } from './connection.ts';
 import { SharedWatch } from './sharedWatch.ts';
 import { openItemQueue, type ItemQueue } from './workQueues/itemQueue.ts';
+import { WorkQueueUids } from './workQueues/uids.ts';
 
 /** Where Redis is when nothing is said. */
 const DEFAULT_CONNECTION = 'redis://127.0.0.1:6379';
@@ -24,6 +25,8 @@ export class Backend {
   #closed = false;
   readonly #watches = new Map<Shard, SharedWatch>();
   readonly #itemQueues = new Map<string, Promise<ItemQueue>>();
+  /** Uids of the work queues that this client had to do with. */
+  readonly workQueueUids = new WorkQueueUids(this);
 
   constructor(options: { connection?: ConnectionOption; prefix?: string }) {
     this.#option = options.connection ?? DEFAULT_CONNECTION;
@@ -71,6 +74,13 @@ export class Backend {
     this.#itemQueues.set(uid, opening);
     opening.catch(() => this.#itemQueues.delete(uid));
     return opening;
+  }
+
+  /** Lets go of the queue of a work queue that is no more. */
+  async closeItemQueue(uid: string): Promise<void> {
+    const known = this.#itemQueues.get(uid);
+    this.#itemQueues.delete(uid);
+    await (await known)?.close();
   }
 
   /** An error of the connection as one of ours. */

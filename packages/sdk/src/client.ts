@@ -43,7 +43,6 @@ export type { PodEvent } from './podWatch.ts';
 export type { ObjectRef } from './refs.ts';
 export type { WaitReason } from './waiting.ts';
 export {
-  BatchAbandonedError,
   WorkQueueHandle,
   type Enqueued,
   type EnqueueOptions,
@@ -51,6 +50,7 @@ export {
   type WorkQueueHandleOptions,
   type WorkQueueStats,
 } from './workQueues/workQueue.ts';
+export { BatchAbandonedError } from './workQueues/itemSender.ts';
 export type { ItemSource } from './workQueues/itemBatches.ts';
 export { itemsWarnings, type ItemsWarning } from './workQueues/itemsWarnings.ts';
 export type { DeadItem, ItemResult } from './workQueues/results.ts';

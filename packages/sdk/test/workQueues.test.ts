@@ -10,6 +10,7 @@ import {
   newSessionId,
   type Shard,
   Store,
+  WorkQueues,
 } from '@drover/store';
 import { startRedis, type TestRedis, uniquePrefix, waitFor } from '@drover/testkit';
 import { Queue, Worker } from 'bullmq';
@@ -22,6 +23,7 @@ import {
   expect,
   expectTypeOf,
   test,
+  vi,
 } from 'vitest';
 import * as z from 'zod';
 
@@ -416,6 +418,102 @@ describe('dead letters', () => {
     expect(await pages.stats()).toMatchObject({ waiting: 1, dead: 1, allDone: false });
     expect((await pages.get()).status).toMatchObject({ retried: 1, dead: 1, enqueued: 4 });
   });
+});
+
+test('two that try dead letters again at the same time bring each back once', async () => {
+  const pages = drover.workQueue<number>('pages');
+  const numbers = Array.from({ length: 250 }, (_, n) => n);
+  await pages.enqueue(numbers);
+  const settle = await runningPod();
+  await settle(
+    'pages',
+    numbers.map((n) => dead(n + 1, n)),
+  );
+  const other = new Drover({ connection: redis.url, prefix });
+  const [one, two] = await Promise.all([pages.retry(), other.workQueue('pages').retry()]);
+  await other.close();
+  expect(one + two).toBe(250);
+  const again = (await waiting('pages')).filter(({ i }) => i > 250);
+  expect(new Set(again.map((data) => ('d' in data ? data.d : null)))).toEqual(new Set(numbers));
+  expect(again).toHaveLength(250);
+  expect((await pages.get()).status).toMatchObject({ enqueued: 500, retried: 250, dead: 0 });
+});
+
+describe('the uid of a work queue', () => {
+  test('is asked for once, not with each enqueue', async () => {
+    await drover.workQueues.create({ metadata: { name: 'pages' } });
+    const find = vi.spyOn(WorkQueues.prototype, 'find');
+    for (let n = 0; n < 3; n += 1) await drover.workQueue('pages').enqueue(n);
+    await drover.workQueue('pages').stats();
+    expect(find).toHaveBeenCalledTimes(1);
+    find.mockRestore();
+  });
+
+  test('is asked for again when another work queue has the name', async () => {
+    const pages = drover.workQueue('pages');
+    await pages.enqueue(['old', 'old']);
+    const other = new Drover({ connection: redis.url, prefix });
+    const replace = async (data: string): Promise<void> => {
+      await other.workQueue('pages').delete();
+      await other.workQueue('pages').enqueue(data);
+    };
+    await replace('new');
+    await pages.enqueue('newer');
+    expect(await waiting('pages')).toMatchObject([{ d: 'new' }, { d: 'newer' }]);
+    await replace('newest');
+    expect(await pages.stats()).toMatchObject({ waiting: 1 });
+    await replace('last');
+    await pages.seal();
+    await other.workQueue('pages').delete();
+    await expect(pages.get()).rejects.toThrow(NotFoundError);
+    await expect(pages.seal()).rejects.toThrow(NotFoundError);
+    await other.close();
+  });
+
+  test('of one that is deleted while a source is read is not made anew', async () => {
+    const pages = drover.workQueue<number>('pages');
+    const items = async function* () {
+      for (let n = 0; n < 1_001; n += 1) yield n;
+      await waitFor(async () => (await pages.stats()).waiting === 1_000);
+      await pages.delete();
+      yield 0;
+    };
+    await expect(pages.enqueue(items())).rejects.toThrow(NotFoundError);
+    await expect(pages.get()).rejects.toThrow(NotFoundError);
+  });
+});
+
+test('clear leaves all that is in flight, however the list of it moves while it is read', async () => {
+  const pages = drover.workQueue<number>('pages');
+  await pages.enqueue(
+    Array.from({ length: 1_200 }, (_, n) => n),
+    { chunk: false },
+  );
+  const { metadata } = await pages.get();
+  const options = { connection: redis.connect(), ...itemQueueOptions(prefix, metadata.uid) };
+  const worker = new Worker<ItemQueueJobData>(ITEM_QUEUE_NAME, null, options);
+  const held = await Promise.all(Array.from({ length: 600 }, () => worker.getNextJob('t')));
+  // Half of them end right after the first look at the list.
+  const ending = held.splice(0, 300);
+  const queue = Queue.prototype;
+  const looks = (['getJobs', 'getRanges'] as const).map((name) => {
+    const look = queue[name] as (...asked: unknown[]) => Promise<unknown>;
+    return vi.spyOn(queue, name).mockImplementation(async function (
+      this: Queue,
+      ...asked: unknown[]
+    ) {
+      const page = await look.apply(this, asked);
+      const some = ending.splice(0);
+      await Promise.all(some.map((job) => job.moveToCompleted(undefined, 't', false)));
+      return page as never;
+    });
+  });
+  await pages.clear();
+  for (const look of looks) look.mockRestore();
+  expect(ending).toEqual([]);
+  const ids = held.map((job) => job.data.i);
+  expect(await shard.workQueues.areSettled(metadata.uid, ids)).toEqual(ids.map(() => false));
+  await worker.close();
 });
 
 test('clear loses no item that is enqueued meanwhile: it is removed as a whole, or waits', async () => {

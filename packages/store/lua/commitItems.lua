@@ -10,6 +10,7 @@
   KEYS[4]  hash    <tag>:wq:<uid>:batches
   KEYS[5]  zset    <tag>:wq:<uid>:committed   batchId by the time until which it is remembered
   KEYS[6]  hash    <tag>:wq:<uid>:dead
+  KEYS[7]  hash    <tag>:wq:<uid>:retrying
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  of work queues
@@ -40,6 +41,7 @@ if #ARGV > 5 then
   local ids = {}
   for i = 6, #ARGV do ids[#ids + 1] = ARGV[i] end
   local retried = redis.call('HDEL', KEYS[6], unpack(ids))
+  redis.call('HDEL', KEYS[7], unpack(ids))
   redis.call('HINCRBY', KEYS[2], 'dead', -retried)
   redis.call('HINCRBY', KEYS[2], 'retried', retried)
 end

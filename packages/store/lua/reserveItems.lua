@@ -14,6 +14,8 @@
   KEYS[7]  hash    <tag>:wq:<uid>:batches     batchId to <first id>:<count>:<open, committed or abandoned>
   KEYS[8]  hash    <tag>:wq:<uid>:keys        key to id
   KEYS[9]  string  <tag>:wq:<uid>:abandoned   bitmap
+  KEYS[10] hash    <tag>:wq:<uid>:dead
+  KEYS[11] hash    <tag>:wq:<uid>:retrying    id of a dead-lettered item to the batch that brings it back
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  string
@@ -21,11 +23,14 @@
   ARGV[4]  batchId      string, chosen by the caller: the idempotency key
   ARGV[5]  count        of items, at most 1000
   ARGV[6]  leaseMs      for how long the batch may stay open
-  ARGV[7]  isRetry      1 = items that were dead-lettered: taken by a sealed queue too
-  ARGV[8+] key of each item, or none at all
+  ARGV[7]  of           what follows: 'keys', 'dead', or '' = nothing
+  ARGV[8+] key of each item; or ids of dead-lettered items that are to be enqueued again, which a sealed queue
+           takes too
 
-  Returns  {1, firstId, newCount, ids...}  RESERVED  ids: with keys, for each item the id that has its key, 0 when it
-                                                     is new; the new ones have firstId and those after it
+  Returns  {1, firstId, newCount, ids...}  RESERVED  ids: with ARGV[8+], for each item 0 when it is new; the new ones
+                                                     have firstId and those after it. Else the id that has its key,
+                                                     or the given one, when that is not dead (any more), or another
+                                                     batch is bringing it back
            {-1}  SEALED
            {-2}  NOT_FOUND
 
@@ -38,7 +43,7 @@ local uid, batchId, count = ARGV[3], ARGV[4], tonumber(ARGV[5])
 local queue = redis.call('HMGET', KEYS[5], 'sealedMs', 'enqueued', 'open')
 if not queue[1] then return { -2 } end
 local batch = redis.call('HGET', KEYS[7], batchId)
-if not batch and queue[1] ~= '0' and ARGV[7] ~= '1' then return { -1 } end
+if not batch and queue[1] ~= '0' and ARGV[7] ~= 'dead' then return { -1 } end
 
 local first, newCount = tonumber(queue[2]) + 1, count
 if batch then
@@ -46,7 +51,29 @@ if batch then
   first, newCount = tonumber(at), tonumber(size)
 end
 local reply = { 1, first, newCount }
-if #ARGV > 7 then
+local claims = {}
+if ARGV[7] == 'dead' then
+  local ids = {}
+  for i = 8, #ARGV do ids[#ids + 1] = ARGV[i] end
+  local dead, claimed = redis.call('HMGET', KEYS[10], unpack(ids)), redis.call('HMGET', KEYS[11], unpack(ids))
+  for i, id in ipairs(ids) do
+    local isFree = claimed[i] == batchId
+    if not isFree and not batch and dead[i] then
+      -- A batch that was abandoned brings nothing back.
+      local other = claimed[i] and redis.call('HGET', KEYS[7], claimed[i])
+      isFree = not (other and string.find(other, ':open$'))
+    end
+    reply[3 + i] = isFree and 0 or tonumber(id)
+    if isFree then
+      claims[#claims + 1] = id
+      claims[#claims + 1] = batchId
+    end
+  end
+  if not batch then
+    newCount = #claims / 2
+    reply[3] = newCount
+  end
+elseif ARGV[7] == 'keys' then
   local keys, fresh, seen = {}, {}, {}
   for i = 8, #ARGV do keys[#keys + 1] = ARGV[i] end
   local ids = redis.call('HMGET', KEYS[8], unpack(keys))
@@ -75,6 +102,7 @@ if #ARGV > 7 then
   end
 end
 if batch or newCount == 0 then return reply end
+if #claims > 0 then redis.call('HSET', KEYS[11], unpack(claims)) end
 
 local now = readClock(KEYS[1], ARGV[1])
 local deadline = now + tonumber(ARGV[6])

@@ -116,6 +116,7 @@ export interface WorkQueueKeys {
   readonly open: string;
   readonly committed: string;
   readonly abandoned: string;
+  readonly retrying: string;
 }
 
 /** Keys and channels of one shard. */
@@ -237,6 +238,7 @@ export class ShardKeys {
       open: `${queue}:open`,
       committed: `${queue}:committed`,
       abandoned: `${queue}:abandoned`,
+      retrying: `${queue}:retrying`,
     };
   }
 

@@ -70,12 +70,13 @@ export interface ReserveRequest {
   readonly batchId: string;
   /** 1..{@link MAX_BATCH_ITEMS}. */
   readonly count: number;
-  /** Key of each item; null = the items have none. */
-  readonly keys: readonly string[] | null;
+  /** Key of each item, or ids of dead-lettered items that are to be enqueued again, which a sealed queue takes too. */
+  readonly of:
+    | { readonly keys: readonly string[] }
+    | { readonly deadIds: readonly number[] }
+    | null;
   /** For how long the batch may stay open, ms. */
   readonly leaseMs: number;
-  /** Items that were dead-lettered: a sealed queue takes them too. */
-  readonly isRetry: boolean;
 }
 
 /** Answer to a {@link ReserveRequest}. */
@@ -84,7 +85,10 @@ export type Reserved =
       readonly type: 'reserved';
       /** Id of each item, in order. */
       readonly ids: readonly number[];
-      /** Whether each item is new; one that is not has a key that another item had before. */
+      /**
+       * Whether each item is new; one that is not has a key that another item had before, or is not dead (any more),
+       * or another batch is bringing it back.
+       */
       readonly isNew: readonly boolean[];
     }
   | { readonly type: 'sealed' }
@@ -94,7 +98,7 @@ export type Reserved =
 export interface CommitRequest {
   readonly uid: string;
   readonly batchId: string;
-  /** Dead-lettered items that the batch brings back. */
+  /** Dead-lettered items that the batch brings back: of those that were asked for the new ones. */
   readonly retriedIds: readonly number[];
 }
 

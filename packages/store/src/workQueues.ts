@@ -19,6 +19,8 @@ import {
   type WorkQueueCreated,
 } from './workQueueApi.ts';
 
+/** Producers and workers that were at work when a work queue was deleted are done by then. */
+const CLEAN_UP_AFTER_MS = 60_000;
 /** For how long a repeated reservation gets the ids of the first one. */
 const REMEMBER_BATCH_MS = 3_600_000;
 
@@ -110,12 +112,12 @@ export class WorkQueues {
 
   /** Removes a work queue and all that is kept of its items; BullMQ's queue is the caller's. */
   async delete(uid: string): Promise<'deleted' | 'notFound'> {
-    const { clock, workQueueNames, workQueueUids, workQueueChannel } = this.#keys;
+    const { workQueueNames, workQueueUids, workQueueChannel } = this.#keys;
     const keys = this.#keys.workQueue(uid);
     const reply = await this.#scripts.run(
       'deleteWorkQueue',
       [
-        clock,
+        ...this.#scripts.dueKeys,
         workQueueNames,
         workQueueUids,
         keys.queue,
@@ -128,8 +130,9 @@ export class WorkQueues {
         keys.open,
         keys.committed,
         keys.abandoned,
+        keys.retrying,
       ],
-      [this.#scripts.now, workQueueChannel, uid],
+      [this.#scripts.now, this.#keys.wakeChannel, workQueueChannel, uid, CLEAN_UP_AFTER_MS],
     );
     return integer(reply) === 1 ? 'deleted' : 'notFound';
   }
@@ -138,13 +141,23 @@ export class WorkQueues {
 
   /** Gives a batch of new items its ids; the batch is open until {@link commit}. */
   async reserve(request: ReserveRequest): Promise<Reserved> {
-    const { uid, count } = request;
+    const { uid, count, of } = request;
     assert(count >= 1 && count <= MAX_BATCH_ITEMS, 'size of a batch');
-    assert(request.keys === null || request.keys.length === count, 'a key for each item');
+    const rest = of === null ? [] : 'keys' in of ? of.keys : of.deadIds;
+    assert(of === null || rest.length === count, 'one for each item');
     const keys = this.#keys.workQueue(uid);
     const reply = await this.#scripts.run(
       'reserveItems',
-      [...this.#scripts.dueKeys, keys.queue, keys.open, keys.batches, keys.keys, keys.abandoned],
+      [
+        ...this.#scripts.dueKeys,
+        keys.queue,
+        keys.open,
+        keys.batches,
+        keys.keys,
+        keys.abandoned,
+        keys.dead,
+        keys.retrying,
+      ],
       [
         this.#scripts.now,
         this.#keys.wakeChannel,
@@ -152,8 +165,8 @@ export class WorkQueues {
         request.batchId,
         count,
         request.leaseMs,
-        request.isRetry ? 1 : 0,
-        ...(request.keys ?? []),
+        of === null ? '' : 'keys' in of ? 'keys' : 'dead',
+        ...rest,
       ],
     );
     assert(Array.isArray(reply));
@@ -171,7 +184,15 @@ export class WorkQueues {
     const keys = this.#keys.workQueue(request.uid);
     const reply = await this.#scripts.run(
       'commitItems',
-      [this.#keys.clock, keys.queue, keys.open, keys.batches, keys.committed, keys.dead],
+      [
+        this.#keys.clock,
+        keys.queue,
+        keys.open,
+        keys.batches,
+        keys.committed,
+        keys.dead,
+        keys.retrying,
+      ],
       [
         this.#scripts.now,
         this.#keys.workQueueChannel,

@@ -133,9 +133,8 @@ async function reserve(keys: string[] | null): Promise<unknown> {
     uid: 'q1',
     batchId,
     count,
-    keys,
+    of: keys === null ? null : { keys },
     leaseMs: 1_000,
-    isRetry: false,
   });
 }
 

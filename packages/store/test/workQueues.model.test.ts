@@ -26,9 +26,14 @@ interface Batch {
   readonly ids: readonly number[];
   readonly isNew: readonly boolean[];
   readonly keys: readonly string[] | null;
-  readonly retried: readonly number[];
+  readonly deadIds: readonly number[] | null;
   state: 'open' | 'committed' | 'abandoned';
   deadlineMs: number;
+}
+
+/** Dead-lettered items that a batch brings back. */
+function retriedIds({ deadIds, isNew }: Batch): number[] {
+  return (deadIds ?? []).filter((_, i) => isNew[i]);
 }
 
 /** A work queue as it should be. */
@@ -41,21 +46,23 @@ class Model {
   reserve(
     batchId: string,
     count: number,
-    keys: readonly string[] | null,
-    retried: readonly number[],
+    { keys, deadIds }: Pick<Batch, 'keys' | 'deadIds'>,
     nowMs: number,
   ): Batch | 'sealed' {
     const known = this.batches.get(batchId);
     if (known !== undefined) return known;
-    if (this.sealed && retried.length === 0) return 'sealed';
+    if (this.sealed && deadIds === null) return 'sealed';
     const ids: number[] = [];
     const isNew: boolean[] = [];
     const inBatch = new Set<string>();
     for (let i = 0; i < count; i++) {
       const key = keys?.[i];
-      const had = key === undefined ? undefined : this.idOfKey.get(key);
+      const had = deadIds?.[i] ?? (key === undefined ? undefined : this.idOfKey.get(key));
       const isTaken =
-        had !== undefined && (inBatch.has(key!) || this.items[had - 1] !== 'abandoned');
+        had !== undefined &&
+        (deadIds === null
+          ? inBatch.has(key!) || this.items[had - 1] !== 'abandoned'
+          : !this.mayRetry(had));
       if (isTaken) ids.push(had);
       else {
         this.items.push('waiting');
@@ -69,7 +76,7 @@ class Model {
       ids,
       isNew,
       keys,
-      retried,
+      deadIds,
       state: 'open',
       deadlineMs: nowMs + LEASE_MS,
     };
@@ -82,11 +89,17 @@ class Model {
     if (batch === undefined) return 'notFound';
     if (batch.state === 'open') {
       batch.state = 'committed';
-      for (const id of batch.retried) {
-        if (this.items[id - 1] === 'dead') this.items[id - 1] = 'retried';
-      }
+      for (const id of retriedIds(batch)) this.items[id - 1] = 'retried';
     }
     return batch.state;
+  }
+
+  /** It is dead, and no open batch brings it back. */
+  mayRetry(id: number): boolean {
+    const isClaimed = [...this.batches.values()].some(
+      (batch) => batch.state === 'open' && retriedIds(batch).includes(id),
+    );
+    return this.items[id - 1] === 'dead' && !isClaimed;
   }
 
   abandon(nowMs: number): void {
@@ -143,7 +156,7 @@ const step = fc.oneof(
     batch: batchName,
     count: fc.integer({ min: 1, max: 9 }),
     keys: fc.option(fc.array(fc.constantFrom('k1', 'k2', 'k3', 'k4'), { minLength: 9 })),
-    retried: fc.array(itemNumber, { maxLength: 2 }),
+    deadIds: fc.option(fc.uniqueArray(itemNumber, { minLength: 1, maxLength: 4 })),
   }),
   fc.record({ do: fc.constant('commit' as const), batch: batchName }),
   fc.record({
@@ -195,36 +208,32 @@ class History {
     const model = this.#model;
     switch (one.do) {
       case 'reserve': {
-        const keys = one.keys?.slice(0, one.count) ?? null;
-        const count = keys?.length ?? one.count;
         const known = model.batches.get(one.batch);
+        const keys = one.deadIds === null ? (one.keys?.slice(0, one.count) ?? null) : null;
         // A batch that is sent again is the same as before.
-        const sent =
-          known === undefined ? { count, keys } : { count: known.ids.length, keys: known.keys };
-        const retried = one.retried.filter((id) => model.items[id - 1] === 'dead');
-        const expected = model.reserve(
-          one.batch,
-          sent.count,
-          sent.keys,
-          retried,
-          this.#bed.clock.now(),
-        );
+        const { deadIds } = known ?? one;
+        const sent = known ?? { keys, deadIds };
+        const count = known?.ids.length ?? (deadIds ?? keys)?.length ?? one.count;
+        const expected = model.reserve(one.batch, count, sent, this.#bed.clock.now());
         const got = await queues.reserve({
           uid,
           batchId: one.batch,
-          ...sent,
+          count,
+          of: sent.keys === null ? (deadIds === null ? null : { deadIds }) : { keys: sent.keys },
           leaseMs: LEASE_MS,
-          isRetry: retried.length > 0,
         });
         if (expected === 'sealed') assert.deepEqual(got, { type: 'sealed' });
-        else if (expected.state !== 'abandoned' || expected.keys === null)
+        // What a batch that is over had of keys or dead items is not known for ever.
+        else if (expected.state === 'open' || (expected.keys ?? deadIds) === null)
           assert.deepEqual(got, { type: 'reserved', ids: expected.ids, isNew: expected.isNew });
         break;
       }
       case 'commit': {
-        const retriedIds = model.batches.get(one.batch)?.retried ?? [];
+        const batch = model.batches.get(one.batch);
+        const retried = batch === undefined ? [] : retriedIds(batch);
         const expected = model.commit(one.batch);
-        assert.deepEqual(await queues.commit({ uid, batchId: one.batch, retriedIds }), expected);
+        const asked = { uid, batchId: one.batch, retriedIds: retried };
+        assert.deepEqual(await queues.commit(asked), expected);
         break;
       }
       case 'settle': {

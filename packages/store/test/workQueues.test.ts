@@ -41,10 +41,11 @@ async function create(name: string): Promise<string> {
 
 async function reserve(
   count: number,
-  over: { batchId?: string; keys?: string[]; isRetry?: boolean } = {},
+  over: { batchId?: string; keys?: string[]; deadIds?: number[] } = {},
 ) {
-  const { batchId = randomUUID(), keys = null, isRetry = false } = over;
-  return queues.reserve({ uid, batchId, count, keys, leaseMs: LEASE_MS, isRetry });
+  const { batchId = randomUUID(), keys, deadIds } = over;
+  const of = keys !== undefined ? { keys } : deadIds !== undefined ? { deadIds } : null;
+  return queues.reserve({ uid, batchId, count, of, leaseMs: LEASE_MS });
 }
 
 /** New items that BullMQ has. */
@@ -166,8 +167,14 @@ describe('a work queue', () => {
     await reserve(2, { keys: ['a', 'b'] });
     await settle([done(1, '1'), dead(2)]);
     await queues.lose(uid, 'j.1', [3]);
+    await reserve(1, { deadIds: [2] });
     await queues.delete(uid);
     expect(await bed.redis.keys(`*${uid}*`)).toEqual([]);
+  });
+
+  test('is due to be cleaned up when nobody can be adding items any more', async () => {
+    await queues.delete(uid);
+    expect(await bed.dueAtMs(`items:${uid}`)).toBe(T0 + 60_000);
   });
 });
 
@@ -219,12 +226,13 @@ describe('enqueue', () => {
   test('is refused by a sealed work queue, but for a batch it had before and for what is tried again', async () => {
     const batchId = randomUUID();
     await reserve(1, { batchId });
+    await settle([dead(1)]);
     expect(await queues.seal(uid)).toBe('sealed');
     expect(await queues.seal(uid)).toBe('alreadySealed');
     expect((await queues.read(uid))!.sealedMs).toBe(T0);
     expect(await reserve(1)).toEqual({ type: 'sealed' });
     expect(await reserve(1, { batchId })).toMatchObject({ ids: [1] });
-    expect(await reserve(1, { isRetry: true })).toMatchObject({ ids: [2] });
+    expect(await reserve(1, { deadIds: [1] })).toMatchObject({ ids: [2] });
   });
 
   test('into nothing says so', async () => {
@@ -470,10 +478,38 @@ describe('dead-lettered items', () => {
     await enqueue(2);
     await settle([dead(1), dead(2)]);
     const batchId = randomUUID();
-    await reserve(1, { batchId, isRetry: true });
+    await reserve(1, { batchId, deadIds: [1] });
     for (let i = 0; i < 2; i++) await queues.commit({ uid, batchId, retriedIds: [1] });
     expect(await counts()).toEqual({ enqueued: 3, settled: 2, dead: 1, retried: 1 });
     expect([...(await queues.listDead(uid, '0')).items.keys()]).toEqual([2]);
+  });
+
+  test('that two try again at once are brought back by one of them', async () => {
+    await enqueue(3);
+    await settle([dead(1), dead(2), dead(3)]);
+    const batchId = randomUUID();
+    const first = await reserve(2, { batchId, deadIds: [1, 2] });
+    expect(first).toMatchObject({ ids: [4, 5], isNew: [true, true] });
+    const second = await reserve(3, { deadIds: [1, 2, 3] });
+    expect(second).toMatchObject({ ids: [1, 2, 6], isNew: [false, false, true] });
+    // A repetition has the answer of the first time.
+    expect(await reserve(2, { batchId, deadIds: [1, 2] })).toEqual(first);
+    await queues.commit({ uid, batchId, retriedIds: [1, 2] });
+    expect(await reserve(2, { deadIds: [1, 2] })).toMatchObject({ isNew: [false, false] });
+    expect(await counts()).toEqual({ enqueued: 6, settled: 3, dead: 1, retried: 2 });
+  });
+
+  test('whose producer died may be tried again by another', async () => {
+    await enqueue(1);
+    await settle([dead(1)]);
+    await reserve(1, { deadIds: [1] });
+    expect(await reserve(1, { deadIds: [1] })).toMatchObject({ isNew: [false] });
+    bed.clock.advance(LEASE_MS);
+    expect(await queues.abandon(uid)).toMatchObject({ abandoned: 1 });
+    const batchId = randomUUID();
+    expect(await reserve(1, { batchId, deadIds: [1] })).toMatchObject({ ids: [3], isNew: [true] });
+    await queues.commit({ uid, batchId, retriedIds: [1] });
+    expect(await counts()).toEqual({ enqueued: 3, settled: 2, abandoned: 1, retried: 1 });
   });
 
   test('losses are counted once per pod, and forgotten with the item', async () => {

@@ -23,17 +23,26 @@ export class ItemQueue {
   /** Items that wait for their time, and items that workers have. O(QueueJobs in flight). */
   async counts(): Promise<{ delayed: number; inFlight: number }> {
     const delayed = await this.#queue.getDelayedCount();
-    return { delayed, inFlight: (await this.idsInFlight()).length };
+    return { delayed, inFlight: (await this.inFlight()).ids.length };
   }
 
-  /** Ids of the items that workers have; of a chunk all of its items. */
-  async idsInFlight(): Promise<number[]> {
+  /** Ids of the items that workers have, of a chunk all of its items; and whether there is a chunk. */
+  async inFlight(): Promise<{ readonly ids: readonly number[]; readonly hasChunk: boolean }> {
+    // All at once: the list moves as items are taken and ended, and pages of it would miss some.
+    const queueJobIds = await this.#queue.getRanges(['active'], 0, -1);
     const ids: number[] = [];
-    for (let from = 0; ; from += PAGE_SIZE) {
-      const jobs = await this.#queue.getActive(from, from + PAGE_SIZE - 1);
-      for (const { data } of jobs) ids.push(...idsOf(data));
-      if (jobs.length < PAGE_SIZE) return ids;
+    let hasChunk = false;
+    for (let from = 0; from < queueJobIds.length; from += PAGE_SIZE) {
+      const some = queueJobIds.slice(from, from + PAGE_SIZE);
+      const jobs = await Promise.all(some.map((id) => this.#queue.getJob(id)));
+      for (const job of jobs) {
+        // It ended meanwhile.
+        if (job === undefined) continue;
+        ids.push(...idsOf(job.data));
+        hasChunk ||= 'c' in job.data;
+      }
     }
+    return { ids, hasChunk };
   }
 
   /**
@@ -42,7 +51,8 @@ export class ItemQueue {
    */
   async drain(): Promise<ReadonlySet<number>> {
     const removed = new Set<number>();
-    if (!(await this.#hasChunkInFlight())) {
+    const { hasChunk } = await this.inFlight();
+    if (!hasChunk) {
       await this.#queue.drain(true);
       return removed;
     }
@@ -67,14 +77,6 @@ export class ItemQueue {
     } catch (error) {
       if (await job.isActive()) return [];
       throw error;
-    }
-  }
-
-  async #hasChunkInFlight(): Promise<boolean> {
-    for (let from = 0; ; from += PAGE_SIZE) {
-      const jobs = await this.#queue.getActive(from, from + PAGE_SIZE - 1);
-      if (jobs.some(({ data }) => 'c' in data)) return true;
-      if (jobs.length < PAGE_SIZE) return false;
     }
   }
 

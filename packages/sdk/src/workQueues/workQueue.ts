@@ -1,12 +1,10 @@
 import { randomUUID } from 'node:crypto';
 
 import {
-  DroverError,
   InvalidSpecError,
   NotFoundError,
   parseItemOptions,
   parseWorkQueue,
-  SealedError,
   type ItemOptions,
   type WorkQueue,
 } from '@drover/shared';
@@ -14,33 +12,20 @@ import {
   composeWorkQueue,
   isAllDone,
   type ItemOutcome,
-  type Shard,
   type StoredWorkQueue,
+  type WorkQueues,
 } from '@drover/store';
 import type { Schema } from '@drover/worker';
 
 import type { Backend } from '../backend.ts';
-import {
-  isItemSource,
-  itemBatches,
-  type ItemRules,
-  type ItemSource,
-  type PreparedItem,
-} from './itemBatches.ts';
-import {
-  areWorthChunks,
-  chunkJobs,
-  MAX_CHUNK_ITEMS,
-  type NumberedItem,
-  singleJobs,
-} from './itemJobs.ts';
 import { createWorkQueue } from './create.ts';
+import { isItemSource, itemBatches, type ItemRules, type ItemSource } from './itemBatches.ts';
+import { areWorthChunks, MAX_CHUNK_ITEMS } from './itemJobs.ts';
 import type { ItemQueue } from './itemQueue.ts';
+import { ItemSender } from './itemSender.ts';
 import { OutcomeNews } from './outcomeNews.ts';
 import { deadItem, inEnqueueOrder, itemResult, type DeadItem, type ItemResult } from './results.ts';
 
-/** A batch that is not handed over within this time is given up: its producer is taken for dead. */
-const BATCH_LEASE_MS = 30_000;
 /** Batches on their way at a time. */
 const MAX_BATCHES = 3;
 const OUTCOMES_PER_READ = 200;
@@ -100,16 +85,6 @@ export interface WorkQueueStats {
   readonly dead: number;
 }
 
-/** An enqueue took so long that its items were given up: enqueue them again. */
-export class BatchAbandonedError extends DroverError {
-  constructor(queueName: string, count: number) {
-    super(
-      'TIMEOUT',
-      `${count} items for WorkQueue "${queueName}" were not handed over within ${BATCH_LEASE_MS / 1000} s and count for nothing: enqueue them again`,
-    );
-  }
-}
-
 /** Options of a work queue's handle. */
 export interface WorkQueueHandleOptions<Item> {
   /** Default: the client's. */
@@ -163,37 +138,36 @@ export class WorkQueueHandle<Item = unknown> {
     const batches = itemBatches(source, rules);
     // What is all there is checked before the first is sent.
     const checked = Array.isArray(source) ? await collect(batches) : batches;
-    const uid = await this.#uidOrCreate();
+    await this.#uidOrCreate();
+    const sender = this.#sender(() => this.#uidOrCreate());
     const mayChunk = chunk !== false && Object.keys(rest).length === 0 && key === undefined;
     const maxItems = typeof chunk === 'number' ? chunk : MAX_CHUNK_ITEMS;
     const totals = { enqueued: 0, duplicates: 0 };
-    await this.#withItemQueue(uid, async (queue) => {
-      const sending = new Set<Promise<void>>();
-      for await (const batch of checked) {
-        signal?.throwIfAborted();
-        const inChunks = mayChunk && (typeof chunk === 'number' || areWorthChunks(batch));
-        const sent = this.#send(queue, uid, batch, itemOptions, inChunks ? maxItems : null).then(
-          ({ enqueued, duplicates }) => {
-            totals.enqueued += enqueued;
-            totals.duplicates += duplicates;
-            sending.delete(sent);
-            onProgress?.(totals.enqueued);
-          },
-        );
-        // Told by the race or the wait below.
-        sent.catch(() => undefined);
-        sending.add(sent);
-        if (sending.size === MAX_BATCHES) await Promise.race(sending);
-      }
-      await Promise.all(sending);
-    });
+    const sending = new Set<Promise<void>>();
+    for await (const batch of checked) {
+      signal?.throwIfAborted();
+      const inChunks = mayChunk && (typeof chunk === 'number' || areWorthChunks(batch));
+      const sent = sender.send(batch, itemOptions, inChunks ? maxItems : null).then((enqueued) => {
+        totals.enqueued += enqueued;
+        totals.duplicates += batch.length - enqueued;
+        sending.delete(sent);
+        onProgress?.(totals.enqueued);
+      });
+      // Told by the race or the wait below.
+      sent.catch(() => undefined);
+      sending.add(sent);
+      if (sending.size === MAX_BATCHES) await Promise.race(sending);
+    }
+    await Promise.all(sending);
     return totals;
   }
 
   /** Says that no more items will come, so that whoever takes them may end. Twice is no error. */
   async seal(): Promise<void> {
-    const uid = await this.#uid();
-    await this.#onShard((shard) => shard.workQueues.seal(uid));
+    await this.#onQueue(async (workQueues, uid) => {
+      const answer = await workQueues.seal(uid);
+      return answer === 'notFound' ? null : answer;
+    });
   }
 
   /** The work queue with its counts. @throws NotFoundError */
@@ -236,12 +210,12 @@ export class WorkQueueHandle<Item = unknown> {
 
   /** Items that failed for good and are kept. @throws NotFoundError */
   async *deadLetters(): AsyncGenerator<DeadItem> {
-    const uid = await this.#uid();
+    const { uid } = await this.#read();
     let cursor = '0';
     const seen = new Set<number>();
     do {
       const from = cursor;
-      const page = await this.#onShard((shard) => shard.workQueues.listDead(uid, from));
+      const page = await this.#onWorkQueues((workQueues) => workQueues.listDead(uid, from));
       for (const [id, text] of page.items) {
         // A scan may tell a field twice.
         if (seen.has(id)) continue;
@@ -263,37 +237,31 @@ export class WorkQueueHandle<Item = unknown> {
     options: Partial<ItemOptions> = {},
   ): Promise<number> {
     const itemOptions = parseItemOptions(options, this.name);
-    const uid = await this.#uid();
+    const { uid } = await this.#read();
+    const sender = this.#sender(() => Promise.resolve(uid));
     let retried = 0;
-    await this.#withItemQueue(uid, async (queue) => {
-      let batch: DeadItem[] = [];
-      const send = async (): Promise<void> => {
-        if (batch.length === 0) return;
-        const items = batch.map(({ data, key }) => ({ data, key, bytes: 0 }));
-        const retriedIds = batch.map(({ id }) => id);
-        await this.#send(queue, uid, items, itemOptions, null, retriedIds);
-        retried += batch.length;
-        batch = [];
-      };
-      for await (const item of this.deadLetters()) {
-        if (!filter(item)) continue;
-        batch.push(item);
-        if (batch.length === RETRY_BATCH_ITEMS) await send();
-      }
-      await send();
-    });
+    let batch: DeadItem[] = [];
+    for await (const item of this.deadLetters()) {
+      if (!filter(item)) continue;
+      batch.push(item);
+      if (batch.length < RETRY_BATCH_ITEMS) continue;
+      retried += await sender.retry(batch, itemOptions);
+      batch = [];
+    }
+    if (batch.length > 0) retried += await sender.retry(batch, itemOptions);
     return retried;
   }
 
   /** Removes the items that nobody works on, those that are being enqueued meanwhile too; returns how many. */
   async clear(): Promise<number> {
-    const uid = await this.#uid();
+    const { uid } = await this.#read();
     return await this.#withItemQueue(uid, async (queue) => {
       const settle = async (removed: ReadonlySet<number>): Promise<number> => {
         const { counts } = await this.#read();
-        const inFlight = (await queue.idsInFlight()).filter((id) => !removed.has(id));
-        const cleared = await this.#onShard((shard) =>
-          shard.workQueues.clear(uid, counts.enqueued, inFlight),
+        const { ids } = await queue.inFlight();
+        const inFlight = ids.filter((id) => !removed.has(id));
+        const cleared = await this.#onWorkQueues((workQueues) =>
+          workQueues.clear(uid, counts.enqueued, inFlight),
         );
         return cleared ?? 0;
       };
@@ -307,54 +275,17 @@ export class WorkQueueHandle<Item = unknown> {
 
   /** Removes the work queue with all its items, results and dead letters. @throws NotFoundError */
   async delete(): Promise<void> {
-    const uid = await this.#uid();
-    await this.#onShard((shard) => shard.workQueues.delete(uid));
-    await this.#withItemQueue(uid, (queue) => queue.obliterate());
-  }
-
-  /** Hands one batch over: ids, QueueJobs, and word that they are all there. */
-  async #send(
-    queue: ItemQueue,
-    uid: string,
-    batch: readonly PreparedItem[],
-    options: ItemOptions,
-    chunkItems: number | null,
-    retriedIds: readonly number[] = [],
-  ): Promise<Enqueued> {
-    const batchId = randomUUID();
-    const isRetry = retriedIds.length > 0;
-    const hasKeys = !isRetry && batch[0]?.key !== null;
-    const reserved = await this.#onShard((shard) =>
-      shard.workQueues.reserve({
-        uid,
-        batchId,
-        count: batch.length,
-        keys: hasKeys ? batch.map(({ key }) => key!) : null,
-        leaseMs: BATCH_LEASE_MS,
-        isRetry,
-      }),
+    const uid = await this.#onQueue(async (workQueues, found) =>
+      (await workQueues.delete(found)) === 'deleted' ? found : null,
     );
-    if (reserved.type === 'sealed') throw new SealedError(this.name);
-    if (reserved.type === 'notFound') throw this.#notFound();
-    const items: NumberedItem[] = [];
-    for (const [i, item] of batch.entries()) {
-      if (reserved.isNew[i] === true) items.push({ ...item, id: reserved.ids[i]! });
-    }
-    if (items.length > 0) {
-      await queue.add(
-        chunkItems === null ? singleJobs(items, options) : chunkJobs(items, chunkItems),
-      );
-      const committed = await this.#onShard((shard) =>
-        shard.workQueues.commit({ uid, batchId, retriedIds }),
-      );
-      if (committed === 'abandoned') throw new BatchAbandonedError(this.name, items.length);
-      if (committed === 'notFound') throw this.#notFound();
-    }
-    return { enqueued: items.length, duplicates: batch.length - items.length };
+    this.#backend.workQueueUids.forget(this.namespace, this.name, uid);
+    // What is added after this, by an enqueue that is under way, a controller removes.
+    await this.#withItemQueue(uid, (queue) => queue.obliterate());
+    await this.#backend.closeItemQueue(uid);
   }
 
   async *#outcomes({ follow = false, signal }: ResultsOptions): AsyncGenerator<ItemOutcome> {
-    const uid = await this.#uid();
+    const { uid } = await this.#read();
     const news = follow ? await OutcomeNews.open(this.#backend, this.namespace, uid) : null;
     const stop = (): void => news?.close();
     signal?.addEventListener('abort', stop, { once: true });
@@ -363,10 +294,10 @@ export class WorkQueueHandle<Item = unknown> {
       for (;;) {
         if (signal?.aborted === true) return;
         // Before the outcomes: what is settled in between is told by the next round.
-        const stored = await this.#onShard((shard) => shard.workQueues.read(uid));
+        const stored = await this.#onWorkQueues((workQueues) => workQueues.read(uid));
         const from = after;
-        const page = await this.#onShard((shard) =>
-          shard.workQueues.outcomes(uid, { after: from, limit: OUTCOMES_PER_READ }),
+        const page = await this.#onWorkQueues((workQueues) =>
+          workQueues.outcomes(uid, { after: from, limit: OUTCOMES_PER_READ }),
         );
         yield* page.outcomes;
         after = page.position;
@@ -382,35 +313,56 @@ export class WorkQueueHandle<Item = unknown> {
     }
   }
 
-  async #read(): Promise<StoredWorkQueue> {
-    const uid = await this.#uid();
-    const stored = await this.#onShard((shard) => shard.workQueues.read(uid));
-    if (stored === null) throw this.#notFound();
-    return stored;
+  #read(): Promise<StoredWorkQueue> {
+    return this.#onQueue((workQueues, uid) => workQueues.read(uid));
   }
 
-  async #uid(): Promise<string> {
-    const uid = await this.#onShard((shard) => shard.workQueues.find(this.namespace, this.name));
-    if (uid === null) throw this.#notFound();
-    return uid;
+  /**
+   * Calls with the uid; null = there is no such work queue. Then once more, if another has its name by now.
+   *
+   * @throws NotFoundError
+   */
+  async #onQueue<T>(call: (workQueues: WorkQueues, uid: string) => Promise<T | null>): Promise<T> {
+    const { workQueueUids } = this.#backend;
+    for (let isAgain = false; ; isAgain = true) {
+      const uid = await workQueueUids.find(this.namespace, this.name);
+      if (uid === null) throw this.#notFound();
+      const result = await this.#onWorkQueues((workQueues) => call(workQueues, uid));
+      if (result !== null) return result;
+      workQueueUids.forget(this.namespace, this.name, uid);
+      if (isAgain) throw this.#notFound();
+    }
   }
 
   async #uidOrCreate(): Promise<string> {
-    const found = await this.#onShard((shard) => shard.workQueues.find(this.namespace, this.name));
+    const { workQueueUids } = this.#backend;
+    const found = await workQueueUids.find(this.namespace, this.name);
     if (found !== null) return found;
     const manifest = parseWorkQueue({ metadata: { name: this.name } }, this.namespace);
     const uid = randomUUID();
     const created = await createWorkQueue(this.#backend, manifest, uid);
     // Somebody else was faster: theirs is as good.
-    return created ? uid : await this.#uid();
+    return created ? uid : (await this.#read()).uid;
+  }
+
+  #sender(uid: () => Promise<string>): ItemSender {
+    const { name, namespace } = this;
+    return new ItemSender({
+      name,
+      uid,
+      forget: (found) => this.#backend.workQueueUids.forget(namespace, name, found),
+      onWorkQueues: (call) => this.#onWorkQueues(call),
+      onItemQueue: (found, use) => this.#withItemQueue(found, use),
+      notFound: () => this.#notFound(),
+    });
   }
 
   #withItemQueue<T>(uid: string, use: (queue: ItemQueue) => Promise<T>): Promise<T> {
     return this.#backend.run(async () => use(await this.#backend.itemQueue(uid)));
   }
 
-  #onShard<T>(call: (shard: Shard) => Promise<T>): Promise<T> {
-    return this.#backend.onShard(this.namespace, call);
+  #onWorkQueues<T>(call: (workQueues: WorkQueues) => Promise<T>): Promise<T> {
+    return this.#backend.onShard(this.namespace, ({ workQueues }) => call(workQueues));
   }
 
   #notFound(): NotFoundError {

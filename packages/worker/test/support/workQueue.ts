@@ -80,9 +80,8 @@ export class TestWorkQueue {
       uid: this.uid,
       batchId,
       count: data.length,
-      keys: null,
+      of: null,
       leaseMs: 30_000,
-      isRetry: false,
     });
     if (reserved.type !== 'reserved') throw new Error(reserved.type);
     await this.#queue.addBulk(jobsOf(reserved.ids));
