@@ -62,8 +62,18 @@ const NO_ISOLATION = 'the process runtime runs programs as the user of the worke
 const AS_WORKER_USER = 'the process runtime runs programs as the user of the worker';
 const OWN_NETWORK = 'a program uses the network of its worker as it is';
 const NO_STORAGE = 'workers mount no storage: let the worker have it, and use its path';
+const HANDLER_USER = 'a handler runs in its worker, as the user of that';
 const MESSAGE_OF_HANDLER = 'the message of a handler is what it throws';
 const NO_DNS = 'pods have no names in DNS here';
+
+/** Of who runs a program: a handler is no program of its own. */
+function user(why: string): Row {
+  return { ...honoured(why), handler: { support: 'refused', why: HANDLER_USER } };
+}
+
+function nonRoot(why: string): Row {
+  return { ...honoured(why), unset: [false], handler: { support: 'inert', why: HANDLER_USER } };
+}
 
 const TOP: readonly FieldRule[] = [
   { path: 'apiVersion', ...honoured('batch/v1; may be left out') },
@@ -306,12 +316,12 @@ const POD = under('spec.template.spec', {
   overhead: inert('resources are not reckoned with'),
   resources: inert('resources are not reckoned with'),
   'os.name': refused('workers run Linux programs', 'linux'),
-  'securityContext.runAsUser': refused(AS_WORKER_USER),
-  'securityContext.runAsGroup': refused(AS_WORKER_USER),
-  'securityContext.supplementalGroups': refused(AS_WORKER_USER),
-  'securityContext.fsGroup': refused(AS_WORKER_USER),
+  'securityContext.runAsUser': user('user of its programs, where the worker runs as root'),
+  'securityContext.runAsGroup': user('their group, where the worker runs as root'),
+  'securityContext.supplementalGroups': user('their further groups, likewise'),
+  'securityContext.fsGroup': user('a further group, which has the volumes'),
   'securityContext.sysctls': refused('a program uses the kernel settings of its worker'),
-  'securityContext.runAsNonRoot': inert(NO_ISOLATION, false),
+  'securityContext.runAsNonRoot': nonRoot('programs are not run as root'),
   'securityContext.supplementalGroupsPolicy': inert(NO_ISOLATION),
   'securityContext.fsGroupChangePolicy': inert(NO_ISOLATION),
   'securityContext.seLinuxOptions': inert(NO_ISOLATION),
@@ -401,13 +411,13 @@ const CONTAINER: Readonly<Record<string, Row>> = {
   stdin: inert('nothing can attach: standard input is empty', false),
   stdinOnce: inert('nothing can attach: standard input is empty', false),
   tty: refused('a program gets no terminal', false),
-  'securityContext.runAsUser': refused(AS_WORKER_USER),
-  'securityContext.runAsGroup': refused(AS_WORKER_USER),
+  'securityContext.runAsUser': user('its user, where the worker runs as root'),
+  'securityContext.runAsGroup': user('its group, where the worker runs as root'),
   'securityContext.privileged': refused(AS_WORKER_USER, false),
   'securityContext.capabilities.add': refused(AS_WORKER_USER),
   'securityContext.capabilities.drop': inert(NO_ISOLATION),
   'securityContext.procMount': refused(AS_WORKER_USER, 'Default'),
-  'securityContext.runAsNonRoot': inert(NO_ISOLATION, false),
+  'securityContext.runAsNonRoot': nonRoot('it is not run as root'),
   'securityContext.readOnlyRootFilesystem': inert(NO_ISOLATION, false),
   'securityContext.allowPrivilegeEscalation': inert(NO_ISOLATION, true),
   'securityContext.seLinuxOptions': inert(NO_ISOLATION),

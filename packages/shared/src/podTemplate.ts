@@ -80,13 +80,13 @@ export const ResourceRequirements = z.strictObject({
 /** What a container asks for and may take. */
 export type ResourceRequirements = z.output<typeof ResourceRequirements>;
 
-/** Of a container. What restricts is inert, what grants or names a user is refused. */
+/** Who a container runs as. What else restricts is inert, what grants is refused. */
 export const ContainerSecurityContext = z.strictObject({
-  /** Refused. */
+  /** Number of the user, where the worker runs as root. Default that of the pod. */
   runAsUser: z.int().optional(),
-  /** Refused. */
+  /** Number of its group. Default that of the pod. */
   runAsGroup: z.int().optional(),
-  /** Inert. */
+  /** It is not run as root. Default what the pod says. */
   runAsNonRoot: z.boolean().optional(),
   /** Refused when true. */
   privileged: z.boolean().optional(),
@@ -114,6 +114,8 @@ export const ContainerSecurityContext = z.strictObject({
   /** Inert. */
   windowsOptions: Opaque.optional(),
 });
+/** Who a container runs as. */
+export type ContainerSecurityContext = z.output<typeof ContainerSecurityContext>;
 
 /** A program, or a handler. */
 export const Container = z
@@ -201,19 +203,19 @@ const AffinityTerms = z.strictObject({
   preferredDuringSchedulingIgnoredDuringExecution: z.array(Opaque).optional(),
 });
 
-/** Of a pod. What restricts is inert, what grants or names a user is refused. */
+/** Who the containers of a pod run as. What else restricts is inert, what grants is refused. */
 export const PodSecurityContext = z.strictObject({
-  /** Refused. */
+  /** Number of the user, where the worker runs as root. Default: that of the worker. */
   runAsUser: z.int().optional(),
-  /** Refused. */
+  /** Number of its group. Default: that of the user on the worker's machine. */
   runAsGroup: z.int().optional(),
-  /** Refused. */
+  /** Numbers of further groups. */
   supplementalGroups: z.array(z.int()).optional(),
-  /** Refused. */
+  /** Number of a further group, to which its volumes belong. */
   fsGroup: z.int().optional(),
   /** Refused. */
   sysctls: z.array(Opaque).optional(),
-  /** Inert. */
+  /** None of its containers is run as root. Default false. */
   runAsNonRoot: z.boolean().optional(),
   /** Inert. */
   supplementalGroupsPolicy: z.string().optional(),
@@ -230,6 +232,8 @@ export const PodSecurityContext = z.strictObject({
   /** Inert. */
   windowsOptions: Opaque.optional(),
 });
+/** Who the containers of a pod run as. */
+export type PodSecurityContext = z.output<typeof PodSecurityContext>;
 
 /** What a pod runs and how. Which fields are honoured, inert or refused: `fields.ts`. */
 export const PodSpec = z.strictObject({

@@ -29,7 +29,9 @@ import { clientAnnotationIssues } from './podClient.ts';
 import {
   FIELD_PATHS,
   type Container,
+  type ContainerSecurityContext,
   type EnvVar,
+  type PodSecurityContext,
   type PodSpec,
   type PodTemplateSpec,
   type ResourceRequirements,
@@ -82,6 +84,7 @@ function podSpecIssues(spec: PodSpec, path: string, isSound: IsSound): Validatio
     issues.push(...runtimeIssues(spec.runtimeClassName ?? '', `${path}.runtimeClassName`));
   }
   issues.push(...volumesIssues(spec, `${path}.volumes`));
+  issues.push(...podSecurityIssues(spec.securityContext, `${path}.securityContext`));
   issues.push(...allContainersIssues(spec, path, isRuntimeSound ? runtime : null));
   return issues;
 }
@@ -111,6 +114,40 @@ function nodeSelectorIssues(
     }
   }
   return issues;
+}
+
+function podSecurityIssues(
+  { runAsUser, runAsGroup, fsGroup, supplementalGroups = [], runAsNonRoot }: PodSecurityContext,
+  path: string,
+): ValidationIssue[] {
+  const issues = Object.entries({ runAsUser, runAsGroup, fsGroup }).flatMap(([field, id]) =>
+    id === undefined ? [] : inRange(`${path}.${field}`, id, 0, MAX_INT32),
+  );
+  for (const [at, id] of supplementalGroups.entries()) {
+    issues.push(...inRange(`${path}.supplementalGroups[${at}]`, id, 0, MAX_INT32));
+  }
+  if (runAsNonRoot === true && runAsUser === 0) issues.push(rootIssue(path));
+  return issues;
+}
+
+/** Of a container, for which what it says itself comes before what its pod says. */
+function securityIssues(
+  { runAsUser, runAsGroup, runAsNonRoot }: ContainerSecurityContext,
+  pod: PodSecurityContext,
+  path: string,
+): ValidationIssue[] {
+  const issues = Object.entries({ runAsUser, runAsGroup }).flatMap(([field, id]) =>
+    id === undefined ? [] : inRange(`${path}.${field}`, id, 0, MAX_INT32),
+  );
+  // What the pod says all by itself is its own mistake.
+  const isOwn = runAsUser === 0 || runAsNonRoot === true;
+  const isRoot = (runAsUser ?? pod.runAsUser) === 0;
+  if (isOwn && isRoot && (runAsNonRoot ?? pod.runAsNonRoot) === true) issues.push(rootIssue(path));
+  return issues;
+}
+
+function rootIssue(path: string): ValidationIssue {
+  return invalid(`${path}.runAsNonRoot`, true, 'may not be true when runAsUser is 0');
 }
 
 /** What the containers of a pod are checked against. */
@@ -193,6 +230,8 @@ function containerIssues(
     }
   }
   issues.push(...resourcesIssues(resources, `${path}.resources`));
+  const { securityContext = {} } = container;
+  issues.push(...securityIssues(securityContext, pod.securityContext, `${path}.securityContext`));
   issues.push(...volumeMountsIssues(volumeMounts, `${path}.volumeMounts`, volumeNames));
   return issues;
 }

@@ -104,7 +104,6 @@ test('an ordinary manifest of Kubernetes is accepted, with a warning for each pa
     'spec.template.spec.containers[0].resources.limits',
     'spec.template.spec.containers[0].securityContext.allowPrivilegeEscalation',
     'spec.template.spec.containers[0].securityContext.capabilities.drop',
-    'spec.template.spec.securityContext.runAsNonRoot',
     'spec.template.spec.securityContext.seccompProfile',
     'spec.template.spec.serviceAccountName',
     'spec.template.spec.tolerations',

@@ -17,6 +17,8 @@ const resources = (limits: object, requests: object = {}) => ({
   container: { resources: { limits, requests } },
 });
 
+const main = { name: 'main', command: ['x'] };
+
 const podCases: Case[] = [
   {
     name: 'OnFailure is a restartPolicy',
@@ -107,6 +109,59 @@ const podCases: Case[] = [
     given: { pod: { nodeSelector: { '-': '-' } } },
     want: ['nodeSelector[-] Invalid name part', 'nodeSelector[-] Invalid a valid label'],
   },
+  {
+    name: 'users, groups and that none is root',
+    given: {
+      pod: {
+        securityContext: { runAsUser: 0, runAsGroup: 2_147_483_647, supplementalGroups: [0, 5] },
+        containers: [
+          { ...main, securityContext: { runAsUser: 8, runAsGroup: 0, runAsNonRoot: true } },
+        ],
+      },
+    },
+    want: [],
+  },
+  {
+    name: 'numbers that no user and no group has',
+    given: {
+      pod: { securityContext: { fsGroup: -1, supplementalGroups: [5, 2_147_483_648] } },
+      container: { securityContext: { runAsUser: -1, runAsGroup: 2_147_483_648 } },
+    },
+    want: [
+      'securityContext.fsGroup Invalid must be between 0 and 2147483647, inclusive',
+      'securityContext.supplementalGroups[1] Invalid must be between 0 and 2147483647',
+      'containers[0].securityContext.runAsUser Invalid must be between 0 and 2147483647',
+      'containers[0].securityContext.runAsGroup Invalid must be between 0 and 2147483647',
+    ],
+  },
+  {
+    name: 'root that is not root',
+    given: {
+      pod: {
+        securityContext: { runAsUser: 0, runAsNonRoot: true },
+        containers: [
+          main,
+          { ...main, name: 'again', securityContext: { runAsNonRoot: true } },
+          { ...main, name: 'other', securityContext: { runAsUser: 8 } },
+        ],
+      },
+    },
+    want: [
+      'securityContext.runAsNonRoot Invalid may not be true when runAsUser is 0',
+      'containers[1].securityContext.runAsNonRoot Invalid may not be true when runAsUser is 0',
+    ],
+  },
+  {
+    name: 'another user under handler',
+    given: {
+      pod: { runtimeClassName: 'handler', securityContext: { runAsGroup: 5 } },
+      container: { image: 'f', command: undefined, securityContext: { runAsUser: 5 } },
+    },
+    want: [
+      'containers[0].securityContext.runAsUser Forbidden a handler runs in its worker',
+      'securityContext.runAsGroup Forbidden a handler runs in its worker, as the user of that',
+    ],
+  },
   { name: 'runtime process', given: { pod: { runtimeClassName: 'process' } }, want: [] },
   {
     name: 'runtime docker, which comes later; what hangs on the runtime is not checked',
@@ -125,7 +180,6 @@ const podCases: Case[] = [
   },
 ];
 
-const main = { name: 'main', command: ['x'] };
 const emptyDir = { name: 'data', emptyDir: {} };
 const mounts = (...volumeMounts: unknown[]) => ({
   pod: { volumes: [emptyDir, { name: 'more' }], containers: [{ ...main, volumeMounts }] },

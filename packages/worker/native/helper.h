@@ -21,7 +21,7 @@
 #define ON_LINUX 0
 #endif
 
-#define PROTOCOL_VERSION "4"
+#define PROTOCOL_VERSION "5"
 
 /* Types of frames: frames.ts. */
 enum {
@@ -112,6 +112,8 @@ typedef struct StartRequest {
   const char *workingDir;
   /* Opened as standard input; empty = there is nothing to read. */
   const char *input;
+  /* Numbers of its user, group and further groups; empty = those of the helper. */
+  const char *user;
   Mount *mounts;
   size_t mountCount;
   /* With a free place before the first, for an interpreter. Ended by NULL. */
@@ -119,7 +121,7 @@ typedef struct StartRequest {
   char **environment;
 } StartRequest;
 
-enum StartStep { STEP_NONE, STEP_DIRECTORY, STEP_COMMAND, STEP_MOUNTS, STEP_INPUT, STEP_OTHER };
+enum StartStep { STEP_NONE, STEP_DIRECTORY, STEP_COMMAND, STEP_MOUNTS, STEP_INPUT, STEP_USER, STEP_OTHER };
 
 /* How a start went, written by the child until it executes the program. */
 typedef struct StartReport {
@@ -143,6 +145,11 @@ pid_t startProgram(const StartRequest *request, int stdoutEnd, int stderrEnd, St
 
 /* In the child: makes the mounts in a namespace of its own. False = not, and the report says why. */
 bool makeMounts(const StartRequest *request, StartReport *report);
+
+/* ---- users (user.c) -------------------------------------------------------------------------- */
+
+/* In the child: it becomes this user, who may write to these ends. False = not, and errno says why. */
+bool becomeUser(const char *user, int stdoutEnd, int stderrEnd);
 
 /* ---- containers (containers.c) --------------------------------------------------------------- */
 

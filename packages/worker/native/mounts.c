@@ -29,9 +29,12 @@
 /* Where the old root lies meanwhile. */
 #define OLD_ROOT "/.drover-old-root"
 
-/* Directories that are this namespace's own, so that directories may be made in them. */
-static const char **owned;
-static size_t ownedCount;
+/* Volumes that are mounted: what is made in them is the pod's. */
+static const char **volumes;
+static size_t volumeCount;
+/* File systems that are this namespace's own. What of the machine is repeated in them is not of them. */
+static dev_t *replacements;
+static size_t replacementCount;
 
 static bool writeFile(const char *path, const char *text) {
   int file = open(path, O_WRONLY | O_CLOEXEC);
@@ -57,19 +60,26 @@ static bool enterNamespace(void) {
   return writeFile("/proc/self/gid_map", map);
 }
 
+/* Whether the machine does not notice what is made in an existing directory. */
 static bool isOwned(const char *path) {
-  for (size_t index = 0; index < ownedCount; index++) {
-    size_t length = strlen(owned[index]);
-    if (length == 1) return true;
-    if (strncmp(path, owned[index], length) == 0 && (path[length] == '/' || path[length] == '\0'))
+  struct stat status;
+  if (stat(path, &status) != 0) return false;
+  for (size_t index = 0; index < replacementCount; index++) {
+    if (replacements[index] == status.st_dev) return true;
+  }
+  for (size_t index = 0; index < volumeCount; index++) {
+    size_t length = strlen(volumes[index]);
+    if (strncmp(path, volumes[index], length) == 0 && (path[length] == '/' || path[length] == '\0'))
       return true;
   }
   return false;
 }
 
-static bool own(const char *path) {
-  owned[ownedCount] = strdup(path);
-  return owned[ownedCount++] != NULL;
+static bool ownReplacement(const char *path) {
+  struct stat status;
+  if (stat(path, &status) != 0) return false;
+  replacements[replacementCount++] = status.st_dev;
+  return true;
 }
 
 /* Puts the deepest existing directory of a path into `parent`; true = the path itself exists. */
@@ -155,7 +165,7 @@ static bool replaceFolder(const char *path) {
   snprintf(options, sizeof options, "mode=%04o", (unsigned)(status.st_mode & 07777));
   snprintf(from, sizeof from, "/proc/self/fd/%d", folder);
   bool isDone = mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options) == 0 &&
-                repeatFolder(folder, from, path) && own(path);
+                ownReplacement(path) && repeatFolder(folder, from, path);
   int error = errno;
   close(folder);
   errno = error;
@@ -170,7 +180,7 @@ static bool replaceRoot(void) {
   int root = open(OLD_ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root < 0 || !repeatFolder(root, OLD_ROOT, "")) return false;
   close(root);
-  return umount2(OLD_ROOT, MNT_DETACH) == 0 && rmdir(OLD_ROOT) == 0 && own("/");
+  return umount2(OLD_ROOT, MNT_DETACH) == 0 && rmdir(OLD_ROOT) == 0 && ownReplacement("/");
 }
 
 static bool bindOne(const Mount *mountPoint, int source) {
@@ -191,7 +201,8 @@ static bool bindOne(const Mount *mountPoint, int source) {
     if (status.f_flag & ST_RELATIME) flags |= MS_RELATIME;
     if (mount(NULL, target, NULL, flags, NULL) != 0) return false;
   }
-  return own(target);
+  volumes[volumeCount++] = target;
+  return true;
 }
 
 /* A file can only be mounted over a file. */
@@ -239,8 +250,9 @@ bool makeMounts(const StartRequest *request, StartReport *report) {
   Mount *mounts = request->mounts;
   size_t count = request->mountCount;
   int *sources = calloc(count, sizeof *sources);
-  owned = calloc(2 * count + 1, sizeof *owned);
-  if (sources == NULL || owned == NULL) return refuse(report, "memory");
+  volumes = calloc(count, sizeof *volumes);
+  replacements = calloc(count + 1, sizeof *replacements);
+  if (sources == NULL || volumes == NULL || replacements == NULL) return refuse(report, "memory");
   if (!enterNamespace()) return refuse(report, "mount namespace");
   /* What is mounted here stays here; what is unmounted outside goes here, too. */
   if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0) return refuse(report, "mount namespace");

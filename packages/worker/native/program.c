@@ -116,8 +116,12 @@ NOT_SANITIZED static int runChild(void *argument) {
     return 127;
   }
   if (request->mountCount > 0 && !makeMounts(request, report)) return 127;
+  if (*request->user != '\0' && !becomeUser(request->user, child->stdoutEnd, child->stderrEnd)) {
+    say(report, STEP_USER);
+    return 127;
+  }
 #if ON_LINUX
-  /* When this helper is killed alone nobody else would kill its programs at once. */
+  /* When this helper is killed alone nobody else would kill its programs at once. A new user forgets it. */
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != ownPid) return 127;
 #else

@@ -34,6 +34,7 @@ bool decodeStart(char *payload, size_t size, char *marker, StartRequest *request
   Fields fields = {.at = payload, .end = payload + size};
   request->workingDir = nextField(&fields);
   request->input = nextField(&fields);
+  request->user = nextField(&fields);
   request->mountCount = nextCount(&fields);
   request->mounts = calloc(request->mountCount + 1, sizeof *request->mounts);
   if (request->mounts == NULL) fail("out of memory");

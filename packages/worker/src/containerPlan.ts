@@ -1,6 +1,7 @@
 import { isSidecar, type Container, type PodSpec, type VolumeMount } from '@drover/shared';
 
 import { environmentRefs, type ConfigRef } from './configs/configContent.ts';
+import { findAccount, identityOf, workerIdentity, type Identity } from './process/identity.ts';
 
 /** What a container is to its pod: `init` runs before, `sidecar` beside, and `main` is what the pod is for. */
 export type ContainerRole = 'init' | 'sidecar' | 'main';
@@ -16,15 +17,25 @@ export interface PlannedContainer {
   readonly configRefs: readonly ConfigRef[];
   /** Where its program finds a file for its last words; null: it gets none. */
   readonly messagePath: string | null;
+  /** Who its program runs as. */
+  readonly identity: Identity;
   /** Of a program that failed and left no last words they are the end of its output. */
   readonly fallsBackToLogs: boolean;
 }
 
 /** What a pod template says of containers, or of one that could not be read: nothing. */
-type Template = Partial<Pick<PodSpec, 'containers' | 'initContainers'>>;
+type Template = Partial<Pick<PodSpec, 'containers' | 'initContainers' | 'securityContext'>>;
 
-/** The containers of a pod, in the order in which they are started. */
-export function planContainers({ containers, initContainers }: Template): PlannedContainer[] {
+/**
+ * The containers of a pod, in the order in which they are started.
+ *
+ * @param privateFiles - What they are given that none but the worker's user and root can read; null = nothing.
+ */
+export function planContainers(
+  { containers, initContainers, securityContext = {} }: Template,
+  privateFiles: string | null = null,
+): PlannedContainer[] {
+  const worker = workerIdentity();
   const planned = (role: ContainerRole, container: PodSpec['containers'][number]) => ({
     name: container.name,
     role,
@@ -32,6 +43,10 @@ export function planContainers({ containers, initContainers }: Template): Planne
     mounts: container.volumeMounts ?? [],
     configRefs: environmentRefs(container),
     messagePath: messagePathOf(container),
+    identity: ableToRead(
+      privateFiles,
+      identityOf(container.securityContext ?? {}, securityContext, worker, findAccount),
+    ),
     fallsBackToLogs: container.terminationMessagePolicy === 'FallbackToLogsOnError',
   });
   return [
@@ -40,6 +55,12 @@ export function planContainers({ containers, initContainers }: Template): Planne
     ),
     ...(containers ?? []).map((container) => planned('main', container)),
   ];
+}
+
+function ableToRead(privateFiles: string | null, identity: Identity): Identity {
+  if (privateFiles === null || identity.type !== 'user' || identity.user.uid === 0) return identity;
+  const message = `it is to run as user ${identity.user.uid}, and only the worker's own can have ${privateFiles}`;
+  return { type: 'refused', message };
 }
 
 /** Kubernetes' default of terminationMessagePath. */

@@ -10,6 +10,7 @@ import {
   podUidOf,
   readArgumentList,
   resourceFieldValue,
+  WORK_QUEUE_ANNOTATION,
   type ArgumentListSettings,
   type ClientConnection,
   type ClientSettings,
@@ -34,7 +35,7 @@ import {
 } from './process/environment.ts';
 import type { RunningProcess } from './process/runningProcess.ts';
 import { MAX_MESSAGE_BYTES } from './text.ts';
-import { planVolumes, volumeRefs, type PlannedVolume } from './volumePlan.ts';
+import { planVolumes, volumeRefs, type PlannedVolume, type VolumeOwner } from './volumePlan.ts';
 
 /** The Job as a handler sees it. */
 export interface JobFacts {
@@ -107,6 +108,8 @@ export class JobPlan {
   /** initContainers and containers, in the order in which they are started. */
   readonly containers: readonly PlannedContainer[];
   readonly volumes: readonly PlannedVolume[];
+  /** Whom volumes belong to. */
+  readonly volumeOwner: VolumeOwner;
   /** ConfigMaps and Secrets that the volumes are made from. */
   readonly volumeRefs: readonly ConfigRef[];
   /** A handler's name, under `handler`. */
@@ -179,9 +182,13 @@ export class JobPlan {
     this.image = this.#container.image ?? '';
     this.workingDir = this.#container.workingDir;
     this.client = clientSettings(stored, this.annotations, surroundings.client);
-    this.containers = planContainers(template);
+    this.containers = planContainers(template, this.#privateFiles());
     this.volumes = planVolumes(template);
     this.volumeRefs = volumeRefs(this.volumes);
+    this.volumeOwner = {
+      group: (template as Partial<PodSpec>).securityContext?.fsGroup ?? null,
+      isShared: this.containers.some(({ identity }) => identity.type === 'user'),
+    };
     const { env = [], envFrom = [], command = [], args = [] } = this.#container;
     // Programs of a client are told which pod they are.
     const isFromTemplate =
@@ -197,6 +204,13 @@ export class JobPlan {
     );
     this.#hasCommonProgram =
       isFromTemplate && this.argumentList === null && !(this.indexed && refersToIndex);
+  }
+
+  /** What its programs find in files that are the worker's alone; null = nothing. */
+  #privateFiles(): string | null {
+    if (this.client !== null) return 'what a client is given';
+    if (this.facts.annotations[WORK_QUEUE_ANNOTATION] === undefined) return null;
+    return 'items of a work queue';
   }
 
   /** The completion index that users see; null when the Job is not Indexed. */
@@ -249,7 +263,8 @@ export class JobPlan {
 
   /** A pod is one container without files of its own. */
   get isPlain(): boolean {
-    return this.containers.length <= 1 && !this.hasFiles;
+    const areAsWorker = this.containers.every(({ identity }) => identity.type === 'worker');
+    return this.containers.length <= 1 && !this.hasFiles && areAsWorker;
   }
 
   /** A pod is a program that is run once and needs nothing but its command: most are. */

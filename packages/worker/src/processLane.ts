@@ -239,7 +239,7 @@ export class ProcessLane implements PodLane {
           plan.podUid(claim),
           plan.volumes,
           (volume) => filesOf(volume, set, (item) => plan.fileText(claim, item)),
-          plan.hasMessages,
+          { hasMessages: plan.hasMessages, owner: plan.volumeOwner },
         );
         // Nobody waits for them any more.
         if (signal.aborted) made.remove();

@@ -57,6 +57,14 @@ export type PlannedVolume = PlannedEmptyDir | PlannedFiles | PlannedHostPath;
 const NANO = 1_000_000_000n;
 const DEFAULT_MODE = 0o644;
 
+/** Whom the volumes of a pod belong to. */
+export interface VolumeOwner {
+  /** fsGroup; null: the worker's. */
+  readonly group: number | null;
+  /** Other users than the worker's use them. */
+  readonly isShared: boolean;
+}
+
 /** The volumes of a pod. */
 export function planVolumes({ volumes = [] }: Partial<Pick<PodSpec, 'volumes'>>): PlannedVolume[] {
   return volumes.map((volume) => {

@@ -8,11 +8,11 @@
  */
 
 /** Version of the protocol, sent by the helper in its first frame. */
-export const PROTOCOL_VERSION = '4';
+export const PROTOCOL_VERSION = '5';
 
 /** Types of frames; below 16 from the worker, from 16 on from the helper. */
 export const FrameType = {
-  /** Start a program. Payload: workingDir, input or '', number of mounts, (source, target, `ro` or `rw`, with `!` when required)..., argc, args..., NAME=value... */
+  /** Start a program. Payload: workingDir, input or '', its user or '' (uid, gid and groups), number of mounts, (source, target, `ro` or `rw`, with `!` when required)..., argc, args..., NAME=value... */
   start: 1,
   /** Send a signal to the process group. Payload: signal number. */
   signal: 2,
@@ -30,8 +30,8 @@ export const FrameType = {
   ran: 21,
 } as const;
 
-/** Which step of a start failed: changing directory, executing the command, a required mount, opening its input, or anything else. */
-export type StartStep = 'directory' | 'command' | 'mounts' | 'input' | 'other';
+/** Which step of a start failed: changing directory, executing the command, a required mount, opening its input, becoming its user, or anything else. */
+export type StartStep = 'directory' | 'command' | 'mounts' | 'input' | 'user' | 'other';
 
 /** One decoded frame. */
 export interface Frame {
@@ -58,6 +58,13 @@ export interface ProcessMount {
   readonly isRequired?: boolean;
 }
 
+/** Who a program runs as: numbers of a user, its group and its further groups. */
+export interface ProcessUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+}
+
 /** What a start frame asks for. */
 export interface StartRequest {
   /** Directory the program starts in. */
@@ -66,6 +73,8 @@ export interface StartRequest {
   readonly input: string | null;
   /** Made in a mount namespace of this program alone: all of them or, where that can not be done and none is required, none. */
   readonly mounts: readonly ProcessMount[];
+  /** Who it runs as; null = as the worker. Takes a worker that runs as root. */
+  readonly user: ProcessUser | null;
   /** Program and arguments, at least one. */
   readonly argv: readonly string[];
   /** The whole environment of the program. */
@@ -136,8 +145,8 @@ export class StartEncoder {
 
   /** Throws as {@link encodeFrame}. */
   constructor(request: StartRequest) {
-    const { workingDir, input, mounts, argv, env } = request;
-    const fields = [workingDir, input ?? '', String(mounts.length)];
+    const { workingDir, input, user, mounts, argv, env } = request;
+    const fields = [workingDir, input ?? '', userText(user), String(mounts.length)];
     for (const { source, target, readOnly, isRequired = false } of mounts) {
       fields.push(source, target, `${readOnly ? 'ro' : 'rw'}${isRequired ? '!' : ''}`);
     }
@@ -171,6 +180,7 @@ export function decodeStart(fields: readonly string[]): StartRequest {
   const next = (): string => rest.shift() ?? '';
   const workingDir = next();
   const input = next();
+  const user = next();
   const mounts = Array.from({ length: Number(next()) }, () => {
     const [source, target, mode] = [next(), next(), next()];
     const mount = { source, target, readOnly: mode.startsWith('ro') };
@@ -182,7 +192,25 @@ export function decodeStart(fields: readonly string[]): StartRequest {
     const equals = entry.indexOf('=');
     env[entry.slice(0, equals)] = entry.slice(equals + 1);
   }
-  return { workingDir, input: input === '' ? null : input, mounts, argv, env };
+  return {
+    workingDir,
+    input: input === '' ? null : input,
+    user: readUser(user),
+    mounts,
+    argv,
+    env,
+  };
+}
+
+/** `uid gid`, and the numbers of further groups. */
+function userText(user: ProcessUser | null): string {
+  return user === null ? '' : [user.uid, user.gid, ...user.groups].join(' ');
+}
+
+function readUser(text: string): ProcessUser | null {
+  if (text === '') return null;
+  const [uid = 0, gid = 0, ...groups] = text.split(' ').map(Number);
+  return { uid, gid, groups };
 }
 
 /**

@@ -12,6 +12,7 @@ import type { PodRestarts } from '../podRestarts.ts';
 import { messageOf } from './containerMessage.ts';
 import { ContainerLoop, isLoss, type PrepareCall, type RestartRule } from './containerLoop.ts';
 import type { ProcessMount } from './frames.ts';
+import type { Identity } from './identity.ts';
 import type { OomKills } from './oomKills.ts';
 import type { PodVolumes } from './podVolumes.ts';
 import { preparationFailure, stoppedExit, type ProcessExit } from './processExit.ts';
@@ -230,15 +231,19 @@ export class PodProcesses {
     } catch (error) {
       return neverStarted(preparationFailure((error as Error).message, Date.now()));
     }
-    const { workingDir } = container;
+    const { workingDir, identity } = container;
+    if (identity.type === 'refused') {
+      return neverStarted(preparationFailure(identity.message, Date.now()));
+    }
     const running = runner.start(
       {
         command,
         args,
-        env: plan.programEnv(claim, { env }),
+        env: withHome(plan.programEnv(claim, { env }), env, identity),
         workingDir,
         input: plan.inputOf(claim, container.name),
         mounts,
+        ...(identity.type === 'user' ? { user: identity.user } : {}),
       },
       sink,
     );
@@ -308,6 +313,16 @@ function isTaken({ target }: ProcessMount): boolean {
 
 function required(mount: ProcessMount): ProcessMount {
   return isTaken(mount) ? { ...mount, isRequired: true } : mount;
+}
+
+/** The home of the user that a program runs as, unless its template says another. */
+function withHome(
+  all: Record<string, string>,
+  declared: Readonly<Record<string, string>>,
+  identity: Identity,
+): Record<string, string> {
+  if (identity.type !== 'user' || Object.hasOwn(declared, 'HOME')) return all;
+  return { ...all, HOME: identity.home };
 }
 
 function unmountedText(problem: string): string {

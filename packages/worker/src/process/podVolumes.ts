@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, realpathSync } from 'node:fs';
-import { access, chmod, constants, mkdir, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
+import { access, chmod, chown, constants, mkdir, opendir, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -7,7 +8,7 @@ import { subPathProblems } from '@drover/shared';
 import type { Logger } from 'pino';
 
 import type { PlannedContainer } from '../containerPlan.ts';
-import type { PlannedEmptyDir, PlannedFiles, PlannedVolume } from '../volumePlan.ts';
+import type { PlannedEmptyDir, PlannedFiles, PlannedVolume, VolumeOwner } from '../volumePlan.ts';
 import { expandVariables } from './environment.ts';
 import type { ProcessMount } from './frames.ts';
 import { checkHostPath } from './hostPath.ts';
@@ -17,6 +18,13 @@ import { removeTree, usedBytes, WorkerDirectory } from './workerDirectory.ts';
 /** Where files lie in memory. */
 const MEMORY_DIRECTORY = '/dev/shm';
 
+/** What the files of a pod are like. */
+export interface PodFileOptions {
+  /** Some of its containers get a file for their last words. */
+  readonly hasMessages: boolean;
+  readonly owner: VolumeOwner;
+}
+
 /** Makes the directories that pods have as volumes, and removes them. */
 export class Volumes {
   readonly #disk: WorkerDirectory;
@@ -24,7 +32,6 @@ export class Volumes {
   readonly #logger: Logger;
   /** Directories that are being removed. */
   readonly #removals = new Set<Promise<void>>();
-  #madeCount = 0;
 
   /** @param directory - Where volumes lie on disk. Default: the directory for temporary files. */
   constructor(logger: Logger, directory: string = tmpdir()) {
@@ -42,14 +49,13 @@ export class Volumes {
    * Makes the volumes of a pod.
    *
    * @param filesOf - The files of a volume that is made of files.
-   * @param hasMessages - Some of its containers get a file for their last words.
    * @throws ConfigProblem when something is missing that may come. Error when it can not be done.
    */
   async make(
     podUid: string,
     volumes: readonly PlannedVolume[],
     filesOf: (volume: PlannedFiles) => readonly VolumeFile[],
-    hasMessages: boolean,
+    { hasMessages, owner }: PodFileOptions,
   ): Promise<PodVolumes> {
     // First what may have to be waited for.
     const files = new Map(
@@ -59,9 +65,8 @@ export class Volumes {
     );
     for (const volume of volumes) if (volume.type === 'hostPath') await checkHostPath(volume);
     const paths = new Map<string, string>();
-    // A pod may be run once more while what its last run left is being removed.
-    this.#madeCount += 1;
-    const directory = `${podUid}.${this.#madeCount}`;
+    // A pod may be run once more while what its last run left is being removed. Others can not guess it.
+    const directory = `${podUid}.${randomBytes(8).toString('hex')}`;
     const made = new PodVolumes(volumes, paths, (path) => this.#remove(path));
     try {
       for (const volume of volumes) {
@@ -71,16 +76,22 @@ export class Volumes {
           continue;
         }
         const inMemory = volume.inMemory && (await isWritable(MEMORY_DIRECTORY));
-        const path = join(await (inMemory ? this.#memory : this.#disk).path(), directory, name);
+        const root = inMemory ? this.#memory : this.#disk;
+        if (owner.isShared) await root.letThrough();
+        const path = join(await root.path(), directory, name);
         await mkdir(path, { recursive: true, mode: 0o700 });
         paths.set(name, path);
         for (const file of files.get(name) ?? []) await writeVolumeFile(path, file);
         // As in Kubernetes: whatever user a program makes itself may use it. Only ours gets this far.
         await chmod(path, volume.type === 'files' ? 0o755 : 0o777);
+        if (owner.group !== null) await giveToGroup(path, owner.group, volume.type === 'files');
+        if (owner.isShared) await chmod(dirname(path), 0o711);
       }
       if (hasMessages) {
+        if (owner.isShared) await this.#disk.letThrough();
         const path = join(await this.#disk.path(), directory, MESSAGES);
         await mkdir(path, { recursive: true, mode: 0o755 });
+        if (owner.isShared) await chmod(dirname(path), 0o711);
         made.messageDirectory = path;
       }
     } catch (error) {
@@ -215,10 +226,31 @@ async function writeVolumeFile(root: string, { path, bytes, mode }: VolumeFile):
   await chmod(file, mode);
 }
 
+/** Lets a group use a volume, as kubelet does for fsGroup: what is made in it belongs to the group, too. */
+async function giveToGroup(path: string, group: number, isReadOnly: boolean): Promise<void> {
+  const { mode, uid } = await stat(path);
+  const wanted = isReadOnly ? 0o040 : 0o060;
+  await chown(path, uid, group);
+  await chmod(path, (mode & 0o7777) | wanted | 0o2010);
+  for await (const entry of await opendir(path)) {
+    const here = join(path, entry.name);
+    if (entry.isDirectory()) await giveToGroup(here, group, isReadOnly);
+    else {
+      const file = await stat(here);
+      await chown(here, file.uid, group);
+      await chmod(here, (file.mode & 0o7777) | wanted);
+    }
+  }
+}
+
 /** A part of a volume, made as a directory when it is missing. @throws Error when it leads out of the volume. */
 function subPathOf(volume: string, root: string, part: string): string {
   const source = join(root, part);
-  if (!existsSync(source)) mkdirSync(source, { recursive: true });
+  if (!existsSync(source)) {
+    mkdirSync(source, { recursive: true });
+    // Who may write to the volume may write there.
+    chmodSync(source, statSync(root).mode & 0o7777);
+  }
   const [real, realRoot] = [realpathSync(source), realpathSync(root)];
   if (real === realRoot || real.startsWith(`${realRoot}/`)) return real;
   throw new Error(`volume "${volume}", path "${part}": it leads out of the volume`);

@@ -155,6 +155,14 @@ function explainStartFailure(failure: {
       message: `${command} could not be started: its input can not be read (${errorCode})`,
     };
   }
+  if (step === 'user') {
+    return {
+      exitCode: START_ERROR_CODE,
+      message: `its user or groups can not be had (${errorCode}): that takes a worker that runs as root${
+        errorCode === 'ENOSYS' ? ' and has the native process helper' : ''
+      }`,
+    };
+  }
   if (step === 'other') {
     return { exitCode: START_ERROR_CODE, message: `${command} could not be started: ${errorCode}` };
   }

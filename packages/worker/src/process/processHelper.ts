@@ -14,6 +14,7 @@ import {
   accessSync,
   closeSync,
   constants as fsConstants,
+  fchownSync,
   fstatSync,
   openSync,
   readdirSync,
@@ -151,6 +152,15 @@ async function begin(id: number, request: StartRequest): Promise<void> {
     send(encodeFrame(FrameType.startFailed, id, [NO_MOUNTS, 'mounts']));
     return;
   }
+  if (request.user !== null && request.user.groups.length > 0) {
+    // Node drops them all when it changes the user.
+    send(encodeFrame(FrameType.startFailed, id, ['ENOSYS', 'user']));
+    return;
+  }
+  if (request.user !== null && process.getuid?.() !== 0) {
+    send(encodeFrame(FrameType.startFailed, id, ['EPERM', 'user']));
+    return;
+  }
   let pair = pipes.takePair();
   try {
     if (pair === null) {
@@ -175,9 +185,13 @@ function start(id: number, request: StartRequest, pair: [OutputPipe, OutputPipe]
   let child: ChildProcess | null = null;
   try {
     for (const pipe of pair) ends.push(pipe.open());
+    // So that it may open /dev/stdout.
+    for (const end of ends)
+      if (request.user !== null) fchownSync(end, request.user.uid, request.user.gid);
     if (request.input !== null) ends.push(openInput(request.input));
     child = spawn(request.argv[0] ?? '', request.argv.slice(1), {
       cwd: request.workingDir,
+      ...(request.user === null ? {} : { uid: request.user.uid, gid: request.user.gid }),
       env: { ...request.env, [MARKER_VARIABLE]: `${nonce}.${id}` },
       stdio: [ends[2] ?? 'ignore', ends[0], ends[1]],
       // A session of its own: no terminal, and a process group that can be killed as a whole.

@@ -31,8 +31,8 @@ export class Program {
   }
 
   #createEncoder(): StartEncoder {
-    const { command, args, env, input = null, mounts = [] } = this.#spec;
+    const { command, args, env, input = null, user = null, mounts = [] } = this.#spec;
     const { workingDir } = this;
-    return new StartEncoder({ workingDir, input, mounts, argv: [...command, ...args], env });
+    return new StartEncoder({ workingDir, input, user, mounts, argv: [...command, ...args], env });
   }
 }

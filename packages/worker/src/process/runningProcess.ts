@@ -1,4 +1,4 @@
-import type { OutputStream, ProcessMount } from './frames.ts';
+import type { OutputStream, ProcessMount, ProcessUser } from './frames.ts';
 import type { ProcessExit } from './processExit.ts';
 
 /** A container to run as a process. */
@@ -15,6 +15,8 @@ export interface ProcessPodSpec {
   readonly input?: string | undefined;
   /** Directories and files it finds at another place, too, where the worker can do that. Default: none. */
   readonly mounts?: readonly ProcessMount[] | undefined;
+  /** Who it runs as. Default: as the worker. */
+  readonly user?: ProcessUser | undefined;
 }
 
 /** Takes the output of a container. Must not throw. */

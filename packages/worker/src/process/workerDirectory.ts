@@ -43,6 +43,12 @@ export class WorkerDirectory {
     return this.#own;
   }
 
+  /** Lets other users pass through to what is within, if they know its name. */
+  async letThrough(): Promise<void> {
+    const own = await this.path();
+    for (const path of [own, dirname(own)]) await chmod(path, 0o711);
+  }
+
   /** Removes the worker's own directory with all that is in it. */
   async remove(): Promise<void> {
     const own = await this.#own?.catch(() => null);
@@ -74,7 +80,8 @@ async function privateDirectory(path: string): Promise<string> {
   await mkdir(path, { recursive: true, mode: 0o700 });
   const found = await lstat(path);
   const isOurs = found.isDirectory() && found.uid === (process.getuid?.() ?? found.uid);
-  if (isOurs && (found.mode & 0o077) === 0) return path;
+  // Others may pass through, but not look around.
+  if (isOurs && (found.mode & 0o066) === 0) return path;
   return await mkdtemp(join(dirname(path), `${basename(path)}-`));
 }
 

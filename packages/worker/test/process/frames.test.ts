@@ -86,6 +86,7 @@ describe('frames', () => {
         { source: '/c', target: '/d', readOnly: false },
         { source: '/e', target: '/f', readOnly: false, isRequired: true },
       ],
+      user: input === null ? null : { uid: 1000, gid: 1001, groups: [5, 6] },
       argv: ['sh', '-c', '', 'ä=b\n'],
       env: { A: '', B: 'x=y', __proto__x: '1' },
     };
@@ -99,6 +100,7 @@ describe('frames', () => {
     const common = {
       workingDir: '/',
       input: null,
+      user: null,
       mounts: [],
       argv: ['true', ''],
       env: { A: '1' },
@@ -124,6 +126,7 @@ describe('frames', () => {
     const encoder = new StartEncoder({
       workingDir: '/',
       input: null,
+      user: null,
       mounts: [],
       argv: ['true'],
       env: {},

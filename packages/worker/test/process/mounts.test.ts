@@ -157,6 +157,20 @@ describe.skipIf(!canCompile).each(users.filter(({ can }) => can))('$name', ({ he
     expect(existsSync('/no-such-place')).toBe(false);
   });
 
+  test('what is made for one place is not made in what the machine has beside it', async () => {
+    const within = (name: string): string => join(directory, 'other', name);
+    const targets = ['/no-such-place', join(directory, 'no'), within('x'), within('y/z')];
+    const ran = await run(
+      runner,
+      `cat ${targets.map((target) => `${target}/given`).join(' ')}`,
+      targets.map((target) => ({ source: volume, target, readOnly: false })),
+    );
+    expect(ran).toMatchObject({ output: 'from outside'.repeat(4), mountProblem: null });
+    expect(['/no-such-place', ...targets, within('y')].filter((path) => existsSync(path))).toEqual(
+      [],
+    );
+  });
+
   test('several, one within another, whatever their order', async () => {
     const ran = await run(runner, 'echo inner > /no-such/a/b/x; ls /no-such/a; ls /no-such/a/b', [
       { source: join(directory, 'other'), target: '/no-such/a/b', readOnly: false },

@@ -116,6 +116,7 @@ function program(id: number, argv: readonly string[]): Buffer {
   return new StartEncoder({
     workingDir: '/',
     input: null,
+    user: null,
     mounts: [],
     argv,
     env: { PATH: '/usr/bin:/bin' },
