@@ -2,11 +2,10 @@ import type { Drover } from '@drover/sdk/client';
 import { NotFoundError, parseItemOptions, SealedError, type ItemOptions } from '@drover/shared';
 
 import { withClient } from '../client.ts';
-import { checkFiles } from '../enqueue/check.ts';
 import { parseKeyRule } from '../enqueue/itemKey.ts';
 import type { LineFormat } from '../enqueue/itemLine.ts';
-import { createProgress } from '../enqueue/progress.ts';
-import { EnqueueRun, sizeOf, type Input } from '../enqueue/run.ts';
+import { checkInput, type Input } from '../enqueue/pump.ts';
+import { EnqueueRun } from '../enqueue/run.ts';
 import { findLineSources, findPaths } from '../enqueue/sources.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
@@ -45,7 +44,7 @@ export async function enqueueCommand(
   const skipsInvalid = options.skipInvalid === true;
   const style = progressStyle(options);
   try {
-    const itemCount = skipsInvalid ? null : await check(input, format, style, signal);
+    const itemCount = skipsInvalid ? null : await checkInput(input, format, style, signal);
     if (signal.aborted) {
       process.stderr.write('interrupted. Nothing was enqueued.\n');
       return EXIT.interrupted;
@@ -111,32 +110,6 @@ async function findInput(
 function progressStyle({ bar }: EnqueueCommandOptions): ProgressStyle {
   if (bar === undefined) return process.stderr.isTTY ? 'bar' : 'lines';
   return bar ? 'bar' : 'none';
-}
-
-/** Reads files before anything of them is enqueued; answers how many items there are, if that can be known. */
-async function check(
-  input: Input,
-  format: LineFormat,
-  style: ProgressStyle,
-  signal: AbortSignal,
-): Promise<number | null> {
-  if (input.type === 'paths') return input.paths.length;
-  const files = input.sources.filter(({ isFile }) => isFile);
-  if (files.length === 0) return null;
-  const sizeBytes = sizeOf(files) ?? 0;
-  // Only a terminal can be cleared of it.
-  const isShown = style !== 'bar' || process.stderr.isTTY;
-  const progress = createProgress('checking', isShown ? style : 'none');
-  try {
-    const count = await checkFiles(files, format, {
-      signal,
-      onProgress: ({ items, bytesRead }) =>
-        progress.show({ items, fraction: sizeBytes === 0 ? 1 : bytesRead / sizeBytes }),
-    });
-    return files.length === input.sources.length ? count : null;
-  } finally {
-    progress.close(true);
-  }
 }
 
 /** Told before anything is sent. */
