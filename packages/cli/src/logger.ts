@@ -3,13 +3,9 @@ import { createRequire } from 'node:module';
 import { pino, stdTimeFunctions, type Logger } from 'pino';
 import type PinoPretty from 'pino-pretty';
 
+import type { LogLevel } from './logLevels.ts';
 import { wantsColours } from './text/colours.ts';
 import { withoutCredentials } from './text/redact.ts';
-
-/** Levels of `--log-level`, loudest last. */
-export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] as const;
-/** One of {@link LOG_LEVELS}. */
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Field names whose value never appears in a log, at any of the depths where one is met. */
 const SECRET_FIELDS = ['password', 'sentinelPassword', 'redisUrl', 'url', 'token', 'secret'];

@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 
-import { LOG_LEVELS, type LogLevel } from './logger.ts';
+import { LOG_LEVELS, type LogLevel } from './logLevels.ts';
 import { parseDurationMs } from './text/duration.ts';
 
 /**

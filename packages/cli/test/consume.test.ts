@@ -2,45 +2,29 @@ import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { createController } from '@drover/controller';
-import { Drover, type DeadItem, type ItemResult } from '@drover/sdk/client';
-import { Store } from '@drover/store';
-import { startRedis, waitFor, type TestRedis } from '@drover/testkit';
-import { createWorker, type DroverWorker } from '@drover/worker';
+import type { DeadItem, Drover, ItemResult } from '@drover/sdk/client';
+import { waitFor } from '@drover/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { LAUNCHER } from '../src/launcher.ts';
+import { consumeCommand } from '../src/commands/consume.ts';
 import { Home } from './drover.ts';
+import { LocalEngine } from './localEngine.ts';
 
 vi.setConfig({ testTimeout: 40_000, hookTimeout: 40_000 });
 
 let home: Home;
-let redis: TestRedis;
+let engine: LocalEngine;
 let drover: Drover;
-let worker: DroverWorker;
-let controller: ReturnType<typeof createController>;
-let running: Promise<unknown>[];
 let count = 0;
 let name: string;
 
 beforeAll(async () => {
   home = await Home.make();
-  redis = await startRedis();
-  const settings = { leaseTtlMs: 1_500, heartbeatMs: 200, slotLockMs: 1_500, slotStalledMs: 300 };
-  await Store.open({ redis: redis.connect(), prefix: 'drover', settings });
-  drover = new Drover({ connection: redis.url });
-  const connection = redis.url;
-  controller = createController({ connection, backoffBaseMs: 50, backoffCapMs: 50 });
-  worker = createWorker({ connection, runtimes: ['process'], maxPods: 4, launcher: LAUNCHER });
-  running = [controller.run(), worker.run()];
-  await worker.ready();
+  engine = await LocalEngine.start();
+  drover = engine.drover;
 });
 afterAll(async () => {
-  await worker.close({ force: true });
-  await controller.close();
-  await Promise.all(running);
-  await drover.close();
-  await redis.stop();
+  await engine.stop();
   await home.remove();
 });
 beforeEach(() => {
@@ -246,7 +230,7 @@ test('programs of a worker that is killed run again elsewhere; each item is sett
   const args = [
     'worker',
     '--redis',
-    redis.url,
+    engine.redis.url,
     '--pool',
     pool,
     '--max-pods',
@@ -288,15 +272,8 @@ test('programs of a worker that is killed run again elsewhere; each item is sett
 
 describe('bad input', () => {
   test('is told, all of it', async () => {
-    const ended = await home.drover([
-      'consume',
-      '--batch',
-      '2',
-      '--stream',
-      '--result',
-      '--',
-      'cat',
-    ]);
+    const args = ['--batch', '2', '--stream', '--result', '--', 'cat'];
+    const ended = await home.drover(['consume', ...args]);
     expect(ended).toEqual({
       code: 2,
       stdout: '',
@@ -308,23 +285,17 @@ there are no items here: \`drover consume\` is run by the pods of a Job that nam
   });
 
   test.each([
+    { words: [], want: 'what is to be run for the items? A program is missing', exitCode: 2 },
+    { words: ['./nothing'], want: './nothing: there is no such program', exitCode: 2 },
     {
-      args: [],
-      want: 'error: what is to be run for the items? A program is missing\n(`drover consume --help` shows how)\n',
-      code: 2,
+      words: ['cat'],
+      want: '/no/socket: the worker does not answer: connect ENOENT /no/socket',
+      exitCode: 1,
     },
-    { args: ['--', './nothing'], want: 'error: ./nothing: there is no such program\n', code: 2 },
-    {
-      args: ['--', 'cat'],
-      want: 'error: /no/socket: the worker does not answer: connect ENOENT /no/socket\n',
-      code: 1,
-    },
-  ])('$args', async ({ args, want, code }) => {
-    const env = { DROVER_ITEMS_SOCKET: '/no/socket' };
-    expect(await home.drover(['consume', ...args], { env })).toEqual({
-      code,
-      stdout: '',
-      stderr: want,
-    });
+  ])('$words', async ({ words, want, exitCode }) => {
+    vi.stubEnv('DROVER_ITEMS_SOCKET', '/no/socket');
+    const ended = consumeCommand(words, { concurrency: 1 });
+    await expect(ended).rejects.toMatchObject({ message: want, exitCode });
+    vi.unstubAllEnvs();
   });
 });

@@ -26,7 +26,8 @@ interface NumberRange {
 }
 
 /**
- * The pods of a Job that ended, each once, in batches, from its beginning and without end.
+ * The pods of a Job that ended, each once, in batches, from its beginning and without end. The first batch comes at once,
+ * and may be empty: it is what ended before.
  *
  * @param intervalMs - Shortest time between two batches: what ends meanwhile is read at once.
  */
@@ -39,17 +40,21 @@ export async function* watchPodEnds(
   const shard = (await backend.store()).shardOf(job.metadata.namespace);
   const { uid } = job.metadata;
   const reader = new EndReader(backend, shard, uid);
+  let isFirst = true;
   while (!signal.aborted) {
     // Entries of pods are written only for watchers: ask for them before the first look.
     await backend.run((store) => announcePodWatcher(store.redis, shard.keys));
     const since = await backend.run(() => shard.resourceVersion());
-    yield* reader.read([await wholeRange(backend, shard, uid)]);
+    const ended = await reader.read([await wholeRange(backend, shard, uid)]);
+    if (isFirst || ended.length > 0) yield ended;
+    isFirst = false;
     try {
       const redis = await backend.duplicate();
       for await (const batch of watchShard(redis, shard.keys, { since, pods: true, signal })) {
         const ranges = rangesOf(batch, uid);
         if (ranges.length === 0) continue;
-        yield* reader.read(ranges);
+        const ends = await reader.read(ranges);
+        if (ends.length > 0) yield ends;
         await delay(intervalMs, undefined, { signal }).catch(() => undefined);
       }
       return;
@@ -80,7 +85,7 @@ class EndReader {
     this.#uid = uid;
   }
 
-  async *read(ranges: readonly NumberRange[]): AsyncGenerator<PodEnd[]> {
+  async read(ranges: readonly NumberRange[]): Promise<PodEnd[]> {
     const fresh: EndedPod[] = [];
     for (const range of ranges) {
       const ends = await this.#backend.run((store) =>
@@ -92,11 +97,10 @@ class EndReader {
         fresh.push(end);
       }
     }
-    if (fresh.length === 0) return;
     if (fresh.some(({ nodeNumber }) => nodeNumber > 0 && !this.#nodeNames.has(nodeNumber))) {
       this.#nodeNames = await this.#backend.run(() => this.#shard.nodeNames());
     }
-    yield fresh.map((end) => ({ ...end, nodeName: this.#nodeNames.get(end.nodeNumber) ?? '' }));
+    return fresh.map((end) => ({ ...end, nodeName: this.#nodeNames.get(end.nodeNumber) ?? '' }));
   }
 }
 

@@ -306,7 +306,7 @@ export class PodsClient {
 
   /**
    * The pods of a Job that ended, each once, in batches and in short: for who follows a great many
-   * of them. It has no end of its own; what ended before it began comes first.
+   * of them. It has no end of its own; what ended before it began comes first, as a batch that may be empty.
    *
    * @param options.intervalMs - Shortest time between two batches. Default 50.
    */

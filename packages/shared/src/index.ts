@@ -91,7 +91,12 @@ export {
   WORK_QUEUE_ANNOTATION,
 } from './generated.ts';
 export { hostProblem } from './host.ts';
-export { inexactNumber } from './inexactNumber.ts';
+export {
+  inexactNumber,
+  MAX_ITEM_BYTES,
+  MAX_ITEM_KEY_BYTES,
+  MAX_ITEM_RESULT_BYTES,
+} from './items.ts';
 export {
   checkIndexIntervals,
   countIndexes,
@@ -237,9 +242,6 @@ export {
   DEFAULT_ITEM_RETRY,
   ItemBackoff,
   ItemOptions,
-  MAX_ITEM_BYTES,
-  MAX_ITEM_KEY_BYTES,
-  MAX_ITEM_RESULT_BYTES,
   parseItemOptions,
   parseWorkQueue,
   readWorkQueue,

@@ -6,13 +6,6 @@ import { ObjectMeta, objectMetaIssues } from './meta.ts';
 import { dnsLabelProblems } from './names.ts';
 import { parseLenient, parseStructure, withoutNulls } from './structure.ts';
 
-/** Most bytes of an item's data as JSON. */
-export const MAX_ITEM_BYTES = 256 * 1024;
-/** Most bytes of an item's result as JSON. */
-export const MAX_ITEM_RESULT_BYTES = 64 * 1024;
-/** Most bytes of an item's key. */
-export const MAX_ITEM_KEY_BYTES = 256;
-
 const DAY_SECONDS = 86_400;
 /** BullMQ's lowest priority. */
 const MAX_PRIORITY = 2_097_152;

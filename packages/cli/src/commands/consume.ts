@@ -19,6 +19,8 @@ export interface ConsumeCommandOptions {
   result?: boolean;
 }
 
+/** Programs that still run are told to stop so long before the pod is killed, ms; half of a short grace period. */
+const LAST_WORD_MS = 5_000;
 /** Variable with the path of the pod's socket. */
 const SOCKET_VARIABLE = 'DROVER_ITEMS_SOCKET';
 
@@ -31,13 +33,8 @@ export async function consumeCommand(
   const program = new Program(words);
   const client = new ItemsClient(socketPath);
   const stop = new AbortController();
-  let signals = 0;
-  const release = onInterrupt(() => {
-    signals += 1;
-    stop.abort();
-    if (signals === 2) program.stop();
-    else if (signals > 2) process.exit(EXIT.interrupted);
-  });
+  const stopping = new Stopping(client, program, stop);
+  const release = onInterrupt(() => stopping.onSignal());
   const inputs = Array.from({ length: options.concurrency }, (_, i) => inputPath(socketPath, i));
   try {
     const warm = program.warmUp();
@@ -49,9 +46,48 @@ export async function consumeCommand(
     return ends.includes('stopped') ? EXIT.interrupted : EXIT.ok;
   } finally {
     release();
+    stopping.end();
     client.close();
     await program.close();
     await Promise.all(inputs.map((path) => rm(path, { force: true })));
+  }
+}
+
+/** What follows when this process is told to stop. */
+class Stopping {
+  readonly #client: ItemsClient;
+  readonly #program: Program;
+  readonly #stop: AbortController;
+  #timer: NodeJS.Timeout | undefined;
+  #signals = 0;
+
+  constructor(client: ItemsClient, program: Program, stop: AbortController) {
+    this.#client = client;
+    this.#program = program;
+    this.#stop = stop;
+  }
+
+  onSignal(): void {
+    this.#signals += 1;
+    this.#stop.abort();
+    if (this.#signals === 1) void this.#wait();
+    else if (this.#signals === 2) this.#program.stop();
+    else process.exit(EXIT.interrupted);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /** What runs may end; shortly before it would be killed it is told. */
+  async #wait(): Promise<void> {
+    const { runCount } = this.#program;
+    if (runCount === 0) return;
+    process.stderr.write('drover consume: no further items; waiting for what runs\n');
+    const graceMs = await this.#client.graceMs().catch(() => null);
+    if (graceMs === null) return;
+    const lastMs = Math.min(LAST_WORD_MS, graceMs / 2);
+    this.#timer = setTimeout(() => this.#program.stop(), graceMs - lastMs);
   }
 }
 

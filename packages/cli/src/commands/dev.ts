@@ -18,7 +18,8 @@ import { WorkerProcess, type WorkerProcessOptions } from '../engine/workerProces
 import { CliError, badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import { onInterrupt } from '../interrupt.ts';
-import { createLogger, type LogLevel } from '../logger.ts';
+import { createLogger } from '../logger.ts';
+import type { LogLevel } from '../logLevels.ts';
 import { makeService } from '../services.ts';
 import { coloursFor } from '../text/colours.ts';
 import { backoffSettings, type BackoffOptions } from './controller.ts';

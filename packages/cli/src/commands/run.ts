@@ -1,57 +1,27 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 
-import { Drover } from '@drover/sdk/client';
 import { parseJob, type Job } from '@drover/shared';
 
-import { findEngine, type EngineAddress } from '../engine/address.ts';
-import type { EmbeddedEngine } from '../engine/embedded.ts';
+import { findEngine } from '../engine/address.ts';
 import { badInput, CliError, reportError } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
-import { createLogger, type LogLevel } from '../logger.ts';
-import type { ObjectOptions } from '../options.ts';
-import { RunFollower, type RunEnd } from '../run/follower.ts';
+import { withEngine } from '../run/engine.ts';
+import { RunFollower } from '../run/follower.ts';
+import { refuseWithoutItems } from '../run/itemsRequest.ts';
 import { listManifest, openJoblog } from '../run/list.ts';
 import { ListFollower } from '../run/listFollower.ts';
 import type { ListPlan } from '../run/listPlan.ts';
 import { makeResultsDir } from '../run/listPrinter.ts';
-import { runManifest, type RunShape } from '../run/manifest.ts';
+import { runManifest } from '../run/manifest.ts';
+import { shapeOf, styleOf, type RunOptions } from '../run/options.ts';
 import { PodPrinter } from '../run/podPrinter.ts';
-import {
-  isList,
-  parallelismOf,
-  readRequest,
-  type ListOptions,
-  type RunRequest,
-} from '../run/request.ts';
+import { isList, parallelismOf, readRequest, type RunRequest } from '../run/request.ts';
 import { quoteForShell } from '../run/template.ts';
-import { createView, presetStyle, type ProgressStyle } from '../run/view.ts';
-
-/** Options of `drover run`. */
-export interface RunOptions extends ObjectOptions, ListOptions {
-  indexed?: boolean;
-  name?: string;
-  env?: Record<string, string>;
-  /** Milliseconds. */
-  timeout?: number;
-  cwd?: string;
-  pool?: string;
-  output: boolean;
-  json?: boolean;
-  bar?: boolean;
-  dryRun?: boolean;
-  logLevel: LogLevel;
-}
+import { createView, type ProgressStyle } from '../run/view.ts';
 
 /** Printing the output of more pods than this costs more than it is worth. */
 const MAX_PRINTED_PODS = 10_000;
-
-/** Where the Job is run. */
-interface Engine {
-  readonly drover: Drover;
-  /** null: it was there before and stays. */
-  readonly embedded: EmbeddedEngine | null;
-}
 
 /**
  * Runs a program as a Job, or once for each of its arguments, and follows it to its end.
@@ -63,6 +33,12 @@ export async function runCommand(
   options: RunOptions,
   problems: readonly string[],
 ): Promise<number> {
+  if (options.items !== undefined) {
+    const { runItems } = await import('./runItems.ts');
+    if (problems.length > 0) throw badInput(problems[0] ?? '', problems.slice(1));
+    return await runItems(words, options);
+  }
+  refuseWithoutItems(options);
   if (!isList(words, options)) return await run(words, options, problems);
   try {
     return await run(words, options, problems);
@@ -184,68 +160,6 @@ async function runList(plan: ListPlan, options: RunOptions): Promise<number> {
   return end.exitCode;
 }
 
-/** Finds or starts an engine, and ends the one it started. */
-async function withEngine(
-  address: EngineAddress | null,
-  parallelism: number,
-  options: RunOptions,
-  follow: (engine: Engine) => Promise<RunEnd>,
-): Promise<RunEnd> {
-  const engine = address === null ? await embed(parallelism, options) : connect(address, options);
-  let force = true;
-  try {
-    const end = await follow(engine);
-    force = end.exitCode === EXIT.brokenPipe;
-    return end;
-  } finally {
-    await engine.drover.close();
-    await engine.embedded?.close({ force });
-  }
-}
-
-function connect(address: EngineAddress, options: RunOptions): Engine {
-  const drover = new Drover({
-    connection: address.url,
-    ...(address.prefix === undefined ? {} : { prefix: address.prefix }),
-    ...namespaceOf(options),
-  });
-  return { drover, embedded: null };
-}
-
-async function embed(parallelism: number, options: RunOptions): Promise<Engine> {
-  const { startEmbedded } = await import('../engine/embedded.ts');
-  const embedded = await startEmbedded({
-    maxPods: Math.min(parallelism, Math.max(256, availableParallelism())),
-    logger: createLogger({ level: options.logLevel, name: 'drover' }),
-  });
-  return { drover: new Drover({ connection: embedded.url, ...namespaceOf(options) }), embedded };
-}
-
-function namespaceOf({ namespace }: RunOptions): { namespace?: string } {
-  return namespace === undefined ? {} : { namespace };
-}
-
-/**
- * On this machine a program starts where the user is, as in a shell; a worker elsewhere may not
- * have that directory.
- */
-function shapeOf(
-  options: RunOptions,
-  address: EngineAddress | null,
-): Omit<RunShape, 'completions' | 'parallelism'> {
-  const isLocal = address === null || address.source === 'dev';
-  const here = isLocal ? process.cwd() : null;
-  return {
-    indexed: options.indexed ?? false,
-    name: options.name ?? null,
-    retries: options.retries ?? null,
-    env: options.env ?? {},
-    timeoutMs: options.timeout ?? null,
-    workingDir: options.cwd === undefined ? here : resolve(options.cwd),
-    pool: options.pool ?? null,
-  };
-}
-
 function outputOf(
   options: RunOptions,
   completions: number,
@@ -264,12 +178,6 @@ function listOutputOf(options: RunOptions): 'grouped' | 'lines' | 'none' {
 
 function titleOf({ metadata }: Job): string {
   return `job/${metadata.name}`;
-}
-
-function styleOf({ bar }: RunOptions): ProgressStyle {
-  if (bar === undefined) return presetStyle();
-  if (!bar) return 'none';
-  return process.stderr.isTTY ? 'bar' : 'lines';
 }
 
 /** With arguments a run says nothing of itself in a pipe, as a tool among others. */

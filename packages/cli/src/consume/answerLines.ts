@@ -1,4 +1,4 @@
-import { MAX_ITEM_RESULT_BYTES } from '@drover/shared';
+import { MAX_ITEM_RESULT_BYTES } from '@drover/shared/items';
 
 const NEWLINE = 0x0a;
 

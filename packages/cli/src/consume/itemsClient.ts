@@ -1,7 +1,10 @@
-import { Agent, request } from 'node:http';
+import type { Agent as HttpAgent } from 'node:http';
 
 import { CliError } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
+
+// An import would load all of Node's web interfaces with it, which takes as long as all the rest of this command.
+const { Agent, request } = process.getBuiltinModule('node:http');
 
 /** An item that this pod has in hand. */
 export interface TakenItem {
@@ -32,7 +35,7 @@ const WAIT_SECONDS = 600;
 /** Speaks over the socket of the pod: docs/work-queues.md. */
 export class ItemsClient {
   readonly #socketPath: string;
-  readonly #agent = new Agent({ keepAlive: true });
+  readonly #agent: HttpAgent = new Agent({ keepAlive: true });
 
   constructor(socketPath: string) {
     this.#socketPath = socketPath;
@@ -86,6 +89,13 @@ export class ItemsClient {
   async fail(id: number, error: string, retry: boolean): Promise<string | null> {
     const body = JSON.stringify({ error, retry });
     return refusalOf(await this.#ask('POST', `/items/${id}/fail`, body));
+  }
+
+  /** How long the pod has before it is killed, ms; null = it is not told to stop. */
+  async graceMs(): Promise<number | null> {
+    const answer = await this.#ask('POST', '/next?wait=1', '');
+    if (answer.status !== 503) return null;
+    return (JSON.parse(answer.text) as { graceSeconds: number }).graceSeconds * 1000;
   }
 
   /** Closes all connections. */

@@ -10,7 +10,6 @@ import {
 
 import { badInput, CliError } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
-import { createLogger } from '../logger.ts';
 import { StderrTail } from './stderrTail.ts';
 
 /** One run of the program. */
@@ -32,7 +31,7 @@ export interface ProgramEnd {
   readonly wasStopped: boolean;
 }
 
-/** Between SIGTERM and SIGKILL of programs that are told to stop, ms. The grace period of the pod may be shorter. */
+/** Between SIGTERM and SIGKILL of programs that are told to stop, ms; the pod's end may come sooner. */
 const STOP_GRACE_MS = 30_000;
 
 /** The program that is run for items. All that it says to standard error is handed on. */
@@ -55,7 +54,12 @@ export class Program {
     this.#env = env;
     checkProgram(name, env['PATH'] ?? '');
     this.#words = words;
-    this.#runner = new ProcessRunner({ logger: createLogger({ level: 'warn', name: 'consume' }) });
+    this.#runner = new ProcessRunner({ logger: { info: () => undefined, error: tell } });
+  }
+
+  /** How many run now. */
+  get runCount(): number {
+    return this.#running.size;
   }
 
   /** Gets ready to run it. */
@@ -103,15 +107,25 @@ export class Program {
   }
 }
 
+/** What is wrong with the process helper. */
+function tell(what: unknown, message?: string): void {
+  process.stderr.write(`drover consume: ${message ?? String(what)}\n`);
+}
+
 function checkRan({ reason, message }: ProcessExit): void {
   if (reason === 'StartError') throw badInput(message);
   if (reason === 'ContainerStatusUnknown') throw new CliError(message, EXIT.failed);
 }
 
-function checkProgram(name: string, searchPath: string): void {
+/** Whether there is such a program. @throws CliError when there is not. */
+export function checkProgram(
+  name: string,
+  searchPath: string,
+  workingDir: string = process.cwd(),
+): void {
   const places = name.includes('/') ? [''] : searchPath.split(':');
   // An empty entry of PATH is the working directory.
-  if (places.some((place) => isProgram(resolve(place, name)))) return;
+  if (places.some((place) => isProgram(resolve(workingDir, place, name)))) return;
   const where = name.includes('/') ? 'there is no such program' : 'it is not found in PATH';
   throw badInput(`${name}: ${where}`);
 }

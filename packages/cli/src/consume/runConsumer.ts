@@ -1,6 +1,6 @@
-import { writeFileSync } from 'node:fs';
+import { unlinkSync, writeFileSync } from 'node:fs';
 
-import { MAX_ITEM_RESULT_BYTES } from '@drover/shared';
+import { MAX_ITEM_RESULT_BYTES } from '@drover/shared/items';
 import { lineOf, readResult, textOf, tooLong } from '@drover/worker/programs';
 
 import {
@@ -67,13 +67,15 @@ export class RunConsumer implements Consumer {
       }
     }
     if (given.length === 0) return verdicts;
-    writeFileSync(inputPath, texts.join(''), { mode: 0o600 });
+    // A new file each time: file systems are slow to truncate one.
+    writeFileSync(inputPath, texts.join(''), { mode: 0o600, flag: 'wx' });
     const printed = new Printed();
     const end = await program.run({
       input: inputPath,
       env: batch === null ? variables(given[0]!) : {},
       onPrinted: keepsResults ? (chunk) => printed.add(chunk) : handOn,
     });
+    unlinkSync(inputPath);
     if (end.wasStopped) return null;
     const verdict = verdictOf(end, keepsResults ? printed : null);
     for (const item of given) verdicts.set(item, verdict);

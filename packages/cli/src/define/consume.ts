@@ -35,7 +35,7 @@ export function defineConsume({ program, problems, finish }: Definition): void {
     notes: [
       'The program reads its item from standard input: a text as it is, anything else as JSON, with a line break at the end. Exit code 0 completes the item; another fails it, with the exit code and the end of standard error as the error, and it is tried again. $DROVER_ITEM_ID, $DROVER_ITEM_KEY and $DROVER_ITEM_ATTEMPT say which item it is. What the program prints is handed on.',
       'With --batch all items of a run that fails have failed; those that failed before are run one by one. With --stream the program must answer each line that it reads with one line, when it is through with it, and write nothing else to standard output; when it ends without an answer that item has failed, and the program is started again for the next.',
-      'It ends with 0 when all items are done. On SIGTERM it takes no more, waits for what runs, and ends with 130; a second SIGTERM is handed on to the programs. docs/work-queues.md has an example of the Job.',
+      'It ends with 0 when all items are done. On SIGTERM it takes no more, waits for what runs, and ends with 130; the programs get it shortly before the pod is killed, or with a second one. docs/work-queues.md has an example of the Job.',
     ],
     examples: [
       'drover consume -- sh -c \'wc -w "$(cat)"\'',

@@ -63,11 +63,12 @@ export function defineRun({ program, finish }: Definition): void {
     .option('--no-bar', 'show no progress')
     .option('--dry-run', 'print the commands, run nothing')
     .option('--json', 'print the finished Job as JSON on standard output, and no pod output');
-  for (const option of listOptions()) command.addOption(option);
+  for (const option of [...listOptions(), ...itemsOptions(own)]) command.addOption(option);
   withHelp(withLogLevel(withNamespace(withEngine(command)), 'warn'), {
     notes: [
       'The engine is --redis, $DROVER_REDIS_URL or a running `drover dev`; with none of them, one is started for as long as the Job runs. --retries is 0 for one completion and 6 for more.',
       'With arguments after `:::`, from --arg-file or from standard input the program is run once for each, as GNU parallel does: {} is the argument, {.} without its extension, {/} its base name, {//} its directory, {/.} the base name without extension, {#} its number, {1} that of the first `:::`. The exit code is the number of those that failed, 101 for more than 100. docs/run.md has it all.',
+      'With --items the program is run for each item, which it reads from standard input, as `drover consume` gives it; a failed item is tried three times, or as often as --retries says. The exit code is 0 when all items were completed, and 1 when some failed for good. docs/run.md has that, too.',
       'The first Ctrl-C starts no further pods and lets the running ones end; the second deletes the Job.',
     ],
     examples: [
@@ -75,6 +76,7 @@ export function defineRun({ program, finish }: Definition): void {
       'drover run -- gzip -9 {} ::: *.log',
       "find . -name '*.png' | drover run -j 8 --joblog log 'convert {} {.}.jpg'",
       "drover run --completions 100 --parallelism 8 --indexed -- sh -c 'convert $JOB_COMPLETION_INDEX.png out/'",
+      'drover run --items pages.ndjson -j 8 -- ./fetch-page',
       'drover run --completions 5 --env MODE=fast --timeout 10m -- node work.js',
     ],
   }).action(async (words: string[], options) => {
@@ -100,6 +102,28 @@ function listOptions(): Option[] {
     new Option('--resume-failed', 'leave out what is in the job log, but run again what failed'),
     new Option('--halt <rule>', 'when to end early: now|soon,fail|success|done=COUNT or PERCENT%'),
     new Option('--results <dir>', 'write the output of each run to files in this directory'),
+  ];
+}
+
+/** Options that make sense only with items. */
+function itemsOptions(problems: Problems): Option[] {
+  return [
+    new Option(
+      '--items <path>',
+      'run the program for each item of a file, JSON on each line; - is standard input; may repeat',
+    ).argParser((path: string, previous: string[] | undefined) => [...(previous ?? []), path]),
+    new Option('--lines', 'each line is an item, as a text'),
+    new Option('--skip-invalid', 'pass over lines that are no items, and tell them'),
+    integerOption(problems, '--batch <count>', 'give each run up to so many items, one a line', {
+      min: 1,
+      max: 1_000,
+    }),
+    new Option(
+      '--stream',
+      'give each program one item after the other, which it answers with a line',
+    ),
+    new Option('--result', 'print what the program prints for each item as NDJSON'),
+    new Option('--keep', 'let the work queue stay at the end, with results and failed items'),
   ];
 }
 

@@ -61,7 +61,7 @@ export function hintsFor({ at, line, problem }: LineProblem, { isText }: LineFor
   const file = at.replace(/:1$/, '');
   const source = file === 'stdin' ? '' : ` ${file}`;
   return [
-    `One item is expected on each line. Of one JSON list: jq -c '.[]'${source} | drover enqueue QUEUE -`,
+    `One item is expected on each line; jq -c '.[]'${source} makes that of one JSON list.`,
     'Lines that are no JSON become items with --lines.',
   ];
 }

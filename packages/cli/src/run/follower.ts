@@ -30,6 +30,11 @@ export interface PodFollower {
   finish(job: Job): Promise<void>;
   /** Where the Job stands. */
   figures(job: Job): Figures;
+  /**
+   * The user pressed Ctrl-C for the first time: sees to it that the Job soon ends of itself, and answers what the user is
+   * told. Without it the pods that run go on to their ends, and no further ones start.
+   */
+  interrupt?(): string;
   /** The exit code when the Job was deleted by somebody else. */
   readonly deletedCode: number;
   /** Says the last words about a Job that came to its end; answers the exit code. */
@@ -181,8 +186,10 @@ export class RunFollower implements RunControl {
 
   #interrupt(): void {
     this.#interrupts += 1;
-    if (this.#interrupts === 1) void this.#hold();
-    else if (this.#interrupts === 2) void this.#delete();
+    if (this.#interrupts === 1) {
+      if (this.#pods.interrupt === undefined) void this.#hold();
+      else this.#view.note(this.#pods.interrupt());
+    } else if (this.#interrupts === 2) void this.#delete();
     else process.exit(EXIT.interrupted);
   }
 

@@ -6,7 +6,7 @@ import { getCondition, isConditionTrue, type Job } from '@drover/shared';
 import { EXIT } from '../exitCodes.ts';
 import type { PodFollower, RunControl } from './follower.ts';
 import type { JoblogWriter } from './joblog.ts';
-import { LinePrinter } from './linePrinter.ts';
+import { LinePrinter, type LineSource, type PodPlace } from './linePrinter.ts';
 import type { ListPlan } from './listPlan.ts';
 import { ListPrinter, type EndedItem } from './listPrinter.ts';
 import type { Figures, RunView } from './view.ts';
@@ -71,8 +71,11 @@ export class ListFollower implements PodFollower {
       removesLogs: options.isEmbedded && output !== 'lines',
     });
     this.#all.promise.catch(() => undefined);
-    const lines = { drover, job, view, items: plan.items, tagOf: plan.tagOf };
-    this.#lines = output === 'lines' ? new LinePrinter(lines) : null;
+    const sourceOf = ({ index }: PodPlace): LineSource | null => {
+      const item = plan.items[index];
+      return item === undefined ? null : { tag: plan.tagOf(item), name: `number ${item.seq}` };
+    };
+    this.#lines = output === 'lines' ? new LinePrinter({ drover, job, view, sourceOf }) : null;
   }
 
   async follow(control: RunControl, signal: AbortSignal): Promise<void> {
@@ -161,7 +164,7 @@ export class ListFollower implements PodFollower {
       ended.push({ item, end });
       this.#count(item.seq, outcomeOf(end));
     }
-    await this.#lines?.take(ended);
+    await this.#lines?.take(ended.map(({ end }) => end));
     const sizes = await this.#printer.take(ended);
     joblog?.write(ended.map((one, i) => this.#entry(one, sizes[i] ?? 0)));
     view.progress(this.figures(job));

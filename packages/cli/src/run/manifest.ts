@@ -2,7 +2,8 @@ import { basename } from 'node:path';
 
 /** What `drover run` was asked to do, as far as the Job shows it. */
 export interface RunShape {
-  readonly completions: number;
+  /** null = none: it is complete when the items of its work queue are. */
+  readonly completions: number | null;
   readonly parallelism: number;
   readonly indexed: boolean;
   /** null: one is made from the program's name. */
@@ -17,6 +18,8 @@ export interface RunShape {
   readonly pool: string | null;
   /** Between SIGTERM and SIGKILL; left out: the default of Kubernetes. */
   readonly graceSeconds?: number;
+  /** Of the Job. */
+  readonly jobAnnotations?: Readonly<Record<string, string>>;
   /** Of each pod. */
   readonly annotations?: Readonly<Record<string, string>>;
 }
@@ -31,13 +34,16 @@ const DEFAULT_RETRIES = 6;
 export function runManifest(words: readonly string[], shape: RunShape): Record<string, unknown> {
   const [program = ''] = words;
   const env = Object.entries(shape.env).map(([name, value]) => ({ name, value: verbatim(value) }));
-  const retries = shape.retries ?? (shape.completions > 1 ? DEFAULT_RETRIES : 0);
+  const retries = shape.retries ?? ((shape.completions ?? 2) > 1 ? DEFAULT_RETRIES : 0);
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
-    metadata: shape.name === null ? { generateName: `${nameOf(program)}-` } : { name: shape.name },
+    metadata: {
+      ...(shape.name === null ? { generateName: `${nameOf(program)}-` } : { name: shape.name }),
+      ...(shape.jobAnnotations === undefined ? {} : { annotations: shape.jobAnnotations }),
+    },
     spec: {
-      completions: shape.completions,
+      ...(shape.completions === null ? {} : { completions: shape.completions }),
       parallelism: shape.parallelism,
       completionMode: shape.indexed ? 'Indexed' : 'NonIndexed',
       backoffLimit: retries,
@@ -77,7 +83,7 @@ function verbatim(text: string): string {
 }
 
 /** The beginning of a Job's name, from a program's: lower case letters, digits and dashes. */
-function nameOf(program: string): string {
+export function nameOf(program: string): string {
   const name = basename(program)
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')

@@ -37,7 +37,7 @@ export type RunRequest =
   | { readonly type: 'list'; readonly plan: ListPlan };
 
 /** Options that make sense only with arguments: with one of them they are read from somewhere. */
-const LIST_FLAGS = {
+export const LIST_FLAGS = {
   argFile: '--arg-file',
   null: '--null',
   keepOrder: '--keep-order',

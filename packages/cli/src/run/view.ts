@@ -14,6 +14,8 @@ export interface Figures {
   readonly done: number;
   readonly running: number;
   readonly failed: number;
+  /** More may come: the total is that of now. */
+  readonly isGrowing?: boolean;
 }
 
 /** What the user sees of a run: progress on standard error, the pods' output where it belongs. */
@@ -93,13 +95,16 @@ async function drained(): Promise<void> {
 const DRAIN_MS = 5;
 
 /** `42/100 done, 8 running, 1 failed, 3.1/s, ETA 0:18`. */
-function describe({ total, done, running, failed }: Figures, meter: RateMeter): string {
-  const parts = [`${done}/${total} done`, `${running} running`];
+function describe(
+  { total, done, running, failed, isGrowing = false }: Figures,
+  meter: RateMeter,
+): string {
+  const parts = [`${done}/${total}${isGrowing ? '+' : ''} done`, `${running} running`];
   if (failed > 0) parts.push(`${failed} failed`);
   const rate = meter.perSecond();
-  if (rate > 0 && done < total) {
+  if (rate > 0 && (done < total || isGrowing)) {
     parts.push(`${rate >= 10 ? rate.toFixed(0) : rate.toFixed(1)}/s`);
-    const etaMs = meter.etaMs(total);
+    const etaMs = isGrowing ? null : meter.etaMs(total);
     if (etaMs !== null) parts.push(`ETA ${formatClock(etaMs)}`);
   }
   return parts.join(', ');
@@ -140,7 +145,7 @@ class PlainView implements RunView {
   progress(figures: Figures): void {
     const nowMs = Date.now();
     this.#meter.add(nowMs, figures.done);
-    const isLast = figures.done >= figures.total;
+    const isLast = figures.done >= figures.total && figures.isGrowing !== true;
     if (!isLast && nowMs - this.#shownAtMs < PLAIN_INTERVAL_MS) return;
     this.#show(nowMs, describe(figures, this.#meter));
   }

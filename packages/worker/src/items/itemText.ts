@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 
-import { inexactNumber, MAX_ITEM_RESULT_BYTES } from '@drover/shared';
+import { inexactNumber, MAX_ITEM_RESULT_BYTES } from '@drover/shared/items';
 
 /** What a program reads of an item: a text as it is, unless it should be JSON, anything else as JSON. Pure. */
 export function textOf(data: unknown, asJson: boolean): string {

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Logger } from 'pino';
+import type { HelperLog } from './helperLog.ts';
 import { encodeFrame, FrameReader, FrameType, PROTOCOL_VERSION, type FrameSink } from './frames.ts';
 import type { HelperProgram, HelperSource } from './helperProgram.ts';
 import { HelperReplies } from './helperReplies.ts';
@@ -62,7 +62,7 @@ export class HelperClient {
    */
   static async launch(
     sources: readonly HelperSource[],
-    logger: Logger,
+    logger: HelperLog,
     events: HelperEvents,
   ): Promise<HelperClient> {
     const problems: string[] = [];
@@ -85,7 +85,7 @@ export class HelperClient {
 
   static async #launchOne(
     program: HelperProgram,
-    logger: Logger,
+    logger: HelperLog,
     events: HelperEvents,
   ): Promise<HelperClient> {
     const { kind, command, args } = program;
@@ -161,7 +161,7 @@ export class HelperClient {
     this.#child.stdin?.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
   }
 
-  #becomeReady(logger: Logger, events: HelperEvents): Promise<void> {
+  #becomeReady(logger: HelperLog, events: HelperEvents): Promise<void> {
     const child = this.#child;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
@@ -206,7 +206,7 @@ export class HelperClient {
     });
   }
 
-  #openReplies(path: string, logger: Logger, events: HelperEvents): Error | null {
+  #openReplies(path: string, logger: HelperLog, events: HelperEvents): Error | null {
     const reader = new FrameReader(events);
     try {
       this.#replies = HelperReplies.open(path, (bytes) => {
@@ -219,7 +219,7 @@ export class HelperClient {
   }
 
   /** A broken helper must not take the worker with it. */
-  #guard(read: () => void, logger: Logger): void {
+  #guard(read: () => void, logger: HelperLog): void {
     try {
       read();
     } catch (error) {

@@ -1,4 +1,4 @@
-import type { Logger } from 'pino';
+import type { HelperLog } from './helperLog.ts';
 import type { ContainerOwner, ContainerProcess } from './containerProcess.ts';
 import { HelperClient } from './helperClient.ts';
 import type { HelperProgram, HelperSource } from './helperProgram.ts';
@@ -13,14 +13,14 @@ const HEALTHY_AFTER_MS = 5_000;
  */
 export class HelperSeat implements ContainerOwner {
   readonly #sources: readonly HelperSource[];
-  readonly #logger: Logger;
+  readonly #logger: HelperLog;
   readonly #containers = new Map<number, ContainerProcess>();
   #helper: Promise<HelperClient> | null = null;
   /** The helper once it can be used. */
   #client: HelperClient | null = null;
   #isClosed = false;
 
-  constructor(sources: readonly HelperSource[], logger: Logger) {
+  constructor(sources: readonly HelperSource[], logger: HelperLog) {
     this.#sources = sources;
     this.#logger = logger;
   }

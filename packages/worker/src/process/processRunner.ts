@@ -2,7 +2,7 @@ import assert from 'node:assert';
 import { availableParallelism } from 'node:os';
 import { resolve as resolvePath } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from 'pino';
+import type { HelperLog } from './helperLog.ts';
 import { ContainerProcess } from './containerProcess.ts';
 import { helperSources, type HelperChoice, type HelperSource } from './helperProgram.ts';
 import { HelperSeat } from './helperSeat.ts';
@@ -16,7 +16,7 @@ const JAVASCRIPT_HELPERS = Math.min(2, availableParallelism());
 
 /** Options of {@link ProcessRunner}. */
 export interface ProcessRunnerOptions {
-  readonly logger: Logger;
+  readonly logger: HelperLog;
   /** Where containers without a workingDir start. Default: the worker's own directory. */
   readonly workingDir?: string | undefined;
   /**
@@ -34,7 +34,7 @@ export interface ProcessRunnerOptions {
  * JavaScript there are two.
  */
 export class ProcessRunner {
-  readonly #logger: Logger;
+  readonly #logger: HelperLog;
   readonly #workingDir: string;
   readonly #sources: readonly HelperSource[];
   readonly #seats: HelperSeat[];

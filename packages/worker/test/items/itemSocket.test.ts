@@ -314,7 +314,10 @@ describe('the socket of a program', () => {
     await engine.stop(uid);
     const stopped = {
       status: 503,
-      body: { error: 'the pod is told to stop: there are no more items for it' },
+      body: {
+        error: 'the pod is told to stop: there are no more items for it',
+        graceSeconds: expect.closeTo(18, -1) as number,
+      },
     };
     expect(await waiting).toEqual(stopped);
     expect(await client.post('/next')).toEqual(stopped);

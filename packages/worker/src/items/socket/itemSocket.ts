@@ -24,6 +24,14 @@ interface Answer {
 /** Items that programs of a pod have in hand, by id. */
 export type ItemsInHand = Map<number, { readonly item: PodItem; readonly socket: ItemSocket }>;
 
+/** What the sockets of a pod have in common. */
+export interface SocketPod {
+  readonly items: PodItems;
+  readonly inHand: ItemsInHand;
+  /** When what still runs of it is killed, on the monotonic clock; Infinity while it is not told to stop. */
+  readonly stop: { readonly killAtMs: number };
+}
+
 /**
  * The socket over which the program of one container gets items: HTTP/1.1, docs/work-queues.md has the protocol. What
  * a program got here and did not end is decided by its own end, whatever other containers of the pod do.
@@ -31,11 +39,13 @@ export type ItemsInHand = Map<number, { readonly item: PodItem; readonly socket:
 export class ItemSocket {
   readonly #items: PodItems;
   readonly #inHand: ItemsInHand;
+  readonly #stop: SocketPod['stop'];
   readonly #server: Server;
 
-  private constructor(items: PodItems, inHand: ItemsInHand) {
+  private constructor({ items, inHand, stop }: SocketPod) {
     this.#items = items;
     this.#inHand = inHand;
+    this.#stop = stop;
     this.#server = createServer((request, response) => void this.#serve(request, response));
     // A program may be busy with an item for as long as it likes, and then use its connection again.
     this.#server.keepAliveTimeout = 0;
@@ -46,8 +56,8 @@ export class ItemSocket {
   }
 
   /** Opens it at a path. @throws Error when that can not be done. */
-  static async open(path: string, items: PodItems, inHand: ItemsInHand): Promise<ItemSocket> {
-    const socket = new ItemSocket(items, inHand);
+  static async open(path: string, pod: SocketPod): Promise<ItemSocket> {
+    const socket = new ItemSocket(pod);
     await new Promise<void>((resolve, reject) => {
       socket.#server.once('error', reject);
       socket.#server.listen(path, () => {
@@ -179,7 +189,10 @@ export class ItemSocket {
 
   #refusal(error: unknown): Answer {
     const message = error instanceof Error ? error.message : String(error);
-    return { status: this.#statusOf(error), body: { error: message } };
+    const status = this.#statusOf(error);
+    if (status !== 503) return { status, body: { error: message } };
+    const graceMs = Math.max(0, this.#stop.killAtMs - performance.now());
+    return { status, body: { error: message, graceSeconds: Math.round(graceMs) / 1000 } };
   }
 
   #statusOf(error: unknown): number {

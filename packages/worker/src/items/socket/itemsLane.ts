@@ -50,7 +50,7 @@ export class ItemsLane implements PodLane {
 
   stop(graceMs: number): void {
     this.#stopped = true;
-    this.#sockets?.stop();
+    this.#sockets?.stop(graceMs);
     this.#lane.stop(graceMs);
   }
 

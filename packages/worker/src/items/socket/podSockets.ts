@@ -15,16 +15,19 @@ export class PodSockets implements PodExtras {
   readonly searchPath: string | null;
   readonly #items: PodItems;
   readonly #places: SocketPlaces;
+  readonly #stop: { killAtMs: number };
   readonly #sockets: ReadonlyMap<string, { readonly socket: ItemSocket; readonly path: string }>;
 
   private constructor(
     items: PodItems,
     places: SocketPlaces,
     sockets: ReadonlyMap<string, { readonly socket: ItemSocket; readonly path: string }>,
+    stop: { killAtMs: number },
   ) {
     this.#items = items;
     this.#places = places;
     this.#sockets = sockets;
+    this.#stop = stop;
     this.searchPath = places.searchPath;
   }
 
@@ -37,11 +40,12 @@ export class PodSockets implements PodExtras {
     const places = await directory.make(containers.length);
     const sockets = new Map<string, { socket: ItemSocket; path: string }>();
     const inHand: ItemsInHand = new Map();
-    const pod = new PodSockets(items, places, sockets);
+    const stop = { killAtMs: Number.POSITIVE_INFINITY };
+    const pod = new PodSockets(items, places, sockets, stop);
     try {
       for (const [i, name] of containers.entries()) {
         const path = places.paths[i]!;
-        sockets.set(name, { socket: await ItemSocket.open(path, items, inHand), path });
+        sockets.set(name, { socket: await ItemSocket.open(path, { items, inHand, stop }), path });
       }
     } catch (error) {
       await pod.close();
@@ -65,8 +69,9 @@ export class PodSockets implements PodExtras {
     return undefined;
   }
 
-  /** The pod is told to stop: it gets no more items. */
-  stop(): void {
+  /** The pod is told to stop, and killed after `graceMs`: it gets no more items. Repeated: the sooner end counts. */
+  stop(graceMs: number): void {
+    this.#stop.killAtMs = Math.min(this.#stop.killAtMs, performance.now() + graceMs);
     this.#items.stop(new NoItemsError('the pod is told to stop: there are no more items for it'));
   }
 
