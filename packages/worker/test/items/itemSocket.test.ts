@@ -368,7 +368,7 @@ describe('the socket of a program', () => {
     await queue.seal();
     const args = [workers.server.url, engine.prefix, 'doomed', 'process', '1'];
     const doomed = spawnNode(WORKER, args);
-    await doomed.waitForLine(/^ready$/);
+    await doomed.waitForLine(/^ready$/, 30_000);
     const first = await start('doomed');
     const [item] = await first.client.next();
     await doomed.kill('SIGKILL');
@@ -382,7 +382,7 @@ describe('the socket of a program', () => {
     await second.end(0);
     await ended(second.uid);
     expect(idsOf(await queue.outcomes())).toEqual([1, 2]);
-  });
+  }, 60_000);
 });
 
 test('pods that take items find the command drover behind all else in their PATH', async () => {
