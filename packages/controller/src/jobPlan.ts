@@ -1,6 +1,7 @@
 import {
   FOREGROUND_FINALIZER,
   HOLD_ANNOTATION,
+  OUR_CONTROLLER,
   ORPHAN_FINALIZER,
   parseTime,
   TerminalError,
@@ -44,6 +45,7 @@ interface StoredSpec {
   readonly activeDeadlineSeconds?: number | null;
   readonly ttlSecondsAfterFinished?: number | null;
   readonly suspend?: boolean;
+  readonly managedBy?: string | null;
   readonly podFailurePolicy?: PodFailurePolicy | null;
   readonly successPolicy?: SuccessPolicy | null;
   readonly podReplacementPolicy?: string;
@@ -68,6 +70,7 @@ export function readSpec(job: StoredJob): DecideSpec {
     suspended: spec.suspend ?? false,
     // A pod without a Job is restarted as often as it takes: no limit is set for it.
     restartsContainers: spec.template?.spec?.restartPolicy === 'OnFailure' && !job.bare,
+    isForeign: (spec.managedBy ?? OUR_CONTROLLER) !== OUR_CONTROLLER,
     failureRules: spec.podFailurePolicy?.rules ?? null,
     successRules: readSuccessRules(spec),
     replacesEnded: spec.podReplacementPolicy === 'Failed',

@@ -41,6 +41,7 @@ export interface SpecInput {
   podReplacementPolicy?: 'Failed' | 'TerminatingOrFailed';
   podFailurePolicy?: { rules: object[] };
   successPolicy?: { rules: object[] };
+  managedBy?: string;
   /** Further fields of the pod template's spec. */
   podSpec?: object;
   activeDeadlineSeconds?: number;

@@ -291,3 +291,29 @@ describe('successPolicy', () => {
     expect(others).toHaveLength(1);
   });
 });
+
+describe('managedBy', () => {
+  test('a Job of another controller is left alone: no status, no pod, no further look', async () => {
+    const uid = await bed.createJob({ parallelism: 2, completions: 2, managedBy: 'acme.io/foo' });
+    const before = (await bed.shard.getJobByUid(uid))!;
+    await bed.settle(controller);
+    await bed.pass(60_000, controller);
+    expect(await bed.shard.getJobByUid(uid)).toEqual(before);
+    expect(await bed.status(uid)).toEqual({});
+    expect(await bed.store.redis.zscore(bed.shard.keys.due, `job:${uid}`)).toBeNull();
+  });
+
+  test('it is deleted as any other', async () => {
+    const uid = await bed.createJob({ managedBy: 'acme.io/foo' });
+    await bed.settle(controller);
+    await bed.shard.deleteJob(uid);
+    await bed.settle(controller);
+    expect(await bed.shard.getJobByUid(uid)).toBeNull();
+  });
+
+  test('the name of our own controller is the same as none', async () => {
+    const uid = await bed.createJob({ managedBy: 'kubernetes.io/job-controller' });
+    await bed.settle(controller);
+    expect(await bed.status(uid)).toMatchObject({ active: 1 });
+  });
+});

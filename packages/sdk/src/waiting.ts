@@ -1,6 +1,7 @@
 import {
   HOLD_ANNOTATION,
   isConditionTrue,
+  OUR_CONTROLLER,
   terminalCondition,
   WORK_QUEUE_ANNOTATION,
   type Job,
@@ -14,6 +15,7 @@ export interface WaitReason {
   /** In one word, stable. */
   readonly reason:
     | 'NoController'
+    | 'ManagedByOther'
     | 'Suspended'
     | 'Held'
     | 'NoWorkQueue'
@@ -46,6 +48,11 @@ export function waitReasons(
   const { status, spec } = job;
   if (terminalCondition(status.conditions) !== null) return [];
   const name = `job/${job.metadata.name}`;
+  const { managedBy = OUR_CONTROLLER } = spec;
+  if (managedBy !== OUR_CONTROLLER) {
+    const message = `it is managed by ${managedBy}: the controller of Drover leaves it alone`;
+    return [{ reason: 'ManagedByOther', message }];
+  }
   if (status.startTime === undefined && !isConditionTrue(status.conditions, 'Suspended')) {
     const message = 'no controller has looked at the Job yet: is `drover controller` running?';
     return [{ reason: 'NoController', message }];

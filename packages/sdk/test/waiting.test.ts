@@ -72,6 +72,11 @@ describe('waitReasons', () => {
       want: [['NoController', /is `drover controller` running/]],
     },
     {
+      name: 'another controller takes care of it',
+      given: { status: {}, spec: { managedBy: 'acme.io/foo' } },
+      want: [['ManagedByOther', /managed by acme\.io\/foo/]],
+    },
+    {
       name: 'it is suspended',
       given: { spec: { suspend: true } },
       want: [['Suspended', /`drover resume job\/work`/]],

@@ -115,7 +115,7 @@ export {
   type ParsedJob,
   type ParseJobOptions,
 } from './job.ts';
-export { MAX_COMPLETIONS, MAX_JOB_BYTES, MAX_PARALLELISM } from './jobRules.ts';
+export { MAX_COMPLETIONS, MAX_JOB_BYTES, MAX_PARALLELISM, OUR_CONTROLLER } from './jobRules.ts';
 export {
   JobSpec,
   PodFailurePolicy,

@@ -35,7 +35,8 @@ const MAX_FAILED_INDEXES = 100_000;
 /** Of parallelism and of maxFailedIndexes, for many completions with a limit for each. */
 const MAX_WITH_MANY_COMPLETIONS = 10_000;
 const MAX_MANAGED_BY_BYTES = 63;
-const OUR_CONTROLLER = 'kubernetes.io/job-controller';
+/** managedBy of a Job that this controller takes care of, which is the default. */
+export const OUR_CONTROLLER = 'kubernetes.io/job-controller';
 
 /** What is wrong with a Job, but for its selector and generated labels. */
 export function jobIssues(job: Job, isSound: IsSound): ValidationIssue[] {

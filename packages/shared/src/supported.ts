@@ -16,7 +16,7 @@ export const SUPPORTED: Readonly<Record<Feature, boolean>> = {
   podFailurePolicy: true,
   successPolicy: true,
   podReplacementPolicyFailed: true,
-  managedBy: false,
+  managedBy: true,
   elasticIndexedJobs: false,
 };
 

@@ -5,12 +5,12 @@ import { indexesText, type Entry } from './layout.ts';
 type SuccessRule = NonNullable<JobSpec['successPolicy']>['rules'][number];
 type FailureRule = NonNullable<JobSpec['podFailurePolicy']>['rules'][number];
 
-/** The policies of a Job, as far as it has any. */
+/** Who takes care of a Job, and its policies, as far as it says so. */
 export function policyEntries(
-  spec: Pick<JobSpec, 'podFailurePolicy' | 'podReplacementPolicy' | 'successPolicy'>,
+  spec: Pick<JobSpec, 'managedBy' | 'podFailurePolicy' | 'podReplacementPolicy' | 'successPolicy'>,
 ): Entry[] {
-  const { podFailurePolicy, podReplacementPolicy, successPolicy } = spec;
-  const entries: Entry[] = [];
+  const { managedBy, podFailurePolicy, podReplacementPolicy, successPolicy } = spec;
+  const entries: Entry[] = managedBy === undefined ? [] : [['Managed By', managedBy]];
   if (podReplacementPolicy === 'Failed') {
     entries.push(['Pod Replacement Policy', podReplacementPolicy]);
   }

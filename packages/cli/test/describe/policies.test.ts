@@ -6,6 +6,11 @@ describe('the policies of a Job', () => {
     expect(policyEntries({ podReplacementPolicy: 'TerminatingOrFailed' })).toEqual([]);
   });
 
+  test('say who takes care of it', () => {
+    const spec = { managedBy: 'acme.io/foo', podReplacementPolicy: 'TerminatingOrFailed' } as const;
+    expect(policyEntries(spec)).toEqual([['Managed By', 'acme.io/foo']]);
+  });
+
   test('are told by the numbers of their rules', () => {
     const rules = [
       {

@@ -65,6 +65,8 @@ export function decide(
   const look = lookAt(observed, nowMs, backoff);
   if (observed.deletion === 'foreground') return decideDismantle(look);
   if (observed.finished) return decideFinished(observed, nowMs);
+  // Not even looked at, as in Kubernetes; that it is deleted with all that belongs to it is another matter.
+  if (observed.spec.isForeign) return { type: 'rest', next: { type: 'never' } };
   const interim = findInterim(observed) ?? findVerdict(look);
   if (interim) return decideEnd(look, interim);
   // Of a Job that is being deleted nothing is started, but what runs goes on.

@@ -31,6 +31,8 @@ export interface DecideSpec {
   readonly restartsContainers: boolean;
   /** Failed pods of one index that are tolerated, an integer >= 0; null = indexes have no limit of their own. */
   readonly backoffLimitPerIndex: number | null;
+  /** managedBy names another controller: nothing is done for the Job. */
+  readonly isForeign: boolean;
   /** podFailurePolicy: the first rule that a failed pod matches says what becomes of it; null = no policy. */
   readonly failureRules: readonly FailureRule[] | null;
   /** successPolicy: the first rule that is met completes the Job; empty = no policy. */

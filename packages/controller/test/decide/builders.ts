@@ -42,6 +42,7 @@ export function observed(given: Given = {}): Observed {
     ttlSecondsAfterFinished: null,
     suspended: false,
     restartsContainers: false,
+    isForeign: false,
     failureRules: null,
     successRules: [],
     replacesEnded: false,

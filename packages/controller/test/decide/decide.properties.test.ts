@@ -63,6 +63,7 @@ const looks: fc.Arbitrary<Observed> = fc
       suspended: fc.boolean(),
       restartsContainers: fc.boolean(),
       failureRules: fc.option(fc.array(rule, { maxLength: 3 })),
+      isForeign: fc.constant(false),
       successRules: fc.array(successRule, { maxLength: 2 }),
       replacesEnded: fc.boolean(),
       backoffLimitPerIndex: fc.option(fc.nat(2)),
