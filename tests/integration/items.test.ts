@@ -5,11 +5,7 @@ import { expect, test } from 'vitest';
 import type { ItemOfTest } from './fixtures/handlers.ts';
 import { Engine, type TestWorker } from './support/engine.ts';
 import { handlerJob, programJob, type JobShape } from './support/manifests.ts';
-import { createRandom } from './support/random.ts';
 
-/** CHAOS_SEED repeats a run; CHAOS_ITEMS makes it longer. */
-const SEED = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1_000_000);
-const ITEMS = Number(process.env['CHAOS_ITEMS'] ?? 2_000);
 const QUEUE = 'letters';
 
 /** A work-queue Job whose pods take the items of {@link QUEUE}. */
@@ -168,34 +164,6 @@ test('an item that kills its workers is dead-lettered, and those beside it are n
   expect(dead).toMatchObject([{ id: 6, data: { kill: true }, reason: 'KilledItsPods' }]);
   expect(await results(engine)).toHaveLength(15);
 }, 120_000);
-
-test(`${ITEMS} items while workers are killed: each is settled once (CHAOS_SEED=${SEED})`, async () => {
-  await using engine = await Engine.forTest();
-  const { drover } = engine;
-  const random = createRandom(SEED);
-  await engine.controller();
-  const workers = await Promise.all(Array.from({ length: 3 }, () => engine.worker()));
-  const queue = drover.workQueue<ItemOfTest>(QUEUE);
-  const chunked = Math.floor(ITEMS / 2);
-  await queue.enqueue(itemsOf(chunked, { ms: 2 }), { chunk: 100 });
-  await queue.enqueue(itemsOf(ITEMS - chunked, { ms: 8 }), { chunk: false });
-  await queue.seal();
-  await drover.jobs.create(takeJob('letters', { parallelism: 6 }));
-  for (let kill = 0; kill < 5; kill += 1) {
-    const before = (await queue.stats()).completed;
-    const least = before + random.integer(1, Math.ceil(ITEMS / 10));
-    await waitFor(async () => (await queue.stats()).completed >= Math.min(least, ITEMS), {
-      timeoutMs: 60_000,
-    });
-    const index = random.integer(0, workers.length - 1);
-    await workers[index]!.process.kill('SIGKILL');
-    workers[index] = await engine.worker();
-  }
-  const job = await engine.finished('letters', 120_000);
-  expect(job.status?.conditions?.at(-1)?.type).toBe('Complete');
-  expectOnce(await results(engine), ITEMS);
-  expect(await queue.stats()).toMatchObject({ allDone: true, completed: ITEMS, dead: 0 });
-}, 240_000);
 
 test('pods that take one item each: a worker is killed, items fail, and each is settled once', async () => {
   await using engine = await Engine.forTest();
