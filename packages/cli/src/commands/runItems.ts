@@ -61,6 +61,8 @@ export async function runItems(words: readonly string[], options: RunOptions): P
     ...shape,
     retries: POD_FAILURES_TOLERATED,
     graceSeconds: GRACE_SECONDS,
+    // Such as a program that is not there: the next pod would not find it either.
+    fatalExitCodes: [EXIT.badInput],
     jobAnnotations: { [WORK_QUEUE_ANNOTATION]: name },
   });
   parseJob(manifest, { namespace: options.namespace ?? 'default' });

@@ -18,6 +18,8 @@ export interface RunShape {
   readonly pool: string | null;
   /** Between SIGTERM and SIGKILL; left out: the default of Kubernetes. */
   readonly graceSeconds?: number;
+  /** A pod that ends with one of them fails the Job at once. Left out: none. */
+  readonly fatalExitCodes?: readonly number[];
   /** Of the Job. */
   readonly jobAnnotations?: Readonly<Record<string, string>>;
   /** Of each pod. */
@@ -50,6 +52,9 @@ export function runManifest(words: readonly string[], shape: RunShape): Record<s
       ...(shape.timeoutMs === null
         ? {}
         : { activeDeadlineSeconds: Math.max(1, Math.ceil(shape.timeoutMs / 1000)) }),
+      ...(shape.fatalExitCodes === undefined
+        ? {}
+        : { podFailurePolicy: failOn(shape.fatalExitCodes) }),
       template: {
         ...(shape.annotations === undefined
           ? {}
@@ -72,6 +77,11 @@ export function runManifest(words: readonly string[], shape: RunShape): Record<s
       },
     },
   };
+}
+
+function failOn(values: readonly number[]): object {
+  const onExitCodes = { containerName: 'main', operator: 'In', values };
+  return { rules: [{ action: 'FailJob', onExitCodes }] };
 }
 
 /**

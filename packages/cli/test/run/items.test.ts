@@ -180,6 +180,15 @@ describe('with an engine that stays', () => {
     expect(jobs.filter(({ spec }) => spec.suspend)).toEqual([]);
   });
 
+  test('a program that is not on the workers ends it at once: 1, and no item is to blame', async () => {
+    const { code, stderr } = await run(['--items', 'items', '-j', '1', '--', 'no-such-program']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: no-such-program: it is not found in PATH$/m);
+    expect(stderr).toMatch(/^a pod failed: exit code 2$/m);
+    expect(stderr).toMatch(/failed: PodFailurePolicy: /);
+    expect(stderr).toMatch(/^0 items completed, 3 left$/m);
+  });
+
   test('one that takes too long: 124', async () => {
     const { code, stderr } = await run([
       '--items',
