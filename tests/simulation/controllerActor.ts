@@ -34,6 +34,7 @@ export class ControllerActor {
       },
       backoff: BACKOFF,
       resyncMs: RESYNC_MS,
+      kept: { trim: async () => false, finished: async () => {} },
       logger,
     });
     this.wake(world.nowMs);

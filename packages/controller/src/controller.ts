@@ -13,6 +13,7 @@ import { DEFAULT_BACKOFF } from './decide/backoff.ts';
 import { DueLoop } from './dueLoop.ts';
 import { reconcileOwner } from './garbage.ts';
 import { removeItems } from './itemQueues.ts';
+import { DEFAULT_KEPT_PODS, DEFAULT_KEPT_PODS_PER_JOB, KeptPodsKeeper } from './keptPods.ts';
 import { JobReconciler } from './reconcile.ts';
 import { reconcileSession } from './sessions.ts';
 import { reconcileWorkQueue } from './workQueues.ts';
@@ -28,6 +29,13 @@ export interface ControllerOptions {
   readonly backoffBaseMs?: number;
   /** Longest such wait, ms >= backoffBaseMs. Default 600,000. */
   readonly backoffCapMs?: number;
+  /**
+   * Pods that ended which a Job keeps at most, with their logs and results, an integer >= 0; failed ones
+   * before others. A Job may say otherwise by the annotation `drover.dev/kept-pods`. Default 100,000.
+   */
+  readonly keptPodsPerJob?: number;
+  /** Such pods of all finished Jobs together, an integer >= 0. Default 1,000,000. */
+  readonly keptPods?: number;
   /** Jobs and sessions in hand at once, >= 1. Default 128. */
   readonly concurrency?: number;
   /** Settings of a new installation; ignored where one exists. */
@@ -75,6 +83,7 @@ export function createController(options: ControllerOptions): Controller {
     capMs: options.backoffCapMs ?? Math.max(DEFAULT_BACKOFF.capMs, options.backoffBaseMs ?? 0),
   };
   const concurrency = options.concurrency ?? DEFAULT_CONCURRENCY;
+  const { keptPodsPerJob = DEFAULT_KEPT_PODS_PER_JOB, keptPods = DEFAULT_KEPT_PODS } = options;
   if (!(backoff.baseMs > 0)) throw new RangeError('backoffBaseMs must be greater than 0');
   if (!(backoff.capMs >= backoff.baseMs)) {
     throw new RangeError('backoffCapMs must not be less than backoffBaseMs');
@@ -82,13 +91,27 @@ export function createController(options: ControllerOptions): Controller {
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     throw new RangeError('concurrency must be an integer of at least 1');
   }
+  for (const [name, value] of Object.entries({ keptPodsPerJob, keptPods })) {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new RangeError(`${name} must be an integer of at least 0`);
+    }
+  }
   const logger = options.logger ?? pino({ level: 'silent' });
-  return new RunningController({ ...options, backoff, concurrency, logger });
+  return new RunningController({
+    ...options,
+    backoff,
+    concurrency,
+    keptPodsPerJob,
+    keptPods,
+    logger,
+  });
 }
 
 interface Resolved extends ControllerOptions {
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
   readonly concurrency: number;
+  readonly keptPodsPerJob: number;
+  readonly keptPods: number;
   readonly logger: Logger;
 }
 
@@ -166,7 +189,10 @@ class RunningController implements Controller {
     const { backoff, concurrency } = this.#options;
     const logger = this.#options.logger.child({ shard: shard.index });
     const { resyncMs } = store.settings;
-    const jobs = new JobReconciler({ shard, offers, backoff, resyncMs, logger });
+    const { keptPodsPerJob: perJob, keptPods } = this.#options;
+    const limits = { perJob, ofShard: Math.ceil(keptPods / store.shards.length) };
+    const kept = new KeptPodsKeeper(shard, limits, logger);
+    const jobs = new JobReconciler({ shard, offers, backoff, resyncMs, kept, logger });
     return new DueLoop({
       shard,
       subscriber,
@@ -176,6 +202,7 @@ class RunningController implements Controller {
       handle: (member, reconcileId) => {
         const [kind, id] = splitMember(member);
         if (kind === 'session') return reconcileSession(shard, id, logger);
+        if (kind === 'kept') return kept.reckon();
         if (kind === 'gc') return reconcileOwner(shard, id, logger);
         if (kind === 'wq') return reconcileWorkQueue(shard.workQueues, id, logger);
         if (kind === 'items') return removeItems(queues, store.prefix, id);

@@ -23,6 +23,7 @@ import type { DecideSpec, Decision, Figures, JudgePlan, Next, Standing } from '.
 import { readSpec, readStatus, toObserved, workQueueOf } from './jobPlan.ts';
 import { deleteDependentsOfPods } from './garbage.ts';
 import { JobMemos, type JobMemo } from './jobMemo.ts';
+import type { KeptPodsKeeper } from './keptPods.ts';
 import { dismantle, orphan, purge, type RemovalShard } from './removal.ts';
 import { MAX_OFFERS_PER_CALL, type SlotOffers } from './slotOffers.ts';
 
@@ -66,6 +67,8 @@ export interface ReconcilerOptions {
   readonly backoff: BackoffPolicy;
   /** How often an unfinished Job is looked at though nothing happened, ms. */
   readonly resyncMs: number;
+  /** Bounds what is kept of pods that ended. */
+  readonly kept: Pick<KeptPodsKeeper, 'trim' | 'finished'>;
   readonly logger: Logger;
 }
 
@@ -138,6 +141,7 @@ export class JobReconciler {
   readonly #backoff: BackoffPolicy;
   readonly #resyncMs: number;
   readonly #logger: Logger;
+  readonly #kept: Pick<KeptPodsKeeper, 'trim' | 'finished'>;
   readonly #memos = new JobMemos();
   readonly #queues = new Map<string, QueueMemo>();
 
@@ -147,6 +151,7 @@ export class JobReconciler {
     this.#backoff = options.backoff;
     this.#resyncMs = options.resyncMs;
     this.#logger = options.logger;
+    this.#kept = options.kept;
   }
 
   /** Jobs that are remembered: the unfinished ones that were looked at. */
@@ -173,8 +178,10 @@ export class JobReconciler {
       }
       nowMs = look.nowMs;
       if (look.hasOwningPods) await deleteDependentsOfPods(this.#shard, uid);
+      const hasMore = await this.#kept.trim(look);
       const end = await this.#apply(look, memo, reconcileId);
       if (end.type === 'settled') {
+        if (hasMore) return nowMs;
         if (end.nextAtMs === null || look.job.finished) this.#memos.forget(uid);
         return end.nextAtMs;
       }
@@ -491,6 +498,7 @@ export class JobReconciler {
     const reply = await this.#shard.writeStatus({ ...guard, status, finish, critical });
     if (reply.type !== 'written') return { type: 'refused' };
     this.#noteStatus(pass, plan);
+    if (finish !== null && pass.look.counters.kept > 0) await this.#kept.finished(pass.look.nowMs);
     return reply;
   }
 

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   HOLD_ANNOTATION,
+  KEPT_PODS_ANNOTATION,
   WORK_QUEUE_ANNOTATION,
   type JobStatus,
   type OwnerReference,
@@ -18,6 +19,7 @@ import {
 import { startRedis, TestClock, type TestRedis, uniquePrefix } from '@drover/testkit';
 import { pino } from 'pino';
 import { reconcileOwner } from '../src/garbage.ts';
+import { KeptPodsKeeper, type KeptPodsLimits } from '../src/keptPods.ts';
 import { JobReconciler, type ReconcileShard } from '../src/reconcile.ts';
 import { reconcileSession } from '../src/sessions.ts';
 
@@ -50,6 +52,8 @@ export interface SpecInput {
   restartPolicy?: 'Never' | 'OnFailure';
   /** Annotation `drover.dev/hold`. */
   hold?: boolean;
+  /** Annotation `drover.dev/kept-pods`. */
+  keptPods?: number;
   /** Annotation `drover.dev/work-queue`. */
   workQueue?: string;
 }
@@ -155,8 +159,8 @@ export class TestBed {
   }
 
   /** A controller of which every step is the test's to make. */
-  controller(shard: ReconcileShard = this.shard): TestController {
-    return new TestController(this, shard);
+  controller(shard: ReconcileShard = this.shard, limits?: KeptPodsLimits): TestController {
+    return new TestController(this, shard, undefined, limits);
   }
 
   /** A worker with so many lanes. */
@@ -200,6 +204,8 @@ export class TestController {
   /** Slots that were offered, in that order. */
   readonly offered: number[] = [];
   readonly jobs: JobReconciler;
+  /** Bounds on what is kept of pods. */
+  readonly kept: KeptPodsKeeper;
   readonly #bed: TestBed;
 
   /** @param offer - Instead of a queue. */
@@ -207,8 +213,10 @@ export class TestController {
     bed: TestBed,
     shard: ReconcileShard,
     offer: (slots: readonly number[]) => Promise<void> = async () => {},
+    limits: KeptPodsLimits = { perJob: 100_000, ofShard: 1_000_000 },
   ) {
     this.#bed = bed;
+    this.kept = new KeptPodsKeeper(bed.shard, limits, silent);
     this.jobs = new JobReconciler({
       shard,
       offers: {
@@ -219,6 +227,7 @@ export class TestController {
       },
       backoff: { baseMs: 10_000, capMs: 600_000 },
       resyncMs: 30_000,
+      kept: this.kept,
       logger: silent,
     });
   }
@@ -227,6 +236,7 @@ export class TestController {
   async look(member: string): Promise<number | null> {
     const [kind, id] = member.split(':') as [string, string];
     if (kind === 'session') return reconcileSession(this.#bed.shard, id, silent);
+    if (kind === 'kept') return this.kept.reckon();
     if (kind === 'gc') return reconcileOwner(this.#bed.shard, id, silent);
     return this.jobs.reconcile(id);
   }
@@ -276,8 +286,8 @@ export class FakeWorker {
     return pods;
   }
 
-  async succeed(pod: RunningPod): Promise<ReportAnswer> {
-    return this.#report(pod, 'Succeeded', 'Completed', 0);
+  async succeed(pod: RunningPod, { hasLog = false } = {}): Promise<ReportAnswer> {
+    return this.#report(pod, 'Succeeded', 'Completed', 0, null, hasLog);
   }
 
   async fail(
@@ -311,6 +321,7 @@ export class FakeWorker {
     reason: PodReason,
     exitCode: number,
     overlay: PodOverlay | null = null,
+    hasLog = false,
   ): Promise<ReportAnswer> {
     const [answer] = await this.#shard.report(this.session, [
       {
@@ -322,7 +333,7 @@ export class FakeWorker {
         outcome,
         exitCode,
         reason,
-        hasLog: false,
+        hasLog,
         leave: false,
         quantumOver: false,
         overlay,
@@ -342,7 +353,7 @@ export function ownedBy(uid: string, blockOwnerDeletion = true): OwnerReference 
 }
 
 function objectOf(
-  { restartPolicy = 'Never', hold = false, workQueue, podSpec, ...spec }: SpecInput,
+  { restartPolicy = 'Never', hold = false, workQueue, keptPods, podSpec, ...spec }: SpecInput,
   ownerReferences: readonly OwnerReference[] = [],
 ): string {
   const completions = completionsOf(spec);
@@ -350,6 +361,7 @@ function objectOf(
     metadata: {
       annotations: {
         ...(hold ? { [HOLD_ANNOTATION]: 'true' } : {}),
+        ...(keptPods === undefined ? {} : { [KEPT_PODS_ANNOTATION]: String(keptPods) }),
         ...(workQueue === undefined ? {} : { [WORK_QUEUE_ANNOTATION]: workQueue }),
       },
       ...(ownerReferences.length > 0 && { ownerReferences }),

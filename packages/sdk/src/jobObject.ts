@@ -1,4 +1,10 @@
-import { InvalidSpecError, uidProblems, type Job, type ObjectMeta } from '@drover/shared';
+import {
+  InvalidSpecError,
+  uidProblems,
+  withoutShown,
+  type Job,
+  type ObjectMeta,
+} from '@drover/shared';
 import type { NewJob, Owner } from '@drover/store';
 
 import { placementOf } from './placement.ts';
@@ -35,7 +41,7 @@ export function objectText(job: Job): string {
 export function ownMetadata({
   metadata,
 }: Job): Omit<Job['metadata'], 'resourceVersion' | 'generation'> {
-  const { resourceVersion: _version, generation: _generation, ...kept } = metadata;
+  const { resourceVersion: _version, generation: _generation, ...kept } = withoutShown(metadata);
   return kept;
 }
 

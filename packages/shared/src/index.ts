@@ -52,6 +52,12 @@ export {
   type ClientSettings,
 } from './podClient.ts';
 export {
+  DROPPED_PODS_ANNOTATION,
+  KEPT_PODS_ANNOTATION,
+  keptPodsOf,
+  withoutShown,
+} from './keptPods.ts';
+export {
   FOREGROUND_FINALIZER,
   ORPHAN_FINALIZER,
   PROPAGATION_POLICIES,

@@ -12,6 +12,7 @@ import {
 import type { Job } from './job.ts';
 import { podFailurePolicyIssues, successPolicyIssues } from './jobPolicyRules.ts';
 import type { JobSpec } from './jobSpec.ts';
+import { keptPodsIssues } from './keptPods.ts';
 import { labelSelectorIssues, matchesSelector, selectorFromObject } from './labels.ts';
 import { objectMetaIssues } from './meta.ts';
 import { dnsLabelProblems, domainPrefixedPathProblems, MAX_LABEL_CHARS } from './names.ts';
@@ -43,6 +44,7 @@ export function jobIssues(job: Job, isSound: IsSound): ValidationIssue[] {
   const issues = objectMetaIssues(job.metadata, 'metadata');
   issues.push(...nameIssues(job, isSound));
   issues.push(...workQueueIssues(job, isSound));
+  issues.push(...keptPodsIssues(job.metadata.annotations, 'metadata.annotations'));
   issues.push(...jobSpecIssues(job.spec, 'spec', isSound));
   if (byteLength(JSON.stringify(job)) > MAX_JOB_BYTES) issues.push(tooLong('spec', MAX_JOB_BYTES));
   return issues;

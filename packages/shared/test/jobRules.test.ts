@@ -381,6 +381,11 @@ const others: Case[] = [
     ],
   },
   {
+    name: 'how many pods are kept, in words',
+    given: { metadata: { annotations: { 'drover.dev/kept-pods': 'some' } } },
+    want: ['metadata.annotations[drover.dev/kept-pods] Invalid must be a whole number'],
+  },
+  {
     name: 'a pod that may be a client',
     given: { template: { metadata: { annotations: { 'drover.dev/client': 'maybe' } } } },
     want: ['spec.template.metadata.annotations[drover.dev/client] NotSupported'],

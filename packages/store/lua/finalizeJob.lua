@@ -17,6 +17,9 @@
   KEYS[10]  zset    <tag>:owned
   KEYS[11]  zset    <tag>:jobs:orphaned
   KEYS[12]  hash    <tag>:queues
+  KEYS[13]  zset    <tag>:kept
+  KEYS[14]  zset    <tag>:kept:failed
+  KEYS[15]  string  <tag>:kept:total
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  string
@@ -37,6 +40,7 @@
 -- @include watch
 -- @include owners
 -- @include removeJob
+-- @include kept
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local keys = { names = KEYS[5], uids = KEYS[6], job = KEYS[7], hot = KEYS[8], watch = KEYS[9], owned = KEYS[10],
   orphaned = KEYS[11], queues = KEYS[12] }
@@ -55,6 +59,9 @@ if finalizer == 'foregroundDeletion' then
   local blocking = redis.call('ZRANGEBYLEX', keys.owned, '[' .. uid .. '/1/', '(' .. uid .. '/10', 'LIMIT', 0, 1)
   if #blocking > 0 then return -3 end
   redis.call('HSET', keys.job, 'emptied', 1)
+  if redis.call('HGET', keys.job, 'finished') == '1' then
+    subtractKept({ jobs = KEYS[13], failed = KEYS[14], total = KEYS[15] }, uid, hot.kept, 0)
+  end
   hot.kept = 0
   writeHot(keys.hot, hot)
 else

@@ -20,6 +20,9 @@
   KEYS[13]  set     <tag>:job:<uid>:ended
   KEYS[14]  zset    <tag>:jobs:orphaned
   KEYS[15]  string  <tag>:job:<uid>:failed    bitmap
+  KEYS[16]  zset    <tag>:kept
+  KEYS[17]  zset    <tag>:kept:failed
+  KEYS[18]  string  <tag>:kept:total
 
   ARGV[1]  uid  string
 
@@ -30,10 +33,14 @@
   not bring the Job back. O(1); big keys are freed in the background. Safe to retry. One hash tag.
 ]]
 -- @include hot
-local job = redis.call('HMGET', KEYS[1], 'deleted', 'queue', 'namespace', 'name')
+-- @include kept
+local job = redis.call('HMGET', KEYS[1], 'deleted', 'queue', 'namespace', 'name', 'finished')
 local hot = readHot(KEYS[2])
 if job[1] == '0' then return -1 end
 if hot and (hot.active > 0 or hot.terminating > 0) then return -1 end
+if hot and job[5] == '1' then
+  subtractKept({ jobs = KEYS[16], failed = KEYS[17], total = KEYS[18] }, ARGV[1], hot.kept, 0)
+end
 redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9],
   KEYS[12], KEYS[13], KEYS[15])
 if job[1] then

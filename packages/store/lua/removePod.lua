@@ -14,6 +14,10 @@
   KEYS[8]  hash    <tag>:due:counts
   KEYS[9]  string  <tag>:job:<uid>:hot
   KEYS[10] zset    <tag>:owned
+  KEYS[11] hash    <tag>:job:<uid>
+  KEYS[12] zset    <tag>:kept
+  KEYS[13] zset    <tag>:kept:failed
+  KEYS[14] string  <tag>:kept:total
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  string
@@ -33,6 +37,7 @@
 -- @include due
 -- @include hot
 -- @include owners
+-- @include kept
 local uid, podNumber = ARGV[3], tonumber(ARGV[4])
 local offset = podNumber % PODS_PER_CHUNK * POD_BYTES
 local record = redis.call('GETRANGE', KEYS[2], offset, offset + POD_BYTES - 1)
@@ -46,6 +51,9 @@ local hot = readHot(KEYS[9])
 if hot then
   hot.kept = hot.kept - 1
   writeHot(KEYS[9], hot)
+  if redis.call('HGET', KEYS[11], 'finished') == '1' then
+    subtractKept({ jobs = KEYS[12], failed = KEYS[13], total = KEYS[14] }, uid, 1, hot.kept)
+  end
   if hot.kept == 0 then trigger(due, 'job:' .. uid, now, now) end
 end
 if isOwner(KEYS[10], ARGV[5]) then trigger(due, 'gc:' .. ARGV[5], now, now) end

@@ -9,6 +9,9 @@
   KEYS[2]  hash    <tag>:queues
   KEYS[3]  set     <tag>:waiting
   KEYS[4]  stream  <tag>:watch
+  KEYS[5]  zset    <tag>:kept              finished Jobs with pods that are kept
+  KEYS[6]  zset    <tag>:kept:failed
+  KEYS[7]  string  <tag>:kept:total
   then for each Job:
   KEYS[+1] hash    <tag>:job:<uid>
   KEYS[+2] string  <tag>:job:<uid>:hot
@@ -32,6 +35,8 @@
 -- @include clock
 -- @include hot
 -- @include watch
+-- @include kept
+local kept = { jobs = KEYS[5], failed = KEYS[6], total = KEYS[7] }
 local now, rv = readClock(KEYS[1], ARGV[1])
 
 local function write(argument, keyBase)
@@ -59,6 +64,7 @@ local function write(argument, keyBase)
     redis.call('SREM', KEYS[3], uid)
     if hot.onQueue == 1 then redis.call('HINCRBY', KEYS[2], job[4], -1) end
     hot.limit, hot.onQueue = 0, 0
+    addKept(kept, uid, hot.kept, now)
   else
     redis.call('HSET', jobKey, 'status', status, 'rv', version)
   end
@@ -71,7 +77,7 @@ local function write(argument, keyBase)
 end
 
 local replies = {}
-local keyBase = 4
+local keyBase = 7
 for argument = 2, #ARGV, 6 do
   replies[#replies + 1] = write(argument, keyBase)
   keyBase = keyBase + 2

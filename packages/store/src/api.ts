@@ -204,6 +204,12 @@ export interface StoredJob {
   readonly finalizers: readonly string[];
   /** When its deletion was asked for while it waits for its finalizers, ms since the epoch; null = it was not. */
   readonly deletionMs: number | null;
+  /** Pods that succeeded were removed up to this number, to make room. */
+  readonly droppedTo: number;
+  /** Failed ones were, up to this number. */
+  readonly failedDroppedTo: number;
+  /** How many that were, all together. */
+  readonly droppedPods: number;
   /** Its pods do not belong to it any more (propagation policy Orphan). */
   readonly orphaned: boolean;
   /** Nothing is left of its pods (propagation policy Foreground). */
@@ -216,7 +222,7 @@ export interface StoredJob {
 
 /** A due member that was taken. Pass it to `done`. */
 export interface Taken {
-  /** `job:<uid>`, `session:<id>`, `wq:<uid>` or `gc:<uid of an owner>`. */
+  /** `job:<uid>`, `session:<id>`, `wq:<uid>`, `gc:<uid of an owner>` or `kept:all`. */
   readonly member: string;
   readonly token: string;
   readonly count: number;
@@ -390,6 +396,18 @@ export interface Dependent {
   /** Its member of the due set, `job:<uid>` for a Job. */
   readonly member: string;
   readonly blocks: boolean;
+}
+
+/** Which pods that ended are removed to make room. */
+export interface PodDrop {
+  /** First number that is looked at. */
+  readonly from: number;
+  /** Last one; not more than one chunk of records is looked at. */
+  readonly to: number;
+  /** Pods that are removed at most, an integer >= 1. */
+  readonly most: number;
+  /** Failed ones too. */
+  readonly failed: boolean;
 }
 
 /** How a Job is deleted. */

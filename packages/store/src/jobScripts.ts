@@ -257,7 +257,8 @@ export class JobScripts {
   }
 
   async #writeStatuses(inputs: readonly WriteStatusInput[]): Promise<number[]> {
-    const keys = [this.#keys.clock, this.#keys.queues, this.#keys.waiting, this.#keys.watch];
+    const { clock, queues, waiting, watch, kept, keptFailed, keptTotal } = this.#keys;
+    const keys = [clock, queues, waiting, watch, kept, keptFailed, keptTotal];
     const args: Argument[] = [this.#scripts.now];
     for (const input of inputs) {
       const ofJob = this.#keys.job(input.uid);

@@ -139,6 +139,12 @@ export class ShardKeys {
   readonly nodes: string;
   readonly queues: string;
   readonly contended: string;
+  /** Finished Jobs by when they finished, as long as pods of theirs are kept. */
+  readonly kept: string;
+  /** Those of which only failed pods are left. */
+  readonly keptFailed: string;
+  /** How many pods of finished Jobs are kept. */
+  readonly keptTotal: string;
   /** What belongs to which owner. */
   readonly owned: string;
   /** Deleted Jobs whose pods were left behind. */
@@ -171,6 +177,9 @@ export class ShardKeys {
     this.nodes = `${tag}:nodes`;
     this.queues = `${tag}:queues`;
     this.contended = `${tag}:contended`;
+    this.kept = `${tag}:kept`;
+    this.keptFailed = `${tag}:kept:failed`;
+    this.keptTotal = `${tag}:kept:total`;
     this.owned = `${tag}:owned`;
     this.orphaned = `${tag}:jobs:orphaned`;
     this.wakeChannel = `${tag}:wake`;

@@ -48,6 +48,9 @@ export function storedJob(uid: string, map: ReadonlyMap<string, string>): Stored
     // Fields that few Jobs have.
     finalizers: words(map.get('finalizers')),
     deletionMs: map.has('deletionMs') ? integer(map.get('deletionMs')) : null,
+    droppedTo: integer(map.get('droppedTo') ?? '0'),
+    failedDroppedTo: integer(map.get('failedDroppedTo') ?? '0'),
+    droppedPods: integer(map.get('droppedPods') ?? '0'),
     orphaned: map.get('orphaned') === '1',
     emptied: map.get('emptied') === '1',
     bare: map.get('bare') === '1',

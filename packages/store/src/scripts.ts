@@ -18,6 +18,7 @@ export const SCRIPT_NAMES = [
   'deleteObject',
   'deleteWorkQueue',
   'doneDue',
+  'dropPods',
   'endLostPods',
   'expireSession',
   'finalizeJob',

@@ -17,6 +17,7 @@ import type {
   NewStatus,
   ObservedJob,
   Opened,
+  PodDrop,
   PodDetails,
   Refused,
   ReportAnswer,
@@ -140,13 +141,57 @@ export class Shard extends ShardReader {
     uid: string,
     finalizer: 'foregroundDeletion' | 'orphan',
   ): Promise<'deleted' | 'finalized' | 'notFound' | 'blocked'> {
-    const reply = await this.#scripts.run('finalizeJob', this.#removalKeys(uid), [
-      this.#scripts.now,
-      this.keys.wakeChannel,
-      uid,
-      finalizer,
-    ]);
+    const reply = await this.#scripts.run(
+      'finalizeJob',
+      [...this.#removalKeys(uid), ...this.#keptKeys],
+      [this.#scripts.now, this.keys.wakeChannel, uid, finalizer],
+    );
     return choose(reply, { '1': 'deleted', '2': 'finalized', '-1': 'notFound', '-3': 'blocked' });
+  }
+
+  get #keptKeys(): [jobs: string, failed: string, total: string] {
+    const { kept, keptFailed, keptTotal } = this.keys;
+    return [kept, keptFailed, keptTotal];
+  }
+
+  /**
+   * Removes what is kept of pods that ended, records, overlays and logs, from a number on and within
+   * one chunk of records.
+   */
+  async dropPods(uid: string, drop: PodDrop): Promise<{ removed: number; next: number }> {
+    const { job, hot, overlay } = this.keys.job(uid);
+    const { clock, watch, podWatchers } = this.keys;
+    const chunk = Math.floor(drop.from / RECORDS_PER_CHUNK);
+    const last = Math.min(drop.to, (chunk + 1) * RECORDS_PER_CHUNK - 1);
+    const [removed, next, ...withLog] = list(
+      await this.#scripts.run(
+        'dropPods',
+        [
+          clock,
+          job,
+          hot,
+          overlay,
+          this.keys.podChunk(uid, chunk),
+          watch,
+          podWatchers,
+          ...this.#keptKeys,
+        ],
+        [this.#scripts.now, uid, drop.from, last, drop.most, drop.failed ? 1 : 0],
+      ),
+    ).map((number) => integer(number));
+    await Promise.all(withLog.map((podNumber) => this.removeLog(uid, podNumber)));
+    return { removed: removed ?? 0, next: next ?? drop.from };
+  }
+
+  /** Of a finished Job only failed pods are left: it is the last whose pods are removed to make room. */
+  async keepForFailures(uid: string, finishedMs: number): Promise<void> {
+    await this.redis.zrem(this.keys.kept, uid);
+    await this.redis.zadd(this.keys.keptFailed, finishedMs, uid);
+  }
+
+  /** A finished Job is no more among those whose pods may be removed to make room. */
+  async forgetKept(uid: string): Promise<void> {
+    await this.redis.zrem(this.keys.keptFailed, uid);
   }
 
   /** Keys of the scripts that may remove a Job. */
@@ -173,6 +218,8 @@ export class Shard extends ShardReader {
         this.keys.dueCounts,
         this.keys.job(uid).hot,
         this.keys.owned,
+        this.keys.job(uid).job,
+        ...this.#keptKeys,
       ],
       [this.#scripts.now, this.keys.wakeChannel, uid, podNumber, podUid(uid, podNumber)],
     );
@@ -412,6 +459,7 @@ export class Shard extends ShardReader {
         keys.ended,
         this.keys.orphaned,
         keys.failed,
+        ...this.#keptKeys,
       ],
       [uid],
     );

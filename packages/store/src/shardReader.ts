@@ -153,6 +153,24 @@ export class ShardReader {
     return { dependents, next: found.length < limit ? null : found.at(-1)! };
   }
 
+  /** How many pods of finished Jobs are kept. */
+  async keptTotal(): Promise<number> {
+    return Number((await this.redis.get(this.keys.keptTotal)) ?? 0);
+  }
+
+  /**
+   * The Job that finished first of those that keep pods; of those that keep only failed pods when there
+   * is no other.
+   */
+  async oldestKept(): Promise<{ uid: string; finishedMs: number; failed: boolean } | null> {
+    for (const failed of [false, true]) {
+      const key = failed ? this.keys.keptFailed : this.keys.kept;
+      const [uid, finishedMs] = (await this.redis.zrange(key, '0', '0', 'WITHSCORES')).flat();
+      if (uid !== undefined) return { uid, finishedMs: Number(finishedMs), failed };
+    }
+    return null;
+  }
+
   /** Uids of pods of a Job to which something belongs, ended and gone ones too. At most `limit`. */
   async owningPods(uid: string, limit: number): Promise<string[]> {
     const prefix = uid.slice(0, 24);

@@ -224,6 +224,10 @@ const CASES: Record<ScriptName, Case> = {
     call: (shard) => shard.done({ member: `job:${UID}`, token: 't', count: 1 }, null),
     reply: (code) => [code],
   },
+  dropPods: {
+    call: (shard) => shard.dropPods(UID, { from: 1, to: 5000, most: 9, failed: false }),
+    plain: [[3, 1024], { removed: 3, next: 1024 }],
+  },
   endLostPods: {
     call: (shard) => shard.endLostPods(SESSION, UID, [1, 2, 3]),
     results: { [-1]: 0 },

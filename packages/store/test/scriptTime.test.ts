@@ -258,6 +258,17 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
     },
   ],
   [
+    'dropPods of a chunk of records, every other of them with an overlay',
+    async () => {
+      const { pods } = await held(1_000);
+      for (let from = 0; from < 1_000; from += 250) {
+        const more = (from / 250) % 2 === 0 ? { overlay: { result: '1' } } : {};
+        await bed.report(pods.slice(from, from + 250), more);
+      }
+      return () => bed.shard.dropPods('u1', { from: 1, to: 1_000, most: 1_000, failed: true });
+    },
+  ],
+  [
     'endLostPods of 500 pods',
     async () => {
       const { session, pods } = await held(MAX_PODS_PER_CALL);

@@ -6,16 +6,20 @@ import { createLogger } from '../logger.ts';
 import type { ServiceOptions } from '../options.ts';
 import { keepHealthFile, makeService, runService } from '../services.ts';
 
-/** Options of a controller's back-off. */
-export interface BackoffOptions {
+/** Options of a controller beside its engine. */
+export interface ControllerSettings {
   /** Milliseconds. */
   backoffBase?: number;
   /** Milliseconds. */
   backoffCap?: number;
+  keptPodsPerJob?: number;
+  keptPods?: number;
 }
 
 /** Runs a controller until a signal. */
-export async function controllerCommand(options: ServiceOptions & BackoffOptions): Promise<number> {
+export async function controllerCommand(
+  options: ServiceOptions & ControllerSettings,
+): Promise<number> {
   const { url, prefix } = await requireEngine(options);
   await checkRedis(url, prefix);
   const logger = createLogger({ level: options.logLevel, name: 'controller' });
@@ -24,7 +28,7 @@ export async function controllerCommand(options: ServiceOptions & BackoffOptions
       connection: url,
       logger,
       ...(prefix === undefined ? {} : { prefix }),
-      ...backoffSettings(options),
+      ...controllerSettings(options),
     }),
   );
   const endHealth = await keepHealthFile(options.healthFile, { url, prefix }, async (drover) => {
@@ -38,11 +42,18 @@ export async function controllerCommand(options: ServiceOptions & BackoffOptions
   }
 }
 
-/** The options of a back-off as the controller takes them. */
-export function backoffSettings({ backoffBase, backoffCap }: BackoffOptions) {
+/** The options as `createController` takes them. */
+export function controllerSettings({
+  backoffBase,
+  backoffCap,
+  keptPodsPerJob,
+  keptPods,
+}: ControllerSettings) {
   return {
     ...(backoffBase === undefined ? {} : { backoffBaseMs: backoffBase }),
     ...(backoffCap === undefined ? {} : { backoffCapMs: backoffCap }),
+    ...(keptPodsPerJob === undefined ? {} : { keptPodsPerJob }),
+    ...(keptPods === undefined ? {} : { keptPods }),
   };
 }
 

@@ -22,11 +22,11 @@ import { createLogger } from '../logger.ts';
 import type { LogLevel } from '../logLevels.ts';
 import { makeService } from '../services.ts';
 import { coloursFor } from '../text/colours.ts';
-import { backoffSettings, type BackoffOptions } from './controller.ts';
+import { controllerSettings, type ControllerSettings } from './controller.ts';
 import { runtimesOf, type WorkerShape } from './worker.ts';
 
 /** Options of `drover dev`. */
-export interface DevOptions extends BackoffOptions, WorkerShape {
+export interface DevOptions extends ControllerSettings, WorkerShape {
   dataDir?: string;
   /** Of the API server; 0 = any that is free. */
   port?: number;
@@ -88,7 +88,7 @@ async function serve(dataDir: string, options: DevOptions): Promise<number> {
     ],
   );
   const controller = makeService(() =>
-    createController({ connection: redisUrl, logger, ...backoffSettings(options) }),
+    createController({ connection: redisUrl, logger, ...controllerSettings(options) }),
   );
   const kubeconfig = resolve(options.kubeconfig ?? join(dataDir, 'kubeconfig'));
   const startApi = async (): Promise<ListeningServer> =>

@@ -21,7 +21,7 @@ export function defineServices(definition: Definition): void {
   defineHealth(definition);
 }
 
-function addBackoff(command: Command, problems: Problems): Command {
+function addController(command: Command, problems: Problems): Command {
   return command
     .addOption(
       durationOption(
@@ -34,6 +34,22 @@ function addBackoff(command: Command, problems: Problems): Command {
       durationOption(problems, '--backoff-cap <duration>', 'longest such wait (default: 10m)').env(
         'DROVER_BACKOFF_CAP',
       ),
+    )
+    .addOption(
+      integerOption(
+        problems,
+        '--kept-pods-per-job <count>',
+        'pods that ended which a Job keeps at most, failed ones before others (default: 100000)',
+        { min: 0 },
+      ).env('DROVER_KEPT_PODS_PER_JOB'),
+    )
+    .addOption(
+      integerOption(
+        problems,
+        '--kept-pods <count>',
+        'pods of all finished Jobs that are kept at most (default: 1000000)',
+        { min: 0 },
+      ).env('DROVER_KEPT_PODS'),
     );
 }
 
@@ -69,7 +85,7 @@ function defineDev({ program, problems, finish }: Definition): void {
         1,
       ),
     );
-  addWorkerOptions(addBackoff(command, problems), problems);
+  addWorkerOptions(addController(command, problems), problems);
   command.option('--no-reload', 'go on with the handlers as they were, when their files change');
   withHelp(withLogLevel(command), {
     notes: [
@@ -137,7 +153,7 @@ function defineController({ program, problems, finish }: Definition): void {
   const command = program
     .command('controller')
     .description('Run a controller: it starts, counts and ends pods. Any number may run.');
-  withHelp(withHealthFile(withLogLevel(withEngine(addBackoff(command, problems)))), {
+  withHelp(withHealthFile(withLogLevel(withEngine(addController(command, problems)))), {
     notes: [],
     examples: ['drover controller --redis-file /run/secrets/redis-url'],
   }).action(async (options) => {

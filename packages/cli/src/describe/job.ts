@@ -1,5 +1,6 @@
 import type { WaitReason } from '@drover/sdk/client';
 import {
+  DROPPED_PODS_ANNOTATION,
   humanDuration,
   parseTime,
   podHasEnded,
@@ -63,6 +64,7 @@ export function describeJob(
     ['Conditions', conditionsValue(job.status.conditions, nowMs)],
     ['Waiting', waiting.length === 0 ? '<none>' : { part: waiting.map(({ message }) => message) }],
     ['Pods', podsValue(job, pods, nowMs)],
+    ...droppedEntries(metadata),
     ['Events', events.length === 0 ? '<none>' : { part: eventLines(events, nowMs) }],
   ];
   return formatEntries(entries);
@@ -163,6 +165,13 @@ function podsValue({ metadata, spec, status }: Job, pods: readonly Pod[], nowMs:
   );
   if (rest > 0) lines.push(`and ${rest} more: drover get pods -l ${podLabels(metadata, spec)}`);
   return { part: lines };
+}
+
+/** `Pods Dropped: 1234 that ended were removed to make room, with their logs`. */
+function droppedEntries({ annotations }: Job['metadata']): Entry[] {
+  const count = annotations?.[DROPPED_PODS_ANNOTATION];
+  if (count === undefined) return [];
+  return [['Pods Dropped', `${count} that ended were removed to make room, with their logs`]];
 }
 
 /** Labels by which its pods are listed. */

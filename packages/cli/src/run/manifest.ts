@@ -1,5 +1,7 @@
 import { basename } from 'node:path';
 
+import { KEPT_PODS_ANNOTATION } from '@drover/shared';
+
 /** What `drover run` was asked to do, as far as the Job shows it. */
 export interface RunShape {
   /** null = none: it is complete when the items of its work queue are. */
@@ -26,6 +28,10 @@ export interface RunShape {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
+/** From so many pods on those that ended must not be removed before their output was read. */
+const KEEP_ALL_FROM = 10_000;
+const KEEP_ALL = { [KEPT_PODS_ANNOTATION]: '999999999' };
+
 /** What a batch of several may lose before the Job fails, as in Kubernetes. */
 const DEFAULT_RETRIES = 6;
 
@@ -37,12 +43,14 @@ export function runManifest(words: readonly string[], shape: RunShape): Record<s
   const [program = ''] = words;
   const env = Object.entries(shape.env).map(([name, value]) => ({ name, value: verbatim(value) }));
   const retries = shape.retries ?? ((shape.completions ?? 2) > 1 ? DEFAULT_RETRIES : 0);
+  const keepsAll = (shape.completions ?? 0) >= KEEP_ALL_FROM;
+  const annotations = { ...shape.jobAnnotations, ...(keepsAll && KEEP_ALL) };
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
     metadata: {
       ...(shape.name === null ? { generateName: `${nameOf(program)}-` } : { name: shape.name }),
-      ...(shape.jobAnnotations === undefined ? {} : { annotations: shape.jobAnnotations }),
+      ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
     },
     spec: {
       ...(shape.completions === null ? {} : { completions: shape.completions }),

@@ -28,6 +28,12 @@ test('a program becomes a valid Job that is tried once', () => {
   });
 });
 
+test('of very many pods none is removed before its output was read', () => {
+  expect(jobOf(['work'], { completions: 9_999 }).metadata.annotations).toBeUndefined();
+  const { metadata } = jobOf(['work'], { completions: 10_000 });
+  expect(metadata.annotations).toEqual({ 'drover.dev/kept-pods': '999999999' });
+});
+
 test('options show in the Job', () => {
   const { metadata, spec } = jobOf(['work'], {
     name: 'mine',

@@ -1,4 +1,10 @@
-import { formatIndexIntervals, formatTime, type Job, type JobStatus } from '@drover/shared';
+import {
+  DROPPED_PODS_ANNOTATION,
+  formatIndexIntervals,
+  formatTime,
+  type Job,
+  type JobStatus,
+} from '@drover/shared';
 import type { HotCounters, StoredJob } from '../api.ts';
 
 /** What a Job is composed from. */
@@ -31,6 +37,12 @@ export function composeJob({ stored, counters, done, failed = null }: JobSource)
       ...(stored.deletionMs !== null && {
         deletionTimestamp: formatTime(stored.deletionMs),
         deletionGracePeriodSeconds: 0,
+      }),
+      ...(stored.droppedPods > 0 && {
+        annotations: {
+          ...metadata.annotations,
+          [DROPPED_PODS_ANNOTATION]: String(stored.droppedPods),
+        },
       }),
       ...(stored.finalizers.length > 0 && { finalizers: [...stored.finalizers] }),
     },

@@ -25,6 +25,26 @@ test('a large resourceVersion is written as an integer', () => {
   expect(composed.metadata.resourceVersion).toBe('4503599627370496');
 });
 
+test('of a Job whose pods were removed to make room an annotation says how many', () => {
+  const whole = job({}, { annotations: { note: 'x' } });
+  const { metadata } = composeJob({
+    stored: stored(whole, {}, { droppedPods: 1234 }),
+    counters: null,
+    done: null,
+  });
+  expect(metadata.annotations).toEqual({ note: 'x', 'drover.dev/dropped-pods': '1234' });
+});
+
+test('of a Job that waits for finalizers they are shown, and since when it waits', () => {
+  const deleting = stored(job(), {}, { deletionMs: T0 + 5_000, finalizers: ['a/b'] });
+  const { metadata } = composeJob({ stored: deleting, counters: null, done: null });
+  expect(metadata).toMatchObject({
+    deletionTimestamp: '2026-01-15T12:00:05Z',
+    deletionGracePeriodSeconds: 0,
+    finalizers: ['a/b'],
+  });
+});
+
 describe('the status', () => {
   const folded = { active: 5, ready: 4, terminating: 0, startTime: '2026-01-15T12:00:00Z' };
 

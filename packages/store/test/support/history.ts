@@ -643,7 +643,7 @@ export class History {
         after = next;
       }
       const want = new Map<number, string>(job.records);
-      for (const slot of job.slots.values()) want.set(slot.pod, slot.phase);
+      for (const slot of job.slots.values()) want.set(slot.pod, shownPhase(slot.phase));
       same(
         'pods',
         seen,
@@ -651,4 +651,9 @@ export class History {
       );
     }
   }
+}
+
+/** However its end counts, a pod that was told to stop is shown as stopping. */
+function shownPhase(phase: string): string {
+  return phase === 'Returning' || phase === 'Leaving' ? 'Stopping' : phase;
 }
