@@ -484,7 +484,14 @@ describe('a work queue', () => {
   async function createQueue(name: string): Promise<string> {
     const uid = randomUUID();
     const object = '{}';
-    const queue = { uid, namespace: 'default', name, object, resultTtlMs: 60_000 };
+    const queue = {
+      uid,
+      namespace: 'default',
+      name,
+      object,
+      resultTtlMs: 60_000,
+      maxResultBytes: 2 ** 28,
+    };
     await bed.shard.workQueues.create(queue);
     return uid;
   }

@@ -7,6 +7,7 @@ import { dnsLabelProblems } from './names.ts';
 import { parseLenient, parseStructure, withoutNulls } from './structure.ts';
 
 const DAY_SECONDS = 86_400;
+const MIB = 1024 * 1024;
 /** BullMQ's lowest priority. */
 const MAX_PRIORITY = 2_097_152;
 /** A longer time is not a timer any more. */
@@ -23,6 +24,15 @@ export const WorkQueueSpec = z.strictObject({
     .min(60)
     .max(3_650 * DAY_SECONDS)
     .default(7 * DAY_SECONDS),
+  /**
+   * How many bytes of results and of the order of completion are kept, about: the oldest go first. 1 MiB to 64 GiB;
+   * default 256 MiB.
+   */
+  maxResultBytes: z
+    .int()
+    .min(MIB)
+    .max(64 * 1024 * MIB)
+    .default(256 * MIB),
 });
 /** What a work queue is to be like. */
 export type WorkQueueSpec = z.output<typeof WorkQueueSpec>;

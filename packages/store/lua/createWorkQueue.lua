@@ -20,6 +20,7 @@
   ARGV[5]  name         string
   ARGV[6]  object       JSON of metadata and spec
   ARGV[7]  resultTtlMs  how long outcomes are kept
+  ARGV[8]  maxResultBytes  how many bytes of them, about
 
   Returns  {1, resourceVersion, createdMs}  CREATED
            { 0}  REPLAYED        the same uid was created before
@@ -40,7 +41,7 @@ local now = readClock(KEYS[1], ARGV[1])
 local rv = nextResourceVersion(KEYS[1], now)
 local version, created = string.format('%.0f', rv), string.format('%.0f', now)
 redis.call('HSET', KEYS[7], 'namespace', namespace, 'name', name, 'object', ARGV[6], 'rv', version,
-  'createdMs', created, 'resultTtlMs', ARGV[7], 'sealedMs', 0, 'enqueued', 0, 'settled', 0, 'open', 0)
+  'createdMs', created, 'resultTtlMs', ARGV[7], 'maxResultBytes', ARGV[8], 'sealedMs', 0, 'enqueued', 0, 'settled', 0, 'open', 0)
 redis.call('ZADD', KEYS[5], 0, path)
 redis.call('HSET', KEYS[6], path, uid)
 -- Some at a time: a command can not take any number of them.

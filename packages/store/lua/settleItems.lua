@@ -41,9 +41,11 @@
 -- @include workQueue
 local SETTLED, ALREADY, FENCED, GONE = '\1', '\2', '\3', '\4'
 local RECORD, RECORD_BYTES = '>I4BI2I4', 11
+-- Of the stream: what an entry takes beside its items, about. Marks in it, to know how much lies after them.
+local ENTRY_BYTES, MARKS = 64, 8
 local count = #ARGV[6] / 4
 local queue = redis.call('HMGET', KEYS[2], 'enqueued', 'settled', 'sealedMs', 'open', 'completed', 'dead',
-  'resultTtlMs', 'outcomesUntilMs')
+  'resultTtlMs', 'outcomesUntilMs', 'maxResultBytes', 'markBytes', 'outcomesFrom')
 if not queue[1] then return string.rep(GONE, count) end
 
 local slots = {}
@@ -104,7 +106,11 @@ writeBits(KEYS[3], bits)
 local now, lastVersion = readClock(KEYS[1], ARGV[1])
 redis.call('SET', KEYS[1], versionAfter(lastVersion, now))
 local ttlMs = tonumber(queue[7])
-redis.call('XADD', KEYS[4], 'MINID', '~', string.format('%.0f', now - ttlMs), string.format('%.0f-*', now),
+-- What is too old goes, and what is too much: a few nodes of the stream with each script.
+local oldest = string.format('%.0f', now - ttlMs)
+local from = queue[11] or '0-0'
+if tonumber(string.match(from, '^%d+')) < now - ttlMs then from = oldest end
+local id = redis.call('XADD', KEYS[4], 'MINID', '~', from, string.format('%.0f-*', now),
   'j', ARGV[5], 'i', keptIds, 'b', kept)
 local settledCount = queue[2] + fresh
 local counts = { 'settled', settledCount, 'completed', (queue[5] or 0) + fresh - #dead / 2 }
@@ -118,6 +124,19 @@ if now + ttlMs > tonumber(queue[8] or 0) then
   redis.call('PEXPIRE', KEYS[4], keepMs)
   counts[#counts + 1], counts[#counts + 2] = 'outcomesUntilMs', now + keepMs
 end
+local markBytes = (queue[10] or 0) + #keptIds + #kept + ENTRY_BYTES
+if markBytes * MARKS >= tonumber(queue[9]) then
+  -- So many bytes lie between two marks. With one mark too many, what is before the second is no more kept.
+  local marks = (redis.call('HGET', KEYS[2], 'marks') or '') .. id .. ' '
+  local _, known = string.gsub(marks, ' ', ' ')
+  if known > MARKS then
+    marks = string.match(marks, '^%S+ (.*)$')
+    counts[#counts + 1], counts[#counts + 2] = 'outcomesFrom', string.match(marks, '^%S+')
+  end
+  counts[#counts + 1], counts[#counts + 2] = 'marks', marks
+  markBytes = 0
+end
+counts[#counts + 1], counts[#counts + 2] = 'markBytes', markBytes
 redis.call('HSET', KEYS[2], unpack(counts))
 if redis.call('EXISTS', KEYS[6]) == 1 then redis.call('HDEL', KEYS[6], unpack(ids)) end
 local mayGo = isAllDone(queue[3], queue[1], settledCount, queue[4])

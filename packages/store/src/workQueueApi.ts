@@ -15,6 +15,8 @@ export interface NewWorkQueue {
   readonly object: string;
   /** How long results and the order of completion are kept after the last item was settled, ms. */
   readonly resultTtlMs: number;
+  /** How many bytes of them are kept, about; the oldest go first. */
+  readonly maxResultBytes: number;
 }
 
 /** What became of a new work queue. */

@@ -56,6 +56,7 @@ export class WorkQueues {
         queue.name,
         queue.object,
         queue.resultTtlMs,
+        queue.maxResultBytes,
       ],
     );
     assert(Array.isArray(reply));

@@ -153,6 +153,7 @@ const CASES: Record<ScriptName, Case> = {
         name: 'letters',
         object: '{}',
         resultTtlMs: 5,
+        maxResultBytes: 6,
       }),
     reply: (code) => (code === 1 ? [1, Buffer.from('8'), Buffer.from('2')] : [code]),
   },

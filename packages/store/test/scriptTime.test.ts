@@ -146,6 +146,7 @@ async function manyItems(batches: number): Promise<void> {
     name: 'q1',
     object: '{}',
     resultTtlMs: 60_000,
+    maxResultBytes: 2 ** 28,
   });
   for (let i = 0; i < batches; i++) await reserve(null);
 }

@@ -195,6 +195,7 @@ class History {
       ...name,
       object,
       resultTtlMs: 60_000,
+      maxResultBytes: 2 ** 28,
     });
     this.#pods = await this.#bed.runningJob(await this.#bed.registerSession(), 3, {
       completions: null,

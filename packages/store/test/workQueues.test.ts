@@ -6,6 +6,7 @@ import { type HeldPod, StoreBed, T0 } from './support/bed.ts';
 
 const TTL_MS = 60_000;
 const LEASE_MS = 30_000;
+const MAX_RESULT_BYTES = 100_000;
 
 let server: StoreBed;
 let bed: StoreBed;
@@ -34,6 +35,7 @@ async function create(name: string): Promise<string> {
     name,
     object: '{"metadata":{}}',
     resultTtlMs: TTL_MS,
+    maxResultBytes: MAX_RESULT_BYTES,
   });
   expect(reply.type).toBe('created');
   return id;
@@ -120,7 +122,13 @@ describe('a work queue', () => {
   });
 
   test('has its name for itself; the same uid is a repetition', async () => {
-    const again = { namespace: 'default', name: 'letters', object: '{}', resultTtlMs: TTL_MS };
+    const again = {
+      namespace: 'default',
+      name: 'letters',
+      object: '{}',
+      resultTtlMs: TTL_MS,
+      maxResultBytes: MAX_RESULT_BYTES,
+    };
     expect(await queues.create({ ...again, uid })).toEqual({ type: 'replayed' });
     expect(await queues.create({ ...again, uid: randomUUID() })).toEqual({ type: 'alreadyExists' });
     expect((await queues.create({ ...again, uid: randomUUID(), namespace: 'other' })).type).toBe(
@@ -136,6 +144,7 @@ describe('a work queue', () => {
       name: 'beta',
       object: '{}',
       resultTtlMs: TTL_MS,
+      maxResultBytes: MAX_RESULT_BYTES,
     });
     const first = await queues.list('default', { after: '', limit: 2 });
     expect(first.map((queue) => queue.name)).toEqual(['alpha', 'letters']);
@@ -366,6 +375,21 @@ describe('settle', () => {
     expect(rest.outcomes.map((one) => one.id)).toEqual([3]);
     const end = await queues.outcomes(uid, { after: rest.position, limit: 2 });
     expect(end).toEqual({ outcomes: [], position: rest.position });
+  });
+
+  test('keeps so many bytes of outcomes, the newest', async () => {
+    const count = 400;
+    await enqueue(count);
+    const payload = JSON.stringify('x'.repeat(1_000));
+    for (let id = 1; id <= count; id += 1) await settle([done(id, payload)]);
+    const { outcomes } = await queues.outcomes(uid, { after: '', limit: count });
+    const bytes = outcomes.length * payload.length;
+    expect(bytes).toBeLessThan(MAX_RESULT_BYTES);
+    expect(bytes).toBeGreaterThan(MAX_RESULT_BYTES * 0.75);
+    expect(outcomes.map((one) => one.id)).toEqual(
+      Array.from({ length: outcomes.length }, (_, i) => count - outcomes.length + 1 + i),
+    );
+    expect(await counts()).toEqual({ enqueued: count, settled: count, completed: count });
   });
 
   test('expires outcomes no sooner than so long after the last of them', async () => {

@@ -79,7 +79,7 @@ describe('complete', () => {
     {
       line: ['explain', 'workqueue.spec.'],
       mode: 'nospace',
-      want: ['workqueue.spec.resultTtlSeconds'],
+      want: ['workqueue.spec.resultTtlSeconds', 'workqueue.spec.maxResultBytes'],
     },
     { line: ['explain', ''], want: ['job', 'pod', 'node', 'configmap', 'secret', 'workqueue'] },
     { line: ['explain', 'secret.st'], mode: 'nospace', want: ['secret.stringData'] },

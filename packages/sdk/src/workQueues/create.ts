@@ -17,6 +17,7 @@ export async function createWorkQueue(
       name,
       object: JSON.stringify(object),
       resultTtlMs: spec.resultTtlSeconds * 1_000,
+      maxResultBytes: spec.maxResultBytes,
     }),
   );
   return created.type !== 'alreadyExists';

@@ -409,6 +409,7 @@ export const KIND_FIELD_TEXTS = {
     "metadata": "Name, labels and the like.",
     "spec": "What it is to be like.",
     "spec.resultTtlSeconds": "How long results and the order of completion are kept after the last item was settled, seconds. 60 to ten years; default 7 days.",
+    "spec.maxResultBytes": "How many bytes of results and of the order of completion are kept, about: the oldest go first. 1 MiB to 64 GiB; default 256 MiB.",
     "status": "How far it is. Set by the store.",
     "status.sealedTime": "When it was sealed, so that no more items can come; RFC 3339. Missing while it is open.",
     "status.allDone": "Whether it is sealed and every item is settled.",

@@ -39,6 +39,7 @@ export class TestWorkQueue {
       name,
       object: '{"metadata":{}}',
       resultTtlMs: 60_000,
+      maxResultBytes: 2 ** 28,
     });
     if (created.type !== 'created') throw new Error(created.type);
     return new TestWorkQueue(engine, uid, name);
