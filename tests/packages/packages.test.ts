@@ -273,7 +273,7 @@ describe('in an empty folder', () => {
   );
 
   test(
-    'drover dev runs handlers and programs',
+    'drover dev runs handlers, programs and items',
     async ({ skip }) => {
       await installed(skip);
       const drover = join(user.dir, 'node_modules', '.bin', 'drover');
@@ -287,6 +287,11 @@ describe('in an empty folder', () => {
         expect(waited).toMatchObject({ code: 0, stderr: '' });
         const ran = await user.run(drover, ['run', '--', 'echo', 'hello']);
         expect(ran).toMatchObject({ code: 0, stdout: 'hello\n' });
+        // Its pods find the command `drover` of this installation.
+        const lines = ['--items', 'examples/handler.yaml', '--lines'];
+        const items = await user.run(drover, ['run', ...lines, '--', 'cat']);
+        expect(items).toMatchObject({ code: 0 });
+        expect(items.stdout).toMatch(/^kind: Job$/m);
       } finally {
         await dev.kill('SIGTERM');
       }
