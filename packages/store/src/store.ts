@@ -7,7 +7,7 @@ import { Shard } from './shard.ts';
 import { Subscriber } from './subscriber.ts';
 
 /** Version of the key layout. Another one in Redis is refused. */
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 
 /** What all processes of an installation must agree on: written by the first, read by all. */
 export interface InstallationSettings {
