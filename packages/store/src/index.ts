@@ -41,6 +41,12 @@ export {
   readPodLog,
   type ReadPodLogOptions,
 } from './podLog.ts';
+export {
+  MAX_LOG_ENTRIES_PER_CALL,
+  type PodLogChange,
+  type PodLogEntry,
+  writePodLog,
+} from './podLogEntries.ts';
 export * from './objectApi.ts';
 export { Objects } from './objects.ts';
 export { decodePodRecord, decodeSlotRecord, entrySize } from './records.ts';

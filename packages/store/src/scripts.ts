@@ -41,6 +41,7 @@ export const SCRIPT_NAMES = [
   'updateJob',
   'updateObject',
   'writeContainers',
+  'writeLog',
   'writeStatus',
 ] as const;
 /** One of {@link SCRIPT_NAMES}. */
@@ -85,13 +86,16 @@ export function defineScripts(redis: Redis): void {
   }
 }
 
+/** What a script is given: strings and bytes as they are, numbers in decimal. */
+export type ScriptArgument = string | number | Buffer;
+
 /** What a script answers: strings are Buffers, since records are binary. */
 export type ScriptReply = null | number | Buffer | ScriptReply[];
 
 type BufferCommand = (
   this: Redis,
   keyCount: number,
-  ...rest: (string | number | Buffer)[]
+  ...rest: ScriptArgument[]
 ) => Promise<ScriptReply>;
 
 /** Runs a script on a connection that {@link defineScripts} was called for. */
@@ -99,7 +103,7 @@ export function runScript(
   redis: Redis,
   name: ScriptName,
   keys: readonly string[],
-  args: readonly (string | number | Buffer)[],
+  args: readonly ScriptArgument[],
 ): Promise<ScriptReply> {
   const command = Reflect.get(redis, `${commandName(name)}Buffer`) as BufferCommand;
   return command.call(redis, keys.length, ...keys, ...args);

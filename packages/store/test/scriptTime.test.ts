@@ -3,6 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { DecisionGuard, Judgement, NewJob, Verdicts } from '../src/api.ts';
 import { MAX_JOBS_PER_SCRIPT, MAX_PODS_PER_CALL } from '../src/jobScripts.ts';
+import { podLogKey } from '../src/keys.ts';
+import { LogKind } from '../src/podLog.ts';
+import { MAX_LOG_ENTRIES_PER_CALL, type PodLogChange, writePodLog } from '../src/podLogEntries.ts';
 import { MAX_BATCH_ITEMS, MAX_SETTLED_ITEMS } from '../src/workQueueApi.ts';
 import {
   entryOf,
@@ -425,6 +428,31 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
         const expectedResourceVersion = created.type === 'created' ? created.resourceVersion : 0;
         return await bed.shard.objects.update({ ...object, expectedResourceVersion });
       };
+    },
+  ],
+  [
+    'writeLog of 500 entries that take the place of 1,000',
+    async () => {
+      const key = podLogKey(randomUUID(), 'u1', 1);
+      const write = (from: number, change: Partial<PodLogChange>) =>
+        writePodLog(bed.redis, key, {
+          isFirst: false,
+          minId: null,
+          removedIds: [],
+          entries: Array.from({ length: MAX_LOG_ENTRIES_PER_CALL }, (_, i) => ({
+            id: `1-${from + i}`,
+            container: 'main',
+            kind: i % 2 === 0 ? LogKind.stdout : LogKind.stderr,
+            run: 0,
+            timeMs: T0,
+            data: Buffer.alloc(500, 'x'),
+          })),
+          ...change,
+        });
+      await write(1, { isFirst: true });
+      await write(501, {});
+      const removedIds = Array.from({ length: 500 }, (_, i) => `1-${501 + i}`);
+      return () => write(1001, { minId: '1-501', removedIds });
     },
   ],
   [

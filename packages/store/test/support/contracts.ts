@@ -76,7 +76,10 @@ function readCodes(header: string): ReadonlyMap<number, string> {
 
 /** A key pattern as a regular expression. */
 export function keyPattern(pattern: string, tag: string): RegExp {
+  // Pods' logs have tags of their own, each with the prefix of the installation.
+  const prefix = /^\{(\w+):/.exec(tag)?.[1] ?? '';
   const source = pattern
+    .replace(/^\{P:/, `{${prefix}:`)
     .split(/(<\w+>)/)
     .map((part) => {
       if (part === '<tag>') return escape(tag);

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { LogField, LogKind } from '@drover/store';
+import { LogKind, MAX_LOG_ENTRIES_PER_CALL, type PodLogEntry, writePodLog } from '@drover/store';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { within } from '../within.ts';
@@ -31,15 +31,15 @@ export interface PodLogWriterOptions {
 
 /** Entries with their ids and what must go for them; sent as often as it takes. */
 interface Batch {
-  readonly entries: readonly (LogEntry & { readonly id: string })[];
+  readonly entries: readonly PodLogEntry[];
   readonly trim: LogTrim;
 }
 
 /**
  * Writes the log of one pod to its stream, as the only writer of it.
  *
- * Output is gathered and written at most every 100 ms, in one transaction with the trimming of
- * what is older than the tail. Entries carry ids made here, so a write that is repeated after a
+ * Output is gathered and written at most every 100 ms, in one script with the trimming of what is
+ * older than the tail. Entries carry ids made here, so a write that is repeated after a
  * lost answer adds nothing twice. When output comes faster than that, or while Redis is away,
  * the newest `tailBytes` per container are kept and the rest is counted in a marker.
  *
@@ -137,9 +137,14 @@ export class PodLogWriter {
     await this.#send([...this.#queue.take(true), end]);
   }
 
-  /** Writes entries, again and again until Redis has them or the log is over. */
   async #send(entries: readonly LogEntry[]): Promise<void> {
-    if (entries.length === 0) return;
+    for (let from = 0; from < entries.length; from += MAX_LOG_ENTRIES_PER_CALL) {
+      await this.#sendSome(entries.slice(from, from + MAX_LOG_ENTRIES_PER_CALL));
+    }
+  }
+
+  /** Writes entries, again and again until Redis has them or the log is over. */
+  async #sendSome(entries: readonly LogEntry[]): Promise<void> {
     const batch = this.#prepare(entries);
     for (let failures = 0; !this.#isOver; failures++) {
       try {
@@ -177,26 +182,11 @@ export class PodLogWriter {
   }
 
   async #write({ entries, trim }: Batch): Promise<void> {
-    const { redis, key } = this.#options;
-    const transaction = redis.multi();
-    // The stream is this writer's alone. Later writes must not bring a deleted one back to life.
-    if (!this.#exists) transaction.del(key);
-    const mode = this.#exists ? ['NOMKSTREAM'] : [];
-    for (const { id, container, kind, run, timeMs, data } of entries) {
-      const fields = [LogField.container, container, LogField.kind, kind];
-      const values = [LogField.timeMs, String(timeMs), LogField.data, data];
-      const runs = run === 0 ? [] : [LogField.run, String(run)];
-      transaction.xadd(key, ...mode, id, ...fields, ...values, ...runs);
-    }
-    if (trim.minId !== null) transaction.xtrim(key, 'MINID', '=', trim.minId);
-    if (trim.ids.length > 0) transaction.xdel(key, ...trim.ids);
-    const replies = (await transaction.exec()) ?? [];
-    for (const [error] of replies) {
-      // Written already, by the try whose answer was lost.
-      if (error !== null && !error.message.includes('equal or smaller')) throw error;
-    }
-    if (this.#exists && replies[0]?.[1] === null) {
-      const { logger } = this.#options;
+    const { redis, key, logger } = this.#options;
+    const isFirst = !this.#exists;
+    const change = { isFirst, minId: trim.minId, removedIds: trim.ids, entries };
+    const result = await writePodLog(redis, key, change);
+    if (result === 'deleted') {
       logger.debug({ key }, 'the pod log was deleted; nothing more is written to it');
       this.#isOver = true;
     }
