@@ -122,8 +122,10 @@ stringData: { password: "${password}" }
       'stdin:5:9: data[le/vel]: Invalid value: "le/vel": a valid config key',
     );
     expect(stderr).toMatch(/stdin:\d+:\d+: data\[password\]: Invalid value: must be base64/);
-    expect((await home.drover(['apply', '-f', '-'], { input: 'kind: Pod' })).stderr).toContain(
-      'kind: Unsupported value: "Pod": supported values: "Job", "ConfigMap", "Secret"',
+    expect(
+      (await home.drover(['apply', '-f', '-'], { input: 'kind: Deployment' })).stderr,
+    ).toContain(
+      'kind: Unsupported value: "Deployment": supported values: "Job", "Pod", "ConfigMap", "Secret"',
     );
   });
 
