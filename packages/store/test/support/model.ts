@@ -168,7 +168,8 @@ export class ModelJob {
   /** The pod of a slot is told how often those of its index failed before it. */
   noteFailures(slot: ModelSlot): void {
     const counts = this.gate.perIndex === true ? this.failures.get(slot.index) : undefined;
-    slot.failures = counts ?? NO_FAILURES;
+    const isNone = counts === undefined || counts.counted + counts.ignored === 0;
+    slot.failures = isNone ? NO_FAILURES : counts;
   }
 
   judge(
