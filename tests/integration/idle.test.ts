@@ -73,3 +73,42 @@ test(`an idle system sends Redis as much with ${FINISHED_JOBS} finished Jobs as 
   expect(sum(after), details).toBeLessThanOrEqual(sum(before) * 1.3 + 10);
   expect(sum(before), details).toBeGreaterThan(0);
 }, 180_000);
+
+test('pods that wait for items of an unsealed work queue cost one blocking call per worker, however many they are', async () => {
+  await using engine = await Engine.forTest({ redis: { config: { maxmemory: '0' } } });
+  const { drover } = engine;
+  await Promise.all([engine.controller(), engine.worker(), engine.worker()]);
+  await drover.workQueues.create({ metadata: { name: 'letters' } });
+  const take = handlerJob('take', { name: 'letters', completions: null, parallelism: 2 });
+  const annotations = { 'drover.dev/work-queue': 'letters' };
+  await drover.jobs.create({ ...take, metadata: { name: 'letters', annotations } });
+  const queue = drover.workQueue('letters');
+  /** Each pod was given an item and waits for the next. */
+  const allWait = async (pods: number): Promise<void> => {
+    await engine.until('letters', ({ active = 0 }) => active === pods);
+    const { completed } = await queue.stats();
+    await queue.enqueue(
+      Array.from({ length: 4 * pods }, () => ({ ms: 50 })),
+      { chunk: false },
+    );
+    await waitFor(async () => (await queue.stats()).completed === completed + 4 * pods);
+  };
+  await allWait(2);
+  const few = await countCommands(engine);
+  await drover.jobs.patch('letters', { spec: { parallelism: 16 } });
+  await allWait(16);
+  const many = await countCommands(engine);
+
+  const details = JSON.stringify({ few: [...few], many: [...many] });
+  // Inside the scripts there is more to do: the lock of each pod's slot is renewed.
+  for (const name of ['evalsha', 'hgetall']) {
+    const [before = 0, after = 0] = [few.get(name), many.get(name)];
+    expect(after, `${name} ${details}`).toBeLessThanOrEqual(before * 1.3 + 10);
+  }
+  // A call that waits ten seconds, of each worker, for items and for slots of its two runtimes.
+  const blocking = (calls: ReadonlyMap<string, number>): number => calls.get('bzpopmin') ?? 0;
+  const rounds = Math.ceil(WINDOW_MS / 10_000) + 1;
+  for (const calls of [few, many]) {
+    expect(blocking(calls), details).toBeLessThanOrEqual(2 * 3 * rounds);
+  }
+}, 180_000);
