@@ -382,6 +382,26 @@ describe('results', () => {
     expect(seen).toEqual([2, 1]);
   });
 
+  test('in the order of enqueueing pass over items that were removed, while they are followed', async () => {
+    const pages = drover.workQueue('pages');
+    await pages.enqueue([1, 2, 3]);
+    await pages.clear();
+    await pages.enqueue([4, 5, 6]);
+    const settle = await runningPod();
+    const seen: number[] = [];
+    const following = (async () => {
+      for await (const { id } of pages.results({ order: 'enqueue', follow: true })) seen.push(id);
+    })();
+    await settle('pages', [done(4)]);
+    await waitFor(() => seen.length === 1);
+    await settle('pages', [done(6)]);
+    await settle('pages', [done(5)]);
+    await waitFor(() => seen.length === 3);
+    await pages.seal();
+    await following;
+    expect(seen).toEqual([4, 5, 6]);
+  });
+
   test('end with their signal', async () => {
     const pages = drover.workQueue('pages');
     await pages.enqueue(1);

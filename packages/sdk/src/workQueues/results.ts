@@ -59,23 +59,3 @@ export function deadItem(id: number, text: string): DeadItem {
   const { key = null, endedMs, ...stored } = JSON.parse(text) as StoredDeadItem;
   return { id, key, ...stored, endTime: formatMicroTime(endedMs) };
 }
-
-/**
- * Puts outcomes in the order of their ids. Each is passed on as soon as all before it are there; what
- * comes after an item that has no outcome yet (or never will: a removed one) is kept until the end.
- */
-export async function* inEnqueueOrder(
-  outcomes: AsyncIterable<ItemOutcome>,
-): AsyncGenerator<ItemOutcome> {
-  const kept = new Map<number, ItemOutcome>();
-  let next = 1;
-  for await (const outcome of outcomes) {
-    kept.set(outcome.id, outcome);
-    for (let found = kept.get(next); found !== undefined; found = kept.get(next)) {
-      kept.delete(next);
-      next++;
-      yield found;
-    }
-  }
-  yield* [...kept.values()].toSorted((a, b) => a.id - b.id);
-}

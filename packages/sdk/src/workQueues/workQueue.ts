@@ -8,13 +8,7 @@ import {
   type ItemOptions,
   type WorkQueue,
 } from '@drover/shared';
-import {
-  composeWorkQueue,
-  isAllDone,
-  type ItemOutcome,
-  type StoredWorkQueue,
-  type WorkQueues,
-} from '@drover/store';
+import { composeWorkQueue, isAllDone, type StoredWorkQueue, type WorkQueues } from '@drover/store';
 import type { Schema } from '@drover/worker';
 
 import type { Backend } from '../backend.ts';
@@ -23,12 +17,11 @@ import { isItemSource, itemBatches, type ItemRules, type ItemSource } from './it
 import { areWorthChunks, MAX_CHUNK_ITEMS } from './itemJobs.ts';
 import type { ItemQueue } from './itemQueue.ts';
 import { ItemSender } from './itemSender.ts';
-import { OutcomeNews } from './outcomeNews.ts';
-import { deadItem, inEnqueueOrder, itemResult, type DeadItem, type ItemResult } from './results.ts';
+import { readOutcomes } from './readOutcomes.ts';
+import { deadItem, itemResult, type DeadItem, type ItemResult } from './results.ts';
 
 /** Batches on their way at a time. */
 const MAX_BATCHES = 3;
-const OUTCOMES_PER_READ = 200;
 const RETRY_BATCH_ITEMS = 100;
 
 /** Options of {@link WorkQueueHandle.enqueue}. */
@@ -201,9 +194,10 @@ export class WorkQueueHandle<Item = unknown> {
    * @throws NotFoundError
    */
   async *results(options: ResultsOptions = {}): AsyncGenerator<ItemResult> {
-    const outcomes = this.#outcomes(options);
-    const ordered = options.order === 'enqueue' ? inEnqueueOrder(outcomes) : outcomes;
-    for await (const outcome of ordered) {
+    const { order = 'completion', follow = false, signal } = options;
+    const { uid } = await this.#read();
+    const of = { namespace: this.namespace, uid };
+    for await (const outcome of readOutcomes(this.#backend, of, { order, follow, signal })) {
       if (outcome.outcome === 'completed') yield itemResult(outcome);
     }
   }
@@ -282,35 +276,6 @@ export class WorkQueueHandle<Item = unknown> {
     // What is added after this, by an enqueue that is under way, a controller removes.
     await this.#withItemQueue(uid, (queue) => queue.obliterate());
     await this.#backend.closeItemQueue(uid);
-  }
-
-  async *#outcomes({ follow = false, signal }: ResultsOptions): AsyncGenerator<ItemOutcome> {
-    const { uid } = await this.#read();
-    const news = follow ? await OutcomeNews.open(this.#backend, this.namespace, uid) : null;
-    const stop = (): void => news?.close();
-    signal?.addEventListener('abort', stop, { once: true });
-    let after = '';
-    try {
-      for (;;) {
-        if (signal?.aborted === true) return;
-        // Before the outcomes: what is settled in between is told by the next round.
-        const stored = await this.#onWorkQueues((workQueues) => workQueues.read(uid));
-        const from = after;
-        const page = await this.#onWorkQueues((workQueues) =>
-          workQueues.outcomes(uid, { after: from, limit: OUTCOMES_PER_READ }),
-        );
-        yield* page.outcomes;
-        after = page.position;
-        if (after !== from) continue;
-        if (news === null || stored === null || isAllDone(stored)) return;
-        await news.next(after);
-      }
-    } catch (error) {
-      if (signal?.aborted !== true) throw error;
-    } finally {
-      signal?.removeEventListener('abort', stop);
-      stop();
-    }
   }
 
   #read(): Promise<StoredWorkQueue> {
