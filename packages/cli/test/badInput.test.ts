@@ -83,8 +83,8 @@ describe('manifests', () => {
     },
     {
       name: 'another kind',
-      text: 'apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n',
-      want: /^error: stdin:2:1: kind: Unsupported value: "Pod": supported values: "Job", "ConfigMap", "Secret"\n$/,
+      text: 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n',
+      want: /^error: stdin:2:1: kind: Unsupported value: "Deployment": supported values: "Job", "Pod", "ConfigMap", "Secret"\n$/,
     },
     {
       name: 'no kind',
