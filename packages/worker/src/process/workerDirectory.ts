@@ -58,12 +58,12 @@ export class WorkerDirectory {
 
   /** Removes directories of workers that are no more. Never rejects: they are in nobody's way. */
   async sweep(): Promise<void> {
-    try {
-      for (const name of await readdir(this.#shared)) {
-        if (isLeftBehind(name, thisOwner())) await removeTree(join(this.#shared, name));
-      }
-    } catch {
-      // There are none, or they are another user's.
+    // There are none, or they are another user's.
+    const names = await readdir(this.#shared).catch(() => []);
+    for (const name of names) {
+      if (!isLeftBehind(name, thisOwner())) continue;
+      // One that can't be removed, say with another user's files or with something mounted, keeps no other one.
+      await removeTree(join(this.#shared, name)).catch(() => undefined);
     }
   }
 

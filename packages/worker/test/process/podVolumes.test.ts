@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import {
   chmod,
@@ -417,6 +418,26 @@ describe('directories of workers', () => {
     }
     expect(existsSync(own)).toBe(true);
   });
+
+  test.skipIf(process.platform !== 'linux' || process.getuid?.() !== 0)(
+    'one that can not be removed keeps no other one of workers that are no more',
+    async () => {
+      const own = await new WorkerDirectory(directory, 'volumes').path();
+      const [host, , pidSpace] = own.slice(shared().length + 1).split('~');
+      const left = ['1', '2', '3'].map((n) => [host, 'another-boot', pidSpace, n, 'a'].join('~'));
+      for (const name of left) await mkdir(join(shared(), name));
+      const order = (await readdir(shared())).filter((name) => left.includes(name));
+      const busy = join(shared(), order[1]!);
+      execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', busy]);
+      try {
+        await new Volumes(logger, directory).warmUp();
+        const found = await readdir(shared());
+        expect(found.filter((name) => left.includes(name))).toEqual([order[1]]);
+      } finally {
+        execFileSync('umount', [busy]);
+      }
+    },
+  );
 
   test('one that others may enter is not used', async () => {
     await mkdir(shared(), { mode: 0o777 });
