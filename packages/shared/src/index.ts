@@ -29,6 +29,26 @@ export {
   ResourceFieldSelector,
 } from './configRefs.ts';
 export { CONFIG_MAP_KIND, ConfigMap, MAX_CONFIG_BYTES } from './configMap.ts';
+export {
+  CRON_ANNOTATION_PREFIX,
+  CRON_ANNOTATIONS,
+  readCronPolicy,
+  strayCronAnnotationIssues,
+  type CronPolicy,
+  type CronPolicyReading,
+  type DateRange,
+} from './cron/annotations.ts';
+export {
+  cronJitterMs,
+  cronSlots,
+  DEFAULT_TIME_ZONE,
+  latestFirings,
+  nextFiring,
+  type ClockChange,
+  type CronCalendar,
+  type CronFiring,
+  type CronSlot,
+} from './cron/firings.ts';
 export { nextCronTime } from './cron/nextTime.ts';
 export {
   readCronSchedule,

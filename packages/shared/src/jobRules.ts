@@ -1,5 +1,6 @@
 /** The rules for a Job that its types alone do not say, in the order of Kubernetes' checks. */
 
+import { strayCronAnnotationIssues } from './cron/annotations.ts';
 import {
   invalid,
   invalidEach,
@@ -45,6 +46,7 @@ export function jobIssues(job: Job, isSound: IsSound): ValidationIssue[] {
   issues.push(...nameIssues(job, isSound));
   issues.push(...workQueueIssues(job, isSound));
   issues.push(...keptPodsIssues(job.metadata.annotations, 'metadata.annotations'));
+  issues.push(...strayCronAnnotationIssues(job.metadata.annotations, 'metadata.annotations'));
   issues.push(...jobSpecIssues(job.spec, 'spec', isSound));
   if (byteLength(JSON.stringify(job)) > MAX_JOB_BYTES) issues.push(tooLong('spec', MAX_JOB_BYTES));
   return issues;

@@ -16,6 +16,7 @@ import {
   type ValidationIssue,
 } from './issues.ts';
 import { labelsIssues } from './labels.ts';
+import { strayCronAnnotationIssues } from './cron/annotations.ts';
 import { annotationsIssues } from './meta.ts';
 import {
   dnsLabelProblems,
@@ -58,6 +59,7 @@ export function podTemplateIssues(
     ...labelsIssues(metadata.labels, `${path}.labels`),
     ...annotationsIssues(metadata.annotations, `${path}.annotations`),
     ...clientAnnotationIssues(metadata.annotations, `${path}.metadata.annotations`),
+    ...strayCronAnnotationIssues(metadata.annotations, `${path}.metadata.annotations`),
     ...podSpecIssues(spec, `${path}.spec`, isSound),
   ];
 }
