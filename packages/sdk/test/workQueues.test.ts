@@ -220,6 +220,22 @@ describe('enqueue', () => {
     ]);
   });
 
+  test('of a key that another producer is about to bring adds it when that one does not', async () => {
+    const pages = drover.workQueue<string>('pages');
+    await pages.enqueue('first');
+    const { uid } = (await drover.workQueues.get('pages')).metadata;
+    const reserve = (batchId: string, leaseMs: number) =>
+      shard.workQueues.reserve({ uid, batchId, count: 1, of: { keys: [batchId] }, leaseMs });
+    // One that died between its reservation and BullMQ, and one that is only slow.
+    await Promise.all([reserve('dead', 50), reserve('slow', 60_000)]);
+    const ofDead = pages.enqueue('of the dead', { key: 'dead' });
+    const ofSlow = pages.enqueue('of the slow', { key: 'slow' });
+    expect(await ofDead).toEqual({ enqueued: 1, duplicates: 0 });
+    await shard.workQueues.commit({ uid, batchId: 'slow', retriedIds: [] });
+    expect(await ofSlow).toEqual({ enqueued: 0, duplicates: 1 });
+    expect(await waiting('pages')).toMatchObject([{ d: 'first' }, { d: 'of the dead', k: 'dead' }]);
+  });
+
   test('sends many small items in chunks, those with options of their own one by one', async () => {
     const pages = drover.workQueue<number>('pages');
     const numbers = Array.from({ length: 1_200 }, (_, i) => i);

@@ -33,8 +33,11 @@
                                                      batch is bringing it back
            {-1}  SEALED
            {-2}  NOT_FOUND
+           {-3, waitMs}  PENDING  an open batch has one of the keys: if it is abandoned, its item counts for nothing.
+                                  waitMs: until that is late, 0 = it is by now
 
-  A batch that was reserved before gets the same answer. O(items). One hash tag. Refused when memory is full.
+  A batch that was reserved before gets the same answer. O(items), with keys of open batches + O(these). One hash tag.
+  Refused when memory is full.
 ]]
 -- @include clock
 -- @include due
@@ -50,6 +53,24 @@ if batch then
   local at, size = string.match(batch, '^(%d+):(%d+):')
   first, newCount = tonumber(at), tonumber(size)
 end
+local now = readClock(KEYS[1], ARGV[1])
+
+-- When the open batch is late that has the first of these ids that one has; nil = none has any.
+local function lateOf(ids)
+  local open, from, past, oldest = redis.call('ZRANGE', KEYS[6], 0, -1, 'WITHSCORES'), {}, {}, math.huge
+  for i = 1, #open, 2 do
+    local at, size = string.match(redis.call('HGET', KEYS[7], open[i]), '^(%d+):(%d+):')
+    from[i], past[i] = tonumber(at), at + size
+    oldest = math.min(oldest, from[i])
+  end
+  for _, id in ipairs(ids) do
+    -- Most are older than all of them.
+    for i = 1, id >= oldest and #open or 0, 2 do
+      if id >= from[i] and id < past[i] then return tonumber(open[i + 1]) end
+    end
+  end
+end
+
 local reply = { 1, first, newCount }
 local claims = {}
 if ARGV[7] == 'dead' then
@@ -74,7 +95,7 @@ if ARGV[7] == 'dead' then
     reply[3] = newCount
   end
 elseif ARGV[7] == 'keys' then
-  local keys, fresh, seen = {}, {}, {}
+  local keys, fresh, seen, known = {}, {}, {}, {}
   for i = 8, #ARGV do keys[#keys + 1] = ARGV[i] end
   local ids = redis.call('HMGET', KEYS[8], unpack(keys))
   local given = 0
@@ -92,9 +113,12 @@ elseif ARGV[7] == 'keys' then
       reply[3 + i] = 0
     else
       reply[3 + i] = id
+      if not batch and not seen[key] then known[#known + 1] = id end
     end
     seen[key] = id
   end
+  local lateMs = #known > 0 and queue[3] ~= '0' and lateOf(known)
+  if lateMs then return { -3, math.max(0, lateMs - now) } end
   if not batch then
     newCount = given
     reply[3] = newCount
@@ -104,7 +128,6 @@ end
 if batch or newCount == 0 then return reply end
 if #claims > 0 then redis.call('HSET', KEYS[11], unpack(claims)) end
 
-local now = readClock(KEYS[1], ARGV[1])
 local deadline = now + tonumber(ARGV[6])
 redis.call('HINCRBY', KEYS[5], 'enqueued', newCount)
 redis.call('HINCRBY', KEYS[5], 'open', 1)

@@ -94,7 +94,13 @@ export type Reserved =
       readonly isNew: readonly boolean[];
     }
   | { readonly type: 'sealed' }
-  | { readonly type: 'notFound' };
+  | { readonly type: 'notFound' }
+  | {
+      /** A batch that is open has one of the keys. Until that is committed or abandoned nobody knows if its item comes. */
+      readonly type: 'pending';
+      /** Until that is late, ms; 0 = it is. */
+      readonly waitMs: number;
+    };
 
 /** Tells that BullMQ has the items of a batch. */
 export interface CommitRequest {

@@ -174,6 +174,7 @@ export class WorkQueues {
     const code = integer(reply[0]);
     if (code === -1) return { type: 'sealed' };
     if (code === -2) return { type: 'notFound' };
+    if (code === -3) return { type: 'pending', waitMs: integer(reply[1]) };
     const known = reply.slice(3).map((id) => integer(id));
     let next = integer(reply[1]);
     const ids = Array.from({ length: count }, (_, i) => known[i] || next++);

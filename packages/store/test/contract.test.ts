@@ -178,7 +178,7 @@ const CASES: Record<ScriptName, Case> = {
         of: { keys: ['a', 'b', 'c'] },
         leaseMs: 5,
       }),
-    reply: (code) => (code === 1 ? [1, 8, 2, 0, 5, 0] : [code]),
+    reply: (code) => (code === 1 ? [1, 8, 2, 0, 5, 0] : code === -3 ? [-3, 9] : [code]),
   },
   sealWorkQueue: { call: (shard) => shard.workQueues.seal(UID) },
   settleItems: {

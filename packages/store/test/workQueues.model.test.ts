@@ -48,10 +48,11 @@ class Model {
     count: number,
     { keys, deadIds }: Pick<Batch, 'keys' | 'deadIds'>,
     nowMs: number,
-  ): Batch | 'sealed' {
+  ): Batch | 'sealed' | 'pending' {
     const known = this.batches.get(batchId);
     if (known !== undefined) return known;
     if (this.sealed && deadIds === null) return 'sealed';
+    if (deadIds === null && keys?.some((key) => this.isPending(key)) === true) return 'pending';
     const ids: number[] = [];
     const isNew: boolean[] = [];
     const inBatch = new Set<string>();
@@ -92,6 +93,14 @@ class Model {
       for (const id of retriedIds(batch)) this.items[id - 1] = 'retried';
     }
     return batch.state;
+  }
+
+  /** An open batch has it, so that its item may come to nothing. */
+  isPending(key: string): boolean {
+    const id = this.idOfKey.get(key);
+    return [...this.batches.values()].some(
+      (batch) => batch.state === 'open' && batch.ids.some((one, i) => one === id && batch.isNew[i]),
+    );
   }
 
   /** It is dead, and no open batch brings it back. */
@@ -224,6 +233,7 @@ class History {
           leaseMs: LEASE_MS,
         });
         if (expected === 'sealed') assert.deepEqual(got, { type: 'sealed' });
+        else if (expected === 'pending') assert.equal(got.type, 'pending');
         // What a batch that is over had of keys or dead items is not known for ever.
         else if (expected.state === 'open' || (expected.keys ?? deadIds) === null)
           assert.deepEqual(got, { type: 'reserved', ids: expected.ids, isNew: expected.isNew });

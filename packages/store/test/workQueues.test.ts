@@ -206,6 +206,7 @@ describe('enqueue', () => {
     const expected = { ids: [1, 2, 1], isNew: [true, true, false] };
     expect(await reserve(3, { batchId, keys })).toMatchObject(expected);
     expect(await reserve(3, { batchId, keys })).toMatchObject(expected);
+    expect(await queues.commit({ uid, batchId, retriedIds: [] })).toBe('committed');
     expect(await reserve(2, { keys: ['c', 'b'] })).toMatchObject({
       ids: [3, 2],
       isNew: [true, false],
@@ -213,15 +214,24 @@ describe('enqueue', () => {
     expect(await counts()).toEqual({ enqueued: 3 });
   });
 
-  test('that is sent again has the answer of the first time, though another batch was abandoned meanwhile', async () => {
-    await reserve(1, { keys: ['a'] });
+  test('with a key of an open batch waits for what becomes of that', async () => {
+    const [batchId, other] = [randomUUID(), randomUUID()];
+    await reserve(2, { keys: ['x', 'y'] });
+    await reserve(1, { batchId, keys: ['a'] });
+    await reserve(1, { batchId: other, keys: ['b'] });
     bed.clock.advance(LEASE_MS - 1);
-    const batchId = randomUUID();
-    const first = await reserve(2, { batchId, keys: ['a', 'b'] });
-    expect(first).toMatchObject({ ids: [1, 2], isNew: [false, true] });
+    expect(await reserve(2, { keys: ['c', 'a'] })).toEqual({ type: 'pending', waitMs: 1 });
+    expect(await counts()).toEqual({ enqueued: 4 });
+
+    await queues.commit({ uid, batchId: other, retriedIds: [] });
+    expect(await reserve(1, { keys: ['b'] })).toMatchObject({ ids: [4], isNew: [false] });
     bed.clock.advance(1);
-    expect(await queues.abandon(uid)).toMatchObject({ abandoned: 1 });
-    expect(await reserve(2, { batchId, keys: ['a', 'b'] })).toEqual(first);
+    expect(await reserve(1, { keys: ['a'] })).toEqual({ type: 'pending', waitMs: 0 });
+    // In any order: they are late at the same time.
+    await queues.abandon(uid);
+    await queues.abandon(uid);
+    expect(await counts()).toMatchObject({ enqueued: 4, abandoned: 3 });
+    expect(await reserve(2, { keys: ['c', 'a'] })).toMatchObject({ ids: [5, 6] });
   });
 
   test('opens no batch for items that are all there', async () => {

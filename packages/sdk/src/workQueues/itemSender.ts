@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { DroverError, SealedError, type ItemOptions, type NotFoundError } from '@drover/shared';
 import type { Reserved, ReserveRequest, WorkQueues } from '@drover/store';
@@ -10,6 +11,9 @@ import type { DeadItem } from './results.ts';
 
 /** A batch that is not handed over within this time is given up: its producer is taken for dead. */
 const BATCH_LEASE_MS = 30_000;
+/** How often keys that another batch has are asked for again, at first and at most, ms. */
+const FIRST_PAUSE_MS = 20;
+const MAX_PAUSE_MS = 1_000;
 
 /** An enqueue took so long that its items were given up: enqueue them again. */
 export class BatchAbandonedError extends DroverError {
@@ -74,7 +78,7 @@ export class ItemSender {
   ): Promise<number> {
     const { name, onWorkQueues, onItemQueue, notFound } = this.#options;
     const batchId = randomUUID();
-    const { uid, reserved } = await this.#reserve(batchId, batch.length, of);
+    const { uid, reserved } = await this.#reserveInTurn(batchId, batch.length, of);
     if (reserved.type === 'sealed') throw new SealedError(name);
     if (reserved.type === 'notFound') throw notFound();
     const { ids, isNew } = reserved;
@@ -92,6 +96,25 @@ export class ItemSender {
     if (committed === 'abandoned') throw new BatchAbandonedError(name, items.length);
     if (committed === 'notFound') throw notFound();
     return items.length;
+  }
+
+  /**
+   * Waits while another batch that is not handed over yet has one of the keys: its producer may be dead, and its item
+   * then counts for nothing.
+   */
+  async #reserveInTurn(
+    batchId: string,
+    count: number,
+    of: ReserveRequest['of'],
+  ): Promise<{ readonly uid: string; readonly reserved: Exclude<Reserved, { type: 'pending' }> }> {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
+      const { uid, reserved } = await this.#reserve(batchId, count, of);
+      if (reserved.type !== 'pending') return { uid, reserved };
+      // Not every client has a controller at its side that does so.
+      if (reserved.waitMs === 0) {
+        await this.#options.onWorkQueues((workQueues) => workQueues.abandon(uid));
+      } else await delay(Math.min(pauseMs, reserved.waitMs));
+    }
   }
 
   /** Asks once more when the work queue that was remembered has given way to another one of its name. */
