@@ -208,7 +208,7 @@ export class PodItems implements ItemOwner, ItemTaker {
 
   settle(item: PodItem, end: ItemEnd, done: ((error: Error | null) => void) | null): void {
     const puller = this.#puller!;
-    this.#inHand.delete(item);
+    this.#letGoOf(item);
     this.#pending += 1;
     const { delivered } = item;
     if (delivered.job.isChunk) puller.measure(delivered, item.heldMs);
@@ -220,7 +220,7 @@ export class PodItems implements ItemOwner, ItemTaker {
   }
 
   async retry(item: PodItem, message: string): Promise<void> {
-    this.#inHand.delete(item);
+    this.#letGoOf(item);
     await this.#pendingUntil(this.#puller!.retry(item.delivered, message));
   }
 
@@ -251,9 +251,15 @@ export class PodItems implements ItemOwner, ItemTaker {
       void item.fail(how.error);
     } else {
       item.takeAway();
-      this.#inHand.delete(item);
+      this.#letGoOf(item);
       void this.#goesBack(item.delivered);
     }
+  }
+
+  #letGoOf(item: PodItem): void {
+    this.#inHand.delete(item);
+    // It may have been waiting for the next one all the while.
+    this.#place.lendSoon();
   }
 
   #hand(delivered: DeliveredItem): PodItem {

@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 import { waitFor } from '@drover/testkit';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
@@ -60,6 +62,30 @@ test('a pod that waits for items lets the pod run that brings them, on the only 
   await succeeded(filler);
   await succeeded(taker);
   expect(new Set(seen)).toEqual(new Set(['a', 'b']));
+});
+
+test('a pod that asked for the next item before it ended the one in hand lends its lane, too', async () => {
+  engine = await workers.engine();
+  const queue = await TestWorkQueue.create(engine);
+  await queue.enqueue(['a']);
+  const waits = new Gate();
+  await worker({
+    take: async ({ items }) => {
+      const walks = [items({ prefetch: 1 }), items({ prefetch: 1 })];
+      const { value: item } = await walks[0]!.next();
+      const next = walks[1]!.next();
+      // It waits by then.
+      for (let turn = 0; turn < 3; turn++) await nextTurn();
+      waits.open();
+      await item!.complete();
+      expect(await next).toMatchObject({ done: true });
+    },
+    seal: () => queue.seal(),
+  });
+  const taker = await job('take', queue);
+  await waits.opened;
+  await succeeded(await job('seal'));
+  await succeeded(taker);
 });
 
 test('a pod of a program that waits for its one item does so, too', async () => {
