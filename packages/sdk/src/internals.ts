@@ -3,6 +3,7 @@
  * programs; it changes without notice.
  */
 export { Backend } from './backend.ts';
+export { Connection } from './connection.ts';
 export { composeAll as composeJobs, JobsClient } from './jobs.ts';
 export { ConfigMapsClient, SecretsClient } from './configs.ts';
 export { runsToRead } from './containerRuns.ts';

@@ -26,6 +26,14 @@ export {
 } from './keys.ts';
 export { type NodeRecord, NodeStore } from './nodes.ts';
 export {
+  inspectInstallation,
+  type InstallationFacts,
+  type ShardFacts,
+  type Some,
+} from './inspect/installation.ts';
+export { findOrphanKeys, type KeyFacts, type OrphanKeyOptions } from './inspect/orphanKeys.ts';
+export { inspectServer, type ServerFacts } from './inspect/server.ts';
+export {
   type EndedPod,
   type LogPiece,
   readPodEnds,

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import { describe, expect, test } from 'vitest';
+import { LAYOUT_VERSION } from '../src/store.ts';
 import type { ReportEntry } from '../src/api.ts';
 import { HOT_FIELDS } from '../src/hot.ts';
 import { installationKey, nodeKeys, podLogKey, ShardKeys } from '../src/keys.ts';
@@ -552,6 +553,11 @@ function describedKeys(): ReadonlyMap<string, string> {
     ]),
   );
 }
+
+test('docs/redis-schema.md is of this layout version', () => {
+  const schema = readFileSync(new URL('../../../docs/redis-schema.md', import.meta.url), 'utf8');
+  expect(schema).toContain(`Layout version ${LAYOUT_VERSION}:`);
+});
 
 test('every key of the scripts is described in docs/redis-schema.md with its type', () => {
   const described = describedKeys();

@@ -7,6 +7,7 @@ import { withHelp, type Definition } from './definition.ts';
 /** Defines the commands that show how things are, and those about the command itself. */
 export function defineTools(definition: Definition): void {
   defineTop(definition);
+  defineDoctor(definition);
   defineExplain(definition);
   defineCompletion(definition);
   defineConfig(definition);
@@ -27,6 +28,27 @@ function defineTop({ program, finish }: Definition): void {
   }).action(async (options) => {
     const { topCommand } = await import('../commands/top.ts');
     finish(await topCommand(options));
+  });
+}
+
+function defineDoctor({ program, finish }: Definition): void {
+  const command = program
+    .command('doctor')
+    .description('Look at Redis and what Drover has in it, and say what is wrong and what to do.')
+    .option('--quick', 'leave out the look at each key')
+    .option('--json', 'as JSON');
+  withHelp(withEngine(command), {
+    notes: [
+      'Of Redis: version, role, eviction, memory, persistence, connections, latency and clock. Of Drover: whether controllers and workers run and keep up, Jobs that wait for a worker or that nobody will look at, and keys that belong to nothing. Nothing is changed.',
+      'Exits with 0 when there is no problem (warnings are none), with 1 when there is one, with 3 when Redis can not be reached.',
+    ],
+    examples: [
+      'drover doctor',
+      'drover doctor --quick --json | jq \'.findings[] | select(.level != "ok")\'',
+    ],
+  }).action(async (options) => {
+    const { doctorCommand } = await import('../commands/doctor.ts');
+    finish(await doctorCommand(options));
   });
 }
 
