@@ -8,6 +8,7 @@ import { defineQueues } from './define/queues.ts';
 import { defineRun } from './define/run.ts';
 import { defineSecretKey } from './define/secretKey.ts';
 import { defineServices } from './define/services.ts';
+import { defineToken } from './define/token.ts';
 import { defineTools } from './define/tools.ts';
 import { badInput, reportError, type ErrorReport } from './errors.ts';
 import { EXIT } from './exitCodes.ts';
@@ -88,6 +89,7 @@ export function buildProgram(finish: Definition['finish']): Command {
   program.commandsGroup('Services:');
   defineServices(definition);
   defineSecretKey(definition);
+  defineToken(definition);
   return program;
 }
 

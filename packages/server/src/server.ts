@@ -11,8 +11,13 @@ import fastify, {
 } from 'fastify';
 import { pino, type Logger } from 'pino';
 
+import { writeAudit } from './access/audit.ts';
+import { Authenticator } from './access/authenticator.ts';
+import { addLimits, type Limits } from './access/limits.ts';
+import { decorateRequests } from './access/request.ts';
+import { TokenFile } from './access/tokenFile.ts';
+import { StoredTokens } from './access/tokens.ts';
 import { addDiscovery } from './discovery/routes.ts';
-import { Authenticator } from './http/auth.ts';
 import { addHealth, isOpenPath } from './http/health.ts';
 import { addRoutes } from './http/routes.ts';
 import { ApiError, asApiError, noSuchPath, statusOf } from './http/status.ts';
@@ -36,8 +41,14 @@ export interface ServerOptions {
   readonly port?: number;
   /** Its certificate and key. */
   readonly tls: KeyPair;
-  /** Bearer token that its clients need. */
+  /** Bearer token of the one who may do everything. */
   readonly token: string;
+  /** File with what is known of further tokens, beside those that are kept in Redis. */
+  readonly tokensFile?: string;
+  /** Requests of one token that are answered per second, on average over ten. Default 200; null = any number. */
+  readonly rateLimit?: number | null;
+  /** Told of every request that was to change something. Default: `logger`. */
+  readonly auditLogger?: Logger;
   /** The key file of the installation, for Secrets. Default: what DROVER_SECRET_KEY_FILE says. */
   readonly secretKeyFile?: string;
   /** Default: none. */
@@ -65,6 +76,10 @@ export const DEFAULT_PORT = 6443;
 
 /** Larger bodies are refused; a Job is smaller. */
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
+/** Requests of one token per second, when nothing is said. */
+const DEFAULT_RATE = 200;
+/** How long a client may take to agree on how to encrypt. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** How long a client may take for the head of a request. */
 const HEAD_TIMEOUT_MS = 30_000;
 /** How long a client may take for a request as a whole. */
@@ -82,19 +97,20 @@ class RunningServer implements DroverServer {
   readonly #closing = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
   readonly #closeResources: () => void;
+  readonly #tokensFile: TokenFile | null;
   #listening: Promise<string> | null = null;
 
   constructor(options: ServerOptions) {
     this.#options = options;
     const { connection, prefix, tls } = options;
+    const { tokensFile } = options;
+    this.#tokensFile = tokensFile === undefined ? null : new TokenFile(tokensFile);
     this.#backend = new Backend({ connection, ...(prefix === undefined ? {} : { prefix }) });
     const { resources, subresources, close } = makeResources(this.#backend, options.secretKeyFile);
     this.#closeResources = close;
-    const authenticator = new Authenticator(options.token);
-    this.#http = makeHttp(options.logger ?? pino({ level: 'silent' }), tls);
-    this.#http.addHook('onRequest', async (request) => {
-      if (!isOpenPath(request.url)) authenticator.authenticate(request.headers.authorization);
-    });
+    const logger = options.logger ?? pino({ level: 'silent' });
+    this.#http = makeHttp(logger, tls);
+    this.#addAccess(logger);
     const version = readVersion();
     addHealth(this.#http, this.#backend, version);
     addDiscovery(this.#http, resources, subresources);
@@ -120,7 +136,28 @@ class RunningServer implements DroverServer {
     this.#closed.resolve();
   }
 
+  /** Who sends a request is asked before anything else; what was to be changed is noted at its end. */
+  #addAccess(logger: Logger): void {
+    const { token, rateLimit = DEFAULT_RATE, auditLogger = logger } = this.#options;
+    const sources = [
+      ...(this.#tokensFile === null ? [] : [this.#tokensFile]),
+      new StoredTokens(this.#backend),
+    ];
+    const authenticator = new Authenticator(token, sources);
+    decorateRequests(this.#http);
+    const limits = addLimits(this.#http, rateLimit);
+    this.#http.addHook('onRequest', async (request, reply) => {
+      if (isOpenPath(request.url)) return;
+      await admit(authenticator, limits, request, reply);
+    });
+    this.#http.addHook('onResponse', async (request, reply) => {
+      writeAudit(auditLogger, request, reply);
+    });
+  }
+
   async #listen(): Promise<string> {
+    // A file that can not be used is told now, not with the first request.
+    await this.#tokensFile?.list();
     await this.#backend.store();
     const { host = '127.0.0.1', port = DEFAULT_PORT } = this.#options;
     await this.#http.listen({ host, port });
@@ -138,6 +175,7 @@ function makeHttp(logger: Logger, tls: KeyPair): FastifyInstance {
         cert: tls.certificate,
         key: tls.privateKey,
         minVersion: 'TLSv1.2',
+        handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
         requestTimeout: REQUEST_TIMEOUT_MS,
         headersTimeout: HEAD_TIMEOUT_MS,
       } as const;
@@ -158,6 +196,26 @@ function makeHttp(logger: Logger, tls: KeyPair): FastifyInstance {
     async (request, reply) => await answerError(noSuchPath(), request, reply),
   );
   return http;
+}
+
+/** Finds out who sent a request, and refuses those who send too many, or nobody knows. */
+async function admit(
+  authenticator: Authenticator,
+  limits: Limits,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  try {
+    request.user = await authenticator.authenticate(request.headers.authorization);
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 401) await limits.countStranger(request, reply);
+    throw error;
+  }
+  await limits.countUser(request, reply);
+  const imitated = Object.keys(request.headers).find((name) => name.startsWith('impersonate-'));
+  if (imitated === undefined) return;
+  const message = `${imitated}: this server lets nobody act as somebody else`;
+  throw new ApiError(403, 'Forbidden', message, {});
 }
 
 /** Answers with the Status of an error. What is no fault of the client is logged. */

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import type { Agent } from 'node:https';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +15,7 @@ import {
 import { pino } from 'pino';
 
 import { createServer, prepareIdentity, writeKubeconfig, type Identity } from '../src/index.ts';
-import type { DroverServer } from '../src/index.ts';
+import type { DroverServer, ServerOptions } from '../src/index.ts';
 
 /** How a program ended. */
 export interface Ended {
@@ -51,8 +52,8 @@ export class ServerBed {
     this.#services = parts.services;
   }
 
-  /** Starts all of it. */
-  static async start(): Promise<ServerBed> {
+  /** Starts all of it, with further options of the server. */
+  static async start(more: Partial<ServerOptions> = {}): Promise<ServerBed> {
     const [redis, programs, dir] = await Promise.all([
       startRedis({ config: {} }),
       kubernetesPrograms(),
@@ -70,6 +71,7 @@ export class ServerBed {
       tls: identity.server,
       token: identity.token,
       logger: pino({ level: 'error' }, pino.destination({ fd: 2, sync: true })),
+      ...more,
     });
     const controller = createController({ connection, logger, backoffBaseMs: 20 });
     const quick = defineHandler('quick', ({ index }) => ({ index }));
@@ -141,7 +143,7 @@ export class ServerBed {
   /** Sends a request as no client library would do it for us. */
   async fetch(path: string, options: RequestOptions = {}): Promise<Answer> {
     const { request } = await import('node:https');
-    const { method = 'GET', headers = {}, body } = options;
+    const { method = 'GET', headers = {}, body, agent } = options;
     const url = new URL(path, this.url);
     const authorization = `Bearer ${this.identity.token}`;
     // Node sends none with a DELETE by itself.
@@ -149,7 +151,12 @@ export class ServerBed {
     return await new Promise((resolve, reject) => {
       const sent = request(
         url,
-        { method, ca: this.identity.authority, headers: { authorization, ...length, ...headers } },
+        {
+          method,
+          ca: this.identity.authority,
+          headers: { authorization, ...length, ...headers },
+          ...(agent === undefined ? {} : { agent }),
+        },
         (response) => {
           let text = '';
           response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
@@ -179,6 +186,8 @@ export interface RequestOptions {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
+  /** For many requests: it keeps connections. */
+  readonly agent?: Agent;
 }
 
 /** What the server answered. */

@@ -1,4 +1,13 @@
 export {
+  ACCESS_ROLES,
+  AccessToken,
+  parseAccessGrant,
+  parseAccessTokens,
+  readAccessToken,
+  type AccessGrant,
+  type AccessRole,
+} from './accessToken.ts';
+export {
   ARGUMENT_LIST_ANNOTATION,
   ArgumentListSettings,
   HALT_EVENTS,

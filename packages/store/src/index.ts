@@ -86,6 +86,7 @@ export {
   UnsuitableRedisError,
 } from './store.ts';
 export { Subscriber } from './subscriber.ts';
+export { TokenStore } from './tokens.ts';
 export {
   announcePodWatcher,
   type WatchEntry,

@@ -54,6 +54,11 @@ export function nodeKeys(prefix: string): { readonly objects: string; readonly l
   return { objects: `${tag}:objects`, leases: `${tag}:leases` };
 }
 
+/** Key of the tokens of API servers; under its own tag. */
+export function tokenKey(prefix: string): string {
+  return `{${prefix}:tokens}:records`;
+}
+
 /** The log stream of a pod, under its own tag so that logs spread over a cluster. */
 export function podLogKey(prefix: string, jobUid: string, podNumber: number): string {
   return `{${prefix}:log:${jobUid}:${podNumber}}`;

@@ -5,6 +5,7 @@ import { installationKey, shardIndexOf, ShardKeys } from './keys.ts';
 import { NodeStore } from './nodes.ts';
 import { Shard } from './shard.ts';
 import { Subscriber } from './subscriber.ts';
+import { TokenStore } from './tokens.ts';
 
 /** Version of the key layout. Another one in Redis is refused. */
 export const LAYOUT_VERSION = 2;
@@ -73,6 +74,7 @@ export class Store {
   readonly settings: InstallationSettings;
   readonly shards: readonly Shard[];
   readonly nodes: NodeStore;
+  readonly tokens: TokenStore;
 
   private constructor(
     redis: Redis,
@@ -84,6 +86,7 @@ export class Store {
     this.prefix = prefix;
     this.settings = settings;
     this.nodes = new NodeStore(redis, prefix);
+    this.tokens = new TokenStore(redis, prefix);
     this.shards = Array.from(
       { length: settings.shardCount },
       (_, index) =>

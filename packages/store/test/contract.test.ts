@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { LAYOUT_VERSION } from '../src/store.ts';
 import type { ReportEntry } from '../src/api.ts';
 import { HOT_FIELDS } from '../src/hot.ts';
-import { installationKey, nodeKeys, podLogKey, ShardKeys } from '../src/keys.ts';
+import { installationKey, nodeKeys, podLogKey, ShardKeys, tokenKey } from '../src/keys.ts';
 import { LogKind } from '../src/podLog.ts';
 import { writePodLog } from '../src/podLogEntries.ts';
 import { POD_RECORD_BYTES, SLOT_RECORD_BYTES } from '../src/records.ts';
@@ -592,7 +592,7 @@ test('every key that is made is described there, and every key that is described
     )
     .map((key) => key.replace(keys.tag, '<tag>'));
   const nodes = nodeKeys('P');
-  made.push(installationKey('P'), nodes.objects, nodes.leases);
+  made.push(installationKey('P'), nodes.objects, nodes.leases, tokenKey('P'));
   made.push(podLogKey('P', '<uid>', '<pod>' as unknown as number));
   expect([...describedKeys().keys()].toSorted()).toEqual(made.toSorted());
 });

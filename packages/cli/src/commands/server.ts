@@ -17,6 +17,9 @@ export interface ServerCommandOptions extends ServiceOptions {
   tlsCert?: string;
   tlsKey?: string;
   tokenFile?: string;
+  tokens?: string;
+  rateLimit?: number;
+  auditLog?: string;
   secretKeyFile?: string;
 }
 
@@ -38,6 +41,9 @@ export async function serverCommand(options: ServerCommandOptions): Promise<numb
     tlsCert: options.tlsCert,
     tlsKey: options.tlsKey,
     tokenFile: options.tokenFile,
+    tokensFile: options.tokens,
+    rateLimit: options.rateLimit,
+    auditLog: options.auditLog,
     logger,
   });
   const endHealth = await keepHealthFile(

@@ -217,10 +217,34 @@ function defineServer({ program, problems, finish }: Definition): void {
     )
     .option('--tls-cert <file>', 'its certificate, instead of one of an authority of its own')
     .option('--tls-key <file>', 'the key of that certificate')
-    .option('--token-file <file>', 'the token that clients need, instead of one that is made');
+    .option(
+      '--token-file <file>',
+      'the token of the one who may do everything, instead of one that is made',
+    )
+    .addOption(
+      new Option(
+        '--tokens <file>',
+        'further tokens with their roles, as `drover token create --file` writes them, beside those in Redis',
+      ).env('DROVER_SERVER_TOKENS'),
+    )
+    .addOption(
+      integerOption(
+        problems,
+        '--rate-limit <count>',
+        'requests of one token per second, on average over ten; 0 = any number (default: 200)',
+        { min: 0, max: 1_000_000 },
+      ).env('DROVER_SERVER_RATE_LIMIT'),
+    )
+    .addOption(
+      new Option(
+        '--audit-log <file>',
+        'who changed what, a line of JSON each, into this file instead of the log',
+      ).env('DROVER_SERVER_AUDIT_LOG'),
+    );
   withHelp(withHealthFile(withLogLevel(withSecretKey(withEngine(command)))), {
     notes: [
-      'Speaks https only, and wants a bearer token. Both are made at the first start, with a certificate authority of its own, and are in the kubeconfig that it writes: who may read that file may do everything.',
+      'Speaks https only, and wants a bearer token. Both are made at the first start, with a certificate authority of its own, and are in the kubeconfig that it writes: who may read that file may do everything. There is no way to do without either, so that it can listen on any address.',
+      '`drover token create` makes tokens that may do less.',
       'Any number may run for one engine; give them the same certificate and token.',
     ],
     examples: [

@@ -7,7 +7,7 @@ import {
   type DroverServer,
   type Identity,
 } from '@drover/server';
-import type { Logger } from 'pino';
+import { destination, pino, type Logger } from 'pino';
 
 import { badInput } from '../errors.ts';
 
@@ -32,6 +32,12 @@ export interface ApiServerOptions {
   readonly tlsKey?: string | undefined;
   /** File with the token that clients need, instead of one that is made. */
   readonly tokenFile?: string | undefined;
+  /** File with further tokens. */
+  readonly tokensFile?: string | undefined;
+  /** Requests of one token per second; 0 = any number. */
+  readonly rateLimit?: number | undefined;
+  /** File that is told who changed what. */
+  readonly auditLog?: string | undefined;
   readonly logger: Logger;
 }
 
@@ -60,6 +66,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<Listeni
     port,
     tls: identity.server,
     token: identity.token,
+    ...(options.tokensFile === undefined ? {} : { tokensFile: options.tokensFile }),
+    ...(options.rateLimit === undefined ? {} : { rateLimit: options.rateLimit || null }),
+    ...(options.auditLog === undefined ? {} : { auditLogger: openAuditLog(options.auditLog) }),
     logger,
   });
   const url = new URL(await listen(server, host, port));
@@ -72,6 +81,15 @@ export async function startApiServer(options: ApiServerOptions): Promise<Listeni
     token: identity.token,
   });
   return { server, url: url.origin };
+}
+
+/** Lines are there before the next request is answered: none is lost with the process. */
+function openAuditLog(path: string): Logger {
+  try {
+    return pino({ base: null }, destination({ dest: path, append: true, sync: true, mode: 0o600 }));
+  } catch (error) {
+    throw badInput(`--audit-log ${path}: ${error instanceof Error ? error.message : ''}`);
+  }
 }
 
 /** What the user brings takes the place of what was made. */
@@ -114,6 +132,9 @@ async function listen(server: DroverServer, host: string, port: number): Promise
   } catch (error) {
     await server.close();
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (code === 'ENOENT' || code === 'EISDIR') {
+      throw badInput(`--tokens: ${error instanceof Error ? error.message : ''}`);
+    }
     const reason = LISTEN_ERRORS[code];
     if (reason === undefined) throw error;
     throw badInput(`the API server can not listen on ${host}:${port}: ${reason}`, [

@@ -1,6 +1,7 @@
 import type { ObjectMeta } from '@drover/shared';
 import type { Field } from '@drover/shared/explain';
 
+import type { User } from '../access/user.ts';
 import type { ApiObject } from './object.ts';
 import type { SelectableFields, Selection } from './selection.ts';
 import type { TableDefinition } from './table.ts';
@@ -63,6 +64,8 @@ export interface WatchRequest extends Scope {
 /** What a client wants of a change. */
 export interface WriteOptions {
   readonly namespace: string;
+  /** Who wants it. */
+  readonly user: User;
   /** Check only. */
   readonly dryRun: boolean;
   /** Told of what the client should know. */

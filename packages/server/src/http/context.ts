@@ -1,5 +1,8 @@
+import assert from 'node:assert/strict';
+
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
+import type { User } from '../access/user.ts';
 import type { ApiObject } from '../api/object.ts';
 import type { Resource } from '../api/resource.ts';
 import {
@@ -50,6 +53,13 @@ export class Context {
     return (this.request.params as PathParams).name ?? '';
   }
 
+  /** Who sent it. */
+  get user(): User {
+    const { user } = this.request;
+    assert(user !== null, 'what is about objects is never open to everybody');
+    return user;
+  }
+
   get query(): Query {
     return this.request.query as Query;
   }
@@ -63,6 +73,12 @@ export class Context {
   readonly warn = (text: string): void => {
     this.#warnings.add(text);
   };
+
+  /** Notes the name that an object was given. */
+  noteName(name: string): void {
+    const { audited } = this.request;
+    if (audited !== null) this.request.audited = { ...audited, name };
+  }
 
   /** Answers with an object, in the form that the client wants. */
   async sendObject(code: number, object: ApiObject): Promise<void> {

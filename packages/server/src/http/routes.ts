@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 
+import { forbidden, isAllowed } from '../access/rules.ts';
 import { groupVersionText } from '../api/object.ts';
 import type { Resource } from '../api/resource.ts';
 import { Context } from './context.ts';
@@ -38,12 +39,18 @@ export function addRoutes(
   subresources: readonly Subresource[],
   closing: AbortSignal,
 ): void {
-  const add = (path: string, resource: Resource, handlers: Handlers): void => {
+  const add = (
+    path: string,
+    resource: Resource,
+    handlers: Handlers,
+    subresource: string = '',
+  ): void => {
     server.route({
       method: METHODS,
       url: path,
       handler: async (request: FastifyRequest, reply: FastifyReply) => {
         const context = new Context(resource, request, reply, closing);
+        checkAccess(context, subresource);
         const handler = handlers[request.method as keyof Handlers];
         if (handler === undefined) throw context.notDone();
         await handler(context);
@@ -63,13 +70,44 @@ export function addRoutes(
       PATCH: patchObject,
       DELETE: deleteObject,
     });
-    if (resource.hasStatus) add(`${all}/:name/status`, resource, { GET: getObject });
+    if (resource.hasStatus) add(`${all}/:name/status`, resource, { GET: getObject }, 'status');
   }
   for (const { resource, name, handlers } of subresources) {
     const { plural, isNamespaced } = resource;
     const scope = isNamespaced ? '/namespaces/:namespace' : '';
-    add(`${groupPath(resource)}${scope}/${plural}/:name/${name}`, resource, handlers);
+    add(`${groupPath(resource)}${scope}/${plural}/:name/${name}`, resource, handlers, name);
   }
+}
+
+const VERBS: Readonly<Record<string, string>> = {
+  GET: 'get',
+  POST: 'create',
+  PUT: 'update',
+  PATCH: 'patch',
+  DELETE: 'delete',
+};
+
+/** Refuses what the user may not do; notes what it is. @throws ApiError */
+function checkAccess(context: Context, subresource: string): void {
+  const { resource, request, query, name, user } = context;
+  const attributes = {
+    verb: verbOf(context),
+    group: resource.group,
+    resource: resource.plural,
+    subresource,
+    namespace: context.namespace ?? '',
+    name,
+  };
+  request.audited = { ...attributes, isDryRun: query['dryRun'] !== undefined };
+  if (!isAllowed(user, attributes)) throw forbidden(user, attributes);
+}
+
+function verbOf({ request, name, query }: Context): string {
+  const verb = VERBS[request.method] ?? '';
+  if (name !== '') return verb;
+  if (verb === 'delete') return 'deletecollection';
+  if (verb !== 'get') return verb;
+  return flag(query, 'watch') ? 'watch' : 'list';
 }
 
 async function listOrWatch(context: Context): Promise<void> {

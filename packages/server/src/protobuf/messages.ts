@@ -160,6 +160,8 @@ const MESSAGES = {
   ResourceAttributes:
     'namespace=1:string verb=2:string group=3:string version=4:string resource=5:string subresource=6:string name=7:string fieldSelector=8:Opaque labelSelector=9:Opaque',
   NonResourceAttributes: 'path=1:string verb=2:string',
+  SelfSubjectRulesReview: 'metadata=1:ObjectMeta spec=2:SelfSubjectRulesReviewSpec status=3:Opaque',
+  SelfSubjectRulesReviewSpec: 'namespace=1:string',
   SelfSubjectReview: 'metadata=1:ObjectMeta status=2:Opaque',
 
   // What objects come in.
@@ -197,6 +199,7 @@ export const PROTOBUF_KINDS: ReadonlySet<string> = new Set<MessageName>([
   'Secret',
   'SelfSubjectAccessReview',
   'SelfSubjectReview',
+  'SelfSubjectRulesReview',
   'ServiceAccount',
 ]);
 

@@ -10,7 +10,11 @@ import { NodesResource } from './nodes.ts';
 import { podEviction } from './podEviction.ts';
 import { podLog } from './podLog.ts';
 import { PodsResource } from './pods.ts';
-import { selfSubjectAccessReviews, selfSubjectReviews } from './reviews.ts';
+import {
+  selfSubjectAccessReviews,
+  selfSubjectReviews,
+  selfSubjectRulesReviews,
+} from './reviews.ts';
 import { ServiceAccountsResource } from './serviceAccounts.ts';
 import { WorkQueuesResource } from './workQueues.ts';
 
@@ -41,7 +45,7 @@ export function makeResources(backend: Backend, secretKeyFile: string | undefine
     new WorkQueuesResource(backend),
   ];
   return {
-    resources: [...watched, selfSubjectAccessReviews, selfSubjectReviews],
+    resources: [...watched, selfSubjectAccessReviews, selfSubjectRulesReviews, selfSubjectReviews],
     subresources: [podLog(backend, pods), podEviction(pods)],
     close: () => {
       for (const resource of watched) resource.close();

@@ -20,6 +20,7 @@ export function podEviction(pods: Resource): Subresource {
         const dryRun = Array.isArray(given['dryRun']) ? given['dryRun'].map(String) : [];
         await pods.delete?.(context.name, {
           namespace: context.namespace ?? '',
+          user: context.user,
           dryRun: isDryRun([...dryRun, ...params(context.query, 'dryRun')], 'Eviction'),
           onWarning: context.warn,
           propagationPolicy: null,

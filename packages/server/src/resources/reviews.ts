@@ -1,9 +1,10 @@
 /** Questions that clients ask about themselves: nothing of them is stored. */
 
+import { isAllowed, rulesOf } from '../access/rules.ts';
 import { isJsonObject, valueAt, type ApiObject } from '../api/object.ts';
 import type { Resource } from '../api/resource.ts';
 import { NAME_COLUMN } from '../api/table.ts';
-import { ADMIN } from '../http/auth.ts';
+import { badRequest, invalid } from '../http/status.ts';
 import { field, kindField } from '../openapi/fields.ts';
 
 const OBJECT_METADATA = { name: '', namespace: '', uid: '' };
@@ -29,13 +30,57 @@ export const selfSubjectAccessReviews: Resource = {
   singular: 'selfsubjectaccessreview',
   kind: 'SelfSubjectAccessReview',
   explained: kindField('SelfSubjectAccessReview', 'Whether you may do something.', [SPEC, STATUS]),
-  create: async (input) => {
+  create: async (input, { user }) => {
     const spec = valueAt(input, ['spec']);
-    // There is one token, and who has it may do everything.
-    const status = { allowed: true, reason: 'the token of this server allows everything' };
+    const asked = isJsonObject(spec) ? spec : {};
+    const resource = asked['resourceAttributes'];
+    const path = asked['nonResourceAttributes'];
+    if (isJsonObject(resource) === isJsonObject(path)) {
+      const detail = 'exactly one of nonResourceAttributes or resourceAttributes must be specified';
+      throw invalid('SelfSubjectAccessReview', 'authorization.k8s.io', '', [
+        { path: 'spec.resourceAttributes', kind: 'Invalid', value: resource ?? null, detail },
+      ]);
+    }
+    const text = (name: string): string => {
+      const value = isJsonObject(resource) ? resource[name] : '';
+      return typeof value === 'string' ? value : '';
+    };
+    // Paths that are no objects say what there is: everybody with a token may read them.
+    const allowed = isJsonObject(resource)
+      ? isAllowed(user, {
+          verb: text('verb'),
+          group: text('group'),
+          resource: text('resource'),
+          subresource: text('subresource'),
+          namespace: text('namespace'),
+          name: text('name'),
+        })
+      : valueAt(path, ['verb']) === 'get';
     return answer('authorization.k8s.io/v1', 'SelfSubjectAccessReview', {
-      spec: isJsonObject(spec) ? spec : {},
-      status,
+      spec: asked,
+      status: { allowed, ...(allowed ? {} : { reason: 'no role of the token allows it' }) },
+    });
+  },
+};
+
+/** `kubectl auth can-i --list`: all that the one who asks may do in a namespace. */
+export const selfSubjectRulesReviews: Resource = {
+  ...REVIEW,
+  group: 'authorization.k8s.io',
+  plural: 'selfsubjectrulesreviews',
+  singular: 'selfsubjectrulesreview',
+  kind: 'SelfSubjectRulesReview',
+  explained: kindField('SelfSubjectRulesReview', 'What you may do.', [SPEC, STATUS]),
+  create: async (input, { user }) => {
+    const namespace = valueAt(input, ['spec', 'namespace']);
+    if (typeof namespace !== 'string' || namespace === '') {
+      throw badRequest('no namespace on request');
+    }
+    const nonResourceRules = [{ verbs: ['get'], nonResourceURLs: ['*'] }];
+    const resourceRules = rulesOf(user, namespace);
+    return answer('authorization.k8s.io/v1', 'SelfSubjectRulesReview', {
+      spec: { namespace },
+      status: { resourceRules, nonResourceRules, incomplete: false },
     });
   },
 };
@@ -48,8 +93,8 @@ export const selfSubjectReviews: Resource = {
   singular: 'selfsubjectreview',
   kind: 'SelfSubjectReview',
   explained: kindField('SelfSubjectReview', 'Who you are.', [STATUS]),
-  create: async () => {
-    const userInfo = { username: ADMIN.name, groups: ADMIN.groups };
+  create: async (_input, { user }) => {
+    const userInfo = { username: user.name, groups: user.groups };
     return answer('authentication.k8s.io/v1', 'SelfSubjectReview', { status: { userInfo } });
   },
 };

@@ -81,6 +81,7 @@ function readOptions(context: Context): DeleteOptions {
   }
   return {
     namespace: namespace ?? '',
+    user: context.user,
     dryRun: isDryRun([...dryRun, ...params(query, 'dryRun')], 'DeleteOptions'),
     onWarning: context.warn,
     propagationPolicy: propagationPolicy(given, context),

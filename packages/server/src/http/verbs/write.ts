@@ -24,6 +24,7 @@ export async function createObject(context: Context): Promise<void> {
   checkBody(context, body);
   const unknown = unknownFields(context, readFieldValidation(query, 'CreateOptions'));
   const created = await withUnknownFields(unknown, (prune) => create(prune(body), options));
+  context.noteName(created.metadata.name);
   await context.sendObject(201, created);
 }
 
@@ -74,6 +75,7 @@ function withoutStatus(object: unknown, { resource }: Context): unknown {
 function writeOptions(context: Context, kind: string): WriteOptions {
   return {
     namespace: context.namespace ?? '',
+    user: context.user,
     dryRun: isDryRun(params(context.query, 'dryRun'), kind),
     onWarning: context.warn,
   };
