@@ -105,6 +105,12 @@ function parseDeclarations(source: string): Map<string, Declaration> {
     // An interface that comes of a schema has another name.
     declarations.set(name, { doc: docText(doc), body });
   }
+  // A schema that is another one with something done to what it reads.
+  const derived = new RegExp(String.raw`${DOC}export const (\w+) = (\w+)\.transform\(`, 'g');
+  for (const [, doc = '', name = '', from = ''] of source.matchAll(derived)) {
+    const origin = declarations.get(from);
+    if (origin !== undefined) declarations.set(name, { doc: docText(doc), body: origin.body });
+  }
   return declarations;
 }
 

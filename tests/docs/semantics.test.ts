@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { FIELD_RULES, Job, type FieldRule } from '@drover/shared';
+import { CRON_JOB_FIELD_RULES, FIELD_RULES, Job, type FieldRule } from '@drover/shared';
 import { describe, expect, test } from 'vitest';
 
 import { isBelow, schemaPaths } from '../../packages/shared/test/support/schemaPaths.ts';
@@ -19,12 +19,15 @@ interface Row {
 const lines = readFileSync(join(ROOT, 'docs/semantics.md'), 'utf8').split('\n');
 
 /** Rows about fields: those whose first cell is a path and whose second says what it is. */
-const rows: readonly Row[] = lines.flatMap((line) => {
+const allRows: readonly Row[] = lines.flatMap((line) => {
   const match = /^\| `([^`]+)` \| (honoured|inert|refused) \| (.*) \|$/.exec(line);
   if (match === null) return [];
   const [, path = '', support = '', text = ''] = match;
   return [{ path, support, text }];
 });
+const CRON_JOB = 'CronJob.';
+const rows = allRows.filter(({ path }) => !path.startsWith(CRON_JOB));
+const cronJobRows = allRows.filter(({ path }) => path.startsWith(CRON_JOB));
 const paths = rows.map(({ path }) => path);
 
 /** Test files by the names that the page gives them. */
@@ -96,8 +99,17 @@ describe('docs/semantics.md', () => {
     }
   });
 
+  test('has a row for every field of a CronJob, and no other', () => {
+    const rules = CRON_JOB_FIELD_RULES.map(({ path, support }) => `${CRON_JOB}${path} ${support}`);
+    expect(cronJobRows.map(({ path, support }) => `${path} ${support}`).toSorted()).toEqual(
+      rules.toSorted(),
+    );
+  });
+
   test('names a test for each field that is honoured', () => {
-    const bare = rows.filter(({ support, text }) => support === 'honoured' && !text.includes('“'));
+    const bare = allRows.filter(
+      ({ support, text }) => support === 'honoured' && !text.includes('“'),
+    );
     expect(bare.map(({ path }) => path)).toEqual([]);
   });
 

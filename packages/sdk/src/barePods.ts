@@ -17,14 +17,22 @@ import {
   type OwnerReference,
   type Pod,
 } from '@drover/shared';
-import { composeJob, type JobView, type Shard } from '@drover/store';
+import {
+  composeJob,
+  jobText,
+  type JobView,
+  newJobOf,
+  ownersOf,
+  ownMetadata,
+  placementOf,
+  type Shard,
+} from '@drover/store';
 
 import { desired, lastApplied, withLastApplied } from './applied.ts';
 import type { Backend } from './backend.ts';
-import { newJobOf, objectText, ownersOf, ownMetadata, refuseBadUid } from './jobObject.ts';
+import { refuseBadUid } from './jobObject.ts';
 import { namespaceOf } from './listing.ts';
 import { applyMergePatch, isPlainObject, threeWayPatch, type MergePatch } from './mergePatch.ts';
-import { placementOf } from './placement.ts';
 import { withOwner } from './podClient.ts';
 
 /** A pod as a user writes it; checked when it is created. */
@@ -257,7 +265,7 @@ async function modify(
       const outcome = await shard.updateJob({
         uid: view.uid,
         expectedResourceVersion: view.resourceVersion,
-        object: objectText(next),
+        object: jobText(next),
         specChanged: false,
         completions: 1,
         ...placementOf(next),

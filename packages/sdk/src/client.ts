@@ -3,6 +3,7 @@
  */
 export type { ArgumentListInput } from './argumentList.ts';
 export type { ConfigMapsClient, SecretsClient } from './configs.ts';
+export type { CronJobsClient, TriggerOptions } from './cronJobs.ts';
 export type { ItemPerPodInput } from './itemPerPod.ts';
 export type { ConnectionOption } from './connection.ts';
 export { Drover, type DroverOptions } from './drover.ts';
@@ -74,6 +75,7 @@ export {
   TimeoutError,
   UnsuitableHostError,
   type ConfigMap,
+  type CronJob,
   type ItemOptions,
   type Job,
   type JobCondition,

@@ -2,6 +2,7 @@ import type { OwnerReference } from '@drover/shared';
 import { checkHost, SecretKeyFile } from '@drover/store';
 
 import { Backend } from './backend.ts';
+import { CronJobsClient } from './cronJobs.ts';
 import { ConfigMapsClient, SecretsClient } from './configs.ts';
 import type { ConnectionOption } from './connection.ts';
 import { JobsClient } from './jobs.ts';
@@ -46,6 +47,8 @@ export interface DroverOptions {
 export class Drover {
   /** Jobs: create, read, change, delete, watch, wait. */
   readonly jobs: JobsClient;
+  /** CronJobs: Jobs on a schedule. Create, read, change, delete, watch, run now. */
+  readonly cronJobs: CronJobsClient;
   /** Pods: list, read, logs, delete. */
   readonly pods: PodsClient;
   /** The workers. */
@@ -73,6 +76,11 @@ export class Drover {
     });
     const owner = options.owner ?? ofPod?.owner ?? null;
     this.jobs = new JobsClient(this.#backend, this.namespace, owner);
+    this.cronJobs = new CronJobsClient(
+      this.#backend,
+      this.namespace,
+      new JobsClient(this.#backend, this.namespace),
+    );
     this.pods = new PodsClient(this.#backend, this.namespace, owner);
     this.nodes = new NodesClient(this.#backend);
     this.workQueues = new WorkQueuesClient(this.#backend, this.namespace);

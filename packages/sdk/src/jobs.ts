@@ -5,9 +5,7 @@ import {
   ConflictError,
   NotFoundError,
   TimeoutError,
-  formatTime,
   generateName,
-  generateSelectorAndLabels,
   isSemanticallyEqual,
   matchesSelector,
   parseJob,
@@ -20,7 +18,18 @@ import {
   type ParsedJob,
   type PropagationPolicy,
 } from '@drover/shared';
-import { composeJob, type Created, type JobView, type Shard } from '@drover/store';
+import {
+  completeJob,
+  composeJob,
+  type Created,
+  jobText,
+  type JobView,
+  newJobOf,
+  ownersOf,
+  ownMetadata,
+  placementOf,
+  type Shard,
+} from '@drover/store';
 
 import { withArgumentList, type ArgumentListInput } from './argumentList.ts';
 import { desired, lastApplied, withLastApplied } from './applied.ts';
@@ -31,9 +40,8 @@ import { outcomeFor, type WaitCondition } from './jobOutcome.ts';
 import { byNamespaceAndName, namespaceOf, readSelector, scopeOf } from './listing.ts';
 import { mergeAll } from './merge.ts';
 import { applyMergePatch, isPlainObject, threeWayPatch, type MergePatch } from './mergePatch.ts';
-import { newJobOf, objectText, ownersOf, ownMetadata, refuseBadUid } from './jobObject.ts';
+import { refuseBadUid } from './jobObject.ts';
 import { watchObjects, type WatchReader } from './objectWatch.ts';
-import { placementOf } from './placement.ts';
 import { withOwner } from './podClient.ts';
 import { resolveRef, type ObjectRef, type ResolvedRef } from './refs.ts';
 import { waitReasons, type WaitReason } from './waiting.ts';
@@ -191,7 +199,7 @@ export class JobsClient {
     const prefix = job.metadata.name === '' ? (job.metadata.generateName ?? '') : null;
     for (let attempt = 1; ; attempt++) {
       const name = prefix === null ? job.metadata.name : generateName(prefix, randomInt);
-      const completed = complete(job, uid, name);
+      const completed = completeJob(job, { uid, name, createdMs: Date.now() });
       if (options.dryRun === true) return completed;
       const outcome = await this.#store(completed);
       if (outcome.type !== 'alreadyExists') {
@@ -525,7 +533,7 @@ export class JobsClient {
         const outcome = await shard.updateJob({
           uid: view.uid,
           expectedResourceVersion: view.resourceVersion,
-          object: objectText(next),
+          object: jobText(next),
           specChanged,
           completions: next.spec.completions ?? null,
           ...placementOf(next),
@@ -542,16 +550,6 @@ export class JobsClient {
       throw new ConflictError(reference(target));
     });
   }
-}
-
-/** What creation adds: identity, time, and the selector and labels that Kubernetes generates. */
-function complete(job: Job, uid: string, name: string): Job {
-  const named = { ...job, metadata: { ...job.metadata, uid, name } };
-  const completed = generateSelectorAndLabels(named);
-  return {
-    ...completed,
-    metadata: { ...completed.metadata, creationTimestamp: formatTime(Date.now()) },
-  };
 }
 
 /** A new Job as a read would show it, without the read. */

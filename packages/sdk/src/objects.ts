@@ -32,12 +32,16 @@ export interface CreateObjectOptions extends NamespaceOptions {
   readonly uid?: string;
   /** Check only; nothing is stored. */
   readonly dryRun?: boolean;
+  /** Told of every field that is stored and has no effect. */
+  readonly onWarning?: (warning: string) => void;
 }
 
-/** Options of `update`, `patch` and `delete`. */
+/** Options of `update` and `patch`. */
 export interface ChangeObjectOptions extends NamespaceOptions {
   /** Check only; nothing is stored. */
   readonly dryRun?: boolean;
+  /** Told of every field that is changed and has no effect. */
+  readonly onWarning?: (warning: string) => void;
 }
 
 /** Options of `watch`. */
@@ -96,6 +100,7 @@ export class ObjectsClient<T extends KeptObject> {
   async create(manifest: ObjectManifest, options: CreateObjectOptions = {}): Promise<T> {
     const { kind } = this.#codec;
     const parsed = parseObject(kind, manifest, namespaceOf(manifest, this.#namespace, options));
+    this.#warn(parsed, null, options.onWarning);
     const uid = options.uid ?? randomUUID();
     const { namespace } = parsed.metadata;
     const prefix = parsed.metadata.name === '' ? (parsed.metadata.generateName ?? '') : null;
@@ -113,7 +118,7 @@ export class ObjectsClient<T extends KeptObject> {
       }
       if (outcome.type === 'replayed') return await this.get(object);
       if (prefix === null || attempt === MAX_NAME_ATTEMPTS) {
-        throw new AlreadyExistsError(this.#reference({ name, namespace }));
+        throw new AlreadyExistsError(this.reference({ name, namespace }));
       }
     }
   }
@@ -241,7 +246,9 @@ export class ObjectsClient<T extends KeptObject> {
     if (!exists) {
       return { object: await this.create(marked, { ...options, namespace }), action: 'created' };
     }
-    const { object, changed } = await this.#modify(name, { ...options, namespace }, (stored) => {
+    const { dryRun = false, onWarning } = options;
+    const told = { namespace, dryRun, ...(onWarning && { onWarning }) };
+    const { object, changed } = await this.#modify(name, told, (stored) => {
       const patch = threeWayPatch(lastApplied(stored), desired(marked));
       return applyMergePatch(withoutVersion(stored), patch);
     });
@@ -260,7 +267,7 @@ export class ObjectsClient<T extends KeptObject> {
     const outcome = await this.backend.onShard(stored.namespace, ({ objects }) =>
       objects.delete(stored),
     );
-    if (outcome === 'notFound') throw new NotFoundError(this.#reference(stored));
+    if (outcome === 'notFound') throw new NotFoundError(this.reference(stored));
     return outcome === 'deleted';
   }
 
@@ -273,10 +280,10 @@ export class ObjectsClient<T extends KeptObject> {
     for (let attempt = 1; attempt <= MAX_WRITE_ATTEMPTS; attempt++) {
       const before = await this.readStored(ref, options);
       if (!isWanted(before)) return false;
-      const outcome = await this.#write(before, await this.#codec.decode(before));
+      const outcome = await this.write(before, await this.#codec.decode(before));
       if (outcome.type !== 'conflict') return true;
     }
-    throw new ConflictError(this.#reference(resolveRef(ref, this.#namespace)));
+    throw new ConflictError(this.reference(resolveRef(ref, this.#namespace)));
   }
 
   /** An object as it is stored. @throws NotFoundError */
@@ -285,7 +292,7 @@ export class ObjectsClient<T extends KeptObject> {
     const stored = await this.backend.onShard(target.namespace, (shard) =>
       this.#find(shard, target),
     );
-    if (stored === null) throw new NotFoundError(this.#reference(target));
+    if (stored === null) throw new NotFoundError(this.reference(target));
     return stored;
   }
 
@@ -340,23 +347,25 @@ export class ObjectsClient<T extends KeptObject> {
       if (isSemanticallyEqual(withoutVersion(stored), object)) {
         return { object: stored, changed: false };
       }
+      this.#warn(object, stored, attempt === 1 ? options.onWarning : undefined);
       if (options.dryRun === true) {
         await this.#codec.encode(object);
         return { object: withStored(object, before), changed: true };
       }
-      const outcome = await this.#write(before, object);
+      const outcome = await this.write(before, object);
       if (outcome.type !== 'conflict') {
         const { resourceVersion } = outcome;
         return { object: withStored(object, { ...before, resourceVersion }), changed: true };
       }
     }
-    throw new ConflictError(this.#reference(resolveRef(ref, this.#namespace)));
+    throw new ConflictError(this.reference(resolveRef(ref, this.#namespace)));
   }
 
   /** Writes an object in place of the one that was read. @throws NotFoundError */
-  async #write(
+  protected async write(
     before: StoredObject,
     object: T,
+    isDeletion = false,
   ): Promise<Exclude<ObjectUpdated, { type: 'notFound' }>> {
     const text = await this.#codec.encode(object);
     const outcome = await this.backend.onShard(before.namespace, ({ objects }) =>
@@ -365,13 +374,20 @@ export class ObjectsClient<T extends KeptObject> {
         object: text,
         finalizerCount: finalizerCount(object),
         expectedResourceVersion: before.resourceVersion,
+        isDeletion,
       }),
     );
-    if (outcome.type === 'notFound') throw new NotFoundError(this.#reference(before));
+    if (outcome.type === 'notFound') throw new NotFoundError(this.reference(before));
     return outcome;
   }
 
-  #reference({ name, namespace }: { name: string; namespace: string }) {
+  #warn(object: T, stored: T | null, onWarning: ((warning: string) => void) | undefined): void {
+    if (onWarning === undefined) return;
+    for (const warning of this.#codec.kind.warnings?.(object, stored) ?? []) onWarning(warning);
+  }
+
+  /** How errors name an object. */
+  protected reference({ name, namespace }: { name: string; namespace: string }) {
     return { resource: this.#codec.kind.resource, name, namespace };
   }
 }

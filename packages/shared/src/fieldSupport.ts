@@ -165,7 +165,7 @@ function tablePath(path: readonly Segment[]): string {
 }
 
 /** Levenshtein: insertions, deletions and replacements from one text to the other. */
-function editDistance(a: string, b: string): number {
+export function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, at) => at);
   for (let i = 1; i <= a.length; i++) {
     const row = [i];

@@ -29,6 +29,10 @@ export const ITEM_PER_POD_ANNOTATION = 'drover.dev/item-per-pod';
  * Suspending, in contrast, stops them too.
  */
 export const HOLD_ANNOTATION = 'drover.dev/hold-new-pods';
+/** Annotation of a Job of a CronJob: the time for which it was made, RFC 3339 in the zone of the CronJob. */
+export const SCHEDULED_ANNOTATION = 'batch.kubernetes.io/cronjob-scheduled-timestamp';
+/** Annotation of a Job that was made of a CronJob's template by hand; its value is `manual`. */
+export const INSTANTIATE_ANNOTATION = 'cronjob.kubernetes.io/instantiate';
 const LEGACY_JOB_NAME_LABEL = 'job-name';
 const LEGACY_CONTROLLER_UID_LABEL = 'controller-uid';
 

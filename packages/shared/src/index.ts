@@ -58,6 +58,19 @@ export {
   type CronFiring,
   type CronSlot,
 } from './cron/firings.ts';
+export {
+  ActiveJob,
+  CONCURRENCY_POLICIES,
+  CRON_JOB_KIND,
+  CronJob,
+  CronJobSpec,
+  CronJobStatus,
+  JobTemplateSpec,
+  type CronJobInput,
+} from './cronJob.ts';
+export { CRON_JOB_FIELD_RULES } from './cronJobFields.ts';
+export { cronCalendarOf, type CronCalendarReading } from './cronCalendar.ts';
+export { MAX_CRON_JOB_NAME_CHARS } from './cronJobRules.ts';
 export { nextCronTime } from './cron/nextTime.ts';
 export {
   readCronSchedule,
@@ -122,7 +135,9 @@ export {
   INDEX_FAILURE_COUNT_ANNOTATION,
   INDEX_IGNORED_FAILURE_COUNT_ANNOTATION,
   ITEM_PER_POD_ANNOTATION,
+  INSTANTIATE_ANNOTATION,
   JOB_NAME_LABEL,
+  SCHEDULED_ANNOTATION,
   WORK_QUEUE_ANNOTATION,
 } from './generated.ts';
 export { hostProblem } from './host.ts';

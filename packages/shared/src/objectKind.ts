@@ -27,10 +27,16 @@ export interface ObjectKind<T extends KeptObject> {
   /** Plural in lower case, with the group if there is one, as errors name it: `configmaps`. */
   readonly resource: string;
   readonly schema: z.ZodType<T>;
-  /** What is wrong with the content of an object. */
-  readonly issues: (object: T) => ValidationIssue[];
+  /** What is wrong with the content of an object. `isSound`: whether a field is what the user gave. */
+  readonly issues: (object: T, isSound: (path: string) => boolean) => ValidationIssue[];
   /** What of the content may not change as it did. */
   readonly changeIssues: (stored: T, object: T) => ValidationIssue[];
+  /** What its user should know about a valid one; `stored`: what a change began with. Default: nothing. */
+  readonly warnings?: (object: T, stored: T | null) => string[];
+  /** What an unknown field may have been meant to be, or ''. Default: nothing is suggested. */
+  readonly suggest?: (path: readonly (string | number)[]) => string;
+  /** Sets the parts that are not the user's to say: status, generation. Default: there are none. */
+  readonly settle?: (object: T, stored: T | null) => T;
   /** Fields whose values no message shows. */
   readonly hidden: readonly string[];
 }
@@ -60,7 +66,7 @@ export function parseObject<T extends KeptObject>(
     deletionGracePeriodSeconds: _grace,
     ...metadata
   } = object.metadata;
-  return { ...object, metadata: { ...metadata, uid: '' } };
+  return settle(kind, { ...object, metadata: { ...metadata, uid: '' } }, null);
 }
 
 /**
@@ -93,7 +99,11 @@ export function parseObjectUpdate<T extends KeptObject>(
   const next = { ...object, metadata: { ...metadata, creationTimestamp, deletionTimestamp } };
   issues.push(...kind.changeIssues(stored, next));
   throwIfInvalid(kind, next, issues);
-  return next;
+  return settle(kind, next, stored);
+}
+
+function settle<T extends KeptObject>(kind: ObjectKind<T>, object: T, stored: T | null): T {
+  return kind.settle?.(object, stored) ?? object;
 }
 
 /**
@@ -134,10 +144,10 @@ function check<T extends KeptObject>(
     const issue = invalid('(root)', undefined, 'must be an object with metadata');
     throw new InvalidSpecError(kind.kind, '<unnamed>', [issue]);
   }
-  const { value, issues, isSound } = parseStructure(kind.schema, raw, () => '');
+  const { value, issues, isSound } = parseStructure(kind.schema, raw, kind.suggest ?? (() => ''));
   const own = value.metadata.namespace || namespace;
   const object = { ...value, metadata: { ...value.metadata, namespace: own } };
-  const found = [...objectMetaIssues(object.metadata, 'metadata'), ...kind.issues(object)];
+  const found = [...objectMetaIssues(object.metadata, 'metadata'), ...kind.issues(object, isSound)];
   if (own !== namespace) {
     const detail = `does not match the namespace of the request, "${namespace}"`;
     found.push(invalid('metadata.namespace', own, detail));
@@ -146,7 +156,7 @@ function check<T extends KeptObject>(
 }
 
 function throwIfInvalid<T extends KeptObject>(
-  { kind, hidden }: ObjectKind<T>,
+  { kind, apiVersion, hidden }: ObjectKind<T>,
   { metadata }: T,
   issues: readonly ValidationIssue[],
 ): void {
@@ -157,7 +167,8 @@ function throwIfInvalid<T extends KeptObject>(
     const isHidden = hidden.some((field) => issue.path === field || isWithin(issue.path, field));
     return isHidden ? others : issue;
   });
-  throw new InvalidSpecError(kind, name, shown);
+  const [group] = apiVersion.split('/').slice(0, -1);
+  throw new InvalidSpecError(group === undefined ? kind : `${kind}.${group}`, name, shown);
 }
 
 function isWithin(path: string, field: string): boolean {

@@ -1,6 +1,7 @@
 #!lua
 --[[
-  createObject: store a new object of a kind that is kept as it is: a ConfigMap, a Secret.
+  createObject: store a new object of a kind that is kept as it is: a ConfigMap, a Secret; of one that does something, as a
+  CronJob, it becomes due.
 
   Caller   sdk, server
 
@@ -8,6 +9,9 @@
   KEYS[2]  zset    <tag>:objects:<kind>                    members <namespace>/<name>
   KEYS[3]  hash    <tag>:object:<kind>:<namespace>:<name>
   KEYS[4]  stream  <tag>:watch
+  KEYS[5]  zset    <tag>:due
+  KEYS[6]  hash    <tag>:due:taken
+  KEYS[7]  hash    <tag>:due:counts
 
   ARGV[1]  nowMs       test clock, or ''
   ARGV[2]  channel     of objects
@@ -17,6 +21,8 @@
   ARGV[6]  name        string
   ARGV[7]  object      JSON
   ARGV[8]  finalizers  how many it has
+  ARGV[9]  wakeChannel  string
+  ARGV[10]  member      of the due set, or '' for a kind that does nothing
 
   Returns  {1, resourceVersion, createdMs}  CREATED
            { 0}  REPLAYED        the same uid was created before; it may be deleted by now
@@ -26,6 +32,7 @@
 ]]
 -- @include clock
 -- @include watch
+-- @include due
 -- @include object
 local known = redis.call('HMGET', KEYS[3], 'uid', 'goneUid')
 if known[1] == ARGV[4] or known[2] == ARGV[4] then return { 0 } end
@@ -39,4 +46,5 @@ redis.call('HSET', KEYS[3], 'uid', ARGV[4], 'rv', version, 'createdMs', created,
   'finalizers', ARGV[8])
 redis.call('ZADD', KEYS[2], 0, ARGV[5] .. '/' .. ARGV[6])
 tellOfObject(KEYS[4], ARGV[2], rv, ARGV[3], 'ADDED', ARGV[4], ARGV[5], ARGV[6])
+triggerObject({ set = KEYS[5], taken = KEYS[6], counts = KEYS[7], wake = ARGV[9] }, ARGV[10], now)
 return { 1, version, created }

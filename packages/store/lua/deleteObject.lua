@@ -9,6 +9,10 @@
   KEYS[2]  zset    <tag>:objects:<kind>                    members <namespace>/<name>
   KEYS[3]  hash    <tag>:object:<kind>:<namespace>:<name>
   KEYS[4]  stream  <tag>:watch
+  KEYS[5]  zset    <tag>:due
+  KEYS[6]  hash    <tag>:due:taken
+  KEYS[7]  hash    <tag>:due:counts
+  KEYS[8]  hash    <tag>:object:<kind>:<namespace>:<name>:record   goes with the object
 
   ARGV[1]  nowMs      test clock, or ''
   ARGV[2]  channel    of objects
@@ -16,6 +20,8 @@
   ARGV[4]  uid        string
   ARGV[5]  namespace  string
   ARGV[6]  name       string
+  ARGV[7]  wakeChannel  string
+  ARGV[8]  member     of the due set, or '' for a kind that does nothing
 
   Returns   1  DELETED
             2  TERMINATING  it has finalizers, and goes with the last of them
@@ -25,6 +31,7 @@
 ]]
 -- @include clock
 -- @include watch
+-- @include due
 -- @include object
 local uid, namespace, name = ARGV[4], ARGV[5], ARGV[6]
 local known = redis.call('HMGET', KEYS[3], 'uid', 'finalizers', 'deletedMs')
@@ -33,8 +40,11 @@ if known[3] then return 2 end
 
 local now = readClock(KEYS[1], ARGV[1])
 local rv = nextResourceVersion(KEYS[1], now)
+local due = { set = KEYS[5], taken = KEYS[6], counts = KEYS[7], wake = ARGV[7] }
+triggerObject(due, ARGV[8], now)
 if known[2] == '0' then
   removeObject(KEYS[3], KEYS[2], uid, namespace, name)
+  removeRecord(due, ARGV[8], KEYS[8], uid, now)
   tellOfObject(KEYS[4], ARGV[2], rv, ARGV[3], 'DELETED', uid, namespace, name)
   return 1
 end

@@ -1,6 +1,15 @@
 export * from './api.ts';
 export { type Arguments, ARGUMENTS_PER_CHUNK } from './argumentList.ts';
 export { composeJob, type JobSource } from './compose/job.ts';
+export {
+  completeJob,
+  jobText,
+  newJobOf,
+  ownersOf,
+  ownMetadata,
+  type Placement,
+  placementOf,
+} from './compose/newJob.ts';
 export { composeMetadata, composeObject, objectText } from './compose/object.ts';
 export { composeNode } from './compose/node.ts';
 export { composeWorkQueue } from './compose/workQueue.ts';
@@ -56,7 +65,7 @@ export {
   writePodLog,
 } from './podLogEntries.ts';
 export * from './objectApi.ts';
-export { Objects } from './objects.ts';
+export { cronMember, Objects } from './objects.ts';
 export { decodePodRecord, decodeSlotRecord, entrySize } from './records.ts';
 export { defineScripts } from './scripts.ts';
 export { SECRET_KEY_VARIABLE, SecretKeyFile } from './secrets/keyFile.ts';

@@ -271,6 +271,11 @@ export class ShardKeys {
     return `${this.tag}:object:${kind}:${namespace}:${name}`;
   }
 
+  /** The hash of what the controller notes of a kept object. */
+  objectRecord(kind: string, namespace: string, name: string): string {
+    return `${this.object(kind, namespace, name)}:record`;
+  }
+
   /** Keys of a session. */
   session(id: string): SessionKeys {
     const session = `${this.tag}:session:${id}`;

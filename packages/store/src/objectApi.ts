@@ -22,6 +22,8 @@ export interface NewObject extends ObjectPath {
 export interface ChangedObject extends NewObject {
   /** resourceVersion that the change was made from. */
   readonly expectedResourceVersion: number;
+  /** It is to be deleted from now on: with its last finalizer, or at once. Default false. */
+  readonly isDeletion?: boolean;
 }
 
 /** What became of a new object. */

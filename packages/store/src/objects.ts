@@ -30,7 +30,7 @@ export class Objects {
   /** Stores an object. The same uid answers 'replayed'. */
   async create(object: NewObject): Promise<ObjectCreated> {
     const reply = list(
-      await this.#scripts.run('createObject', this.#keysOf(object), [
+      await this.#scripts.run('createObject', this.#keysOf(object).slice(0, -1), [
         this.#scripts.now,
         this.#keys.objectChannel,
         object.kind,
@@ -39,6 +39,8 @@ export class Objects {
         object.name,
         object.object,
         object.finalizerCount,
+        this.#keys.wakeChannel,
+        dueMember(object),
       ]),
     );
     const code = integer(reply[0]);
@@ -60,6 +62,9 @@ export class Objects {
         object.expectedResourceVersion,
         object.object,
         object.finalizerCount,
+        this.#keys.wakeChannel,
+        dueMember(object),
+        object.isDeletion === true ? 1 : 0,
       ]),
     );
     const code = integer(reply[0]);
@@ -79,6 +84,8 @@ export class Objects {
       object.uid,
       object.namespace,
       object.name,
+      this.#keys.wakeChannel,
+      dueMember(object),
     ]);
     return choose(reply, { '1': 'deleted', '2': 'terminating', '-1': 'notFound' });
   }
@@ -123,13 +130,21 @@ export class Objects {
   }
 
   #keysOf({ kind, namespace, name }: ObjectPath): string[] {
-    return [
-      this.#keys.clock,
-      this.#keys.objectNames(kind),
-      this.#keys.object(kind, namespace, name),
-      this.#keys.watch,
-    ];
+    const { clock, watch, due, dueTaken, dueCounts } = this.#keys;
+    const object = this.#keys.object(kind, namespace, name);
+    const record = this.#keys.objectRecord(kind, namespace, name);
+    return [clock, this.#keys.objectNames(kind), object, watch, due, dueTaken, dueCounts, record];
   }
+}
+
+/** The member of the due set for an object of a kind that does something; '' for others. */
+function dueMember({ kind, namespace, name }: ObjectPath): string {
+  return kind === 'CronJob' ? cronMember(namespace, name) : '';
+}
+
+/** The member of the due set for a CronJob. */
+export function cronMember(namespace: string, name: string): string {
+  return `cron:${namespace}/${name}`;
 }
 
 function pathOf(kind: string, path: string): ObjectPath {

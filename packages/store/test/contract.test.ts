@@ -582,6 +582,7 @@ test('every key that is made is described there, and every key that is described
     keys.awaitedWorkQueue('<namespace>', '<name>'),
     keys.objectNames('<kind>'),
     keys.object('<kind>', '<namespace>', '<name>'),
+    keys.objectRecord('<kind>', '<namespace>', '<name>'),
     keys.podChunk('<uid>', '<chunk>' as unknown as number),
     keys.podProgress('<uid>', '<pod>' as unknown as number),
     keys.podContainers('<uid>', '<pod>' as unknown as number),

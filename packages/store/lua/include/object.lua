@@ -13,3 +13,15 @@ local function removeObject(objectKey, namesKey, uid, namespace, name)
   redis.call('HSET', objectKey, 'goneUid', uid)
   redis.call('PEXPIRE', objectKey, 600000)
 end
+
+-- One of a kind that does something is looked at by a controller when it changes. `due.lua` comes before this.
+local function triggerObject(due, member, now)
+  if member ~= '' then trigger(due, member, now, now) end
+end
+
+-- What goes with such a one: what is noted of it, and what belongs to it, in the background.
+local function removeRecord(due, member, recordKey, uid, now)
+  if member == '' then return end
+  redis.call('UNLINK', recordKey)
+  trigger(due, 'gc:' .. uid, now, now)
+end

@@ -1,0 +1,130 @@
+import {
+  ConflictError,
+  CRON_JOB_KIND,
+  FOREGROUND_FINALIZER,
+  INSTANTIATE_ANNOTATION,
+  ORPHAN_FINALIZER,
+  type CronJob,
+  type Job,
+  type OwnerReference,
+} from '@drover/shared';
+import { composeObject, objectText } from '@drover/store';
+
+import type { Backend } from './backend.ts';
+import type { DeleteOptions, JobsClient, NamespaceOptions } from './jobs.ts';
+import { ObjectsClient } from './objects.ts';
+import type { ObjectRef } from './refs.ts';
+
+/** Options of `cronJobs.trigger`. */
+export interface TriggerOptions extends NamespaceOptions {
+  /** Name of the Job. Default: the CronJob's with `-manual-` and five random characters. */
+  readonly name?: string;
+  /** As for `jobs.create`: with the same uid it is made once. */
+  readonly uid?: string;
+  /** Check only; nothing is stored. */
+  readonly dryRun?: boolean;
+}
+
+/** What an attempt to delete may meet: somebody who writes it at the same time. */
+const MAX_DELETE_ATTEMPTS = 8;
+
+/** CronJobs: Jobs on a schedule. */
+export class CronJobsClient extends ObjectsClient<CronJob> {
+  readonly #jobs: JobsClient;
+
+  /** @param jobs - Creates Jobs that belong to no pod. */
+  constructor(backend: Backend, namespace: string, jobs: JobsClient) {
+    super(backend, namespace, {
+      kind: CRON_JOB_KIND,
+      encode: objectText,
+      decode: (stored) => composeObject(CRON_JOB_KIND, stored),
+      normalize: (manifest) => manifest,
+    });
+    this.#jobs = jobs;
+  }
+
+  /** Starts no Job until it is resumed; those that run go on. */
+  async suspend(ref: ObjectRef, options: NamespaceOptions = {}): Promise<CronJob> {
+    return await this.patch(ref, { spec: { suspend: true } }, options);
+  }
+
+  /** Lets a suspended CronJob go on. Of the times that passed the last one is run now, if it is not too late for it. */
+  async resume(ref: ObjectRef, options: NamespaceOptions = {}): Promise<CronJob> {
+    return await this.patch(ref, { spec: { suspend: false } }, options);
+  }
+
+  /**
+   * Runs it now, whatever its schedule and concurrencyPolicy say, suspended or not: makes a Job as
+   * `kubectl create job --from` does. It counts for the history limits and is in the history.
+   *
+   * @throws NotFoundError
+   * @throws AlreadyExistsError when another Job has the name.
+   */
+  async trigger(ref: ObjectRef, options: TriggerOptions = {}): Promise<Job> {
+    const cronJob = await this.get(ref, options);
+    const { name, namespace } = cronJob.metadata;
+    const { metadata, spec } = cronJob.spec.jobTemplate;
+    const { uid, dryRun } = options;
+    const manifest = {
+      metadata: {
+        ...(options.name === undefined
+          ? { generateName: `${name}-manual-` }
+          : { name: options.name }),
+        labels: metadata.labels,
+        annotations: { ...metadata.annotations, [INSTANTIATE_ANNOTATION]: 'manual' },
+        ownerReferences: [referenceTo(cronJob)],
+      },
+      spec,
+    };
+    return await this.#jobs.create(manifest, {
+      namespace,
+      ...(uid !== undefined && { uid }),
+      ...(dryRun !== undefined && { dryRun }),
+    });
+  }
+
+  /**
+   * Deletes a CronJob with its Jobs, and their pods.
+   *
+   * @param options.propagationPolicy - Background, the default: it is gone at once, and its Jobs after it.
+   *   Foreground: it stays until they are gone. Orphan: they stay, and belong to it no more.
+   * @returns Whether it is gone; false while it waits for finalizers.
+   * @throws NotFoundError
+   * @throws ConflictError when a precondition does not hold.
+   */
+  override async delete(ref: ObjectRef, options: DeleteOptions = {}): Promise<boolean> {
+    const { propagationPolicy, preconditions = {} } = options;
+    for (let attempt = 1; attempt <= MAX_DELETE_ATTEMPTS; attempt++) {
+      const before = await this.readStored(ref, options);
+      const { uid = before.uid, resourceVersion = String(before.resourceVersion) } = preconditions;
+      if (uid !== before.uid || resourceVersion !== String(before.resourceVersion)) {
+        throw new ConflictError(this.reference(before));
+      }
+      const cronJob = await this.decode(before);
+      const finalizers = (cronJob.metadata.finalizers ?? []).filter(
+        (one) =>
+          propagationPolicy === undefined ||
+          (one !== FOREGROUND_FINALIZER && one !== ORPHAN_FINALIZER),
+      );
+      if (propagationPolicy === 'Foreground') finalizers.push(FOREGROUND_FINALIZER);
+      if (propagationPolicy === 'Orphan') finalizers.push(ORPHAN_FINALIZER);
+      const marked = { ...cronJob, metadata: { ...cronJob.metadata, finalizers } };
+      const outcome = await this.write(before, marked, true);
+      if (outcome.type !== 'conflict') return outcome.type === 'removed';
+      // Its status was written in between.
+    }
+    throw new ConflictError(this.reference(await this.readStored(ref, options)));
+  }
+}
+
+/** A CronJob as the owner of its Jobs. */
+function referenceTo({ metadata: { name, uid } }: CronJob): OwnerReference {
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'CronJob',
+    name,
+    uid,
+    controller: true,
+    blockOwnerDeletion: true,
+  };
+}
