@@ -120,7 +120,7 @@ describe('manifests', () => {
 
   test('a file that does not exist', async () => {
     expectTold(
-      await home.drover(['apply', '-f', 'nowhere.yaml']),
+      await home.droverAlone(['apply', '-f', 'nowhere.yaml']),
       2,
       /^error: nowhere\.yaml: no such file/,
     );
@@ -170,18 +170,22 @@ describe('arguments', () => {
     { args: ['dev', '--port', '99999'], want: /--port 99999: a whole number of 0 to 65535/ },
   ];
   test.each(cases)('$args', async ({ args, want }) => {
-    expectTold(await home.drover(args), 2, want);
+    expectTold(await home.droverHosted(args), 2, want);
   });
 
   test('all wrong values are told at once', async () => {
-    const ended = await home.drover(['run', '-c', 'x', '-p', 'y', '--', 'true']);
+    const ended = await home.droverHosted(['run', '-c', 'x', '-p', 'y', '--', 'true']);
     expectTold(ended, 2, /--completions x: [\s\S]*--parallelism y: /);
   });
 });
 
 describe('Redis', () => {
   test('none is named: says how to get one', async () => {
-    expectTold(await home.drover(['get', 'jobs']), 3, /^error: no engine found\n.*`drover dev`/);
+    expectTold(
+      await home.droverAlone(['get', 'jobs']),
+      3,
+      /^error: no engine found\n.*`drover dev`/,
+    );
   });
 
   const cases: { name: string; url: () => string; want: RegExp }[] = [
@@ -200,7 +204,7 @@ describe('Redis', () => {
   ];
   for (const command of [['get', 'jobs'], ['run', '--', 'true'], ['controller'], ['worker']]) {
     test.each(cases)(`${command[0]}: $name`, async ({ url, want }) => {
-      const ended = await home.drover(command, { env: { DROVER_REDIS_URL: url() } });
+      const ended = await home.droverHosted(command, { env: { DROVER_REDIS_URL: url() } });
       expectTold(ended, 3, want);
       expect(ended.stderr).not.toContain('wrong@');
     });
@@ -257,10 +261,10 @@ describe('Redis', () => {
 });
 
 test('--help shows examples, --version the version', async () => {
-  const help = await home.drover(['run', '--help']);
+  const help = await home.droverHosted(['run', '--help']);
   expect(help.code).toBe(0);
   expect(help.stdout).toContain('drover run --completions 100 --parallelism 8 --indexed -- ');
-  const version = await home.drover(['--version']);
+  const version = await home.droverAlone(['--version']);
   expect(version).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string,

@@ -38,7 +38,7 @@ test('apply, wait, logs, get, delete: the life of a Job', async () => {
 
   expect((await home.drover(['apply', '-f', file])).stdout).toBe('job.batch/pi unchanged\n');
   expect((await home.drover(['delete', '-f', file])).stdout).toBe('job.batch "pi" deleted\n');
-  const gone = await home.drover(['get', 'job/pi']);
+  const gone = await home.droverAlone(['get', 'job/pi']);
   expect(gone.code).toBe(1);
   expect(gone.stderr).toBe('error: jobs.batch "pi" in namespace "default" not found\n');
 });
@@ -199,9 +199,11 @@ describe('get', () => {
   });
 
   test('-w prints every change until it is interrupted', async () => {
-    const watch = home.start(['get', 'jobs', '-n', 'watched', '-w']);
-    const input = manifest('seen', script('sleep 0.5'));
+    const input = manifest('seen', script('sleep 0.5'), { suspend: true });
     await home.drover(['apply', '-f', '-', '-n', 'watched'], { input });
+    const watch = home.start(['get', 'jobs', '-n', 'watched', '-w']);
+    await watch.waitForLine(/^seen +Suspended +0\/1/);
+    await home.drover(['resume', 'job/seen', '-n', 'watched']);
     await watch.waitForLine(/^seen +Running +0\/1/);
     await watch.waitForLine(/^seen +Complete +1\/1/);
     expect(await watch.kill('SIGINT')).toEqual({ code: 0, signal: null });

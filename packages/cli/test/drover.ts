@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 
 import { guardFolder, NodeProcess } from '@drover/testkit';
 
+import { runHosted } from './hosted.ts';
+
 /** The program. */
 export const DROVER = fileURLToPath(new URL('../bin/drover.js', import.meta.url));
 
@@ -23,6 +25,17 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
 }
+
+/** Commands that start programs, or write to descriptors: each needs a process of its own. */
+const OWN_PROCESS: ReadonlySet<string | undefined> = new Set([
+  'consume',
+  'controller',
+  'dev',
+  'run',
+  'server',
+  'top',
+  'worker',
+]);
 
 /** A home of its own for commands: they find no engine but that of the test. */
 export class Home {
@@ -53,10 +66,10 @@ export class Home {
 
   /** Starts a command. */
   start(args: readonly string[], options: RunOptions = {}): NodeProcess {
-    const { DROVER_REDIS_URL: _theirs, ...inherited } = process.env;
+    const { env, cwd } = this.#surroundings(options);
     const child = spawn(process.execPath, [DROVER, ...args], {
-      env: { ...inherited, XDG_STATE_HOME: this.dir, NO_COLOR: '1', ...options.env },
-      cwd: options.cwd ?? this.dir,
+      env,
+      cwd,
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     child.stdin.on('error', () => undefined);
@@ -64,11 +77,32 @@ export class Home {
     return new NodeProcess(child);
   }
 
-  /** Runs a command to its end. */
+  /** Runs a command to its end: where nothing speaks against it in a process that runs others too. */
   async drover(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+    return OWN_PROCESS.has(args[0])
+      ? await this.droverAlone(args, options)
+      : await this.droverHosted(args, options);
+  }
+
+  /** Runs any command to its end in a process that runs others too. */
+  async droverHosted(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+    const { input = '' } = options;
+    return await runHosted({ args, input, ...this.#surroundings(options) });
+  }
+
+  /** Runs a command to its end as users do, in a process of its own. */
+  async droverAlone(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
     const command = this.start(args, options);
     const { code } = await command.exited;
     return { code, stdout: command.output('stdout'), stderr: command.output('stderr') };
+  }
+
+  #surroundings({ env, cwd }: RunOptions): { env: NodeJS.ProcessEnv; cwd: string } {
+    const { DROVER_REDIS_URL: _theirs, ...inherited } = process.env;
+    return {
+      env: { ...inherited, XDG_STATE_HOME: this.dir, NO_COLOR: '1', ...env },
+      cwd: cwd ?? this.dir,
+    };
   }
 
   /** Starts `drover dev` and waits until it is ready. */
