@@ -35,6 +35,7 @@ export class ControllerActor {
       backoff: BACKOFF,
       resyncMs: RESYNC_MS,
       kept: { trim: async () => false, finished: async () => {} },
+      events: { record: () => {} },
       logger,
     });
     this.wake(world.nowMs);

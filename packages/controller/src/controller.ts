@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConnectionError } from '@drover/shared';
+import { ConnectionError, DEFAULT_EVENT_TTL_MS } from '@drover/shared';
 import {
   checkHost,
+  EventRecorder,
   type InstallationSettings,
   type Shard,
   Store,
@@ -36,6 +37,11 @@ export interface ControllerOptions {
   readonly keptPodsPerJob?: number;
   /** Such pods of all finished Jobs together, an integer >= 0. Default 1,000,000. */
   readonly keptPods?: number;
+  /**
+   * For how long events are kept after they happened last, ms > 0; of several controllers that say so, the one that
+   * began last is right. Default 3,600,000: an hour.
+   */
+  readonly eventTtlMs?: number;
   /** Jobs and sessions in hand at once, >= 1. Default 128. */
   readonly concurrency?: number;
   /** Settings of a new installation; ignored where one exists. */
@@ -96,6 +102,10 @@ export function createController(options: ControllerOptions): Controller {
       throw new RangeError(`${name} must be an integer of at least 0`);
     }
   }
+  const { eventTtlMs = DEFAULT_EVENT_TTL_MS } = options;
+  if (!Number.isSafeInteger(eventTtlMs) || eventTtlMs < 1) {
+    throw new RangeError('eventTtlMs must be an integer of at least 1');
+  }
   const logger = options.logger ?? pino({ level: 'silent' });
   return new RunningController({
     ...options,
@@ -103,6 +113,7 @@ export function createController(options: ControllerOptions): Controller {
     concurrency,
     keptPodsPerJob,
     keptPods,
+    eventTtlMs,
     logger,
   });
 }
@@ -112,6 +123,7 @@ interface Resolved extends ControllerOptions {
   readonly concurrency: number;
   readonly keptPodsPerJob: number;
   readonly keptPods: number;
+  readonly eventTtlMs: number;
   readonly logger: Logger;
 }
 
@@ -120,6 +132,7 @@ class RunningController implements Controller {
   readonly #closing = Promise.withResolvers<void>();
   readonly #connections: Redis[] = [];
   readonly #loops: DueLoop[] = [];
+  readonly #recorders: EventRecorder[] = [];
   #running: Promise<void> | null = null;
 
   constructor(options: Resolved) {
@@ -156,6 +169,7 @@ class RunningController implements Controller {
       const slotOffers = new SlotOffers(queues, store.prefix, logger);
       offers = slotOffers;
       await Promise.all(COMMON_QUEUES.map((queue) => slotOffers.warmUp(queue)));
+      await Promise.all(store.shards.map(({ events }) => events.setTtl(this.#options.eventTtlMs)));
       subscriber = store.openSubscriber();
       for (const shard of store.shards)
         this.#loops.push(this.#makeLoop(store, shard, { offers: slotOffers, queues, subscriber }));
@@ -165,6 +179,7 @@ class RunningController implements Controller {
     } finally {
       await Promise.all(this.#loops.map((loop) => loop.close()));
       subscriber?.close();
+      await Promise.all(this.#recorders.map((recorder) => recorder.flush()));
       await offers?.close().catch((error: unknown) => {
         logger.debug({ err: error }, 'queues did not close');
       });
@@ -192,7 +207,8 @@ class RunningController implements Controller {
     const { keptPodsPerJob: perJob, keptPods } = this.#options;
     const limits = { perJob, ofShard: Math.ceil(keptPods / store.shards.length) };
     const kept = new KeptPodsKeeper(shard, limits, logger);
-    const jobs = new JobReconciler({ shard, offers, backoff, resyncMs, kept, logger });
+    const events = this.#makeRecorder(shard, logger);
+    const jobs = new JobReconciler({ shard, offers, backoff, resyncMs, kept, events, logger });
     return new DueLoop({
       shard,
       subscriber,
@@ -209,6 +225,15 @@ class RunningController implements Controller {
         return jobs.reconcile(id, reconcileId);
       },
     });
+  }
+
+  #makeRecorder(shard: Shard, logger: Logger): EventRecorder {
+    const recorder = new EventRecorder({
+      events: shard.events,
+      onLost: (count, error) => logger.warn({ err: error, count }, 'events were lost'),
+    });
+    this.#recorders.push(recorder);
+    return recorder;
   }
 
   async #openStore(): Promise<Store> {

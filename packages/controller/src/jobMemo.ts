@@ -19,6 +19,12 @@ export interface JobMemo {
   hasWorkQueue: boolean;
   /** When status was last written by this controller, shard's clock. */
   statusAtMs: number;
+  /** How many pods were told of as created; null = that is not known. */
+  toldPods: number | null;
+  /** When that was, shard's clock. */
+  toldAtMs: number;
+  /** How many pods were told of as deleted. */
+  toldDeleted: number;
 }
 
 /** The memos of a shard's Jobs; the one that was not looked at for longest goes first. */
@@ -34,6 +40,9 @@ export class JobMemos {
       offeredAtMs: 0,
       hasWorkQueue: false,
       statusAtMs: 0,
+      toldPods: null,
+      toldAtMs: 0,
+      toldDeleted: 0,
     };
     this.#memos.delete(uid);
     this.#memos.set(uid, memo);

@@ -145,14 +145,19 @@ export function toObserved(
   };
 }
 
+/** The Job of a stored one, as far as its pods are concerned. */
+export function jobOf(stored: StoredJob): Job {
+  const { metadata, ...others } = composeJob({ stored, counters: null, done: null });
+  const { uid, namespace, name } = stored;
+  return { ...others, metadata: { ...metadata, uid, namespace, name } };
+}
+
 function withFacts(
   { job: stored, unjudged }: ObservedJob,
   overlays: ReadonlyMap<number, PodOverlay>,
 ): UnjudgedPod[] {
   if (unjudged.length === 0) return [];
-  const { metadata, ...others } = composeJob({ stored, counters: null, done: null });
-  const { uid, namespace, name } = stored;
-  const job = { ...others, metadata: { ...metadata, uid, namespace, name } };
+  const job = jobOf(stored);
   return unjudged.map((pod) => ({
     ...pod,
     facts: factsOf(job, pod, overlays.get(pod.podNumber) ?? null),

@@ -5,6 +5,7 @@
 import { parseIndexIntervals, type JobStatus } from '@drover/shared';
 import type {
   DecisionGuard,
+  EventSink,
   NewStatus,
   ObservedJob,
   PodOverlay,
@@ -22,6 +23,7 @@ import { lastIndexNeeded } from './decide/successPolicy.ts';
 import type { DecideSpec, Decision, Figures, JudgePlan, Next, Standing } from './decide/types.ts';
 import { readSpec, readStatus, toObserved, workQueueOf } from './jobPlan.ts';
 import { deleteDependentsOfPods } from './garbage.ts';
+import { JobEvents } from './jobEvents.ts';
 import { JobMemos, type JobMemo } from './jobMemo.ts';
 import type { KeptPodsKeeper } from './keptPods.ts';
 import { dismantle, orphan, purge, type RemovalShard } from './removal.ts';
@@ -57,8 +59,11 @@ export type ReconcileShard = Pick<
   | 'podOverlays'
   | 'awaitLanes'
   | 'markContended'
+  | 'readRecord'
 > &
-  RemovalShard & { readonly workQueues: Pick<Shard['workQueues'], 'find' | 'awaitCreation'> };
+  RemovalShard & {
+    readonly workQueues: Pick<Shard['workQueues'], 'find' | 'read' | 'awaitCreation'>;
+  };
 
 /** Options of a {@link JobReconciler}. */
 export interface ReconcilerOptions {
@@ -69,6 +74,8 @@ export interface ReconcilerOptions {
   readonly resyncMs: number;
   /** Bounds what is kept of pods that ended. */
   readonly kept: Pick<KeptPodsKeeper, 'trim' | 'finished'>;
+  /** Takes what there is to tell of Jobs. */
+  readonly events: EventSink;
   readonly logger: Logger;
 }
 
@@ -142,6 +149,7 @@ export class JobReconciler {
   readonly #resyncMs: number;
   readonly #logger: Logger;
   readonly #kept: Pick<KeptPodsKeeper, 'trim' | 'finished'>;
+  readonly #events: JobEvents;
   readonly #memos = new JobMemos();
   readonly #queues = new Map<string, QueueMemo>();
 
@@ -152,6 +160,7 @@ export class JobReconciler {
     this.#resyncMs = options.resyncMs;
     this.#logger = options.logger;
     this.#kept = options.kept;
+    this.#events = new JobEvents(options.shard, options.events);
   }
 
   /** Jobs that are remembered: the unfinished ones that were looked at. */
@@ -201,6 +210,8 @@ export class JobReconciler {
     const completions = spec.completions ?? 0;
     const perIndex = spec.backoffLimitPerIndex !== null;
     const pass = { reconcileId, look, memo, status, indexed, completions, perIndex };
+    const { startTime } = status;
+    await this.#events.created(look, memo, look.counters.podCount, { indexed, startTime });
     const [isHeldUp, indexState, overlays, done] = await Promise.all([
       this.#missesWorkQueue(look, memo),
       perIndex ? this.#shard.indexState(job.uid, look.nowMs) : null,
@@ -226,7 +237,7 @@ export class JobReconciler {
       case 'tend':
         return this.#applyTend(pass, decision);
       case 'clear':
-        await this.#stopAll(guardOf(look), 'uncounted');
+        await this.#stopAll(pass, guardOf(look), 'uncounted');
         return AGAIN;
       case 'purge':
         return this.#purge(look);
@@ -279,10 +290,10 @@ export class JobReconciler {
 
   async #applyDismantle(pass: Pass, decision: Dismantle): Promise<PassEnd> {
     const { look } = pass;
-    const guard = await this.#judge(guardOf(look), decision.judge);
+    const guard = await this.#judge(look, decision.judge);
     if (guard === null) return AGAIN;
     if (decision.stopsPods) {
-      await this.#stopAll(guard, 'failed');
+      await this.#stopAll(pass, guard, 'failed');
       return AGAIN;
     }
     if (decision.isEmpty) {
@@ -304,17 +315,17 @@ export class JobReconciler {
 
   /** Pods that are nobody's still have to be offered to workers, and be looked after when they are lost. */
   async #applyTend(pass: Pass, { judge, offerLimit, next }: Tend): Promise<PassEnd> {
-    const guard = await this.#judge(guardOf(pass.look), judge);
+    const guard = await this.#judge(pass.look, judge);
     if (guard === null) return AGAIN;
     const wakes = await this.#offer(pass, { offerLimit, contended: false }, []);
     return this.#settle(pass, { type: 'unwritten', foldAtMs: null }, next, wakes);
   }
 
   async #applySuspend(pass: Pass, decision: Suspend): Promise<PassEnd> {
-    const guard = await this.#judge(guardOf(pass.look), decision.judge);
+    const guard = await this.#judge(pass.look, decision.judge);
     if (guard === null) return AGAIN;
     if (decision.stopsPods) {
-      await this.#stopAll(guard, 'uncounted');
+      await this.#stopAll(pass, guard, 'uncounted');
       return AGAIN;
     }
     const written = await this.#show(pass, guard, {
@@ -326,7 +337,7 @@ export class JobReconciler {
   }
 
   async #applyEnd(pass: Pass, decision: End): Promise<PassEnd> {
-    const guard = await this.#judge(guardOf(pass.look), decision.judge);
+    const guard = await this.#judge(pass.look, decision.judge);
     if (guard === null) return AGAIN;
     // The verdict is on record before anything is done because of it.
     const failedNow = failedBy(decision.judge);
@@ -334,7 +345,7 @@ export class JobReconciler {
     if (written.type === 'refused') return AGAIN;
     if (decision.stopsPodsAs !== null) {
       const version = written.type === 'written' ? written.decisionVersion : guard.decisionVersion;
-      await this.#stopAll({ ...guard, decisionVersion: version }, decision.stopsPodsAs);
+      await this.#stopAll(pass, { ...guard, decisionVersion: version }, decision.stopsPodsAs);
       return AGAIN;
     }
     return this.#settle(pass, written, decision.next);
@@ -343,7 +354,7 @@ export class JobReconciler {
   async #applyConverge(pass: Pass, decision: Converge): Promise<PassEnd> {
     const { judge, pods } = decision;
     if (pods.type === 'open') return this.#applyOpen(pass, decision, pods.count);
-    const guard = await this.#judge(guardOf(pass.look), judge);
+    const guard = await this.#judge(pass.look, judge);
     if (guard === null) return AGAIN;
     if (pods.type === 'stop' || pods.type === 'stopPending') {
       const slots = await this.#shard.allSlots(guard.uid);
@@ -351,7 +362,7 @@ export class JobReconciler {
         pods.type === 'stop'
           ? stopOrder(slots, pods.count)
           : slots.filter((slot) => slot.phase === 'Pending');
-      await this.#stop(guard, chosen, 'uncounted');
+      await this.#stop(pass, guard, chosen, 'uncounted');
       return AGAIN;
     }
     const wakes = await this.#offer(pass, decision, []);
@@ -362,18 +373,27 @@ export class JobReconciler {
   /** Verdicts, slots and status in one step: a Job's first look is all that a burst of Jobs costs. */
   async #applyOpen(pass: Pass, decision: Converge, count: number): Promise<PassEnd> {
     const { judge } = decision;
-    const { perIndex } = pass;
-    const guard = guardOf(pass.look);
+    const {
+      perIndex,
+      look,
+      memo,
+      indexed,
+      status: { startTime },
+    } = pass;
+    const guard = guardOf(look);
     const plan = await this.#planStatus(pass, shownBy(decision, count));
     const status = plan.type === 'write' ? plan : null;
     const opened = await this.#shard.openSlots(guard, count, { judge, status, perIndex });
     if (opened.type !== 'opened') return AGAIN;
 
     const { slots, decisionVersion, isStatusWritten } = opened;
+    await this.#events.failed(look, judge);
+    const podCount = look.counters.podCount + slots.length;
+    await this.#events.created(look, memo, podCount, { indexed, startTime });
     const wakes = await this.#offer(pass, decision, slots);
     let written: StatusEnd;
     if (isStatusWritten && plan.type === 'write') {
-      this.#noteStatus(pass, plan);
+      await this.#noteStatus(pass, plan);
       written = { type: 'written', decisionVersion };
     } else if (slots.length === count && plan.type === 'unwritten') written = plan;
     else {
@@ -383,10 +403,13 @@ export class JobReconciler {
     return this.#settle(pass, written, decision.next, wakes);
   }
 
-  async #judge(guard: DecisionGuard, plan: JudgePlan | null): Promise<DecisionGuard | null> {
+  async #judge(look: ObservedJob, plan: JudgePlan | null): Promise<DecisionGuard | null> {
+    const guard = guardOf(look);
     if (plan === null) return guard;
     const reply = await this.#shard.judge({ ...guard, ...plan });
-    return reply.type === 'judged' ? { ...guard, decisionVersion: reply.decisionVersion } : null;
+    if (reply.type !== 'judged') return null;
+    await this.#events.failed(look, plan);
+    return { ...guard, decisionVersion: reply.decisionVersion };
   }
 
   /** Answers when to look again because of it. */
@@ -459,7 +482,7 @@ export class JobReconciler {
     return memo;
   }
 
-  async #stopAll(guard: DecisionGuard, countAs: StopInput['countAs']): Promise<void> {
+  async #stopAll(pass: Pass, guard: DecisionGuard, countAs: StopInput['countAs']): Promise<void> {
     let cursor = '0';
     let present: DecisionGuard | null = guard;
     do {
@@ -468,12 +491,13 @@ export class JobReconciler {
       const active = page.slots.filter(
         (slot) => slot.phase !== 'Stopping' || (countAs === 'failed' && slot.countsByEnd === true),
       );
-      present = await this.#stop(present, active, countAs);
+      present = await this.#stop(pass, present, active, countAs);
     } while (cursor !== '0' && present !== null);
   }
 
   /** Answers the guard for the next call, or null when something else moved the Job. */
   async #stop(
+    { look, memo, indexed }: Pass,
     guard: DecisionGuard,
     pods: readonly SlotRecord[],
     countAs: StopInput['countAs'],
@@ -485,6 +509,7 @@ export class JobReconciler {
       const reply = await this.#shard.stopPods({ uid, guard: present, pods: some, countAs });
       if (reply.type !== 'stopped') return null;
       present = { ...present, decisionVersion: reply.decisionVersion };
+      this.#events.deleted(look, memo, some, indexed);
     }
     return present;
   }
@@ -497,7 +522,7 @@ export class JobReconciler {
     const { finish } = shown;
     const reply = await this.#shard.writeStatus({ ...guard, status, finish, critical });
     if (reply.type !== 'written') return { type: 'refused' };
-    this.#noteStatus(pass, plan);
+    await this.#noteStatus(pass, plan);
     if (finish !== null && pass.look.counters.kept > 0) await this.#kept.finished(pass.look.nowMs);
     return reply;
   }
@@ -526,9 +551,19 @@ export class JobReconciler {
     return { type: 'write', text, critical, shown };
   }
 
-  #noteStatus(pass: Pass, { critical, shown }: StatusPlan): void {
-    pass.memo.statusAtMs = pass.look.nowMs;
-    if (critical) this.#logConditions(pass, shown);
+  async #noteStatus(pass: Pass, { critical, shown }: StatusPlan): Promise<void> {
+    const { look, memo, indexed, status } = pass;
+    memo.statusAtMs = look.nowMs;
+    if (!critical) return;
+    this.#logConditions(pass, shown);
+    const isLast = shown.finish !== null;
+    if (isLast) {
+      const { startTime } = status;
+      const { podCount } = look.counters;
+      await this.#events.created(look, memo, podCount, { indexed, startTime, isLast });
+    }
+    this.#events.conditions(look, status.conditions ?? [], shown.standing.conditions);
+    if (isLast) await this.#events.finished(look);
   }
 
   #logConditions({ look, reconcileId }: Pass, { standing, finish }: Shown): void {

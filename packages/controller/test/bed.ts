@@ -9,7 +9,9 @@ import {
 } from '@drover/shared';
 import {
   type Claim,
+  EventRecorder,
   newSessionId,
+  type NewEvent,
   type PodOverlay,
   type PodReason,
   type ReportAnswer,
@@ -206,6 +208,8 @@ export class TestController {
   readonly jobs: JobReconciler;
   /** Bounds on what is kept of pods. */
   readonly kept: KeptPodsKeeper;
+  /** What it told; `writeEvents` writes it. */
+  readonly told: NewEvent[] = [];
   readonly #bed: TestBed;
 
   /** @param offer - Instead of a queue. */
@@ -228,8 +232,21 @@ export class TestController {
       backoff: { baseMs: 10_000, capMs: 600_000 },
       resyncMs: 30_000,
       kept: this.kept,
+      events: { record: (event) => void this.told.push(event) },
       logger: silent,
     });
+  }
+
+  /** Writes what was told and is not written yet. */
+  async writeEvents(): Promise<void> {
+    const recorder = new EventRecorder({
+      events: this.#bed.shard.events,
+      onLost: (_count, error) => {
+        throw error instanceof Error ? error : new Error('events were lost');
+      },
+    });
+    for (const event of this.told.splice(0)) recorder.record(event);
+    await recorder.flush();
   }
 
   /** One look at a member of the due set. */

@@ -42,6 +42,7 @@ class Controller {
       backoff: { baseMs: 10_000, capMs: 600_000 },
       resyncMs: 30_000,
       kept: { trim: async () => false, finished: async () => {} },
+      events: { record: () => {} },
       logger: silent,
     });
   }

@@ -53,7 +53,8 @@ export {
 } from './workQueues/workQueue.ts';
 export { BatchAbandonedError } from './workQueues/itemSender.ts';
 export type { ItemSource } from './workQueues/itemBatches.ts';
-export { itemsWarnings, type ItemsWarning } from './workQueues/itemsWarnings.ts';
+export type { ItemsWarning } from '@drover/shared';
+export { itemsWarnings } from './workQueues/itemsWarnings.ts';
 export type { DeadItem, ItemResult } from './workQueues/results.ts';
 export type {
   WorkQueueManifest,

@@ -14,6 +14,8 @@ export { composeMetadata, composeObject, objectText } from './compose/object.ts'
 export { composeNode } from './compose/node.ts';
 export { composeWorkQueue } from './compose/workQueue.ts';
 export { composePod, type PodSource } from './compose/pod.ts';
+export { type EventQuery, Events, type NewEvent } from './events.ts';
+export { EventRecorder, type EventSink } from './eventRecorder.ts';
 export { Gather, type GatherLimits } from './gather.ts';
 export { checkHost } from './host.ts';
 export {

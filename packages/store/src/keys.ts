@@ -162,6 +162,13 @@ export class ShardKeys {
   readonly workQueueChannel: string;
   /** Pub/sub channel; the message is `<kind> <namespace>/<name>` of a kept object that changed. */
   readonly objectChannel: string;
+  /** Events by `<namespace>/<name>`. */
+  readonly events: string;
+  readonly eventNames: string;
+  /** Names of events by when they happened last. */
+  readonly eventVersions: string;
+  /** Pub/sub channel; the message is the resourceVersion of an event that was just written. */
+  readonly eventChannel: string;
   readonly #jobs = new Map<string, JobKeys>();
 
   constructor(prefix: string, shard: number, shardCount: number) {
@@ -192,6 +199,10 @@ export class ShardKeys {
     this.workQueueUids = `${tag}:wq:uids`;
     this.workQueueChannel = `${tag}:wq:wake`;
     this.objectChannel = `${tag}:objects:wake`;
+    this.events = `${tag}:events`;
+    this.eventNames = `${tag}:events:names`;
+    this.eventVersions = `${tag}:events:versions`;
+    this.eventChannel = `${tag}:events:wake`;
   }
 
   /** Keys of a Job. Remembered, since every report asks for them. */

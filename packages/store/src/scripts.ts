@@ -28,6 +28,7 @@ export const SCRIPT_NAMES = [
   'observeJob',
   'openSlots',
   'purgeJob',
+  'recordEvents',
   'recordRestart',
   'registerSession',
   'removePod',

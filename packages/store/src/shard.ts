@@ -31,6 +31,7 @@ import type {
   WriteStatusInput,
 } from './api.ts';
 import { writeArguments, type Arguments } from './argumentList.ts';
+import { Events } from './events.ts';
 import { JobScripts, MAX_PODS_PER_CALL, ownersText } from './jobScripts.ts';
 import { RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
 import { Objects } from './objects.ts';
@@ -70,6 +71,8 @@ export class Shard extends ShardReader {
   readonly workQueues: WorkQueues;
   /** ConfigMaps, Secrets and the like of these namespaces. */
   readonly objects: Objects;
+  /** What happened in these namespaces. */
+  readonly events: Events;
 
   constructor(options: ShardOptions) {
     super(options);
@@ -78,6 +81,7 @@ export class Shard extends ShardReader {
     this.#many = new JobScripts(options);
     this.workQueues = new WorkQueues(options);
     this.objects = new Objects(options);
+    this.events = new Events(options);
     this.index = options.index;
     defineScripts(options.redis);
   }

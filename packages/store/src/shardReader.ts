@@ -506,7 +506,8 @@ export class ShardReader {
   }
 
   /** The record of a finished pod, or null. */
-  protected async readRecord(uid: string, podNumber: number): Promise<StoredPod | null> {
+  /** The record of a pod that ended; null when it has not, or nothing is kept of it. */
+  async readRecord(uid: string, podNumber: number): Promise<StoredPod | null> {
     const key = this.keys.podChunk(uid, Math.floor(podNumber / RECORDS_PER_CHUNK));
     const offset = (podNumber % RECORDS_PER_CHUNK) * POD_RECORD_BYTES;
     const packed = await this.redis.getrangeBuffer(key, offset, offset + POD_RECORD_BYTES - 1);

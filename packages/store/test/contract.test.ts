@@ -224,6 +224,25 @@ const CASES: Record<ScriptName, Case> = {
     reply: (code) => (code > 0 ? [code, Buffer.from('8')] : [code]),
   },
   deleteObject: { call: (shard) => shard.objects.delete(OBJECT) },
+  recordEvents: {
+    call: (shard) =>
+      shard.events.record(
+        'w1',
+        1,
+        ['a', 'b'].map((name) => ({
+          event: {
+            about: { apiVersion: 'v1', kind: 'Pod', namespace: 'default', name, uid: UID },
+            type: 'Normal',
+            reason: 'Started',
+            message: 'Started container main',
+            component: 'worker',
+          },
+          path: `default/${name}.0011223344556677`,
+          count: 1,
+          isInAll: false,
+        })),
+      ),
+  },
   deleteJob: { call: (shard) => shard.deleteJob(UID) },
   finalizeJob: { call: (shard) => shard.finalizeJob(UID, 'orphan') },
   doneDue: {
@@ -394,6 +413,7 @@ const CREATING = [
   'createWorkQueue',
   'openSlots',
   'registerSession',
+  'recordEvents',
   'reserveItems',
   'updateJob',
   'updateObject',
@@ -589,7 +609,13 @@ test('every key that is made is described there, and every key that is described
   ]
     .filter(
       (key) =>
-        ![keys.tag, keys.wakeChannel, keys.workQueueChannel, keys.objectChannel].includes(key),
+        ![
+          keys.tag,
+          keys.wakeChannel,
+          keys.workQueueChannel,
+          keys.objectChannel,
+          keys.eventChannel,
+        ].includes(key),
     )
     .map((key) => key.replace(keys.tag, '<tag>'));
   const nodes = nodeKeys('P');

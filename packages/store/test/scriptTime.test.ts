@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { DecisionGuard, Judgement, NewJob, Verdicts } from '../src/api.ts';
+import { eventPath, type NewEvent } from '../src/events.ts';
 import { MAX_JOBS_PER_SCRIPT, MAX_PODS_PER_CALL } from '../src/jobScripts.ts';
 import { podLogKey } from '../src/keys.ts';
 import { LogKind } from '../src/podLog.ts';
@@ -453,6 +454,33 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
       await write(501, {});
       const removedIds = Array.from({ length: 500 }, (_, i) => `1-${501 + i}`);
       return () => write(1001, { minId: '1-501', removedIds });
+    },
+  ],
+  [
+    'recordEvents of 100 that are new, when as many as may be are there and are too old',
+    async () => {
+      const { events } = bed.shard;
+      const write = (batch: number, names: readonly string[]) =>
+        events.record(
+          'w',
+          batch,
+          names.map((name) => {
+            const about = { apiVersion: 'v1', kind: 'Pod', namespace: 'default', name, uid: 'u' };
+            const message = 'x'.repeat(1_000);
+            const event: NewEvent = {
+              about,
+              type: 'Normal',
+              reason: 'Started',
+              message,
+              component: 'c',
+            };
+            return { event, path: eventPath(event), count: 1, isInAll: false };
+          }),
+        );
+      const names = (batch: number) => Array.from({ length: 100 }, (_, i) => `p${batch}-${i}`);
+      for (let batch = 1; batch <= 100; batch++) await write(batch, names(batch));
+      bed.clock.advance(2 * 3_600_000);
+      return () => write(101, names(101));
     },
   ],
   [

@@ -14,6 +14,8 @@ export interface ControllerSettings {
   backoffCap?: number;
   keptPodsPerJob?: number;
   keptPods?: number;
+  /** Milliseconds. */
+  eventTtl?: number;
 }
 
 /** Runs a controller until a signal. */
@@ -48,12 +50,14 @@ export function controllerSettings({
   backoffCap,
   keptPodsPerJob,
   keptPods,
+  eventTtl,
 }: ControllerSettings) {
   return {
     ...(backoffBase === undefined ? {} : { backoffBaseMs: backoffBase }),
     ...(backoffCap === undefined ? {} : { backoffCapMs: backoffCap }),
     ...(keptPodsPerJob === undefined ? {} : { keptPodsPerJob }),
     ...(keptPods === undefined ? {} : { keptPods }),
+    ...(eventTtl === undefined ? {} : { eventTtlMs: eventTtl }),
   };
 }
 

@@ -50,6 +50,13 @@ function addController(command: Command, problems: Problems): Command {
         'pods of all finished Jobs that are kept at most (default: 1000000)',
         { min: 0 },
       ).env('DROVER_KEPT_PODS'),
+    )
+    .addOption(
+      durationOption(
+        problems,
+        '--event-ttl <duration>',
+        'for how long events are kept after they happened last (default: 1h)',
+      ).env('DROVER_EVENT_TTL'),
     );
 }
 

@@ -1,0 +1,248 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import {
+  DEFAULT_EVENT_TTL_MS,
+  formatTime,
+  type ObjectEvent,
+  type InvolvedObject,
+} from '@drover/shared';
+import type { Redis } from 'ioredis';
+import { formatVersion } from './compose/job.ts';
+import type { ShardKeys } from './keys.ts';
+import { choose } from './replies.ts';
+import { ShardScripts, type ShardScriptsOptions } from './shardScripts.ts';
+
+/** Most events per script: bounds its time. */
+export const MAX_EVENTS_PER_CALL = 100;
+/** Events that are read at a time. */
+const PAGE_SIZE = 500;
+/** Longest message that is kept, as in Kubernetes. */
+const MAX_MESSAGE_CHARS = 1024;
+/** Namespace of what is said of objects without one. */
+const CLUSTER_NAMESPACE = 'default';
+
+/** Something that happened. */
+export interface NewEvent {
+  /** What it happened to. */
+  readonly about: InvolvedObject;
+  readonly type: 'Normal' | 'Warning';
+  /** In a word: `SuccessfulCreate`. */
+  readonly reason: string;
+  /** For people. */
+  readonly message: string;
+  /** What tells it from other things of this type and reason that happened to the object; default: its message. */
+  readonly shape?: string;
+  /** Who says so: `job-controller`. */
+  readonly component: string;
+  /** The worker that says so. */
+  readonly host?: string;
+  /** How often it happened since it was told last (default once), or in all. */
+  readonly count?: { readonly more: number } | { readonly inAll: number };
+}
+
+/** Which events are wanted. */
+export interface EventQuery {
+  /** null = of all namespaces. */
+  readonly namespace: string | null;
+  /** Only those about objects of this name. */
+  readonly objectName?: string;
+}
+
+/** What of an event is the same every time it happens, but for the message. */
+interface StoredBody {
+  /** apiVersion, kind, namespace ('' = none), name and uid of the object. */
+  readonly o: readonly [string, string, string, string, string];
+  /** Whether it is a Warning. */
+  readonly w: 0 | 1;
+  readonly r: string;
+  readonly m: string;
+  readonly c: string;
+  readonly h?: string;
+}
+
+/** An event that waits to be written. */
+export interface CountedEvent {
+  readonly event: NewEvent;
+  /** `<namespace>/<name>`, as from {@link eventPath}. */
+  readonly path: string;
+  /** Times more, or in all. */
+  readonly count: number;
+  readonly isInAll: boolean;
+}
+
+/** The events of a shard. */
+export class Events {
+  readonly #redis: Redis;
+  readonly #keys: ShardKeys;
+  readonly #scripts: ShardScripts;
+  readonly #now: () => number;
+
+  constructor(options: ShardScriptsOptions) {
+    this.#redis = options.redis;
+    this.#keys = options.keys;
+    this.#scripts = new ShardScripts(options);
+    this.#now = options.testClock ?? Date.now;
+  }
+
+  /** Channel that says that there are new ones. */
+  get channel(): string {
+    return this.#keys.eventChannel;
+  }
+
+  /** For how long events are kept after they happened last; for all who write some from now on, ms > 0. */
+  async setTtl(ttlMs: number): Promise<void> {
+    await this.#redis.hset(this.#keys.meta, 'eventTtlMs', ttlMs);
+  }
+
+  /**
+   * Writes events, no path twice; once for a batch number of a writer.
+   *
+   * @param batch - Rises with each batch of the writer.
+   */
+  async record(
+    writer: string,
+    batch: number,
+    events: readonly CountedEvent[],
+  ): Promise<'recorded' | 'replayed'> {
+    assert(events.length <= MAX_EVENTS_PER_CALL);
+    const { clock, events: all, eventNames, eventVersions, meta, eventChannel } = this.#keys;
+    const reply = await this.#scripts.run(
+      'recordEvents',
+      [clock, all, eventNames, eventVersions, meta],
+      [
+        this.#scripts.now,
+        eventChannel,
+        writer,
+        batch,
+        ...events.flatMap(({ event, path, count, isInAll }) => [
+          path,
+          `${isInAll ? '=' : '+'}${count}`,
+          JSON.stringify(bodyOf(event)),
+        ]),
+      ],
+    );
+    return choose(reply, { '1': 'recorded', '0': 'replayed' });
+  }
+
+  /** An event by its name; null = none. */
+  async get(namespace: string, name: string): Promise<ObjectEvent | null> {
+    const [event = null] = await this.#read([`${namespace}/${name}`]);
+    return event;
+  }
+
+  /** Events in order of their names. */
+  async list({ namespace, objectName }: EventQuery): Promise<ObjectEvent[]> {
+    // An event's name begins with that of its object and a dot; '/' is the character after '.', '0' that after '/'.
+    const isNarrow = namespace !== null && objectName !== undefined;
+    const prefix = isNarrow ? `${namespace}/${objectName}.` : `${namespace}/`;
+    const to = isNarrow ? `(${namespace}/${objectName}/` : `(${namespace}0`;
+    const found: ObjectEvent[] = [];
+    let from = namespace === null ? '-' : `[${prefix}`;
+    for (;;) {
+      const paths = await this.#redis.zrangebylex(
+        this.#keys.eventNames,
+        from,
+        namespace === null ? '+' : to,
+        'LIMIT',
+        0,
+        PAGE_SIZE,
+      );
+      found.push(...(await this.#read(paths)).filter((event) => event !== null));
+      if (paths.length < PAGE_SIZE) break;
+      from = `(${paths.at(-1)}`;
+    }
+    return objectName === undefined
+      ? found
+      : found.filter(({ involvedObject }) => involvedObject.name === objectName);
+  }
+
+  /** The resourceVersion of what was written last; 0 = nothing is there. */
+  async newest(): Promise<number> {
+    const { eventVersions } = this.#keys;
+    const [, version = '0'] = (
+      await this.#redis.zrange(eventVersions, '-1', '-1', 'WITHSCORES')
+    ).flat();
+    return Number(version);
+  }
+
+  /** In the order of the paths; null for what is not there, or too old. */
+  async #read(paths: readonly string[]): Promise<(ObjectEvent | null)[]> {
+    if (paths.length === 0) return [];
+    const [stored, ttl] = await Promise.all([
+      this.#redis.hmget(this.#keys.events, ...paths),
+      this.#redis.hget(this.#keys.meta, 'eventTtlMs'),
+    ]);
+    const oldestMs = this.#now() - Number(ttl ?? DEFAULT_EVENT_TTL_MS);
+    return paths.map((path, i) => {
+      const text = stored[i] ?? null;
+      return text === null ? null : composeEvent(path, text, oldestMs);
+    });
+  }
+}
+
+/** Where an event lies: `<namespace>/<name of the object>.<hash>`. The same for the same thing. */
+export function eventPath(event: NewEvent): string {
+  const { about, type, reason, message, shape = message, component, host = '' } = event;
+  const parts = [about.kind, about.uid, type, reason, component, host, shape];
+  const hash = createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 16);
+  return `${about.namespace ?? CLUSTER_NAMESPACE}/${about.name}.${hash}`;
+}
+
+function bodyOf({ about, type, reason, message, component, host }: NewEvent): StoredBody {
+  const { apiVersion, kind, namespace = '', name, uid } = about;
+  return {
+    o: [apiVersion, kind, namespace, name, uid],
+    w: type === 'Warning' ? 1 : 0,
+    r: reason,
+    m: message.slice(0, MAX_MESSAGE_CHARS),
+    c: component,
+    ...(host !== undefined && { h: host }),
+  };
+}
+
+function composeEvent(path: string, text: string, oldestMs: number): ObjectEvent | null {
+  const parts = /^(\d+) (\d+) (\d+) (\d+) ([^]*)$/.exec(text);
+  assert(parts !== null, `a stored event, got ${text.slice(0, 50)}`);
+  const [, count = '', firstMs = '', lastMs = '', version = '', json = ''] = parts;
+  if (Number(lastMs) <= oldestMs) return null;
+  const body = JSON.parse(json) as StoredBody;
+  const [apiVersion, kind, ownNamespace, objectName, uid] = body.o;
+  const slash = path.indexOf('/');
+  const namespace = path.slice(0, slash);
+  const name = path.slice(slash + 1);
+  const firstTimestamp = formatTime(Number(firstMs));
+  return {
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata: {
+      name,
+      namespace,
+      uid: uidOf(`${path} ${uid} ${firstMs}`),
+      resourceVersion: formatVersion(Number(version)),
+      creationTimestamp: firstTimestamp,
+    },
+    involvedObject: {
+      apiVersion,
+      kind,
+      ...(ownNamespace !== '' && { namespace: ownNamespace }),
+      name: objectName,
+      uid,
+    },
+    type: body.w === 1 ? 'Warning' : 'Normal',
+    reason: body.r,
+    message: body.m,
+    source: { component: body.c, ...(body.h !== undefined && { host: body.h }) },
+    count: Number(count),
+    firstTimestamp,
+    lastTimestamp: formatTime(Number(lastMs)),
+    reportingComponent: body.c,
+    reportingInstance: body.h ?? '',
+  };
+}
+
+/** A uid in the form of a UUID: the same for the same text. */
+function uidOf(text: string): string {
+  const hash = createHash('sha256').update(text).digest('hex');
+  const digits = `${hash.slice(0, 12)}8${hash.slice(12, 15)}8${hash.slice(15, 30)}`;
+  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}
