@@ -245,15 +245,27 @@ async function giveToGroup(path: string, group: number, isReadOnly: boolean): Pr
 
 /** A part of a volume, made as a directory when it is missing. @throws Error when it leads out of the volume. */
 function subPathOf(volume: string, root: string, part: string): string {
-  const source = join(root, part);
-  if (!existsSync(source)) {
-    mkdirSync(source, { recursive: true });
-    // Who may write to the volume may write there.
-    chmodSync(source, statSync(root).mode & 0o7777);
+  const realRoot = realpathSync(root);
+  const { mode } = statSync(realRoot);
+  let path = realRoot;
+  // One folder after the other: a link that a program of the pod left must not have others made elsewhere.
+  for (const name of part.split('/')) {
+    if (name === '' || name === '.') continue;
+    const next = join(path, name);
+    if (!existsSync(next)) {
+      mkdirSync(next);
+      // Who may write to the volume may write there.
+      chmodSync(next, mode & 0o7777);
+    }
+    path = realpathSync(next);
+    if (path === realRoot || isWithin(path, realRoot)) continue;
+    throw new Error(`volume "${volume}", path "${part}": it leads out of the volume`);
   }
-  const [real, realRoot] = [realpathSync(source), realpathSync(root)];
-  if (real === realRoot || real.startsWith(`${realRoot}/`)) return real;
-  throw new Error(`volume "${volume}", path "${part}": it leads out of the volume`);
+  return path;
+}
+
+function isWithin(path: string, root: string): boolean {
+  return path.startsWith(root === '/' ? root : `${root}/`);
 }
 
 async function isWritable(directory: string): Promise<boolean> {

@@ -229,4 +229,19 @@ describe('a hostPath', () => {
     expect(await ended(uid)).toMatchObject({ outcome: 'Failed', reason: 'StartError' });
     expect((await ended(uid)).overlay?.message).toContain('it leads out of the volume');
   });
+
+  test('whose subPath would be made outside of it, through a link of its own, makes nothing there', async () => {
+    const [inside, outside] = [join(directory, 'inside'), join(directory, 'outside')];
+    await Promise.all([mkdir(inside), mkdir(outside)]);
+    await symlink(outside, join(inside, 'link'));
+    const source = { hostPath: { path: inside } };
+    const uid = await run('true', source, {}, { subPath: 'link/made' });
+    expect((await ended(uid)).overlay?.message).toContain('it leads out of the volume');
+    expect(await readdir(outside)).toEqual([]);
+    // One to a place within leads on.
+    await symlink('.', join(inside, 'here'));
+    const within = await run('touch /drover-v/file', source, {}, { subPath: 'here/a/b' });
+    expect(await output(within)).toBe('');
+    expect(await readdir(join(inside, 'a', 'b'))).toEqual(['file']);
+  });
 });
