@@ -1,10 +1,12 @@
-import { applyPatch, type Operation } from 'rfc6902';
+import { applyPatch, Pointer, type Operation } from 'rfc6902';
 
 import { isJsonObject } from '../api/object.ts';
 import { ApiError, badRequest } from '../http/status.ts';
 
 /** As in Kubernetes: one that needs more is better sent as another kind of patch. */
 const MAX_OPERATIONS = 10_000;
+/** Of what `copy` copies, as JSON: a few operations that each double the object would else fill the memory. */
+const MAX_COPIED_BYTES = 3 * 1024 * 1024;
 const OPERATIONS: ReadonlySet<unknown> = new Set([
   'add',
   'remove',
@@ -38,9 +40,15 @@ export function readJsonPatch(value: unknown): readonly Operation[] {
 export function applyJsonPatch(object: unknown, operations: readonly Operation[]): unknown {
   // The document may be replaced as a whole.
   const root = { document: structuredClone(object) };
+  let copiedBytes = 0;
   for (const [at, operation] of operations.entries()) {
     const moved = underRoot(operation);
-    const problem = pointerProblem(root, moved) ?? applyPatch(root, [moved])[0]?.message ?? null;
+    let problem = pointerProblem(root, moved);
+    if (problem === null && moved.op === 'copy') {
+      copiedBytes += JSON.stringify(Pointer.fromJSON(moved.from).get(root)).length;
+      if (copiedBytes > MAX_COPIED_BYTES) throw copiesTooMuch();
+    }
+    problem ??= applyPatch(root, [moved])[0]?.message ?? null;
     if (problem === null) continue;
     throw new ApiError(
       422,
@@ -49,6 +57,14 @@ export function applyJsonPatch(object: unknown, operations: readonly Operation[]
     );
   }
   return root.document;
+}
+
+function copiesTooMuch(): ApiError {
+  return new ApiError(
+    413,
+    'RequestEntityTooLarge',
+    `what the JSON patch copies is larger than ${MAX_COPIED_BYTES} bytes`,
+  );
 }
 
 function underRoot(operation: Operation): Operation {

@@ -22,6 +22,20 @@ describe('a JSON patch', () => {
     expect(before).toEqual({ a: { b: [1, 2] }, 'x/y': 1 });
   });
 
+  test('copies no more than Kubernetes lets it: each copy may double the object', () => {
+    const copies = Array.from({ length: 40 }, (_, i) => ({
+      op: 'copy',
+      from: '/a',
+      path: `/a/b${i}`,
+    }));
+    expect(() => apply({ a: { text: 'x'.repeat(100) } }, copies)).toThrow(
+      'what the JSON patch copies is larger than 3145728 bytes',
+    );
+    expect(apply({ a: { t: 1 } }, copies.slice(0, 2))).toEqual({
+      a: { t: 1, b0: { t: 1 }, b1: { t: 1, b0: { t: 1 } } },
+    });
+  });
+
   const misfits: { name: string; operation: object; want: string }[] = [
     {
       name: 'a test that fails',
