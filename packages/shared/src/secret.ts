@@ -58,7 +58,12 @@ export function foldStringData(
   return { ...others, data: fold(data.data, texts.data) };
 }
 
-const Texts = z.record(z.string(), z.string());
+// The record passes over this key in silence, and validation is to find it.
+const Texts = z
+  .custom(
+    (texts) => typeof texts !== 'object' || texts === null || !Object.hasOwn(texts, '__proto__'),
+  )
+  .pipe(z.record(z.string(), z.string()));
 
 function fold(
   data: Readonly<Record<string, string>> = {},

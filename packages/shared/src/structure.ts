@@ -83,8 +83,8 @@ export function parseStructure<S extends z.ZodType>(
   input: unknown,
   suggest: (path: readonly Segment[]) => string,
 ): Structured<z.output<S>> {
-  const issues: ValidationIssue[] = [];
-  const unsound = new Set<string>();
+  const issues = putPrototypesAside(input, []);
+  const unsound = new Set(issues.map(({ path }) => path));
   const isSound = (path: string): boolean => {
     for (const bad of unsound) {
       if (path === bad || path.startsWith(`${bad}.`) || path.startsWith(`${bad}[`)) return false;
@@ -104,6 +104,23 @@ export function parseStructure<S extends z.ZodType>(
     }
   }
   throw new Error(`assertion failed: input can't be made to fit after ${MAX_ROUNDS} rounds`);
+}
+
+/** Schemas pass over this name in silence, wherever it stands. */
+const PROTOTYPE = '__proto__';
+
+function putPrototypesAside(input: unknown, path: readonly Segment[]): ValidationIssue[] {
+  if (Array.isArray(input)) {
+    return input.flatMap((item, at) => putPrototypesAside(item, [...path, at]));
+  }
+  if (!isObject(input)) return [];
+  const found = Object.entries(input).flatMap(([key, value]) =>
+    key === PROTOTYPE ? [] : putPrototypesAside(value, [...path, key]),
+  );
+  if (!Object.hasOwn(input, PROTOTYPE)) return found;
+  delete input[PROTOTYPE];
+  const detail = 'nothing can have this name';
+  return [...found, invalid(pathText([...path, PROTOTYPE]), undefined, detail)];
 }
 
 /** Puts the cause of one problem aside and tells what it was. */

@@ -190,6 +190,13 @@ describe('a Secret', () => {
     expect(issuesIn(() => secret({ type, data }))).toEqual(problems);
   });
 
+  test.each(['data', 'stringData'])('a key __proto__ in %s is told, not left out', (field) => {
+    const content = JSON.parse(`{"${field}": {"a": "MQ==", "__proto__": "Mg=="}}`) as object;
+    expect(issuesIn(() => secret(content))).toContain(
+      `${field}[__proto__] Invalid nothing can have this name`,
+    );
+  });
+
   test('its type does not change', () => {
     const stored = secret({});
     const update = { ...stored, type: 'example.com/other' };

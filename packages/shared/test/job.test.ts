@@ -220,6 +220,15 @@ describe('parseJob', () => {
 });
 
 describe('what does not fit', () => {
+  test('the name __proto__ is told wherever it stands, since schemas pass over it', () => {
+    const text = JSON.stringify(manifest()).replace('{', '{"__proto__": {"a": 1}, ');
+    const labels = text.replace('"metadata":{', '"metadata":{"labels":{"__proto__":"x"},');
+    expect(problemsOf(JSON.parse(labels))).toEqual([
+      'metadata.labels[__proto__] Invalid nothing can have this name',
+      '__proto__ Invalid nothing can have this name',
+    ]);
+  });
+
   test.each([['a text'], [3], [null], [undefined], [[]]])('%j is no Job', (input) => {
     expect(problemsOf(input)).toEqual(['(root) Invalid must be an object with metadata and spec']);
   });
