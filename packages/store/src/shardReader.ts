@@ -61,6 +61,7 @@ export class ShardReader {
 
   /** uid of the Job of a name, or null. */
   async findJob(namespace: string, name: string): Promise<string | null> {
+    if (isOfBarePods(namespace)) return null;
     return await this.redis.hget(this.keys.uids, `${namespace}/${name}`);
   }
 
@@ -117,6 +118,9 @@ export class ShardReader {
   ): Promise<{ jobs: JobView[]; next: string | null; resourceVersion: number }> {
     const { namespace, after, limit } = options;
     const resourceVersion = await this.resourceVersion();
+    if (namespace !== null && isOfBarePods(namespace)) {
+      return { jobs: [], next: null, resourceVersion };
+    }
     const all = prefix === '' ? ['-', '(~'] : ['[~', '+'];
     // '0' is the character after '/', so this bounds exactly one namespace.
     const one = [`[${prefix}${namespace}/`, `(${prefix}${namespace}0`];
@@ -555,6 +559,11 @@ export class ShardReader {
   async fittingLanes(fittingKey: string): Promise<number> {
     return Number((await this.redis.hget(this.keys.lanes, fittingKey)) ?? 0);
   }
+}
+
+/** No namespace is called like this: it is where the Jobs that stand for pods have their names. */
+function isOfBarePods(namespace: string): boolean {
+  return namespace.startsWith('~');
 }
 
 function jobView(uid: string, raw: RawJob): JobView | null {

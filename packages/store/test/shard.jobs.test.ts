@@ -273,6 +273,15 @@ async function purge(uid: string): Promise<number> {
   }
 }
 
+test('the Job that stands for a pod is found by no name of a Job', async () => {
+  await bed.shard.createJob({ ...newJob('u1'), name: 'pod', namespace: 'pods', bare: true });
+  for (const namespace of ['pods', '~pods']) {
+    expect(await bed.shard.getJob(namespace, 'pod')).toBeNull();
+    expect(await bed.shard.listJobs({ namespace, limit: 10 })).toMatchObject({ jobs: [] });
+  }
+  expect(await bed.shard.getBarePod('pods', 'pod')).toMatchObject({ uid: 'u1' });
+});
+
 test('the namespaces of a shard are those with something in them', async () => {
   expect(await bed.shard.namespaces(['ConfigMap'])).toEqual([]);
   await bed.createJob({ uid: 'u1', name: 'a', namespace: 'b' });
