@@ -160,7 +160,10 @@ class RunningServer implements DroverServer {
     await this.#tokensFile?.list();
     await this.#backend.store();
     const { host = '127.0.0.1', port = DEFAULT_PORT } = this.#options;
-    await this.#http.listen({ host, port });
+    // The framework does not know that it is https.
+    const listenTextResolver = (address: string): string =>
+      `API server listens at ${address.replace(/^http:/, 'https:')}`;
+    await this.#http.listen({ host, port, listenTextResolver });
     const address = this.#http.server.address() as AddressInfo;
     const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
     return `https://${name}:${address.port}`;
