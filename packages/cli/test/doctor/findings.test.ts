@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 import {
   LAYOUT_VERSION,
   type InstallationFacts,
@@ -72,6 +74,12 @@ test('all is well: each look is told, and none has an advice', () => {
   expect(remarks(all)).toEqual([]);
   expect(all.every(({ advice }) => advice.length === 0)).toBe(true);
   expect(all[0]!.message).toBe('Redis 7.0.15 at host:6379, up 2 h');
+});
+
+test('docs/operations.md names each of them', () => {
+  const docs = readFileSync(new URL('../../../../docs/operations.md', import.meta.url), 'utf8');
+  const all = [...ofServer({}), ...ofShard({}), ...ofShard({}, { layoutVersion: null })];
+  for (const { check } of all) expect(docs).toContain(`| \`${check}\` |`);
 });
 
 describe('a Redis', () => {
