@@ -88,7 +88,11 @@ export class KeptPodsKeeper {
       const oldest = await this.#shard.oldestKept();
       if (oldest === null) return null;
       const before = await this.#shard.getJobByUid(oldest.uid);
-      if (before === null) return 0;
+      if (before === null) {
+        // It was removed while another controller noted that only failed ones are left of it.
+        await this.#shard.forgetKept(oldest.uid);
+        return 0;
+      }
       const left = await this.#dropOf(before, oldest, tooMany);
       this.#logger.info(
         { jobUid: oldest.uid, dropped: before.counters.kept - left },

@@ -175,6 +175,26 @@ describe('of all finished Jobs', () => {
     expect(await bed.shard.oldestKept()).toBeNull();
   });
 
+  test('one that was removed while its turn was being noted does not stop the others’', async () => {
+    const controller = controllerFor(100, 10);
+    const gone = await finished(controller, 2);
+    await bed.shard.deleteJob(gone);
+    await bed.settle(controller);
+    await bed.shard.keepForFailures(gone, 1);
+    const uid = await bed.createJob({ completions: 12, parallelism: 1, backoffLimit: 100 });
+    await bed.settle(controller);
+    let pods = await worker.acquireAll(uid);
+    for (let failures = 0; failures < 12; failures++) {
+      await worker.fail(pods[0]!);
+      await bed.pass(700_000, controller);
+      pods = await worker.acquireAll(uid);
+    }
+    await worker.runAll(pods);
+    await bed.settle(controller);
+    await bed.pass(2_000, controller);
+    expect(await keptTotal()).toBe(9);
+  });
+
   test('an idle system does nothing for it', async () => {
     const controller = controllerFor(1_000, 5);
     await finished(controller, 9);
