@@ -10,6 +10,16 @@ import { WorkQueueUids } from './workQueues/uids.ts';
 /** Where Redis is when nothing is said. */
 const DEFAULT_CONNECTION = 'redis://127.0.0.1:6379';
 
+/** Queues of items that are kept open though nobody uses them. */
+const MAX_IDLE_QUEUES = 50;
+
+/** BullMQ's queue of a work queue. */
+interface OpenQueue {
+  readonly opening: Promise<ItemQueue>;
+  /** Calls that use it. */
+  users: number;
+}
+
 interface Opened {
   readonly connection: Connection;
   readonly store: Store;
@@ -24,7 +34,8 @@ export class Backend {
   #ready: Opened | null = null;
   #closed = false;
   readonly #watches = new Map<Shard, SharedWatch>();
-  readonly #itemQueues = new Map<string, Promise<ItemQueue>>();
+  /** By uid, those that were used last at the end. */
+  readonly #itemQueues = new Map<string, OpenQueue>();
   /** Uids of the work queues that this client had to do with. */
   readonly workQueueUids = new WorkQueueUids(this);
 
@@ -66,21 +77,43 @@ export class Backend {
     return watch;
   }
 
-  /** BullMQ's queue of a work queue's items; kept open. */
-  itemQueue(uid: string): Promise<ItemQueue> {
-    const known = this.#itemQueues.get(uid);
-    if (known !== undefined) return known;
+  /** Calls with BullMQ's queue of a work queue's items; kept open for the next call, unless there are many. */
+  async useItemQueue<T>(uid: string, use: (queue: ItemQueue) => Promise<T>): Promise<T> {
+    const open = this.#itemQueues.get(uid) ?? this.#openItemQueue(uid);
+    this.#itemQueues.delete(uid);
+    this.#itemQueues.set(uid, open);
+    open.users += 1;
+    try {
+      return await use(await open.opening);
+    } finally {
+      open.users -= 1;
+      this.#closeIdleQueues();
+    }
+  }
+
+  #openItemQueue(uid: string): OpenQueue {
     const opening = this.store().then(({ redis, prefix }) => openItemQueue(redis, prefix, uid));
-    this.#itemQueues.set(uid, opening);
-    opening.catch(() => this.#itemQueues.delete(uid));
-    return opening;
+    const open = { opening, users: 0 };
+    opening.catch(() => {
+      if (this.#itemQueues.get(uid) === open) this.#itemQueues.delete(uid);
+    });
+    return open;
+  }
+
+  #closeIdleQueues(): void {
+    for (const [uid, { users, opening }] of this.#itemQueues) {
+      if (this.#itemQueues.size <= MAX_IDLE_QUEUES) return;
+      if (users > 0) continue;
+      this.#itemQueues.delete(uid);
+      opening.then((queue) => queue.close()).catch(() => undefined);
+    }
   }
 
   /** Lets go of the queue of a work queue that is no more. */
   async closeItemQueue(uid: string): Promise<void> {
     const known = this.#itemQueues.get(uid);
     this.#itemQueues.delete(uid);
-    await (await known)?.close();
+    await (await known?.opening)?.close();
   }
 
   /** An error of the connection as one of ours. */
@@ -95,7 +128,7 @@ export class Backend {
     const opened = this.#opened;
     if (opened === null) return;
     await Promise.allSettled(
-      [...this.#itemQueues.values()].map(async (queue) => (await queue).close()),
+      [...this.#itemQueues.values()].map(async ({ opening }) => (await opening).close()),
     );
     // A connection that could not be opened is closed already.
     await opened.then(({ connection }) => connection.close()).catch(() => undefined);

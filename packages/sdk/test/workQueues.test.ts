@@ -236,6 +236,22 @@ describe('enqueue', () => {
     expect(await waiting('pages')).toMatchObject([{ d: 'first' }, { d: 'of the dead', k: 'dead' }]);
   });
 
+  test('into one work queue after the other keeps few of BullMQ’s queues open', async () => {
+    const connection = redis.connect();
+    const client = new Drover({ connection, prefix });
+    await client.workQueue('queue-0').enqueue(1);
+    const before = connection.listenerCount('close');
+    for (let from = 1; from < 120; from += 40) {
+      const some = Array.from({ length: 40 }, (_, i) => client.workQueue(`queue-${from + i}`));
+      await Promise.all(some.map((queue) => queue.enqueue(1)));
+    }
+    // Those that were used first are opened again.
+    expect(await client.workQueue('queue-1').enqueue(2)).toMatchObject({ enqueued: 1 });
+    await waitFor(() => connection.listenerCount('close') <= 50 * before);
+    await client.close();
+    expect(connection.listenerCount('close')).toBeLessThan(before);
+  });
+
   test('sends many small items in chunks, those with options of their own one by one', async () => {
     const pages = drover.workQueue<number>('pages');
     const numbers = Array.from({ length: 1_200 }, (_, i) => i);

@@ -27,13 +27,19 @@ export class OutcomeNews {
   static async open(backend: Backend, namespace: string, uid: string): Promise<OutcomeNews> {
     const store = await backend.store();
     const shard = store.shardOf(namespace);
-    const subscriber = store.openSubscriber();
-    const news = new OutcomeNews(shard.workQueues, uid, await backend.duplicate(), subscriber);
-    await subscriber.subscribe(shard.keys.workQueueChannel, (message) => {
-      if (message !== uid) return;
-      news.#wasTold = true;
-      news.#wake();
-    });
+    const reader = await backend.duplicate();
+    const news = new OutcomeNews(shard.workQueues, uid, reader, store.openSubscriber());
+    try {
+      await news.#subscriber.subscribe(shard.keys.workQueueChannel, (message) => {
+        if (message !== uid) return;
+        news.#wasTold = true;
+        news.#wake();
+      });
+    } catch (error) {
+      // Its connections would try for ever to come back, and hold the process.
+      news.close();
+      throw error;
+    }
     return news;
   }
 

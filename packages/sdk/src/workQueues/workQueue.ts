@@ -323,7 +323,7 @@ export class WorkQueueHandle<Item = unknown> {
   }
 
   #withItemQueue<T>(uid: string, use: (queue: ItemQueue) => Promise<T>): Promise<T> {
-    return this.#backend.run(async () => use(await this.#backend.itemQueue(uid)));
+    return this.#backend.run(() => this.#backend.useItemQueue(uid, use));
   }
 
   #onWorkQueues<T>(call: (workQueues: WorkQueues) => Promise<T>): Promise<T> {
