@@ -40,7 +40,7 @@ test('a chart with a Job, a hook Job and a ConfigMap is installed, upgraded and 
   const hook = { 'helm.sh/hook': 'post-install', 'helm.sh/hook-delete-policy': 'hook-succeeded' };
   await bed.write('chart/templates/hook.yaml', job('hook', hook));
   // It waits for the Jobs, and keeps what it did in Secrets, which it sends as protobuf.
-  const options = ['--server-side=false', '--timeout', '30s'];
+  const options = ['--timeout', '30s'];
   await helm('install', 'demo', bed.path('chart'), ...options, '--wait-for-jobs');
   expect(await helm('list', '--short')).toBe('demo\n');
   const jobs = await bed.drover.jobs.list();

@@ -102,7 +102,7 @@ const METADATA = under('metadata', {
   'ownerReferences[*].blockOwnerDeletion': honoured('a Foreground deletion of the owner waits'),
   finalizers: honoured('a deleted Job stays until they are taken away'),
   // kubectl sends these with every object it read; a warning each time would help nobody.
-  managedFields: honoured('kept as it is'),
+  managedFields: honoured('kept by the API server from the first server-side apply on'),
   selfLink: honoured('kept as it is; without meaning in Kubernetes too'),
 });
 

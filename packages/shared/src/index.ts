@@ -308,3 +308,4 @@ export {
   WorkQueueStatus,
 } from './workQueue.ts';
 export { ITEM_PER_POD_VALUES, itemPerPodOf, type ItemPerPod } from './workQueueRules.ts';
+export { withoutNulls } from './structure.ts';

@@ -66,7 +66,7 @@ export const ObjectMeta = z.strictObject({
   ownerReferences: z.array(OwnerReference).optional(),
   /** Who must agree before it goes. */
   finalizers: z.array(z.string()).optional(),
-  /** Who set which field, as kubectl apply keeps it; not looked into. */
+  /** Who owns which field, from the first server-side apply on. */
   managedFields: z.array(z.unknown()).optional(),
   /** Of old Kubernetes versions; without meaning. */
   selfLink: z.string().optional(),

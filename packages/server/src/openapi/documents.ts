@@ -4,7 +4,7 @@ import { groupVersionText, type JsonObject } from '../api/object.ts';
 import type { Resource } from '../api/resource.ts';
 import type { GroupVersion } from '../discovery/discovery.ts';
 import { groupPath } from '../http/routes.ts';
-import { PATCH_TYPES } from '../patch/patch.ts';
+import { APPLY_TYPE, PATCH_TYPES } from '../patch/patch.ts';
 import { kindName, reference, SchemaCollector } from './schemas.ts';
 
 /** Media types of objects in requests and answers. */
@@ -75,7 +75,7 @@ function pathsOf(resource: Resource): Record<string, JsonObject> {
   if (resource.update !== undefined) {
     single['put'] = withBody(operation('put', 'replace', WRITE, item), item, OBJECT_TYPES);
     const patch = operation('patch', 'patch', [...WRITE, FORCE], item);
-    single['patch'] = withBody(patch, { type: 'object' }, PATCH_TYPES);
+    single['patch'] = withBody(patch, { type: 'object' }, [...PATCH_TYPES, APPLY_TYPE]);
   }
   if (resource.delete !== undefined) {
     const status = { type: 'object' };

@@ -8,7 +8,10 @@ import { applyJsonPatch, readJsonPatch } from './jsonPatch.ts';
 import { listRulesOf } from './listRules.ts';
 import { applyStrategicMerge } from './strategicMerge.ts';
 
-/** Media types of patches. */
+/** Media type of a configuration that is applied. */
+export const APPLY_TYPE = 'application/apply-patch+yaml';
+
+/** Media types of patches that say what to change. */
 export const PATCH_TYPES = [
   'application/json-patch+json',
   'application/merge-patch+json',

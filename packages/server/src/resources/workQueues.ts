@@ -97,7 +97,7 @@ export class WorkQueuesResource implements Resource {
   }
 
   async create(input: unknown, { namespace, dryRun }: WriteOptions): Promise<WorkQueue> {
-    const named = withName(input);
+    const named = withName(withoutOwners(input));
     if (dryRun) return parseWorkQueue(named, namespace);
     return await this.#queues.create(named as Parameters<WorkQueuesClient['create']>[0], {
       namespace,
@@ -110,7 +110,7 @@ export class WorkQueuesResource implements Resource {
     { namespace }: WriteOptions,
   ): Promise<WorkQueue> {
     const { status: _status, ...stored } = await this.#queues.get(name, { namespace });
-    const wanted = parseWorkQueue(change(stored), namespace);
+    const wanted = parseWorkQueue(withoutOwners(change(stored)), namespace);
     const { metadata, spec } = wanted;
     const isSame =
       isSemanticallyEqual(spec, stored.spec) &&
@@ -161,4 +161,11 @@ function withName(input: unknown): unknown {
   const { name, generateName: prefix, ...metadata } = input['metadata'];
   if ((name ?? '') !== '' || typeof prefix !== 'string' || prefix === '') return input;
   return { ...input, metadata: { ...metadata, name: generateName(prefix, randomInt) } };
+}
+
+/** Who owns fields of what can not be changed does not matter. */
+function withoutOwners(input: unknown): unknown {
+  if (!isJsonObject(input) || !isJsonObject(input['metadata'])) return input;
+  const { managedFields: _managedFields, ...metadata } = input['metadata'];
+  return { ...input, metadata };
 }

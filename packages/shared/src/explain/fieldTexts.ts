@@ -33,7 +33,7 @@ export const JOB_FIELD_TEXTS: Readonly<Record<string, string>> = {
   "metadata.ownerReferences[*].controller": "Whether the owner manages the object. At most one owner does.",
   "metadata.ownerReferences[*].blockOwnerDeletion": "Whether a foreground deletion of the owner waits for the object.",
   "metadata.finalizers": "Who must agree before it goes.",
-  "metadata.managedFields": "Who set which field, as kubectl apply keeps it; not looked into.",
+  "metadata.managedFields": "Who owns which field, from the first server-side apply on.",
   "metadata.selfLink": "Of old Kubernetes versions; without meaning.",
   "spec": "What is asked for.",
   "spec.parallelism": "Most pods at once, >= 0; 0 pauses the Job. Default 1. May change.",
