@@ -52,6 +52,10 @@ for i = 6, #ARGV, 2 do slots[#slots + 1] = ARGV[i] end
 local held = hot and redis.call('HMGET', KEYS[9], unpack(slots)) or {}
 local passed = {}
 
+local function countLoss(index)
+  if redis.call('HINCRBY', KEYS[11], index, 1) == 1 then hot.lossCount = hot.lossCount + 1 end
+end
+
 for i = 6, #ARGV, 2 do
   local slot, podNumber = ARGV[i], tonumber(ARGV[i + 1])
   local packed = not passed[slot] and held[(i - 6) / 2 + 1]
@@ -70,6 +74,7 @@ for i = 6, #ARGV, 2 do
         elseif phase == LEAVING then
           unjudged[#unjudged + 1] = podNumber
           unjudged[#unjudged + 1] = podRecord(index, node, startMs, now, 137, FLAG_FAILED, REASON_NODE_LOST, rv)
+          countLoss(index)
           hot.unjudged = hot.unjudged + 1
           hot.decisionVersion = hot.decisionVersion + 1
         elseif phase == RUNNING then
@@ -83,7 +88,7 @@ for i = 6, #ARGV, 2 do
           writeRecords(KEYS[16 + (i - 6) / 2], podNumber, record)
           unjudged[#unjudged + 1] = podNumber
           unjudged[#unjudged + 1] = record
-          if redis.call('HINCRBY', KEYS[11], index, 1) == 1 then hot.lossCount = hot.lossCount + 1 end
+          countLoss(index)
           hot.unjudged = hot.unjudged + 1
           hot.kept = hot.kept + 1
           hot.active = hot.active - 1

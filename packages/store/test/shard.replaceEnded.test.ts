@@ -86,7 +86,16 @@ test('deleted by its user: it counts for what its end is, and leaves no record',
 test('deleted by its user, and handed over by its worker: a disruption', async () => {
   await stop(1, 'unjudged');
   await bed.report([pods[0]!], { ...FAILED, reason: 'Drained' });
-  expect((await bed.shard.observeJob('u1', 0))!.unjudged).toMatchObject([{ reason: 'Drained' }]);
+  const { unjudged } = (await bed.shard.observeJob('u1', 0))!;
+  expect(unjudged).toMatchObject([{ reason: 'Drained', losses: 1 }]);
+});
+
+test('deleted by its user, and its worker is lost: a loss like any other', async () => {
+  await stop(1, 'unjudged');
+  await bed.shard.expireSession(session, { force: true });
+  await bed.shard.endLostPods(session, 'u1', [pods[0]!.slot]);
+  const { unjudged } = (await bed.shard.observeJob('u1', 0))!;
+  expect(unjudged).toMatchObject([{ reason: 'NodeLost', losses: 1 }]);
 });
 
 test('deleted by its user before a worker had it: at once', async () => {

@@ -179,7 +179,7 @@ function decideEnd(look: Look, interim: Interim): Decision {
     figures: figuresOf(look),
     standing: {
       // A finished Job has a startTime, even one that ends while it is suspended.
-      startTimeMs: observed.status.startTimeMs ?? nowMs,
+      startTimeMs: observed.status.startTimeMs ?? look.startMs ?? (isSettled ? nowMs : null),
       completionTimeMs: isSettled && succeeds ? nowMs : null,
       conditions,
     },
@@ -193,7 +193,8 @@ function stopsPodsAs(
   succeeds: boolean,
 ): 'failed' | 'uncounted' | null {
   const isNew = findInterim(observed) === null;
-  const mayLeave = observed.spec.replacesEnded && counters.terminating > 0;
+  // Whatever podReplacementPolicy says now: it may have been another when they were told to stop.
+  const mayLeave = counters.terminating > 0;
   if (!succeeds && isNew && mayLeave) return 'failed';
   if (counters.active === 0) return null;
   return succeeds ? 'uncounted' : 'failed';

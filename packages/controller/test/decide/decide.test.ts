@@ -647,6 +647,17 @@ describe('suspend', () => {
     expect(decision.standing.startTimeMs).toBe(T0);
   });
 
+  test('a suspended Job that fails while pods of it terminate has no startTime until the end', () => {
+    const given: Given = {
+      spec: { suspended: true, backoffLimit: 0 },
+      status: { startTimeMs: null },
+      unjudged: [failedPod(1)],
+    };
+    const waits = end({ ...given, counters: { terminating: 1 } });
+    expect(waits).toMatchObject({ finish: null, standing: { startTimeMs: null } });
+    expect(end(given)).toMatchObject({ finish: 'Failed', standing: { startTimeMs: T0 } });
+  });
+
   test('a suspended Job that failed too often fails', () => {
     expect(
       end({ spec: { suspended: true, backoffLimit: 0 }, unjudged: [failedPod(1)] }).finish,

@@ -70,9 +70,9 @@ describe('a Job that fails with podReplacementPolicy Failed', () => {
     expect(end({ spec: SPEC, counters })).toMatchObject({ stopsPodsAs: null, finish: null });
   });
 
-  test('nor does a Job that replaces pods at once', () => {
+  test('those that were told before the policy changed, too', () => {
     const other = { ...spec, replacesEnded: false };
     const given = { spec: other, counters: { terminating: 2 }, unjudged: [failedPod(1)] };
-    expect(end(given).stopsPodsAs).toBeNull();
+    expect(end(given).stopsPodsAs).toBe('failed');
   });
 });

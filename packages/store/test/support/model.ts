@@ -482,7 +482,7 @@ export class Model {
       job.slots.delete(number);
       ended++;
       if (slot.phase === 'Returning') job.retry.add(slot.index);
-      if (slot.phase === 'Leaving') job.unjudge(slot.pod, slot.index, 'NodeLost');
+      if (slot.phase === 'Leaving') job.fail(slot.pod, slot.index, 'NodeLost');
       if (isTold(slot)) continue;
       job.records.set(slot.pod, 'Failed');
       job.fail(slot.pod, slot.index, 'NodeLost');
