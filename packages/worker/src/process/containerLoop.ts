@@ -7,7 +7,12 @@ import type { PodRestarts } from '../podRestarts.ts';
 import { clipBytes, MAX_MESSAGE_BYTES } from '../text.ts';
 import type { ContainerMessage } from './containerMessage.ts';
 import type { OomKills } from './oomKills.ts';
-import { signalNumberOf, stoppedExit, type ProcessExit } from './processExit.ts';
+import {
+  preparationFailure,
+  signalNumberOf,
+  stoppedExit,
+  type ProcessExit,
+} from './processExit.ts';
 import type { OutputSink, RunningProcess, StartedProcess } from './runningProcess.ts';
 
 /** When a container that ended is started again: never, when it failed, or in any case. */
@@ -143,8 +148,14 @@ export class ContainerLoop {
   async #runOnce(): Promise<ProcessExit> {
     const { prepare, start, log, message, oomKills, onChange } = this.#options;
     if (prepare !== undefined && !(await this.#prepare(prepare))) return stoppedExit(Date.now());
+    try {
+      message?.begin();
+    } catch (error) {
+      // A program of the pod may have removed what it would lie in.
+      const why = error instanceof Error ? error.message : String(error);
+      return preparationFailure(`its file for last words can not be made: ${why}`, Date.now());
+    }
     oomKills.noteStart();
-    message?.begin();
     const running = start({
       onOutput: (stream, chunk) => {
         log.write(stream, chunk);

@@ -1,6 +1,6 @@
 /** terminationMessagePath and terminationMessagePolicy, with real programs. */
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 
 import { ContainerMessage } from '../../src/process/containerMessage.ts';
 import type { ProcessExit } from '../../src/process/processExit.ts';
+import { containerOf } from '../support/configs.ts';
 import type { TestEngine, TestJob } from '../support/engine.ts';
 import { Workers } from '../support/workers.ts';
 
@@ -90,6 +91,25 @@ describe('the file of terminationMessagePath', () => {
     expect(record?.state?.terminated?.message).toBe('run 1');
     expect(hasLog).toBe(false);
   });
+});
+
+test('a program that removes the directory of that file harms its pod only, a sidecar too', async () => {
+  const script = 'rm -rf $(dirname $DROVER_TERMINATION_LOG); exit 1';
+  const sidecar = { ...shell(script, OWN), name: 'side', restartPolicy: 'Always' };
+  const main = shell('until test -e go; do sleep 0.02; done; exit 3', { workingDir: directory });
+  const uid = await engine.createJob({
+    run: [],
+    pod: { initContainers: [sidecar], containers: [main] },
+  });
+  await engine.offer(uid, 1);
+  // It can not be started again.
+  await waitFor(async () => {
+    const side = await containerOf(engine, uid, 'side');
+    return side?.lastState?.terminated?.reason === 'StartError';
+  });
+  await writeFile(join(directory, 'go'), '');
+  const end = await waitFor(() => engine.endedPod(uid), { timeoutMs: 20_000 });
+  expect(end).toMatchObject({ outcome: 'Failed', exitCode: 3 });
 });
 
 describe('FallbackToLogsOnError', () => {
