@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,12 +41,17 @@ export class ClientDirectory {
   }
 
   /** Makes the file when the first pod needs it. @throws Error when it can not be made. */
-  places(): Promise<ClientPlaces> {
+  async places(): Promise<ClientPlaces> {
+    const known = this.#places;
+    // What tidies up temporary files may have removed it.
+    if (known !== null && !existsSync((await known).file) && this.#places === known) {
+      this.#places = null;
+    }
     this.#places ??= this.#make().catch((error: unknown) => {
       this.#places = null;
       throw error;
     });
-    return this.#places;
+    return await this.#places;
   }
 
   /** Removes it. */

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { chmod, lstat, mkdir, mkdtemp, opendir, readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -34,13 +34,18 @@ export class WorkerDirectory {
     this.#shared = join(parent, `drover-${purpose}-${process.getuid?.() ?? 0}`);
   }
 
-  /** The worker's own directory. @throws Error when it can not be made. */
-  path(): Promise<string> {
-    this.#own ??= this.#make().catch((error: unknown) => {
-      this.#own = null;
-      throw error;
-    });
-    return this.#own;
+  /** The worker's own directory; a new one when what tidies up temporary files has removed it. @throws Error when it can not be made. */
+  async path(): Promise<string> {
+    const known = this.#own;
+    if (known !== null && existsSync(await known)) return await known;
+    if (this.#own === known) {
+      const made = this.#make();
+      this.#own = made;
+      made.catch(() => {
+        if (this.#own === made) this.#own = null;
+      });
+    }
+    return await this.#own!;
   }
 
   /** Lets other users pass through to what is within, if they know its name. */

@@ -425,6 +425,19 @@ describe('the directory of sockets', () => {
     expect(await readdir(join(directory, `drover-items-${process.getuid?.() ?? 0}`))).toEqual([]);
   });
 
+  test('is made anew, with the command in it, when what tidies up temporary files removed it', async () => {
+    process.env['TMPDIR'] = directory;
+    const sockets = new SocketDirectory(['drover'], logger);
+    await sockets.make(1);
+    await rm(join(directory, `drover-items-${process.getuid?.() ?? 0}`), { recursive: true });
+    const both = await Promise.all([sockets.make(1), sockets.make(1)]);
+    for (const { paths, searchPath } of both) {
+      expect(await readdir(dirname(paths[0]!))).toEqual([]);
+      expect(await readdir(searchPath!)).toEqual(['drover']);
+    }
+    await sockets.close();
+  });
+
   test('lies elsewhere when its path would be too long for a socket', async () => {
     process.env['TMPDIR'] = await mkdtemp(join(directory, 'x'.repeat(80)));
     const sockets = new SocketDirectory(undefined, logger);

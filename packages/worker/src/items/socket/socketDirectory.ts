@@ -15,7 +15,7 @@ export class SocketDirectory {
   readonly #candidates: readonly WorkerDirectory[];
   readonly #launcher: readonly string[] | undefined;
   readonly #logger: Logger;
-  #directory: Promise<string> | null = null;
+  #directory: Promise<{ readonly of: WorkerDirectory; readonly path: string }> | null = null;
   #podCount = 0;
 
   /** @param launcher - Words that start the command `drover`; undefined: pods do not get it. */
@@ -41,11 +41,7 @@ export class SocketDirectory {
     this.#podCount += 1;
     const name = String(this.#podCount);
     const longest = join(name, socketName(count));
-    this.#directory ??= this.#choose(longest).catch((error: unknown) => {
-      this.#directory = null;
-      throw error;
-    });
-    const own = await this.#directory;
+    const own = await this.#own(longest);
     const path = join(own, name);
     await mkdir(path, { mode: 0o700 });
     return {
@@ -66,7 +62,22 @@ export class SocketDirectory {
     );
   }
 
-  async #choose(longest: string): Promise<string> {
+  async #own(longest: string): Promise<string> {
+    const known = this.#directory;
+    if (known !== null) {
+      const { of, path } = await known;
+      if ((await of.path()) === path) return path;
+      // It was removed, and the command in it.
+      if (this.#directory === known) this.#directory = null;
+    }
+    this.#directory ??= this.#choose(longest).catch((error: unknown) => {
+      this.#directory = null;
+      throw error;
+    });
+    return (await this.#directory).path;
+  }
+
+  async #choose(longest: string): Promise<{ of: WorkerDirectory; path: string }> {
     const problems: string[] = [];
     for (const candidate of this.#candidates) {
       try {
@@ -77,7 +88,7 @@ export class SocketDirectory {
           throw new Error(`${own} is too long for the path of a socket`);
         }
         if (this.#launcher !== undefined) await writeLauncher(own, this.#launcher);
-        return own;
+        return { of: candidate, path: own };
       } catch (error) {
         problems.push((error as Error).message);
       }
