@@ -45,7 +45,8 @@ let installing: Promise<Ended>;
 beforeAll(async () => {
   user = await UserFolder.make();
   const tarballs = join(user.temporary, 'tarballs');
-  const packages = await packPackages(tarballs);
+  // What `npm run types` is for; the types of the tarballs are checked below, by those who use them.
+  const packages = await packPackages(tarballs, { isChecked: true });
   packed = new Map(packages.map((one) => [one.name, one]));
   // Meanwhile the tarballs are looked at: npm waits for the network.
   const paths = packages.map(({ tarball }) => tarball);
