@@ -118,8 +118,12 @@ export class ServerBed {
   }
 
   /** Runs kubectl to its end. */
-  async kubectl(args: readonly string[], input?: string): Promise<Ended> {
-    return await toItsEnd(this.startKubectl(args), input);
+  async kubectl(
+    args: readonly string[],
+    input?: string,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Ended> {
+    return await toItsEnd(this.#start(this.#programs.kubectl, args, env), input);
   }
 
   /** Runs helm to its end. */
@@ -132,10 +136,14 @@ export class ServerBed {
     return this.#start(this.#programs.kubectl, args);
   }
 
-  #start(program: string, args: readonly string[]): ChildProcessWithoutNullStreams {
+  #start(
+    program: string,
+    args: readonly string[],
+    more: Readonly<Record<string, string>> = {},
+  ): ChildProcessWithoutNullStreams {
     const { HOME: _home, KUBECONFIG: _theirs, ...env } = process.env;
     return spawn(program, args, {
-      env: { ...env, HOME: this.#dir, KUBECONFIG: join(this.#dir, 'kubeconfig') },
+      env: { ...env, ...more, HOME: this.#dir, KUBECONFIG: join(this.#dir, 'kubeconfig') },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
   }

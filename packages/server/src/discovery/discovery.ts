@@ -58,9 +58,10 @@ function partsOf(
   subresources: readonly Subresource[],
 ): { readonly name: string; readonly verbs: string[] }[] {
   const parts = subresources
-    .filter((part) => part.resource === resource)
+    .filter((part) => part.resource === resource && part.isHidden !== true)
     .map((part) => ({ name: part.name, verbs: subresourceVerbs(part) }));
-  return resource.hasStatus ? [...parts, { name: 'status', verbs: ['get'] }] : parts;
+  const verbs = resource.update === undefined ? ['get'] : ['get', 'patch', 'update'];
+  return resource.hasStatus ? [...parts, { name: 'status', verbs }] : parts;
 }
 
 /** `APIResourceList` of a version of a group. */

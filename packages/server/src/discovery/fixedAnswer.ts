@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 /** An answer that is the same for everybody and for ever. */
 export interface FixedAnswer {
   readonly contentType: string;
-  readonly body: string;
+  readonly body: string | Buffer;
   readonly etag: string;
 }
 
@@ -17,7 +17,11 @@ export function addFixed(server: FastifyInstance, path: string, body: object): v
 
 /** Makes an answer of a value. */
 export function fixedAnswer(contentType: string, value: object): FixedAnswer {
-  const body = JSON.stringify(value);
+  return fixedBytes(contentType, JSON.stringify(value));
+}
+
+/** Makes an answer of what is to be sent. */
+export function fixedBytes(contentType: string, body: string | Buffer): FixedAnswer {
   const etag = `"${createHash('sha256').update(body).digest('hex').slice(0, 32)}"`;
   return { contentType, body, etag };
 }

@@ -8,6 +8,7 @@ import { flag } from './query.ts';
 import { deleteMany, deleteObject } from './verbs/delete.ts';
 import { getObject, listObjects } from './verbs/read.ts';
 import { watchObjects } from './verbs/watch.ts';
+import { patchStatus, replaceStatus } from './verbs/status.ts';
 import { createObject, patchObject, replaceObject } from './verbs/write.ts';
 
 /** Answers a request about a resource. */
@@ -23,6 +24,8 @@ export interface Subresource {
   /** The last part of the path. */
   readonly name: string;
   readonly handlers: Handlers;
+  /** It is only there to say that it is not. */
+  readonly isHidden?: boolean;
 }
 
 const METHODS: HTTPMethods[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
@@ -70,7 +73,11 @@ export function addRoutes(
       PATCH: patchObject,
       DELETE: deleteObject,
     });
-    if (resource.hasStatus) add(`${all}/:name/status`, resource, { GET: getObject }, 'status');
+    if (resource.hasStatus) {
+      const writes = { PUT: replaceStatus, PATCH: patchStatus };
+      const handlers = { GET: getObject, ...(resource.update === undefined ? {} : writes) };
+      add(`${all}/:name/status`, resource, handlers, 'status');
+    }
   }
   for (const { resource, name, handlers } of subresources) {
     const { plural, isNamespaced } = resource;

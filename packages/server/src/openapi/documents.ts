@@ -35,7 +35,8 @@ export function makeDocument(groupVersion: GroupVersion, version: string): JsonO
   };
 }
 
-function pathsOf(resource: Resource): Record<string, JsonObject> {
+/** The paths of a resource, with what can be done at each. */
+export function pathsOf(resource: Resource): Record<string, JsonObject> {
   const { isNamespaced, plural } = resource;
   const base = groupPath(resource);
   const many = isNamespaced ? `${base}/namespaces/{namespace}/${plural}` : `${base}/${plural}`;

@@ -7,6 +7,7 @@ import { EventsResource } from './events.ts';
 import { JobsResource } from './jobs.ts';
 import { NamespacesResource } from './namespaces.ts';
 import { NodesResource } from './nodes.ts';
+import { notOffered } from './notOffered.ts';
 import { podEviction } from './podEviction.ts';
 import { podLog } from './podLog.ts';
 import { PodsResource } from './pods.ts';
@@ -33,8 +34,9 @@ export interface Resources {
  */
 export function makeResources(backend: Backend, secretKeyFile: string | undefined): Resources {
   const pods = new PodsResource(backend);
+  const jobs = new JobsResource(backend);
   const watched = [
-    new JobsResource(backend),
+    jobs,
     pods,
     new NodesResource(backend),
     new NamespacesResource(backend),
@@ -46,7 +48,12 @@ export function makeResources(backend: Backend, secretKeyFile: string | undefine
   ];
   return {
     resources: [...watched, selfSubjectAccessReviews, selfSubjectRulesReviews, selfSubjectReviews],
-    subresources: [podLog(backend, pods), podEviction(pods)],
+    subresources: [
+      podLog(backend, pods),
+      podEviction(pods),
+      ...notOffered(pods, 'pods'),
+      ...notOffered(jobs, 'jobs'),
+    ],
     close: () => {
       for (const resource of watched) resource.close();
     },

@@ -17,7 +17,7 @@ import type { WriteOptions } from '../../api/resource.ts';
 import { applyTo, applyToNothing, type Application } from '../../apply/apply.ts';
 import type { Writer } from '../../apply/managers.ts';
 import { updateTracked } from '../../apply/track.ts';
-import { APPLY_TYPE, makePatch, PATCH_TYPES } from '../../patch/patch.ts';
+import { APPLY_TYPE, makePatch, PATCH_TYPES, type PatchType } from '../../patch/patch.ts';
 import { bodyType, readObject, readValue } from '../bodies.ts';
 import type { Context } from '../context.ts';
 import { flag, isDryRun, param, params, readFieldValidation } from '../query.ts';
@@ -40,32 +40,40 @@ export async function createObject(context: Context): Promise<void> {
 
 /** Replaces an object. */
 export async function replaceObject(context: Context): Promise<void> {
+  await changeObject(context, 'UpdateOptions', readReplacement(context));
+}
+
+/** Reads the object that is to take the place of what is stored. */
+export function readReplacement(context: Context): Change {
   const body = readObject(context.body);
   checkBody(context, body);
   const metadata = isJsonObject(body['metadata']) ? body['metadata'] : {};
   checkName(context, metadata['name']);
-  await changeObject(context, 'UpdateOptions', () => body);
+  return () => body;
 }
+
+/** Makes an object of what is stored of it. */
+export type Change = (stored: ApiObject) => unknown;
 
 /** Changes an object in part. */
 export async function patchObject(context: Context): Promise<void> {
-  const { body, query } = context;
-  const type = bodyType(body, [...PATCH_TYPES, APPLY_TYPE]);
+  const type = bodyType(context.body, [...PATCH_TYPES, APPLY_TYPE]);
   if (type === APPLY_TYPE) return await applyObject(context);
+  await changeObject(context, 'PatchOptions', readPatch(context, type));
+}
+
+/** Reads a patch. */
+export function readPatch({ body, query, resource }: Context, type: PatchType): Change {
   if (query['force'] !== undefined) {
     throw invalidOptions('PatchOptions', [
       { path: 'force', kind: 'Forbidden', detail: 'may not be specified for non-apply patch' },
     ]);
   }
-  const patch = makePatch(type, body, context.resource);
-  await changeObject(context, 'PatchOptions', (stored) => patch(stored));
+  return makePatch(type, body, resource);
 }
 
-async function changeObject(
-  context: Context,
-  kind: string,
-  change: (stored: ApiObject) => unknown,
-): Promise<void> {
+/** Changes an object, and answers with it. */
+export async function changeObject(context: Context, kind: string, change: Change): Promise<void> {
   const { resource, name, query } = context;
   if (resource.update === undefined) throw context.notDone();
   const options = writeOptions(context, kind);
