@@ -134,6 +134,29 @@ describe('lists', () => {
     expect((await json(`${JOBS}?continue=nonsense`)).code).toBe(400);
   });
 
+  test('go on in no other namespace than theirs, whatever the client says of where that is', async () => {
+    const token = (after: string) =>
+      Buffer.from(JSON.stringify({ version: '1', after })).toString('base64url');
+    const place = { list: 0, path: 'a', uid: 'none', podNumber: 0 };
+    const own = job('mine');
+    await json('/apis/batch/v1/namespaces/own/jobs', { method: 'POST', body: JSON.stringify(own) });
+    const secret = { metadata: { name: 'secret' }, data: { a: 'eA==' } };
+    const body = JSON.stringify(secret);
+    await json('/api/v1/namespaces/else/secrets', { method: 'POST', body });
+    await json('/apis/batch/v1/namespaces/else/jobs', {
+      method: 'POST',
+      body: JSON.stringify(job('theirs')),
+    });
+    for (const [path, after] of [
+      ['/apis/batch/v1/namespaces/own/jobs', '0 a'],
+      ['/api/v1/namespaces/own/secrets', '0 a'],
+      ['/api/v1/namespaces/own/pods', JSON.stringify({ shard: 0, place })],
+    ] as const) {
+      const { text } = await bed.fetch(`${path}?limit=5&continue=${token(after)}`);
+      expect(text, path).not.toMatch(/theirs|"else"|eA==/);
+    }
+  });
+
   test('come as tables and as metadata alone', async () => {
     await bed.drover.jobs.create(job('formed'));
     const table = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json';

@@ -39,6 +39,10 @@ export async function listObjects(context: Context): Promise<void> {
     limit: limit === 0 ? null : limit,
     after: continuation?.after ?? null,
   });
+  // Where a list goes on is what its client says: it may not lead into a namespace that the client may not read.
+  if (namespace !== null && page.items.some(({ metadata }) => metadata.namespace !== namespace)) {
+    throw badRequest('continue key is not valid');
+  }
   const resourceVersion = continuation?.version ?? page.resourceVersion;
   checkVersion(version, param(query, 'resourceVersionMatch') ?? '', Number(page.resourceVersion));
   const metadata = {
