@@ -102,11 +102,14 @@ describe('pods', () => {
     const [, name = ''] = /^(replaced-\w+)/m.exec(seen) ?? [];
     // Evicted as `kubectl drain` does it.
     const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name } };
-    const evicted = await bed.fetch(`/api/v1/namespaces/default/pods/${name}/eviction`, {
-      method: 'POST',
-      body: JSON.stringify(eviction),
-    });
-    expect(evicted.code).toBe(201);
+    const evict = async (more: object) => {
+      const body = JSON.stringify({ ...eviction, ...more });
+      const path = `/api/v1/namespaces/default/pods/${name}/eviction`;
+      return (await bed.fetch(path, { method: 'POST', body })).code;
+    };
+    expect(await evict({ metadata: { name: 'another' } })).toBe(400);
+    expect(await evict({ deleteOptions: { preconditions: { uid: 'of-another' } } })).toBe(409);
+    expect(await evict({})).toBe(201);
     await expect
       .poll(() => seen, { timeout: 10_000 })
       .toMatch(

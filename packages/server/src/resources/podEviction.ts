@@ -2,8 +2,8 @@ import type { Resource } from '../api/resource.ts';
 import { readObject } from '../http/bodies.ts';
 import { isJsonObject, textOf } from '../api/object.ts';
 import type { Subresource } from '../http/routes.ts';
-import { isDryRun, params } from '../http/query.ts';
 import { badRequest } from '../http/status.ts';
+import { deleteOptions } from '../http/verbs/delete.ts';
 
 /** Asks a pod to go, as `kubectl drain` does: `pods/NAME/eviction`. Its Job makes another one. */
 export function podEviction(pods: Resource): Subresource {
@@ -16,18 +16,16 @@ export function podEviction(pods: Resource): Subresource {
         const kind = body['kind'] ?? 'Eviction';
         if (kind !== 'Eviction')
           throw badRequest(`${textOf(kind)} cannot be handled as a Eviction`);
-        const given = isJsonObject(body['deleteOptions']) ? body['deleteOptions'] : {};
-        const dryRun = Array.isArray(given['dryRun']) ? given['dryRun'].map(String) : [];
-        await pods.delete?.(context.name, {
-          namespace: context.namespace ?? '',
-          user: context.user,
-          dryRun: isDryRun([...dryRun, ...params(context.query, 'dryRun')], 'Eviction'),
-          onWarning: context.warn,
-          propagationPolicy: null,
-          gracePeriodSeconds: null,
-          uid: null,
-          resourceVersion: null,
-        });
+        const { metadata, deleteOptions: given } = body;
+        const { name, namespace } = isJsonObject(metadata) ? metadata : {};
+        if ((name ?? context.name) !== context.name) {
+          throw badRequest('name in URL does not match name in Eviction object');
+        }
+        if ((namespace ?? context.namespace) !== context.namespace) {
+          throw badRequest('namespace in URL does not match namespace in Eviction object');
+        }
+        const options = deleteOptions(isJsonObject(given) ? given : {}, context);
+        await pods.delete?.(context.name, options);
         const status = {
           kind: 'Status',
           apiVersion: 'v1',

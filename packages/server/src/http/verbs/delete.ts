@@ -68,8 +68,13 @@ async function answerDeleted(context: Context, deleted: ApiObject): Promise<void
 
 /** Options come in the body, or in the query for those who send none. */
 function readOptions(context: Context): DeleteOptions {
-  const { query, body, namespace } = context;
-  const given: JsonObject = body.bytes.length === 0 ? {} : readObject(body);
+  const { body } = context;
+  return deleteOptions(body.bytes.length === 0 ? {} : readObject(body), context);
+}
+
+/** Reads options of a deletion; what they do not say the query may. */
+export function deleteOptions(given: JsonObject, context: Context): DeleteOptions {
+  const { query, namespace } = context;
   if ((given['kind'] ?? 'DeleteOptions') !== 'DeleteOptions') {
     throw badRequest(`${textOf(given['kind'])} cannot be handled as a DeleteOptions`);
   }
