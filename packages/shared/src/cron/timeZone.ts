@@ -1,20 +1,10 @@
-/** A formatter that tells the parts of the wall clock, kept: making one takes longer than using it. */
+/** Formatters that tell the offset of a zone, kept: making one takes longer than using it. */
 const clocks = new Map<string, Intl.DateTimeFormat>();
 
 function clockOf(zone: string): Intl.DateTimeFormat {
   let clock = clocks.get(zone);
   if (clock === undefined) {
-    clock = new Intl.DateTimeFormat('en-US', {
-      timeZone: zone,
-      hourCycle: 'h23',
-      era: 'short',
-      year: 'numeric',
-      month: 'numeric',
-      day: 'numeric',
-      hour: 'numeric',
-      minute: 'numeric',
-      second: 'numeric',
-    });
+    clock = new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'longOffset' });
     clocks.set(zone, clock);
   }
   return clock;
@@ -41,30 +31,20 @@ export function isTimeZone(zone: string): boolean {
  * @throws RangeError for a zone that does not exist.
  */
 export function zoneOffsetMs(zone: string, atMs: number): number {
-  const parts: Partial<Record<Intl.DateTimeFormatPartTypes, string>> = {};
-  for (const { type, value } of clockOf(zone).formatToParts(atMs)) parts[type] = value;
-  const { year, month, day, hour, minute, second, era } = parts;
-  const isBeforeChrist = era === 'BC';
-  const wallMs = Date.UTC(
-    2000,
-    Number(month) - 1,
-    Number(day),
-    Number(hour),
-    Number(minute),
-    Number(second),
-  );
-  const wall = new Date(wallMs);
-  wall.setUTCFullYear(
-    isBeforeChrist ? 1 - Number(year) : Number(year),
-    Number(month) - 1,
-    Number(day),
-  );
-  return wall.getTime() - Math.floor(atMs / 1000) * 1000;
+  // As in `1/1/2026, GMT+05:30`; UTC is `GMT`, and before there were zones it has seconds.
+  const text = clockOf(zone).format(atMs);
+  const [sign = '', hours, minutes, seconds = '0'] = text
+    .slice(text.lastIndexOf('GMT') + 'GMT'.length)
+    .split(/(?<=[+-])|:/);
+  if (sign === '') return 0;
+  const offsetMs = ((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000;
+  return sign === '-' ? -offsetMs : offsetMs;
 }
 
-const DAY_MS = 24 * 3_600_000;
+/** Since 1970 no offset of any zone lasted for less than a week; before that, a short one may be passed over. */
+const STEP_MS = 5 * 24 * 3_600_000;
 
-/** Changes of the years that were asked for, by zone and year: finding those of a year takes a millisecond. */
+/** Changes of the years that were asked for, by zone and year: finding them takes long. */
 const changesOfYears = new Map<string, readonly number[]>();
 
 /** Beyond so many, those held are forgotten. */
@@ -91,9 +71,8 @@ function changesOf(zone: string, year: number): readonly number[] {
   if (held !== undefined) return held;
   const changes: number[] = [];
   const endMs = Date.UTC(year + 1, 0, 1) - 1_000;
-  // No offset of any zone lasts for less than a day.
-  for (let sameMs = Date.UTC(year, 0, 1) - 1_000; sameMs < endMs; sameMs += DAY_MS) {
-    const otherMs = Math.min(sameMs + DAY_MS, endMs);
+  for (let sameMs = Date.UTC(year, 0, 1) - 1_000; sameMs < endMs; sameMs += STEP_MS) {
+    const otherMs = Math.min(sameMs + STEP_MS, endMs);
     const offsetMs = zoneOffsetMs(zone, sameMs);
     if (zoneOffsetMs(zone, otherMs) !== offsetMs)
       changes.push(bisect(zone, offsetMs, sameMs, otherMs));

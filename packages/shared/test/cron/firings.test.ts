@@ -61,6 +61,15 @@ describe('the calendar of a CronJob', () => {
     ]);
   });
 
+  test('has nothing special just before and just after such an hour', () => {
+    expect(slots(calendar('0 3 * * *'), spring, 1)).toEqual(['2026-03-29T01:00Z']);
+    const once = calendar('59 1 * * *', { 'repeated-hour': 'once' });
+    expect(slots(once, spring, 1)).toEqual(['2026-03-29T00:59Z']);
+    expect(slots(once, autumn, 1)).toEqual(['2026-10-24T23:59Z']);
+    const after = calendar('0 3 * * *', { 'repeated-hour': 'once' });
+    expect(slots(after, autumn, 1)).toEqual(['2026-10-25T02:00Z']);
+  });
+
   test('has one time in place of an hour that is skipped, if wanted', () => {
     const once = { 'skipped-hour': 'once' };
     expect(slots(calendar('*/20 2 * * *', once), spring, 2)).toEqual([
