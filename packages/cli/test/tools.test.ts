@@ -71,15 +71,26 @@ describe('drover describe', () => {
       /^Waiting:\n {2}the next pod starts in 3\d{3} s \(back-off after 1 failure/m,
     );
     expect(text).toMatch(/^ {2}mixed-2-\w{5} +Error +0 +\d+s +dev-1$/m);
-    expect(text).toMatch(
-      /^ {2}Warning +PodFailed +\d+s +dev-1 +pod mixed-2-\w{5} \(index 2\) failed: exit code 4$/m,
+    await waitFor(async () =>
+      /^ {2}Warning +PodFailed +\d+s +job-controller +pod mixed-2-\w{5} \(index 2\) failed: exit code 4$/m.test(
+        await stdout('describe', 'job/mixed'),
+      ),
     );
     const json = JSON.parse(await stdout('describe', 'job/mixed', '--json')) as object;
     expect(json).toMatchObject({
       job: { metadata: { name: 'mixed' } },
       waiting: [{ reason: 'BackOff' }],
-      events: [{ reason: 'Created' }, { reason: 'Started' }, { reason: 'PodFailed' }],
+      events: [
+        { reason: 'SuccessfulCreate' },
+        { reason: 'SuccessfulCreate' },
+        { reason: 'SuccessfulCreate' },
+        { reason: 'PodFailed' },
+      ],
     });
+    const events = await stdout('events', '--for', 'job/mixed', '--types', 'Warning');
+    expect(events).toMatch(
+      /^LAST SEEN +TYPE +REASON +OBJECT +MESSAGE\n\d+s +Warning +PodFailed +Job\/mixed +pod mixed-2-\w{5} \(index 2\) failed: exit code 4\n$/,
+    );
     await home.drover(['delete', 'job/mixed']);
   });
 

@@ -7,6 +7,7 @@ export type { CronJobsClient, TriggerOptions } from './cronJobs.ts';
 export type { ItemPerPodInput } from './itemPerPod.ts';
 export type { ConnectionOption } from './connection.ts';
 export { Drover, type DroverOptions } from './drover.ts';
+export type { EventsClient, ListEventsOptions, WatchEventsOptions } from './events.ts';
 export { JobOutcomeError, type WaitCondition } from './jobOutcome.ts';
 export type {
   Applied,
@@ -76,6 +77,7 @@ export {
   TimeoutError,
   UnsuitableHostError,
   type ConfigMap,
+  type CoreV1Event,
   type CronJob,
   type ItemOptions,
   type Job,

@@ -5,6 +5,7 @@ import { Backend } from './backend.ts';
 import { CronJobsClient } from './cronJobs.ts';
 import { ConfigMapsClient, SecretsClient } from './configs.ts';
 import type { ConnectionOption } from './connection.ts';
+import { EventsClient } from './events.ts';
 import { JobsClient } from './jobs.ts';
 import { NodesClient } from './nodes.ts';
 import { podClientSettings } from './podClient.ts';
@@ -59,6 +60,8 @@ export class Drover {
   readonly configMaps: ConfigMapsClient;
   /** Secrets: the same, encrypted with the key file. */
   readonly secrets: SecretsClient;
+  /** What happened: list, watch. */
+  readonly events: EventsClient;
   /** Namespace of names that do not say theirs. */
   readonly namespace: string;
   readonly #backend: Backend;
@@ -83,6 +86,7 @@ export class Drover {
     );
     this.pods = new PodsClient(this.#backend, this.namespace, owner);
     this.nodes = new NodesClient(this.#backend);
+    this.events = new EventsClient(this.#backend, this.namespace);
     this.workQueues = new WorkQueuesClient(this.#backend, this.namespace);
     this.configMaps = new ConfigMapsClient(this.#backend, this.namespace);
     const keyFile = new SecretKeyFile(options.secretKeyFile);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 import { ServerBed } from './bed.ts';
 
@@ -133,10 +133,19 @@ test('events tell what happened to a Job and its pods', async () => {
     },
   });
   await bed.drover.jobs.wait('eventful');
-  expect(await kubectl('get', 'events', '--field-selector=type=Warning')).toMatch(
-    /Warning +BackoffLimitExceeded +job\/eventful +Job has reached/,
+  await vi.waitFor(async () =>
+    expect(await kubectl('get', 'events', '--field-selector=type=Warning')).toMatch(
+      /Warning +BackoffLimitExceeded +job\/eventful +Job has reached/,
+    ),
   );
-  expect(await kubectl('events', '--for', 'job/eventful')).toMatch(/Job started/);
+  const ofJob = await kubectl('events', '--for', 'job/eventful');
+  expect(ofJob).toMatch(/Normal +SuccessfulCreate +Job\/eventful +Created pod: eventful-\w{5}$/m);
+  const pod = /eventful-\w{5}/.exec(ofJob)?.[0] ?? '';
+  await vi.waitFor(async () =>
+    expect(await kubectl('describe', 'pod', pod)).toMatch(
+      /Warning +Failed +\S+ +drover-worker +exit code 1$/m,
+    ),
+  );
   const described = await kubectl('describe', 'job', 'eventful');
   expect(described).toMatch(/Warning +PodFailed .*pod eventful-\w+ failed: exit code 1/);
 });

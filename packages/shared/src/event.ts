@@ -11,7 +11,7 @@ export interface InvolvedObject {
 }
 
 /** Something that happened to an object, or the same thing several times: an Event of core/v1. */
-export interface ObjectEvent {
+export interface CoreV1Event {
   readonly apiVersion: 'v1';
   readonly kind: 'Event';
   readonly metadata: {

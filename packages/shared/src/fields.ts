@@ -172,8 +172,8 @@ const POD = under('spec.template.spec', {
   nodeSelector: honoured('only the key drover.dev/pool, which names a pool of workers'),
   runtimeClassName: honoured('process (default) or handler'),
   hostname: honoured('in the environment as HOSTNAME; an Indexed Job has its own'),
-  activeDeadlineSeconds: later(
-    "a limit of time for each pod; the Job's activeDeadlineSeconds is there",
+  activeDeadlineSeconds: honoured(
+    'longest time a pod may be active; then it is stopped and is Failed, reason DeadlineExceeded',
   ),
   initContainers: {
     ...honoured('run before the containers, in order; each must succeed'),

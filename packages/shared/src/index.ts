@@ -204,12 +204,11 @@ export { Namespace, NAMESPACE_KIND } from './namespace.ts';
 export {
   COMBINED_PREFIX,
   DEFAULT_EVENT_TTL_MS,
-  type ObjectEvent,
+  type CoreV1Event,
   type InvolvedObject,
 } from './event.ts';
 export { leftItemsWarnings, type ItemsWarning } from './leftItems.ts';
 export { nodeStatusWord, type Node, type NodeCondition } from './node.ts';
-export { jobEvents, podEvents, type DerivedEvent } from './objectEvents.ts';
 export {
   parseObject,
   parseObjectUpdate,

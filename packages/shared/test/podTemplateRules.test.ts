@@ -72,15 +72,12 @@ const podCases: Case[] = [
   {
     name: "a pod's deadline of 0",
     given: { pod: { activeDeadlineSeconds: 0 } },
-    want: [
-      `activeDeadlineSeconds ${notYet}`,
-      'activeDeadlineSeconds Invalid must be between 1 and 2147483647, inclusive',
-    ],
+    want: ['activeDeadlineSeconds Invalid must be between 1 and 2147483647, inclusive'],
   },
   {
     name: "a pod's deadline",
     given: { pod: { activeDeadlineSeconds: 1 } },
-    want: [`activeDeadlineSeconds ${notYet}`],
+    want: [],
   },
   { name: 'a hostname', given: { pod: { hostname: 'a-b' } }, want: [] },
   {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import {
   DEFAULT_EVENT_TTL_MS,
   formatTime,
-  type ObjectEvent,
+  type CoreV1Event,
   type InvolvedObject,
 } from '@drover/shared';
 import type { Redis } from 'ioredis';
@@ -125,18 +125,18 @@ export class Events {
   }
 
   /** An event by its name; null = none. */
-  async get(namespace: string, name: string): Promise<ObjectEvent | null> {
+  async get(namespace: string, name: string): Promise<CoreV1Event | null> {
     const [event = null] = await this.#read([`${namespace}/${name}`]);
     return event;
   }
 
   /** Events in order of their names. */
-  async list({ namespace, objectName }: EventQuery): Promise<ObjectEvent[]> {
+  async list({ namespace, objectName }: EventQuery): Promise<CoreV1Event[]> {
     // An event's name begins with that of its object and a dot; '/' is the character after '.', '0' that after '/'.
     const isNarrow = namespace !== null && objectName !== undefined;
     const prefix = isNarrow ? `${namespace}/${objectName}.` : `${namespace}/`;
     const to = isNarrow ? `(${namespace}/${objectName}/` : `(${namespace}0`;
-    const found: ObjectEvent[] = [];
+    const found: CoreV1Event[] = [];
     let from = namespace === null ? '-' : `[${prefix}`;
     for (;;) {
       const paths = await this.#redis.zrangebylex(
@@ -156,6 +156,14 @@ export class Events {
       : found.filter(({ involvedObject }) => involvedObject.name === objectName);
   }
 
+  /** What was written after a resourceVersion, in that order; each as it is now. */
+  async changedSince(version: number): Promise<CoreV1Event[]> {
+    const { eventVersions } = this.#keys;
+    const found = await this.#redis.zrangebyscore(eventVersions, `(${version}`, '+inf');
+    const read = await this.#read(found.filter((path) => !path.startsWith('#')));
+    return read.filter((event) => event !== null);
+  }
+
   /** The resourceVersion of what was written last; 0 = nothing is there. */
   async newest(): Promise<number> {
     const { eventVersions } = this.#keys;
@@ -166,7 +174,7 @@ export class Events {
   }
 
   /** In the order of the paths; null for what is not there, or too old. */
-  async #read(paths: readonly string[]): Promise<(ObjectEvent | null)[]> {
+  async #read(paths: readonly string[]): Promise<(CoreV1Event | null)[]> {
     if (paths.length === 0) return [];
     const [stored, ttl] = await Promise.all([
       this.#redis.hmget(this.#keys.events, ...paths),
@@ -200,7 +208,7 @@ function bodyOf({ about, type, reason, message, component, host }: NewEvent): St
   };
 }
 
-function composeEvent(path: string, text: string, oldestMs: number): ObjectEvent | null {
+function composeEvent(path: string, text: string, oldestMs: number): CoreV1Event | null {
   const parts = /^(\d+) (\d+) (\d+) (\d+) ([^]*)$/.exec(text);
   assert(parts !== null, `a stored event, got ${text.slice(0, 50)}`);
   const [, count = '', firstMs = '', lastMs = '', version = '', json = ''] = parts;

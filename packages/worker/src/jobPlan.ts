@@ -103,6 +103,8 @@ export class JobPlan {
   readonly restartPolicy: 'Never' | 'OnFailure';
   /** Between SIGTERM and SIGKILL, ms. */
   readonly graceMs: number;
+  /** How long a pod may be active, ms; null = for as long as it takes. */
+  readonly activeDeadlineMs: number | null;
   /** Name of the first container. */
   readonly containerName: string;
   /** initContainers and containers, in the order in which they are started. */
@@ -165,6 +167,9 @@ export class JobPlan {
     this.restartPolicy = template.restartPolicy === 'OnFailure' ? 'OnFailure' : 'Never';
     const { terminationGracePeriodSeconds = DEFAULT_GRACE_SECONDS } = template as Partial<PodSpec>;
     this.graceMs = gracePeriodMs({ terminationGracePeriodSeconds });
+    const { activeDeadlineSeconds } = template;
+    this.activeDeadlineMs =
+      activeDeadlineSeconds === undefined ? null : activeDeadlineSeconds * 1000;
     this.annotations = Object.freeze({ ...spec.template.metadata.annotations });
     this.itemPerPod = itemPerPodOf(this.facts.annotations);
     const list = this.annotations[ARGUMENT_LIST_ANNOTATION];
@@ -211,6 +216,12 @@ export class JobPlan {
     if (this.client !== null) return 'what a client is given';
     if (this.facts.annotations[WORK_QUEUE_ANNOTATION] === undefined) return null;
     return 'items of a work queue';
+  }
+
+  /** Names of the containers that run together, without sidecars. */
+  get containerNames(): string[] {
+    const mains = this.containers.filter(({ role }) => role === 'main');
+    return mains.length === 0 ? [this.containerName] : mains.map(({ name }) => name);
   }
 
   /** The completion index that users see; null when the Job is not Indexed. */

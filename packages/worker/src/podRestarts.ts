@@ -14,6 +14,8 @@ export interface PodRestartsOptions {
   readonly restarts: number;
   /** Restarts of all containers of the pod, shared by them. Default: there is but this container. */
   readonly total?: RestartTotal;
+  /** Told when a restart has to wait. */
+  readonly onBackOff: () => void;
   readonly logger: Logger;
 }
 
@@ -60,6 +62,7 @@ export class PodRestarts {
   async next(ranForMs: number): Promise<boolean> {
     const { policy } = this.#options;
     this.#inARow = crashLoopRestarts(this.#inARow, ranForMs, policy);
+    if (!this.#isStopped) this.#options.onBackOff();
     await this.#wait(crashLoopDelayMs(this.#inARow, policy));
     if (this.#isStopped) return false;
     this.#total.count += 1;

@@ -149,7 +149,7 @@ export class ProcessLane implements PodLane {
   async #runPlain(claim: Claim): Promise<PodEnd> {
     const { plan, openLog, oomKills } = this.#options;
     const log = openLog(plan, claim);
-    const restarts = this.#createRestarts(claim, undefined);
+    const restarts = this.#createRestarts(claim, plan.containerName, undefined);
     let details: PodDetailsWriter | null = null;
     const onChange = (): void => {
       if (!loop.hasHistory && !loop.hasWaited) return;
@@ -265,7 +265,7 @@ export class ProcessLane implements PodLane {
       log,
       volumes,
       mountProblem: volumes === null ? null : await mountProbe.problem(),
-      createRestarts: () => this.#createRestarts(claim, total),
+      createRestarts: (container) => this.#createRestarts(claim, container, total),
       configs: this.#createConfigs(() => !pod.isAtWork),
       oomKills,
       volumeCheckMs,
@@ -288,10 +288,11 @@ export class ProcessLane implements PodLane {
     return new PodConfigs({ ...configs, port, namespace, place: slot.place, isIdle, logger });
   }
 
-  #createRestarts(claim: Claim, total: RestartTotal | undefined): PodRestarts {
+  #createRestarts(claim: Claim, container: string, total: RestartTotal | undefined): PodRestarts {
     const { crashLoop: policy, port, slot, logger } = this.#options;
     const { podNumber } = claim;
-    const common = { policy, port, slot, podNumber, logger };
+    const onBackOff = (): void => slot.tellBackOff(container);
+    const common = { policy, port, slot, podNumber, onBackOff, logger };
     return total === undefined
       ? new PodRestarts({ ...common, restarts: claim.restarts })
       : new PodRestarts({ ...common, restarts: 0, total });

@@ -34,6 +34,8 @@ export interface SlotId {
 export interface SlotRef extends SlotId {
   /** Where its pods run. */
   readonly place: Place;
+  /** Told when a container of its pod waits for its next start. */
+  readonly tellBackOff: (container: string) => void;
 }
 
 /** A place among those that a worker has for pods. A pod that only waits may lend it to another one. */

@@ -1,11 +1,13 @@
-import type { Shard, StopOrder, Subscriber } from '@drover/store';
+import { EventRecorder, type Shard, type StopOrder, type Subscriber } from '@drover/store';
 import type { Logger } from 'pino';
 
 import { Link, type Connection } from './link.ts';
+import { PodEvents } from './podEvents.ts';
 import { Reporter } from './reporter.ts';
 import { SessionKeeper, type Session } from './session.ts';
 import { ShardPort } from './shardPort.ts';
 import type { HolderShard, SlotHolder } from './slots/holder.ts';
+import { within } from './within.ts';
 
 /** Options of {@link ShardWorker}. */
 export interface ShardWorkerOptions {
@@ -21,11 +23,16 @@ export interface ShardWorkerOptions {
   readonly logger: Logger;
 }
 
+/** How long the last events are waited for: less than all that has to be said at the end. */
+const LAST_EVENTS_MS = 500;
+
 /** All that a worker has to do with one shard: its session, its reports, its stop orders. */
 export class ShardWorker implements HolderShard {
   readonly port: ShardPort;
   readonly keeper: SessionKeeper;
   readonly holders = new Map<string, SlotHolder>();
+  readonly events: PodEvents;
+  readonly #recorder: EventRecorder;
   readonly #options: ShardWorkerOptions;
   /** Reports have a connection of their own: nothing urgent queues behind them. */
   readonly #reports: Link;
@@ -37,6 +44,13 @@ export class ShardWorker implements HolderShard {
     this.port = new ShardPort(shard, control);
     this.#reports = new Link(options.connection, 'reports', logger);
     const reports = new ShardPort(shard, this.#reports);
+    this.#recorder = new EventRecorder({
+      events: {
+        record: (...batch) => this.port.run(({ events }) => events.record(...batch)),
+      },
+      onLost: (count, error) => logger.debug({ err: error, count }, 'events were lost'),
+    });
+    this.events = new PodEvents({ sink: this.#recorder, node: options.node });
     this.keeper = new SessionKeeper({
       port: this.port,
       reconnect: () => control.replace(),
@@ -63,6 +77,7 @@ export class ShardWorker implements HolderShard {
   /** Ends the session, with `end` in Redis too, and closes the connection. */
   async close(end: boolean): Promise<void> {
     this.#unsubscribe?.();
+    await within(LAST_EVENTS_MS, this.#recorder.flush());
     const closed = this.keeper.close(end);
     // Nothing is reported any more, and the answer to the goodbye may never come.
     this.#reports.close();

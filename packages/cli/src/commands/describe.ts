@@ -1,13 +1,12 @@
 import type { Drover } from '@drover/sdk/client';
 
 import { checkSelector, withClient } from '../client.ts';
-import { jobEvents, podEvents } from '@drover/shared';
 import { describeJob } from '../describe/job.ts';
 import { describeConfigMap, describeSecret } from '../describe/config.ts';
 import { describeNode } from '../describe/node.ts';
 import { paint } from '../describe/layout.ts';
 import { describePod } from '../describe/pod.ts';
-import { readWorkQueueOf, warningsOf } from '../describe/workQueue.ts';
+import { readWorkQueueOf } from '../describe/workQueue.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import type { ObjectOptions } from '../options.ts';
@@ -80,19 +79,22 @@ async function describe(drover: Drover, { kind, name }: Thing): Promise<Descript
   switch (kind) {
     case 'job': {
       const job = await drover.jobs.get(name);
-      const [waiting, pods, workQueue] = await Promise.all([
+      const { uid } = job.metadata;
+      const [waiting, pods, workQueue, events] = await Promise.all([
         drover.jobs.whyWaiting(job),
         drover.pods.list({ job, newest: MAX_PODS_READ }),
         readWorkQueueOf(drover, job),
+        drover.events.list({ about: { kind: 'Job', name, uid } }),
       ]);
-      const events = jobEvents(job, pods, warningsOf(job, workQueue));
       const lines = describeJob({ job, waiting, pods, events, workQueue }, nowMs);
       const data = { job, waiting, events };
       return { lines, data: workQueue === null ? data : { ...data, workQueue } };
     }
     case 'pod': {
       const pod = await drover.pods.get(name);
-      return { lines: describePod(pod, nowMs), data: { pod, events: podEvents(pod) } };
+      const { uid } = pod.metadata;
+      const events = await drover.events.list({ about: { kind: 'Pod', name, uid } });
+      return { lines: describePod(pod, events, nowMs), data: { pod, events } };
     }
     case 'node': {
       const node = await drover.nodes.get(name);

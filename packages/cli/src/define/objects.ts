@@ -15,6 +15,7 @@ export function defineObjects(definition: Definition): void {
   defineApply(definition);
   defineGet(definition);
   defineDescribe(definition);
+  defineEvents(definition);
   defineLogs(definition);
   defineWait(definition);
   defineScale(definition);
@@ -95,7 +96,7 @@ function defineDescribe({ program, finish }: Definition): void {
     .option('--json', 'as JSON: the object, why it waits, the events');
   withHelp(withNamespace(withEngine(command)), {
     notes: [
-      'The layout is that of `kubectl describe`. Events are told from what is stored of the object; failures of one kind become one line with their number. Of a Job with more than 1,000 pods the newest 1,000 are looked at. Of a Secret the sizes of its values are told, not the values.',
+      'The layout is that of `kubectl describe`. Events are kept for an hour; the same thing several times is one line with its number, as are failures of one kind. Of a Job with more than 1,000 pods the newest 1,000 are looked at. Of a Secret the sizes of its values are told, not the values.',
     ],
     examples: [
       'drover describe job/pi',
@@ -106,6 +107,29 @@ function defineDescribe({ program, finish }: Definition): void {
   }).action(async (what: string, names: string[], options) => {
     const { describeCommand } = await import('../commands/describe.ts');
     finish(await describeCommand([what, ...names], options));
+  });
+}
+
+function defineEvents({ program, finish }: Definition): void {
+  const command = program
+    .command('events')
+    .description('Tell what happened to Jobs and pods in the last hour.')
+    .option('--for <what>', 'only to this object: job/NAME, pod/NAME, node/NAME')
+    .addOption(
+      new Option('--types <type>', 'only events of this type').choices(['Normal', 'Warning']),
+    )
+    .option('-A, --all-namespaces', 'of all namespaces')
+    .option('-w, --watch', 'go on and print what happens')
+    .option('--no-headers', 'no header line')
+    .addOption(outputOption(['json', 'yaml']));
+  withHelp(withNamespace(withEngine(command)), {
+    notes: [
+      "The columns are those of `kubectl events`; what happened last is last. The same thing several times is one event with its number. Of a Job's pods only the first nine are told of one by one, and those that fail.",
+    ],
+    examples: ['drover events', 'drover events --for job/pi', 'drover events -w --types Warning'],
+  }).action(async (options) => {
+    const { eventsCommand } = await import('../commands/events.ts');
+    finish(await eventsCommand(options));
   });
 }
 

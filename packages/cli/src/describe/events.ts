@@ -1,23 +1,24 @@
-import { humanDuration, parseTime, type DerivedEvent } from '@drover/shared';
+import { humanDuration, parseTime, type CoreV1Event } from '@drover/shared';
 
 import { formatPart } from './layout.ts';
 
 /** The part of a description that lists events. */
-export function eventLines(events: readonly DerivedEvent[], nowMs: number): string[] {
+export function eventLines(events: readonly CoreV1Event[], nowMs: number): string[] {
   return formatPart(
     ['Type', 'Reason', 'Age', 'From', 'Message'],
-    events.map(({ type, reason, message, from, ...event }) => [
+    events.map(({ type, reason, message, source, ...event }) => [
       type,
       reason,
-      ageOf(event, nowMs),
-      from,
+      eventAge(event, nowMs),
+      source.host ?? source.component,
       message.split('\n')[0] ?? '',
     ]),
   );
 }
 
-function ageOf(
-  event: Pick<DerivedEvent, 'count' | 'firstTimestamp' | 'lastTimestamp'>,
+/** How long ago it was last, and how often it was by then: `3s (x4 over 2m)`. */
+export function eventAge(
+  event: Pick<CoreV1Event, 'count' | 'firstTimestamp' | 'lastTimestamp'>,
   nowMs: number,
 ): string {
   const since = (time: string) => humanDuration(nowMs - (parseTime(time) ?? nowMs));

@@ -7,7 +7,7 @@ import {
   podStatusWord,
   poolOf,
   terminalCondition,
-  type DerivedEvent,
+  type CoreV1Event,
   type Job,
   type Pod,
 } from '@drover/shared';
@@ -35,7 +35,7 @@ export interface DescribedJob {
   readonly waiting: readonly WaitReason[];
   /** Its newest pods. */
   readonly pods: readonly Pod[];
-  readonly events: readonly DerivedEvent[];
+  readonly events: readonly CoreV1Event[];
   /** The one that it names; null when none. */
   readonly workQueue: DescribedWorkQueue | null;
 }

@@ -1,4 +1,4 @@
-import { podEvents, podStatusWord, type Pod } from '@drover/shared';
+import { podStatusWord, type CoreV1Event, type Pod } from '@drover/shared';
 
 import { containerEntries } from './containers.ts';
 import { eventLines } from './events.ts';
@@ -13,9 +13,8 @@ import {
 } from './layout.ts';
 
 /** Describes a pod as `kubectl describe` does. Pure. */
-export function describePod(pod: Pod, nowMs: number): string[] {
+export function describePod(pod: Pod, events: readonly CoreV1Event[], nowMs: number): string[] {
   const { metadata, spec, status } = pod;
-  const events = podEvents(pod);
   const entries: Entry[] = [
     ['Name', metadata.name],
     ['Namespace', metadata.namespace],

@@ -1,4 +1,4 @@
-import { jobEvents, parseJob, type Job } from '@drover/shared';
+import { parseJob, type Job } from '@drover/shared';
 import { describe, expect, test } from 'vitest';
 
 import { warningsOf, workQueueEntries } from '../../src/describe/workQueue.ts';
@@ -76,13 +76,5 @@ describe('what a Job leaves in its work queue', () => {
     ]);
     expect(messages('Complete', { waiting: 0, delayed: 0, dead: 0 })).toEqual([]);
     expect(warningsOf(job('Complete'), { name: 'pages', stats: null })).toEqual([]);
-  });
-
-  test('are events, when the Job ended', () => {
-    const events = jobEvents(job('Complete'), [], warningsOf(job('Complete'), workQueue));
-    expect(events.filter(({ type }) => type === 'Warning')).toMatchObject([
-      { reason: 'ItemsLeft', message: left, lastTimestamp: endedAt },
-      { reason: 'ItemsDead', message: dead, lastTimestamp: endedAt },
-    ]);
   });
 });

@@ -151,7 +151,15 @@ export class HandlerRuntime implements Runtime {
       openLog: (claim: Claim) => openLog(plan, claim),
       openProgress: (claim: Claim) => new PodProgress((text) => writeProgress(slot, claim, text)),
       createRestarts: ({ podNumber, restarts }: Claim) =>
-        new PodRestarts({ policy, port: port(slot.shard), slot, podNumber, restarts, logger }),
+        new PodRestarts({
+          policy,
+          port: port(slot.shard),
+          slot,
+          podNumber,
+          restarts,
+          onBackOff: () => slot.tellBackOff(plan.containerName),
+          logger,
+        }),
       openItems: ({ podNumber }: Claim, { signal, progress: showProgress }: ItemsPod) =>
         items.open({ job: plan.facts, slot, podNumber, signal, showProgress }),
       item: () => carrier?.item ?? null,

@@ -32,7 +32,7 @@ export interface PodProcessesOptions {
   readonly volumes: PodVolumes | null;
   /** Whether volumes can be mounted at all; null when they can, else why not. */
   readonly mountProblem: string | null;
-  readonly createRestarts: () => PodRestarts;
+  readonly createRestarts: (container: string) => PodRestarts;
   readonly configs: PodConfigs;
   readonly oomKills: OomKills;
   /** How often volumes with a limit are measured. */
@@ -186,7 +186,7 @@ export class PodProcesses {
       start: (sink) => this.#start(container, sink),
       log: log.of(container.name),
       message: messageOf(plan, container, volumes?.messageFile(container) ?? null),
-      restarts: createRestarts(),
+      restarts: createRestarts(container.name),
       oomKills,
       onChange,
     });

@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 
 import type { JobPlan } from '../jobPlan.ts';
 import type { PlanCache } from '../planCache.ts';
+import type { PodEvents } from '../podEvents.ts';
 import type { ReportSink } from '../reporter.ts';
 import type { PodEnd, PodLane, PodSink, Runtime, Seat, SlotRef } from '../runtime.ts';
 import type { Session, SessionKeeper } from '../session.ts';
@@ -14,6 +15,7 @@ import type { ControlPort } from '../shardPort.ts';
 import { HeldPlace } from './heldPlace.ts';
 import type { HeldLane } from './lanes.ts';
 import type { LockHolder } from './lockRenewer.ts';
+import { afterDeadline, DEADLINE_MESSAGE } from './podDeadline.ts';
 import type { UnfitSlots } from './unfitSlots.ts';
 
 /** A delivered QueueJob: the offer to hold a slot. */
@@ -42,12 +44,14 @@ export type SlotEnd =
   | { readonly type: 'leave' };
 
 /** Why a running pod is stopped by its worker. */
-export type StopKind = 'order' | 'sessionEnded' | 'drain' | 'force';
+export type StopKind = 'order' | 'deadline' | 'sessionEnded' | 'drain' | 'force';
 
 /** A shard as the holders of its slots use it. */
 export interface HolderShard {
   readonly port: ControlPort;
   readonly keeper: SessionKeeper;
+  /** Takes what there is to tell of pods. */
+  readonly events: PodEvents;
   /** Holders with a claim, for stop orders; by `<uid>:<slot>`. */
   readonly holders: Map<string, SlotHolder>;
 }
@@ -117,6 +121,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   /** Of the present pod, or of the one before. */
   #claim: Claim | null = null;
   #stopping: StopKind | null = null;
+  #endDeadline: (() => void) | null = null;
   /** Pod that an order named before its claim was known here. */
   #orderedPod = 0;
   #lockLost = false;
@@ -293,20 +298,40 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
       return;
     }
     if (!this.#podRuns) return;
+    this.#noteStart(claim);
     if (this.#orderedPod === claim.podNumber) this.stop('order');
     if (session.ended) this.stop('sessionEnded');
+  }
+
+  #noteStart(claim: Claim): void {
+    const plan = this.#plan;
+    if (plan === null) return;
+    this.#shard.events.started(plan, claim);
+    if (plan.activeDeadlineMs === null) return;
+    this.#endDeadline = afterDeadline(plan.activeDeadlineMs, () => this.stop('deadline'));
   }
 
   #createLane(session: Session): PodLane {
     assert(this.#plan !== null && this.#place !== null, 'a lane belongs to a Job');
     const { uid, shard, slot } = this.#delivery;
-    const ref: SlotRef = { uid, shard, slot, session: session.id, place: this.#place };
+    const tellBackOff = (container: string): void => this.#noteBackOff(container);
+    const ref: SlotRef = {
+      uid,
+      shard,
+      slot,
+      session: session.id,
+      place: this.#place,
+      tellBackOff,
+    };
     return this.#host.runtime.createLane(this.#plan, ref, this);
   }
 
-  podEnded(end: PodEnd): void {
+  podEnded(ended: PodEnd): void {
     assert(this.#podRuns, 'a pod ends once');
+    const end = this.#stopping === 'deadline' ? overdue(ended) : ended;
     this.#podRuns = false;
+    this.#endDeadline?.();
+    this.#endDeadline = null;
     this.#place?.takeBack();
     const session = this.#session;
     if (session === null || session.ended) {
@@ -320,6 +345,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     entry.reason = handedOver ? 'Drained' : end.reason;
     entry.exitCode = handedOver && end.exitCode === 0 ? SIGTERM_EXIT_CODE : end.exitCode;
     entry.hasLog = end.hasLog;
+    if (entry.outcome === 'Failed' && this.#stopping === null) this.#noteFailure(end);
     const failures = this.#claim?.failures;
     // Nothing else tells it of a pod that ended.
     entry.overlay = failures === undefined ? end.overlay : { ...end.overlay, failures };
@@ -328,6 +354,18 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     entry.leave = this.#lockLost || this.#mustLeave;
     entry.quantumOver = performance.now() - this.#heldSinceMs >= this.#host.quantumMs;
     session.reporter.push(entry, this);
+  }
+
+  #noteBackOff(container: string): void {
+    if (this.#plan !== null && this.#claim !== null) {
+      this.#shard.events.backsOff(this.#plan, this.#claim, container);
+    }
+  }
+
+  #noteFailure(end: PodEnd): void {
+    if (this.#plan !== null && this.#claim !== null) {
+      this.#shard.events.failed(this.#plan, this.#claim, end);
+    }
   }
 
   reportAnswered(answer: ReportAnswer): void {
@@ -365,8 +403,18 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     if (!this.#podRuns || this.#lane === null) return;
     if (this.#stopping === kind) return;
     // A pod that was ordered to stop counts as the order says; a drain only makes it quicker.
+    if (kind === 'deadline' && this.#stopping !== null) return;
+    this.#noteStop(kind);
     if (this.#stopping === null || kind === 'sessionEnded') this.#stopping = kind;
     this.#lane.stop(this.#stopGraceMs(kind));
+  }
+
+  #noteStop(kind: StopKind): void {
+    const [plan, claim] = [this.#plan, this.#claim];
+    if (plan === null || claim === null || this.#stopping !== null) return;
+    const { events } = this.#shard;
+    if (kind === 'deadline') events.deadlineExceeded(plan, claim, DEADLINE_MESSAGE);
+    if (kind !== 'sessionEnded') events.stopping(plan, claim);
   }
 
   lockWasLost(): void {
@@ -376,6 +424,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   #stopGraceMs(kind: StopKind): number {
     switch (kind) {
       case 'order':
+      case 'deadline':
         return this.graceMs;
       case 'sessionEnded':
       case 'drain':
@@ -432,6 +481,19 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
 
 /** Exit code of a pod that was stopped and said nothing else: ended by SIGTERM. */
 const SIGTERM_EXIT_CODE = 143;
+
+/** How a pod ends that was active for too long, whatever its program made of the time it was given to stop. */
+function overdue(end: PodEnd): PodEnd {
+  // The worker lost it in the meantime.
+  if (end.reason === 'Drained') return end;
+  return {
+    ...end,
+    outcome: 'Failed',
+    reason: 'DeadlineExceeded',
+    exitCode: end.exitCode === 0 ? SIGTERM_EXIT_CODE : end.exitCode,
+    overlay: { ...end.overlay, message: DEADLINE_MESSAGE },
+  };
+}
 
 function startError(error: unknown): PodEnd {
   const message = error instanceof Error ? error.message : String(error);
