@@ -102,6 +102,8 @@ export interface LogOptions extends PodNamespaceOptions {
 }
 
 const PAGE_SIZE = 1000;
+/** How often is looked anew at a pod that is to be deleted and moves on at the same moment. */
+const DELETE_ATTEMPTS = 5;
 const JOB_NAME_LABELS: ReadonlySet<string> = new Set(['job-name', 'batch.kubernetes.io/job-name']);
 
 /** A pod with what is needed to read more of it. */
@@ -253,24 +255,38 @@ export class PodsClient {
    * record and the log are removed. @throws NotFoundError
    */
   async delete(ref: ObjectRef, options: PodNamespaceOptions = {}): Promise<void> {
-    const { shard, view, stored, pod } = await this.#locate(ref, options);
-    await this.#backend.run(async () => {
+    let located = await this.#locate(ref, options);
+    for (let attempt = 1; !(await this.#delete(located)) && attempt < DELETE_ATTEMPTS; attempt++) {
+      const again = await this.#locate(ref, options).catch((error: unknown) => {
+        if (error instanceof NotFoundError) return null;
+        throw error;
+      });
+      // It ended meanwhile, and nothing is left of it.
+      if (again === null) return;
+      located = again;
+    }
+  }
+
+  /** False when it began to run, or ended, since it was found. */
+  async #delete({ shard, view, stored, pod }: Located): Promise<boolean> {
+    return await this.#backend.run(async () => {
       if (view.bare) {
         const isRunning = stored.kind === 'slot' && stored.phase !== 'Pending';
-        if ((await deleteBarePod(shard, view, isRunning)) !== null) return;
+        if ((await deleteBarePod(shard, view, isRunning)) !== null) return true;
         const { name, namespace } = pod.metadata;
         throw new NotFoundError({ resource: 'pods', name, namespace });
       }
       if (stored.kind === 'record') {
         await shard.removePodRecord(view.uid, stored.podNumber);
-        return;
+        return true;
       }
-      await shard.stopPods({
+      const reply = await shard.stopPods({
         uid: view.uid,
         guard: null,
         pods: [stored],
         countAs: 'unjudged',
       });
+      return reply.type !== 'stopped' || reply.count > 0 || stored.phase === 'Stopping';
     });
   }
 

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Shard } from '@drover/store';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 import {
   defineHandler,
@@ -13,7 +14,10 @@ let engine: Engine;
 /** Pods of the handler `held` end when this resolves. */
 const released = Promise.withResolvers<void>();
 
+const momentCame = Promise.withResolvers<void>();
+
 const handlers = [
+  defineHandler('brief', () => momentCame.promise),
   defineHandler('work', ({ index }) => ({ index })),
   defineHandler('fail', () => {
     throw new Error('no luck');
@@ -173,6 +177,22 @@ describe('delete', () => {
     }
     expect((await engine.drover.jobs.get(job)).status).toMatchObject({ active: 1, failed: 1 });
     await engine.drover.jobs.delete(job);
+  });
+
+  test('of a pod that ends at the same moment removes what is left of it', async () => {
+    await engine.drover.jobs.create(handlerJob('moment', 'brief'));
+    const pod = await untilPhase('moment', 'Running');
+    const stopPods = Shard.prototype.stopPods;
+    vi.spyOn(Shard.prototype, 'stopPods').mockImplementationOnce(async function (
+      this: Shard,
+      input,
+    ) {
+      momentCame.resolve();
+      await engine.drover.jobs.wait('moment', { for: 'complete' });
+      return await stopPods.call(this, input);
+    });
+    await engine.drover.pods.delete(pod);
+    await expect(engine.drover.pods.get(pod)).rejects.toThrow(NotFoundError);
   });
 
   test('of a pod that ended the record and the log go, the counts stay', async () => {
