@@ -348,6 +348,25 @@ describe('writes', () => {
   });
 });
 
+test('a grace period that a deletion of a pod brings is said to have no effect', async () => {
+  const container = { name: 'main', command: ['sleep', '60'] };
+  const pod = {
+    metadata: { name: 'patient' },
+    spec: { restartPolicy: 'Never', containers: [container], terminationGracePeriodSeconds: 2 },
+  };
+  const pods = '/api/v1/namespaces/default/pods';
+  await bed.fetch(pods, { method: 'POST', body: JSON.stringify(pod) });
+  const remove = async (seconds: number) =>
+    (
+      await bed.fetch(`${pods}/patient?gracePeriodSeconds=${seconds}&dryRun=All`, {
+        method: 'DELETE',
+      })
+    ).headers['warning'];
+  expect(await remove(0)).toContain('the pod has the 2 s of its template');
+  expect(await remove(2)).toBeUndefined();
+  await bed.fetch(`${pods}/patient`, { method: 'DELETE' });
+});
+
 test('documents say what can be asked of a resource, and how lists are merged', async () => {
   const index = (await json('/openapi/v3')) as {
     code: number;

@@ -137,6 +137,11 @@ export class PodsResource implements Resource {
     const { namespace, dryRun } = options;
     const pod = await this.#pods.get(name, { namespace });
     checkPreconditions(pod, options);
+    const { gracePeriodSeconds: wanted, onWarning } = options;
+    const own = pod.spec.terminationGracePeriodSeconds;
+    if (wanted !== null && wanted !== own) {
+      onWarning(`gracePeriodSeconds: no effect: the pod has the ${own} s of its template to end`);
+    }
     if (dryRun) return pod;
     await this.#pods.delete(pod);
     // One that runs is there until it has ended.
