@@ -11,7 +11,8 @@ export default defineConfig({
     // Files run side by side, each in a process of its own: a leaked handle or a crash stays in one.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    // Longer than what tests wait for within, which says what did not come.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

@@ -47,10 +47,11 @@ test('SIGTERM lets short pods finish, and the worker ends with 0', async () => {
     expect(mostAtOnce(runs)).toBeLessThanOrEqual(parallelism);
     expect(byDrained(name).length).toBeLessThan(completions);
   }
-  expect(tookMs).toBeLessThan(5_000);
+  // By far less than their grace period of 30 s, also on a busy machine.
+  expect(tookMs).toBeLessThan(20_000);
   expect(drained.process.output()).toContain('worker is over');
   await waitFor(async () => (await drover.nodes.list()).length === 1);
-}, 60_000);
+}, 120_000);
 
 test('SIGTERM hands long pods over: stopped after their grace period, run again elsewhere, not counted to backoffLimit', async () => {
   await using engine = await Engine.forTest();

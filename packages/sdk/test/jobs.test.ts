@@ -9,6 +9,7 @@ import {
   InvalidSpecError,
   NotFoundError,
   TimeoutError,
+  type Job,
   type JobEvent,
 } from '../src/index.ts';
 import { Engine, handlerJob } from './engine.ts';
@@ -34,6 +35,15 @@ async function until(
     if (step.done === true) throw new Error('the watch ended');
     if (fits(step.value)) return step.value;
   }
+}
+
+/** A Job of which the controller has nothing more to write: its version changes no more by itself. */
+async function createIdle(name: string): Promise<Job> {
+  await engine.drover.jobs.create(handlerJob(name, 'work', { suspend: true }));
+  return await waitFor(async () => {
+    const job = await engine.drover.jobs.get(name);
+    return job.status.conditions?.some(({ type }) => type === 'Suspended') ? job : null;
+  });
 }
 
 describe('create', () => {
@@ -180,7 +190,7 @@ describe('get and list', () => {
   });
 
   test('with preconditions that do not hold is a conflict', async () => {
-    const job = await engine.drover.jobs.create(handlerJob('precious', 'work'));
+    const job = await createIdle('precious');
     const { uid, resourceVersion = '' } = job.metadata;
     const remove = (preconditions: { uid?: string; resourceVersion?: string }) =>
       engine.drover.jobs.delete('precious', { preconditions });
@@ -295,7 +305,7 @@ describe('patch', () => {
   });
 
   test('an update that was made for another version is a conflict; a dry run stores nothing', async () => {
-    const job = await engine.drover.jobs.create(handlerJob('versioned', 'work', { suspend: true }));
+    const job = await createIdle('versioned');
     const warnings: string[] = [];
     const tolerations = [{ operator: 'Exists' }];
     const podSpec = { ...job.spec.template.spec, tolerations };

@@ -74,11 +74,11 @@ export class NodeProcess {
   /**
    * Waits for a line of either stream that matches; lines that came before count.
    *
-   * @param timeoutMs - Default 10,000.
+   * @param timeoutMs - Default 30,000.
    * @returns The match.
    * @throws Error with the output so far, on timeout or when the process ends without the line.
    */
-  async waitForLine(pattern: RegExp, timeoutMs = 10_000): Promise<RegExpExecArray> {
+  async waitForLine(pattern: RegExp, timeoutMs = 30_000): Promise<RegExpExecArray> {
     for (const line of this.lines) {
       const match = pattern.exec(line.text);
       if (match !== null) return match;

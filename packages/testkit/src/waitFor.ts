@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** How `waitFor` waits, and what it says when it gives up. */
 export interface WaitOptions {
-  /** How long to wait before failing. Milliseconds, default 10,000. */
+  /** How long to wait before failing. Milliseconds, default 30,000: long, since it says nothing of how quick a thing is. */
   readonly timeoutMs?: number;
   /** Pause between two looks. Milliseconds, default 10. */
   readonly intervalMs?: number;
@@ -26,7 +26,7 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: WaitOptions = {},
 ): Promise<Exclude<Awaited<T>, null | undefined | false | 0 | ''>> {
-  const { timeoutMs = 10_000, intervalMs = 10 } = options;
+  const { timeoutMs = 30_000, intervalMs = 10 } = options;
   const giveUpAt = performance.now() + timeoutMs;
   for (;;) {
     let last: unknown;
