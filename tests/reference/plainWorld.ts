@@ -363,6 +363,7 @@ export class PlainWorld implements Side {
             },
       pendingCount: job.count('Pending'),
       fittingLanes: 100,
+      reserves: false,
       jobsOnQueue: 1,
     };
   }

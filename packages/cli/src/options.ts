@@ -117,6 +117,21 @@ export function durationOption(problems: Problems, flags: string, description: s
   });
 }
 
+/** An option with an amount of a resource, as Kubernetes writes them. */
+export function quantityOption(
+  problems: Problems,
+  flags: string,
+  description: string,
+  example: string,
+): Option {
+  return new Option(flags, description).argParser((text: string) => {
+    if (!/^\d+(\.\d+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/.test(text)) {
+      problems.push(`${longFlag(flags)} ${text}: an amount such as ${example} is expected`);
+    }
+    return text;
+  });
+}
+
 /** An option that may be given several times, or with several values separated by commas. */
 export function listOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser(

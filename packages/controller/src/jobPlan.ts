@@ -2,6 +2,7 @@ import {
   FOREGROUND_FINALIZER,
   HOLD_ANNOTATION,
   OUR_CONTROLLER,
+  parseFittingKey,
   ORPHAN_FINALIZER,
   parseTime,
   TerminalError,
@@ -141,6 +142,7 @@ export function toObserved(
     indexes: indexState,
     pendingCount: look.pendingCount,
     fittingLanes: look.fittingLanes,
+    reserves: parseFittingKey(look.job.fittingKey).requests !== null,
     jobsOnQueue: look.jobsOnQueue,
   };
 }

@@ -8,6 +8,7 @@ import {
   generateName,
   isSemanticallyEqual,
   matchesSelector,
+  parseFittingKey,
   parseJob,
   parseJobUpdate,
   WORK_QUEUE_ANNOTATION,
@@ -44,6 +45,7 @@ import { refuseBadUid } from './jobObject.ts';
 import { watchObjects, type WatchReader } from './objectWatch.ts';
 import { withOwner } from './podClient.ts';
 import { resolveRef, type ObjectRef, type ResolvedRef } from './refs.ts';
+import { unschedulableMessage } from './scheduling.ts';
 import { waitReasons, type WaitReason } from './waiting.ts';
 import { itemsWarnings } from './workQueues/itemsWarnings.ts';
 import { WorkQueueHandle } from './workQueues/workQueue.ts';
@@ -348,9 +350,14 @@ export class JobsClient {
     return await this.#backend.onShard(target.namespace, async (shard) => {
       const view = await findView(shard, target);
       if (view === null) throw new NotFoundError(reference(target));
-      const lanes = await shard.fittingLanes(view.fittingKey);
       const job = composeJob({ stored: view, counters: view.counters, done: null });
-      return waitReasons(job, view, lanes, await lacksWorkQueue(shard, job), Date.now());
+      const { lanes: laneKey } = parseFittingKey(view.fittingKey);
+      const [lanes, unschedulable, lacksQueue] = await Promise.all([
+        shard.fittingLanes(laneKey),
+        unschedulableMessage(shard, view, job),
+        lacksWorkQueue(shard, job),
+      ]);
+      return waitReasons(job, view, { lanes, unschedulable }, lacksQueue, Date.now());
     });
   }
 

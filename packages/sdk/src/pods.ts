@@ -39,11 +39,11 @@ import {
 import { runsToRead } from './containerRuns.ts';
 import { mergeAll } from './merge.ts';
 import type { MergePatch } from './mergePatch.ts';
-import { nobodyFits } from './placement.ts';
 import { OutputTail } from './outputTail.ts';
 import { watchPodEnds, type PodEnd } from './podEnds.ts';
 import { runningNumbers, watchPods, type PodComposer, type PodEvent } from './podWatch.ts';
 import { resolveRef, type ObjectRef } from './refs.ts';
+import { unschedulableMessage } from './scheduling.ts';
 
 /** Options of `pods.get`, `pods.delete` and the base of others. */
 export interface PodNamespaceOptions {
@@ -508,10 +508,10 @@ export class PodsClient {
   /** How to compose the pods of a Job; reads once what they share. */
   async #composer(shard: Shard, view: JobView): Promise<PodComposer> {
     const job: Job = composeJob({ stored: view, counters: null, done: null });
-    const [nodeNames, lanes] = await this.#backend.run(() =>
-      Promise.all([shard.nodeNames(), shard.fittingLanes(view.fittingKey)]),
+    const [nodeNames, pendingMessage] = await this.#backend.run(() =>
+      Promise.all([shard.nodeNames(), unschedulableMessage(shard, view, job)]),
     );
-    const pending = lanes === 0 ? { pendingMessage: nobodyFits(job) } : {};
+    const pending = pendingMessage === null ? {} : { pendingMessage };
     const { containers, initContainers = [], volumes = [], restartPolicy } = job.spec.template.spec;
     return {
       needsNotes:

@@ -23,9 +23,17 @@ export interface WaitReason {
     | 'Unjudged'
     | 'BackOff'
     | 'NoWorkerFits'
+    | 'InsufficientResources'
     | 'LanesTaken';
   /** For people: what is missing, and what to do where that is known. */
   readonly message: string;
+}
+
+/** Where the pods of a Job may run. */
+export interface Places {
+  readonly lanes: number;
+  /** In the words of Kubernetes' scheduler; null = nothing. */
+  readonly unschedulable: string | null;
 }
 
 /** How many pods that ended may wait for a verdict without that being told: they always do briefly. */
@@ -35,13 +43,13 @@ const BRIEFLY_UNJUDGED_MS = 2_000;
  * Why a Job does not go on, or not faster; nothing when it is over or all is well.
  *
  * @param lacksWorkQueue - It names a work queue that does not exist.
- * @param lanes - Lanes of the live workers that could run its pods.
+ * @param places - Lanes of the live workers that could run its pods, and what keeps these from running them.
  * @param nowMs - By the clock of Redis, about.
  */
 export function waitReasons(
   job: Job,
   { counters, gate }: Pick<JobView, 'counters' | 'gate'>,
-  lanes: number,
+  places: Places,
   lacksWorkQueue: boolean,
   nowMs: number,
 ): WaitReason[] {
@@ -87,14 +95,21 @@ export function waitReasons(
     const message = `the next pod starts in ${seconds} s (back-off after ${times})`;
     reasons.push({ reason: 'BackOff', message });
   }
-  reasons.push(...laneReasons(job, counters.active - counters.running, lanes));
+  reasons.push(...laneReasons(job, counters.active - counters.running, places));
   return reasons;
 }
 
-function laneReasons(job: Job, pendingCount: number, lanes: number): WaitReason[] {
+function laneReasons(
+  job: Job,
+  pendingCount: number,
+  { lanes, unschedulable }: Places,
+): WaitReason[] {
   if (pendingCount <= 0) return [];
   const pods = pendingCount === 1 ? '1 pod waits' : `${pendingCount} pods wait`;
   if (lanes === 0) return [{ reason: 'NoWorkerFits', message: `${pods}: ${nobodyFits(job)}` }];
+  if (unschedulable !== null) {
+    return [{ reason: 'InsufficientResources', message: `${pods}: ${unschedulable}` }];
+  }
   const places = lanes === 1 ? 'one pod' : `${lanes} pods`;
   const message = `${pods} for a place: the workers that fit run ${places} at once, those of other Jobs included`;
   return [{ reason: 'LanesTaken', message }];

@@ -15,6 +15,7 @@ interface Given {
   readonly counters?: Partial<Record<'active' | 'running' | 'unjudged' | 'failuresInRow', number>>;
   readonly notBeforeMs?: number;
   readonly lanes?: number;
+  readonly unschedulable?: string;
   readonly lacksWorkQueue?: boolean;
 }
 
@@ -27,7 +28,8 @@ function reasonsOf({
   status,
   counters,
   notBeforeMs,
-  lanes,
+  lanes = 4,
+  unschedulable,
   lacksWorkQueue = false,
 }: Given) {
   const manifest = handlerJob('work', 'h', { ...spec });
@@ -56,7 +58,8 @@ function reasonsOf({
     holdOnFailure: true,
   };
   const found = { ...job, status: status ?? STARTED };
-  return waitReasons(found, { counters: figures, gate }, lanes ?? 4, lacksWorkQueue, T0);
+  const places = { lanes, unschedulable: unschedulable ?? null };
+  return waitReasons(found, { counters: figures, gate }, places, lacksWorkQueue, T0);
 }
 
 describe('waitReasons', () => {
@@ -131,6 +134,16 @@ describe('waitReasons', () => {
       name: 'no worker fits',
       given: { counters: { active: 2 }, lanes: 0 },
       want: [['NoWorkerFits', /^2 pods wait: no worker offers runtime 'handler' with handler 'h'/]],
+    },
+    {
+      name: 'no worker has the room that its pods request',
+      given: {
+        counters: { active: 1, running: 0 },
+        unschedulable: '0/2 nodes are available: 2 Insufficient cpu.',
+      },
+      want: [
+        ['InsufficientResources', /^1 pod waits: 0\/2 nodes are available: 2 Insufficient cpu\.$/],
+      ],
     },
     {
       name: 'all lanes are taken',

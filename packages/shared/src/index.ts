@@ -246,6 +246,15 @@ export {
   SUFFIX_COUNT,
   type PodNameCandidate,
 } from './podNames.ts';
+export {
+  bytesOf,
+  cpuMilliOf,
+  podAmount,
+  podRequests,
+  podsThatFit,
+  type ComputeResources,
+  type ResourceKind,
+} from './podResources.ts';
 export { containerImagesText, containerNamesText, podReadyText, podRestarts } from './podText.ts';
 export {
   Container,
@@ -283,10 +292,12 @@ export {
   fittingKey,
   laneKey,
   gracePeriodMs,
+  parseFittingKey,
   POOL_LABEL,
   poolOf,
   RUNTIMES,
   runtimeOf,
+  type Fitting,
   type Runtime,
 } from './runtime.ts';
 export { foldStringData, Secret, SECRET_KIND } from './secret.ts';

@@ -68,7 +68,7 @@ export const ContainerPort = z.strictObject({
   hostIP: z.string().optional(),
 });
 
-/** What a container asks for and may take. Kept and shown; not enforced by this version. */
+/** What a container asks for and may take. */
 export const ResourceRequirements = z.strictObject({
   /** Most that it may take, by resource. */
   limits: z.record(z.string(), ResourceQuantity).optional(),

@@ -1,6 +1,7 @@
 /** What of a pod's spec decides which worker can run it, and how. */
 
 import { assert } from './assert.ts';
+import { podRequests, type ComputeResources } from './podResources.ts';
 import type { PodSpec } from './podTemplate.ts';
 
 /** How a pod's container is run. */
@@ -32,7 +33,10 @@ export function laneKey(pool: string, runtime: Runtime, handler: string): string
   return runtime === 'handler' ? `${pool}/handler/${handler}` : `${pool}/${runtime}`;
 }
 
-/** What a worker must offer to run a pod of a valid spec, as {@link laneKey} writes it. */
+/**
+ * What a worker must offer to run a pod of a valid spec: what {@link laneKey} writes, and before it what the pod
+ * requests, `cpu=<thousandths>,memory=<bytes>` and a space, if it requests something.
+ */
 export function fittingKey(spec: PodSpec): string {
   const runtime = runtimeOf(spec);
   assert(runtime !== null, `runtimeClassName ${spec.runtimeClassName} passed the validation`);
@@ -41,7 +45,25 @@ export function fittingKey(spec: PodSpec): string {
     runtime !== 'handler' || handler !== '',
     'a handler pod without image passed the validation',
   );
-  return laneKey(poolOf(spec), runtime, handler);
+  const lanes = laneKey(poolOf(spec), runtime, handler);
+  const requests = podRequests(spec);
+  if (requests === null) return lanes;
+  return `cpu=${requests.cpuMilli},memory=${requests.memoryBytes} ${lanes}`;
+}
+
+/** What a {@link fittingKey} says. */
+export interface Fitting {
+  /** As {@link laneKey} writes it. */
+  readonly lanes: string;
+  /** What each pod requests; null = nothing. */
+  readonly requests: ComputeResources | null;
+}
+
+/** Reads a {@link fittingKey}; no pool has a name that begins as requests do. */
+export function parseFittingKey(text: string): Fitting {
+  const [, cpu, memory, lanes] = /^cpu=(\d+),memory=(\d+) (.*)$/s.exec(text) ?? [];
+  if (lanes === undefined) return { lanes: text, requests: null };
+  return { lanes, requests: { cpuMilli: Number(cpu), memoryBytes: Number(memory) } };
 }
 
 /**

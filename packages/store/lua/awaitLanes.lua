@@ -11,6 +11,7 @@
   KEYS[4]  hash  <tag>:due:counts
   KEYS[5]  hash  <tag>:lanes
   KEYS[6]  set   <tag>:waiting
+  KEYS[7]  zset  <tag>:capacity
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  string
@@ -21,13 +22,14 @@
   Returns   1  WAITING
             0  CHANGED  lanes came meanwhile; the Job is due at once
 
-  O(1). Safe to retry. One hash tag.
+  O(1), or O(sessions) when its pods request something. Safe to retry. One hash tag.
 ]]
 -- @include clock
 -- @include due
+-- @include lanes
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 redis.call('SADD', KEYS[6], ARGV[3])
-if tonumber(redis.call('HGET', KEYS[5], ARGV[4]) or 0) <= tonumber(ARGV[5]) then return 1 end
+if countLanes(KEYS[5], KEYS[7], ARGV[4]) <= tonumber(ARGV[5]) then return 1 end
 local now = readClock(KEYS[1], ARGV[1])
 trigger(due, 'job:' .. ARGV[3], now, now)
 return 0

@@ -12,6 +12,7 @@
   KEYS[5]  hash  <tag>:session:<id>:orders
   KEYS[6]  hash  <tag>:lanes
   KEYS[7]  hash  <tag>:meta                 runId, graceUntilMs
+  KEYS[8]  zset  <tag>:capacity
 
   ARGV[1]  nowMs      test clock, or ''
   ARGV[2]  sessionId  16 hex digits
@@ -25,6 +26,7 @@
   O(claims, at most 500). Safe to retry. One hash tag.
 ]]
 -- @include clock
+-- @include capacity
 local now = readClock(KEYS[1], ARGV[1])
 local leaseEnd = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[2]) or 0)
 if leaseEnd > 0 and ARGV[4] ~= '1' then
@@ -43,10 +45,14 @@ end
 if leaseEnd > 0 then
   redis.call('ZREM', KEYS[2], ARGV[2])
   local info = redis.call('HGETALL', KEYS[3])
+  local has = redis.call('HMGET', KEYS[3], 'cpu', 'memory')
   for i = 1, #info, 2 do
     local fittingKey = string.match(info[i], '^lanes:(.*)$')
     if fittingKey and redis.call('HINCRBY', KEYS[6], fittingKey, -tonumber(info[i + 1])) <= 0 then
       redis.call('HDEL', KEYS[6], fittingKey)
+    end
+    if fittingKey and has[1] then
+      redis.call('ZREM', KEYS[8], capacityMember(fittingKey, has[1], has[2], info[i + 1], ARGV[2]))
     end
   end
 end

@@ -8,6 +8,7 @@
   KEYS[2]  hash    <tag>:lanes              fitting key to lanes of live workers
   KEYS[3]  hash    <tag>:queues             queue to unfinished Jobs with slots
   KEYS[4]  zset    <tag>:owned              what belongs to which owner
+  KEYS[5]  zset    <tag>:capacity           what live workers have for pods that request something
   then for each Job:
   KEYS[+1] hash    <tag>:job:<uid>
   KEYS[+2] string  <tag>:job:<uid>:hot
@@ -25,12 +26,14 @@
            jobsOnQueue, 1 when something belongs to one of its pods, else 0}; failures: how often pods of the index
            failed before, packed, or ''
 
-  At most 500 unjudged pods of a Job. When some Jobs had many pods to name, the rest of the Jobs are left out: ask
-  again for them. O(Jobs + 500 + pending). Writes nothing, so it runs when memory is full too: a Job's deletion,
-  which frees some, begins with it. One hash tag.
+  lanes: of a Job whose pods request something as many as fit. At most 500 unjudged pods of a Job. When some Jobs had
+  many pods to name, the rest of the Jobs are left out: ask again for them. O(Jobs + 500 + pending), and the sessions
+  when pods request something. Writes nothing, so it runs when memory is full too: a Job's deletion, which frees
+  some, begins with it. One hash tag.
 ]]
 -- @include clock
 -- @include record
+-- @include lanes
 -- Pods named before a script leaves the rest of the Jobs out: bounds its time.
 local ENOUGH_PODS = 200
 local lanesOf, jobsOn = {}, {}
@@ -69,7 +72,7 @@ end
 
 local looks = { string.format('%.0f', (readClock(KEYS[1], ARGV[1]))) }
 local podsNamed = 0
-local keyBase = 4
+local keyBase = 5
 for argument = 2, #ARGV, 2 do
   local uid, pendingWanted = ARGV[argument], tonumber(ARGV[argument + 1])
   local job = redis.call('HGETALL', KEYS[keyBase + 1])
@@ -79,7 +82,7 @@ for argument = 2, #ARGV, 2 do
     looks[#looks + 1] = false
   else
     local key, queue = valueOf(job, 'fittingKey'), valueOf(job, 'queue')
-    lanesOf[key] = lanesOf[key] or redis.call('HGET', KEYS[2], key) or '0'
+    lanesOf[key] = lanesOf[key] or countLanes(KEYS[2], KEYS[5], key)
     jobsOn[queue] = jobsOn[queue] or redis.call('HGET', KEYS[3], queue) or '0'
     local unjudged = readUnjudged(KEYS[keyBase + 3], KEYS[keyBase + 4])
     local pending, pendingCount = {}, redis.call('ZCARD', KEYS[keyBase + 5])

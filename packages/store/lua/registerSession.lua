@@ -14,13 +14,16 @@
   KEYS[8]  set   <tag>:waiting
   KEYS[9]  hash  <tag>:nodes              node name to number and number to name
   KEYS[10] hash  <tag>:meta               runId
+  KEYS[11] zset  <tag>:capacity
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  string
   ARGV[3]  sessionId    16 hex digits, random
   ARGV[4]  ttlMs        length of the lease
   ARGV[5]  node         name
-  ARGV[6+] fittingKey and lanes, for each
+  ARGV[6]  cpu          thousandths of a CPU that its pods may request together
+  ARGV[7]  memory       bytes, the same
+  ARGV[8+] fittingKey and lanes, for each
 
   Returns   1  REGISTERED
             0  REPLAYED
@@ -30,6 +33,7 @@
 -- @include clock
 -- @include due
 -- @include triggerAll
+-- @include capacity
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local now = readClock(KEYS[1], ARGV[1])
 if redis.call('EXISTS', KEYS[6]) == 1 then return 0 end
@@ -50,10 +54,11 @@ if not number then
   if former then redis.call('HDEL', KEYS[9], former) end
   redis.call('HSET', KEYS[9], ARGV[5], number, '#' .. number, ARGV[5])
 end
-redis.call('HSET', KEYS[6], 'node', ARGV[5], 'nodeNumber', number)
-for i = 6, #ARGV, 2 do
+redis.call('HSET', KEYS[6], 'node', ARGV[5], 'nodeNumber', number, 'cpu', ARGV[6], 'memory', ARGV[7])
+for i = 8, #ARGV, 2 do
   redis.call('HSET', KEYS[6], 'lanes:' .. ARGV[i], ARGV[i + 1])
   redis.call('HINCRBY', KEYS[7], ARGV[i], ARGV[i + 1])
+  redis.call('ZADD', KEYS[11], 0, capacityMember(ARGV[i], ARGV[6], ARGV[7], ARGV[i + 1], ARGV[3]))
 end
 local leaseEnd = now + tonumber(ARGV[4])
 redis.call('ZADD', KEYS[5], leaseEnd, ARGV[3])

@@ -3,7 +3,7 @@
  * `shard.ts` have the same names as the files in `lua/`.
  */
 
-import type { ContainerStatus, PropagationPolicy } from '@drover/shared';
+import type { ComputeResources, ContainerStatus, PropagationPolicy } from '@drover/shared';
 
 /** The gate of a Job: the numbers every claim checks. Only the controller sets them. */
 export interface Gate {
@@ -196,7 +196,7 @@ export interface StoredJob {
   readonly createdMs: number;
   /** The slot queue of the Job's pods, `<pool>.<runtime>`. */
   readonly queue: string;
-  /** What a worker must offer to run them, a key of `SessionInfo.lanes`. */
+  /** What a worker must offer to run them: a key of `SessionInfo.lanes`, and before it what they request. */
   readonly fittingKey: string;
   /** Complete or Failed is written. */
   readonly finished: boolean;
@@ -465,6 +465,15 @@ export interface SessionLoad {
   readonly podCount: number;
 }
 
+/** What a live session has for the pods of a Job, and what of it is taken. */
+export interface SessionCapacity extends SessionLoad {
+  /** Lanes for these pods; those of all its handlers are the same. */
+  readonly lanes: number;
+  readonly resources: ComputeResources;
+  /** What the pods that it runs requested. */
+  readonly taken: ComputeResources;
+}
+
 /** A pod as stored: what a slot holds, or a record with its overlay. */
 export type StoredPod =
   | ({ readonly kind: 'slot' } & SlotRecord)
@@ -480,6 +489,8 @@ export interface SessionInfo {
    * the worker can run.
    */
   readonly lanes: Readonly<Record<string, number>>;
+  /** What its pods may request together; default nothing. */
+  readonly resources?: ComputeResources;
   readonly leaseTtlMs: number;
 }
 

@@ -202,8 +202,8 @@ export class JobScripts {
     // A script that had many pods to name leaves the rest of the Jobs to the next one.
     while (looks.length < asked.length) {
       const rest = asked.slice(looks.length);
-      const { clock, lanes, queues, owned } = this.#keys;
-      const keys = [clock, lanes, queues, owned];
+      const { clock, lanes, queues, owned, capacity } = this.#keys;
+      const keys = [clock, lanes, queues, owned, capacity];
       const args: Argument[] = [this.#scripts.now];
       for (const { uid, pendingWanted } of rest) {
         const ofJob = this.#keys.job(uid);

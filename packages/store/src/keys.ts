@@ -140,6 +140,8 @@ export class ShardKeys {
   readonly podWatchers: string;
   readonly sessions: string;
   readonly lanes: string;
+  /** What the live sessions have for pods that request something. */
+  readonly capacity: string;
   readonly waiting: string;
   readonly nodes: string;
   readonly queues: string;
@@ -185,6 +187,7 @@ export class ShardKeys {
     this.podWatchers = `${tag}:watchers:pods`;
     this.sessions = `${tag}:sessions`;
     this.lanes = `${tag}:lanes`;
+    this.capacity = `${tag}:capacity`;
     this.waiting = `${tag}:waiting`;
     this.nodes = `${tag}:nodes`;
     this.queues = `${tag}:queues`;

@@ -421,7 +421,7 @@ export class Shard extends ShardReader {
   ): Promise<'waiting' | 'changed'> {
     const reply = await this.#scripts.run(
       'awaitLanes',
-      [...this.#scripts.dueKeys, this.keys.lanes, this.keys.waiting],
+      [...this.#scripts.dueKeys, this.keys.lanes, this.keys.waiting, this.keys.capacity],
       [this.#scripts.now, this.keys.wakeChannel, uid, fittingKey, knownLanes],
     );
     return choose(reply, { '1': 'waiting', '0': 'changed' });
@@ -521,6 +521,7 @@ export class Shard extends ShardReader {
         this.keys.waiting,
         this.keys.nodes,
         this.keys.meta,
+        this.keys.capacity,
       ],
       [
         this.#scripts.now,
@@ -528,6 +529,8 @@ export class Shard extends ShardReader {
         info.id,
         info.leaseTtlMs,
         info.node,
+        info.resources?.cpuMilli ?? 0,
+        info.resources?.memoryBytes ?? 0,
         ...Object.entries(info.lanes).flat(),
       ],
     );
@@ -575,6 +578,7 @@ export class Shard extends ShardReader {
           keys.orders,
           this.keys.lanes,
           this.keys.meta,
+          this.keys.capacity,
         ],
         [this.#scripts.now, session, this.#options.leaseTtlMs, options.force === true ? 1 : 0],
       ),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { parsePodName } from '@drover/shared';
+import { parseFittingKey, parsePodName, podsThatFit } from '@drover/shared';
 import type { Redis } from 'ioredis';
 import type {
   Dependent,
@@ -10,6 +10,7 @@ import type {
   PodNotes,
   PodOverlay,
   PodRecord,
+  SessionCapacity,
   SessionLoad,
   SlotRecord,
   StoredPod,
@@ -555,9 +556,64 @@ export class ShardReader {
     return await this.podOverlays(uid, numbers);
   }
 
-  /** Lanes of live workers for a fitting key. */
+  /** Lanes of live workers for a fitting key; of one with requests, the pods that they have room for when idle. */
   async fittingLanes(fittingKey: string): Promise<number> {
-    return Number((await this.redis.hget(this.keys.lanes, fittingKey)) ?? 0);
+    const { lanes, requests } = parseFittingKey(fittingKey);
+    if (requests === null) return Number((await this.redis.hget(this.keys.lanes, lanes)) ?? 0);
+    const capacities = await this.#capacities(lanes);
+    return capacities.reduce(
+      (sum, has) => sum + Math.min(has.lanes, podsThatFit(has.resources, requests)),
+      0,
+    );
+  }
+
+  /**
+   * The live sessions with lanes for a fitting key, and how much room they have. O(sessions + pods
+   * that they run): for those who look only.
+   */
+  async capacities(fittingKey: string): Promise<SessionCapacity[]> {
+    const { lanes } = parseFittingKey(fittingKey);
+    const [capacities, sessions] = await Promise.all([this.#capacities(lanes), this.sessions()]);
+    const loads = new Map(sessions.map((session) => [session.id, session]));
+    const claims = await Promise.all(
+      capacities.map(({ id }) => this.redis.smembers(this.keys.session(id).claims)),
+    );
+    const uidsOf = claims.map((some) => some.map((claim) => claim.slice(0, claim.indexOf(':'))));
+    const keyOf = await this.#fittingKeys([...new Set(uidsOf.flat())]);
+    return capacities.flatMap((has, i) => {
+      const load = loads.get(has.id);
+      if (load === undefined) return [];
+      const taken = { cpuMilli: 0, memoryBytes: 0 };
+      for (const uid of uidsOf[i] ?? []) {
+        const { requests } = parseFittingKey(keyOf.get(uid) ?? '');
+        taken.cpuMilli += requests?.cpuMilli ?? 0;
+        taken.memoryBytes += requests?.memoryBytes ?? 0;
+      }
+      return [{ ...load, ...has, taken }];
+    });
+  }
+
+  async #capacities(
+    lanes: string,
+  ): Promise<Omit<SessionCapacity, 'node' | 'podCount' | 'taken'>[]> {
+    const members = await this.redis.zrangebylex(this.keys.capacity, `[${lanes} `, `(${lanes}!`);
+    return members.map((member) => {
+      const [cpu, memory, count, id = ''] = member.slice(lanes.length + 1).split(',');
+      const resources = { cpuMilli: Number(cpu), memoryBytes: Number(memory) };
+      return { id, lanes: Number(count), resources };
+    });
+  }
+
+  async #fittingKeys(uids: readonly string[]): Promise<Map<string, string>> {
+    const pipeline = this.redis.pipeline();
+    for (const uid of uids) pipeline.hget(this.keys.job(uid).job, 'fittingKey');
+    const replies = uids.length === 0 ? [] : ((await pipeline.exec()) ?? []);
+    return new Map(
+      uids.flatMap((uid, i) => {
+        const key = pipelineValue(replies[i]);
+        return typeof key === 'string' ? [[uid, key] as const] : [];
+      }),
+    );
   }
 }
 

@@ -29,6 +29,33 @@ describe('registerSession', () => {
     expect(await bed.shard.fittingLanes('p/handler/other')).toBe(0);
   });
 
+  test('tells how many pods that request something would fit, until the session ends', async () => {
+    const resources = { cpuMilli: 2_500, memoryBytes: 1_000 };
+    const id = await bed.registerSession({ lanes: { [LANE]: 4, 'p/process': 1 }, resources });
+    await bed.registerSession({
+      lanes: { [LANE]: 4 },
+      resources: { cpuMilli: 90_000, memoryBytes: 299 },
+    });
+    await bed.registerSession({ lanes: { [`${LANE}-2`]: 4 }, resources });
+    const cases = {
+      'cpu=1000,memory=0': 2 + 4,
+      'cpu=0,memory=100': 4 + 2,
+      'cpu=1000,memory=300': 2,
+      'cpu=0,memory=1001': 0,
+    };
+    for (const [requests, fit] of Object.entries(cases)) {
+      const fittingKey = `${requests} ${LANE}`;
+      expect(await bed.shard.fittingLanes(fittingKey), requests).toBe(fit);
+      const uid = await bed.createJob({ fittingKey });
+      expect((await bed.shard.observeJob(uid, 0))?.fittingLanes, requests).toBe(fit);
+      expect(await bed.shard.awaitLanes(uid, fittingKey, fit)).toBe('waiting');
+      expect(await bed.shard.awaitLanes(uid, fittingKey, fit - 1)).toBe('changed');
+    }
+    await bed.shard.expireSession(id, { force: true });
+    expect(await bed.shard.fittingLanes(`cpu=1000,memory=0 ${LANE}`)).toBe(4);
+    expect(await bed.shard.fittingLanes('cpu=1,memory=0 p/process')).toBe(0);
+  });
+
   test('numbers nodes, the same for each start of one', async () => {
     await bed.registerSession({ node: 'a' });
     await bed.registerSession({ node: 'b' });

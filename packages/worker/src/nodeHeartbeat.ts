@@ -1,3 +1,4 @@
+import type { ComputeResources } from '@drover/shared';
 import type { NodeStore } from '@drover/store';
 import type { Logger } from 'pino';
 
@@ -9,6 +10,8 @@ export interface NodeDetails {
   readonly handlers: readonly string[];
   /** Pods at a time by runtime. */
   readonly lanes: Readonly<Record<string, number>>;
+  /** What its pods may request together. */
+  readonly resources: ComputeResources;
   readonly version: string;
   readonly pid: number;
   readonly hostname: string;

@@ -22,6 +22,10 @@ export interface WorkerOptions {
   readonly handlers?: readonly HandlerDefinition[] | undefined;
   /** Pods at a time in each runtime. Default 50 for `handler`, the number of CPUs for `process`. */
   readonly maxPods?: number | undefined;
+  /** CPUs that its pods may request together, as a Kubernetes quantity. Default: those that this process may use. */
+  readonly cpu?: string | number | undefined;
+  /** Memory that they may, in the same way. Default: that of the machine, or of its container. */
+  readonly memory?: string | number | undefined;
   /** Threads for handlers with `isolation: 'thread'`: so many of their pods run at a time. Default: the number of CPUs. */
   readonly threads?: number | undefined;
   /**

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { availableParallelism, hostname, networkInterfaces, totalmem } from 'node:os';
 
+import { bytesOf, cpuMilliOf, parseQuantity, type ComputeResources } from '@drover/shared';
 import { pino, type Logger } from 'pino';
 
 import type { HandlerDefinition } from './handler/defineHandler.ts';
@@ -19,6 +20,7 @@ export interface ResolvedOptions {
   readonly runtimes: readonly RuntimeName[];
   readonly handlers: readonly HandlerDefinition[];
   readonly lanes: Readonly<Record<RuntimeName, number>>;
+  readonly resources: ComputeResources;
   readonly threads: number;
   readonly threadMemoryMiB: number;
   readonly quantumMs: number;
@@ -101,6 +103,8 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
   ) {
     problems.push(`maxPods ${maxPods}: must be an integer from 1 to ${MAX_LANES}`);
   }
+  const cpu = amountOf('cpu', options.cpu, problems);
+  const memory = amountOf('memory', options.memory, problems);
   if (!(quantumMs >= 0)) problems.push(`quantumMs ${quantumMs}: must be 0 or more`);
   if (!(drainTimeoutMs >= 0)) problems.push(`drainTimeoutMs ${drainTimeoutMs}: must be 0 or more`);
   const crashLoop = { ...DEFAULT_CRASH_LOOP, ...options.crashLoop };
@@ -135,6 +139,10 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
       handler: maxPods ?? DEFAULT_HANDLER_LANES,
       process: maxPods ?? availableParallelism(),
     },
+    resources: {
+      cpuMilli: cpu === null ? availableParallelism() * 1_000 : cpuMilliOf(cpu),
+      memoryBytes: memory === null ? machineMemory() : bytesOf(memory),
+    },
     threads,
     threadMemoryMiB,
     quantumMs,
@@ -155,11 +163,29 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
 
 /** So that pods that fill the memory of their threads fail alone, and not with the whole worker. */
 function defaultMemoryMiB(threads: number): number {
+  const share = Math.floor((machineMemory() * THREADS_MEMORY_SHARE) / threads / 2 ** 20);
+  return Math.max(MIN_THREAD_MEMORY_MIB, Math.min(DEFAULT_THREAD_MEMORY_CAP_MIB, share || 0));
+}
+
+/** Of the machine, or of the container that this process is in; bytes. */
+function machineMemory(): number {
   const constrained = process.constrainedMemory();
   // 0, or a number beyond all memory, means that nothing constrains it.
-  const memory = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
-  const share = Math.floor((memory * THREADS_MEMORY_SHARE) / threads / 2 ** 20);
-  return Math.max(MIN_THREAD_MEMORY_MIB, Math.min(DEFAULT_THREAD_MEMORY_CAP_MIB, share || 0));
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+}
+
+/** In units of 10^-9; null = not given, or not an amount. */
+function amountOf(
+  name: 'cpu' | 'memory',
+  value: string | number | undefined,
+  problems: string[],
+): bigint | null {
+  if (value === undefined) return null;
+  const quantity = parseQuantity(String(value));
+  if (quantity !== null && quantity.nano >= 0n) return quantity.nano;
+  const example = name === 'cpu' ? '"1500m" or 4' : '"512Mi" or "8Gi"';
+  problems.push(`${name} ${JSON.stringify(value)}: must be an amount such as ${example}`);
+  return null;
 }
 
 /** Two workers on one host, or one after the other, are two nodes. */

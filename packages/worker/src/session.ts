@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import type { ComputeResources } from '@drover/shared';
 import { newSessionId, type StopOrder } from '@drover/store';
 import type { Logger } from 'pino';
 
@@ -26,6 +27,8 @@ export interface SessionKeeperOptions {
   readonly node: string;
   /** Lanes by fitting key, as in `SessionInfo`. */
   readonly lanes: Readonly<Record<string, number>>;
+  /** What its pods may request together. */
+  readonly resources: ComputeResources;
   readonly leaseTtlMs: number;
   readonly heartbeatMs: number;
   readonly logger: Logger;
@@ -134,14 +137,14 @@ export class SessionKeeper {
   }
 
   async #register(): Promise<Session> {
-    const { node, lanes, leaseTtlMs, port } = this.#options;
+    const { node, lanes, resources, leaseTtlMs, port } = this.#options;
     const id = newSessionId();
     for (let failures = 0; ; failures += 1) {
       if (this.#closed) throw new Error('the worker was closed');
       const sentAtMs = performance.now();
       try {
         // One id for all tries: a registration that only lost its answer is replayed.
-        await this.#answerInTime(port.registerSession({ id, node, lanes, leaseTtlMs }));
+        await this.#answerInTime(port.registerSession({ id, node, lanes, resources, leaseTtlMs }));
         this.#renewedAtMs = sentAtMs;
         break;
       } catch (error) {

@@ -1,3 +1,4 @@
+import type { ComputeResources } from '@drover/shared';
 import { EventRecorder, type Shard, type StopOrder, type Subscriber } from '@drover/store';
 import type { Logger } from 'pino';
 
@@ -18,6 +19,7 @@ export interface ShardWorkerOptions {
   readonly subscriber: Subscriber;
   readonly node: string;
   readonly lanes: Readonly<Record<string, number>>;
+  readonly resources: ComputeResources;
   readonly leaseTtlMs: number;
   readonly heartbeatMs: number;
   readonly logger: Logger;
@@ -56,6 +58,7 @@ export class ShardWorker implements HolderShard {
       reconnect: () => control.replace(),
       node: options.node,
       lanes: options.lanes,
+      resources: options.resources,
       leaseTtlMs: options.leaseTtlMs,
       heartbeatMs: options.heartbeatMs,
       logger,

@@ -23,6 +23,7 @@ import type { Runtime } from './runtime.ts';
 import type { ControlPort, DetailsPort, ListPort, ObjectPort } from './shardPort.ts';
 import { ShardWorker } from './shardWorker.ts';
 import type { HolderHost, SlotHolder, WorkerState } from './slots/holder.ts';
+import { Reservations } from './slots/reservations.ts';
 import { SlotQueueWorker } from './slots/slotQueueWorker.ts';
 import { UnfitSlots } from './slots/unfitSlots.ts';
 import { within } from './within.ts';
@@ -42,6 +43,7 @@ export class WorkerParts {
   readonly #runtimes: Runtime[] = [];
   readonly #queues: SlotQueueWorker[] = [];
   readonly #queueConnections: Redis[] = [];
+  readonly #reservations: Reservations;
   #subscriber: Subscriber | null = null;
   #items: ItemHub | null = null;
   #node: NodeHeartbeat | null = null;
@@ -49,6 +51,7 @@ export class WorkerParts {
   private constructor(options: ResolvedOptions, state: WorkerState) {
     this.#options = options;
     this.#state = state;
+    this.#reservations = new Reservations(options.resources);
     this.#control = new Link(options.connection, 'control', options.logger);
     this.#logs = new Link(options.connection, 'logs', options.logger);
   }
@@ -89,6 +92,7 @@ export class WorkerParts {
 
   /** Takes no more slots; those held are not touched. */
   async stopTaking(): Promise<void> {
+    this.#reservations.close();
     await Promise.all(this.#queues.map((queue) => queue.pause()));
     if (this.#node !== null)
       await this.#quietly('node', within(GOODBYE_TIMEOUT_MS, this.#node.drain()));
@@ -224,7 +228,7 @@ export class WorkerParts {
   }
 
   #openShards(store: Store, subscriber: Subscriber): void {
-    const { connection, logger, name: node, pool } = this.#options;
+    const { connection, logger, name: node, pool, resources } = this.#options;
     const { leaseTtlMs, heartbeatMs } = store.settings;
     const common = {
       connection,
@@ -234,6 +238,7 @@ export class WorkerParts {
       lanes: Object.fromEntries(
         this.#runtimes.flatMap((runtime) => Object.entries(runtime.fittingLanes(pool))),
       ),
+      resources,
       leaseTtlMs,
       heartbeatMs,
       logger,
@@ -276,7 +281,9 @@ export class WorkerParts {
     const { logger, quantumMs, pool } = this.#options;
     const fittingKeys = new Set(Object.keys(runtime.fittingLanes(pool)));
     const unfit = new UnfitSlots();
-    return { runtime, fittingKeys, plans, logger, quantumMs, state: this.#state, unfit };
+    const reservations = this.#reservations;
+    const state = this.#state;
+    return { runtime, fittingKeys, plans, logger, quantumMs, state, unfit, reservations };
   }
 
   async #closeRuntimes(): Promise<void> {
@@ -310,13 +317,14 @@ async function reachable(link: Link): Promise<void> {
 }
 
 function nodeDetails(options: ResolvedOptions): ConstructorParameters<typeof NodeHeartbeat>[1] {
-  const { name, pool, runtimes, handlers, lanes } = options;
+  const { name, pool, runtimes, handlers, lanes, resources } = options;
   return {
     name,
     pool,
     runtimes,
     handlers: handlers.map((handler) => handler.name),
     lanes: Object.fromEntries(runtimes.map((runtime) => [runtime, lanes[runtime]])),
+    resources,
     version: packageVersion(),
     pid: process.pid,
     hostname: hostname(),

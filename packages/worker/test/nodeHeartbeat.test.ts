@@ -33,6 +33,7 @@ test('the record is written again after a write that got no answer', async () =>
       runtimes: [],
       handlers: [],
       lanes: {},
+      resources: { cpuMilli: 0, memoryBytes: 0 },
       version: '0',
       pid: 1,
       hostname: 'h',

@@ -60,6 +60,7 @@ function setUp(over: { heartbeatMs?: number; leaseTtlMs?: number } = {}): {
     },
     node: 'node-1',
     lanes: { 'default/process': 2 },
+    resources: { cpuMilli: 0, memoryBytes: 0 },
     leaseTtlMs: over.leaseTtlMs ?? 1_000,
     heartbeatMs: over.heartbeatMs ?? 10,
     logger,

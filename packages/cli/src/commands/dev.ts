@@ -170,6 +170,8 @@ function startWorkers(
   for (const file of options.handlers ?? []) args.push('--handlers', resolve(file));
   for (const runtime of options.runtime ?? []) args.push('--runtime', runtime);
   if (options.maxPods !== undefined) args.push('--max-pods', String(options.maxPods));
+  if (options.cpu !== undefined) args.push('--cpu', options.cpu);
+  if (options.memory !== undefined) args.push('--memory', options.memory);
   if (options.threads !== undefined) args.push('--threads', String(options.threads));
   const { crashLoopBase, crashLoopCap } = options;
   if (crashLoopBase !== undefined) args.push('--crash-loop-base', `${crashLoopBase}ms`);

@@ -18,6 +18,8 @@ import { checkRedis } from './controller.ts';
 export interface WorkerShape {
   handlers?: string[];
   maxPods?: number;
+  cpu?: string;
+  memory?: string;
   threads?: number;
   /** Milliseconds. */
   crashLoopBase?: number;
@@ -62,6 +64,8 @@ export async function workerCommand(options: WorkerCommandOptions): Promise<numb
       secretKeyFile: options.secretKeyFile ?? address.secretKeyFile,
       name: options.name,
       maxPods: options.maxPods,
+      cpu: options.cpu,
+      memory: options.memory,
       threads: options.threads,
       crashLoop: crashLoopOf(options),
       launcher: LAUNCHER,

@@ -4,6 +4,7 @@ import {
   durationOption,
   integerOption,
   listOption,
+  quantityOption,
   withEngine,
   withHealthFile,
   withLogLevel,
@@ -125,6 +126,22 @@ function addWorkerOptions(command: Command, problems: Problems): void {
         'pods at once, per runtime (default: 50 for handlers, one per CPU for processes)',
         { min: 1, max: 10_000 },
       ).env('DROVER_MAX_PODS'),
+    )
+    .addOption(
+      quantityOption(
+        problems,
+        '--cpu <amount>',
+        'CPUs that its pods may request together (default: those of the machine or its container)',
+        '4 or 500m',
+      ).env('DROVER_CPU'),
+    )
+    .addOption(
+      quantityOption(
+        problems,
+        '--memory <amount>',
+        'memory that they may, such as 8Gi (default: likewise)',
+        '8Gi or 512Mi',
+      ).env('DROVER_MEMORY'),
     )
     .addOption(
       integerOption(

@@ -60,6 +60,8 @@ export const NODE_COLUMNS: readonly Column<Node>[] = [
     cell: (node) => orNone(node.metadata.annotations?.['drover.dev/runtimes']),
   },
   { header: 'max pods', cell: (node) => orNone(node.status?.capacity?.['pods']) },
+  { header: 'cpu', cell: (node) => orNone(node.status?.capacity?.['cpu']) },
+  { header: 'memory', cell: (node) => orNone(node.status?.capacity?.['memory']) },
   { header: 'age', cell: (node, nowMs) => ageText(node.metadata.creationTimestamp, nowMs) },
   { header: 'version', cell: (node) => orNone(node.status?.nodeInfo?.kubeletVersion) },
   {

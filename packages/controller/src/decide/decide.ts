@@ -101,7 +101,7 @@ function decideOrphans(observed: Observed, nowMs: number): Decision {
   return {
     type: 'tend',
     judge: planJudge(look, gate),
-    offerLimit: offerLimit(counters.active, observed.fittingLanes),
+    offerLimit: offerLimit(counters.active, observed),
     next: isOver ? { type: 'never' } : nextLook(look, []),
   };
 }
@@ -235,7 +235,7 @@ function decideConverge(look: Look): Decision {
     type: 'converge',
     judge: planJudge(look, gate),
     pods,
-    offerLimit: offerLimit(wanted, observed.fittingLanes),
+    offerLimit: offerLimit(wanted, observed),
     contended: observed.jobsOnQueue > 1 && observed.pendingCount > 0,
     figures: figuresOf(look),
     standing: {

@@ -171,6 +171,8 @@ export interface Observed {
   readonly pendingCount: number;
   /** Lanes of live workers that could run the Job's pods. */
   readonly fittingLanes: number;
+  /** Its pods request resources, which a worker reserves for them. */
+  readonly reserves: boolean;
   /** Unfinished Jobs with slots on the same queue, this one included. */
   readonly jobsOnQueue: number;
 }

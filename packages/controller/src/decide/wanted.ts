@@ -1,4 +1,7 @@
-import type { Counters, DecideSpec } from './types.ts';
+import type { Counters, DecideSpec, Observed } from './types.ts';
+
+/** Where pods may run. */
+type Places = Pick<Observed, 'fittingLanes' | 'reserves'>;
 
 /** Slots opened in one pass at most, so that a huge Job can not starve the others. */
 export const MAX_OPENS_PER_PASS = 500;
@@ -44,7 +47,11 @@ export function gateLimit(spec: DecideSpec, counters: Counters, held: boolean): 
  * Most pods of the Job that may be with workers or on offer at once: the lanes that could run
  * them and a tenth more, so that a lane that becomes free finds the next one waiting. More would
  * only fill the queue, in front of other Jobs.
+ *
+ * Of pods that request resources none more: a worker with a free lane would take the slot, and then
+ * not have the room.
  */
-export function offerLimit(wanted: number, fittingLanes: number): number {
-  return Math.min(wanted, fittingLanes + Math.ceil(fittingLanes / 10));
+export function offerLimit(wanted: number, { fittingLanes, reserves }: Places): number {
+  const spare = reserves ? 0 : Math.ceil(fittingLanes / 10);
+  return Math.min(wanted, fittingLanes + spare);
 }

@@ -25,6 +25,7 @@ export interface Given {
   held?: boolean;
   pendingCount?: number;
   fittingLanes?: number;
+  reserves?: boolean;
   jobsOnQueue?: number;
   indexes?: Partial<ObservedIndexes>;
   startableCount?: number;
@@ -98,6 +99,7 @@ export function observed(given: Given = {}): Observed {
           },
     pendingCount: given.pendingCount ?? 0,
     fittingLanes: given.fittingLanes ?? 100,
+    reserves: given.reserves ?? false,
     jobsOnQueue: given.jobsOnQueue ?? 1,
   };
 }

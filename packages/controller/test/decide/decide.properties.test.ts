@@ -113,6 +113,7 @@ const looks: fc.Arbitrary<Observed> = fc
     ),
     pendingCount: fc.nat(10),
     fittingLanes: fc.nat(100),
+    reserves: fc.boolean(),
     jobsOnQueue: fc.nat(3),
     done: fc.uint8Array({ maxLength: 2 }),
     startableCount: count(3000),

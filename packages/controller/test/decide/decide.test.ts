@@ -715,6 +715,11 @@ describe('what is offered to workers', () => {
     { name: 'nothing when no worker fits', given: { spec, fittingLanes: 0 }, want: 0 },
     { name: 'the lanes and a tenth', given: { spec, fittingLanes: 50 }, want: 55 },
     { name: 'at least one more than a few lanes', given: { spec, fittingLanes: 1 }, want: 2 },
+    {
+      name: 'no more than there is room for, of pods that request resources',
+      given: { spec, fittingLanes: 50, reserves: true },
+      want: 50,
+    },
     { name: 'all when the lanes suffice', given: { spec, fittingLanes: 100 }, want: 100 },
     {
       name: 'what a work queue still has to run',

@@ -27,6 +27,16 @@ const TABLE: TableDefinition<Node> = {
       'How many pods it runs at once.',
       ({ status }) => status.capacity?.['pods'] ?? '<none>',
     ),
+    textColumn<Node>(
+      'CPU',
+      'How many CPUs its pods may request together.',
+      ({ status }) => status.capacity?.['cpu'] ?? '<none>',
+    ),
+    textColumn<Node>(
+      'Memory',
+      'How much memory its pods may request together.',
+      ({ status }) => status.capacity?.['memory'] ?? '<none>',
+    ),
     AGE_COLUMN,
     textColumn<Node>(
       'Version',

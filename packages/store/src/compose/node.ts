@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto';
-import { formatTime, type Node, type NodeCondition, parseTime, POOL_LABEL } from '@drover/shared';
+import {
+  type ComputeResources,
+  formatQuantity,
+  formatTime,
+  type Node,
+  type NodeCondition,
+  parseTime,
+  POOL_LABEL,
+} from '@drover/shared';
 import type { NodeRecord } from '../nodes.ts';
 import { formatVersion } from './job.ts';
 
@@ -12,6 +20,7 @@ interface NodeDetails {
   readonly runtimes?: readonly string[];
   readonly handlers?: readonly string[];
   readonly lanes?: Readonly<Record<string, number>>;
+  readonly resources?: ComputeResources;
   readonly version?: string;
   readonly pid?: number;
   readonly hostname?: string;
@@ -30,6 +39,7 @@ export function composeNode(record: NodeRecord, nowMs: number): Node {
   const conditions = details.conditions ?? [];
   const isDraining = conditions.some(({ reason }) => reason === 'WorkerDraining');
   const maxPods = runtimes.reduce((sum, runtime) => sum + (lanes[runtime] ?? 0), 0);
+  const capacity = { ...amountsOf(details.resources), pods: String(maxPods) };
   const startedMs = parseTime(details.startedAt);
   const host = details.hostname ?? record.name;
   const changes = [
@@ -56,8 +66,8 @@ export function composeNode(record: NodeRecord, nowMs: number): Node {
     },
     spec: isDraining ? { unschedulable: true } : {},
     status: {
-      capacity: { pods: String(maxPods) },
-      allocatable: { pods: String(maxPods) },
+      capacity,
+      allocatable: capacity,
       conditions: isSilent ? conditions.map(asUnknown) : conditions,
       addresses: [{ type: 'Hostname', address: host }],
       nodeInfo: {
@@ -73,6 +83,17 @@ export function composeNode(record: NodeRecord, nowMs: number): Node {
         systemUUID: '',
       },
     },
+  };
+}
+
+/** As Kubernetes writes them. */
+function amountsOf(resources: ComputeResources | undefined): Record<string, string> {
+  if (resources === undefined) return {};
+  const cpuNano = BigInt(resources.cpuMilli) * 1_000_000n;
+  const memoryNano = BigInt(resources.memoryBytes) * 1_000_000_000n;
+  return {
+    cpu: formatQuantity({ nano: cpuNano, format: 'DecimalSI' }),
+    memory: formatQuantity({ nano: memoryNano, format: 'BinarySI' }),
   };
 }
 

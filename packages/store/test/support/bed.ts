@@ -1,5 +1,6 @@
 /** A shard on a real Redis over a unix socket, with a clock of the test's. */
 import { randomUUID } from 'node:crypto';
+import type { ComputeResources } from '@drover/shared';
 import {
   startRedis,
   type StartRedisOptions,
@@ -84,11 +85,21 @@ export class StoreBed {
   }
 
   async registerSession(
-    over: { node?: string; lanes?: Record<string, number> } = {},
+    over: {
+      node?: string;
+      lanes?: Record<string, number>;
+      resources?: ComputeResources;
+    } = {},
   ): Promise<string> {
     const id = newSessionId();
-    const { node = 'node-1', lanes = { [LANE]: 10 } } = over;
-    await this.shard.registerSession({ id, node, lanes, leaseTtlMs: LEASE_MS });
+    const { node = 'node-1', lanes = { [LANE]: 10 }, resources } = over;
+    await this.shard.registerSession({
+      id,
+      node,
+      lanes,
+      leaseTtlMs: LEASE_MS,
+      ...(resources !== undefined && { resources }),
+    });
     return id;
   }
 

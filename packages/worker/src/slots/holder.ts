@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { parseFittingKey, type ComputeResources } from '@drover/shared';
 import type { Claim, ReportAnswer, ReportEntry } from '@drover/store';
 import type { Logger } from 'pino';
 
@@ -16,6 +17,7 @@ import { HeldPlace } from './heldPlace.ts';
 import type { HeldLane } from './lanes.ts';
 import type { LockHolder } from './lockRenewer.ts';
 import { afterDeadline, DEADLINE_MESSAGE } from './podDeadline.ts';
+import type { Reservation, Reservations } from './reservations.ts';
 import type { UnfitSlots } from './unfitSlots.ts';
 
 /** A delivered QueueJob: the offer to hold a slot. */
@@ -30,7 +32,7 @@ export interface SlotDelivery {
   readonly uid: string;
   readonly shard: number;
   readonly slot: number;
-  /** What a worker must offer to run its pods. */
+  /** What a worker must offer to run its pods, and what they request. */
   readonly fittingKey: string;
 }
 
@@ -39,7 +41,12 @@ export type SlotEnd =
   /** The slot is closed or not ours: finish it. */
   | { readonly type: 'finish' }
   /** Put it at the back until then; ms since the epoch. */
-  | { readonly type: 'delay'; readonly untilMs: number }
+  | {
+      readonly type: 'delay';
+      readonly untilMs: number;
+      /** It needs so much room, and there was none. */
+      readonly wants?: ComputeResources;
+    }
   /** The lock is lost, so BullMQ delivers it to somebody else without our help. */
   | { readonly type: 'leave' };
 
@@ -75,6 +82,8 @@ export interface HolderHost {
   readonly quantumMs: number;
   readonly state: WorkerState;
   readonly unfit: UnfitSlots;
+  /** What is reserved for pods; of all queues together. */
+  readonly reservations: Reservations;
 }
 
 /** Longest grace of a pod whose claim is void: another one may run in its place already. */
@@ -195,14 +204,28 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   }
 
   async #holdOnce(): Promise<SlotEnd | 'askAgain'> {
-    const { fittingKey } = this.#delivery;
+    const { lanes, requests } = parseFittingKey(this.#delivery.fittingKey);
     // A `handler` queue has slots of handlers that this worker does not have. Both before the claim,
     // which could not be given back.
-    if (!this.#host.fittingKeys.has(fittingKey)) {
-      this.#host.logger.debug({ ...this.#names(), fittingKey }, 'a slot can not run here');
+    if (!this.#host.fittingKeys.has(lanes)) {
+      this.#host.logger.debug({ ...this.#names(), lanes }, 'a slot can not run here');
       return this.#backUnfit();
     }
-    let seat: Seat | Promise<Seat | null> | null = this.#host.runtime.takeSeat(fittingKey);
+    if (requests === null) return await this.#holdWithSeat(lanes);
+    // Whatever else its pods wait for, what they requested stays theirs, as in Kubernetes.
+    let room: Reservation | Promise<Reservation | null> | null =
+      this.#host.reservations.take(requests);
+    if (room instanceof Promise) room = await room;
+    if (room === null) return this.#backUnfit(requests);
+    try {
+      return await this.#holdWithSeat(lanes);
+    } finally {
+      room.leave();
+    }
+  }
+
+  async #holdWithSeat(lanes: string): Promise<SlotEnd | 'askAgain'> {
+    let seat: Seat | Promise<Seat | null> | null = this.#host.runtime.takeSeat(lanes);
     if (seat instanceof Promise) seat = await seat;
     if (seat === null) return this.#backUnfit();
     this.#place = new HeldPlace(this.#heldLane, seat);
@@ -440,8 +463,9 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   }
 
   /** Passed on to others, or left alone for a while when it came back from them. */
-  #backUnfit(): SlotEnd {
-    return this.#back(Date.now() + this.#host.unfit.delayMs(this.queueJobId));
+  #backUnfit(wants?: ComputeResources): SlotEnd {
+    const end = this.#back(Date.now() + this.#host.unfit.delayMs(this.queueJobId));
+    return end.type === 'delay' && wants !== undefined ? { ...end, wants } : end;
   }
 
   #back(untilMs: number): SlotEnd {

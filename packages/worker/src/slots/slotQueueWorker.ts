@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
+import type { ComputeResources } from '@drover/shared';
 import {
   slotQueueName,
   slotQueueOptions,
@@ -149,6 +150,7 @@ export class SlotQueueWorker {
       case 'delay':
         try {
           await job.moveToDelayed(end.untilMs, token);
+          this.#remember(job, end.wants);
         } catch (error) {
           this.#options.logger.debug(
             { err: error, queueJob: job.id },
@@ -158,6 +160,21 @@ export class SlotQueueWorker {
         break;
     }
     throw new DelayedError();
+  }
+
+  /** One that found no room is called for when there is some. */
+  #remember(job: QueueJob<SlotQueueJobData, void>, wants: ComputeResources | undefined): void {
+    if (wants === undefined || job.id === undefined) return;
+    this.#options.host.reservations.putBack(job.id, wants, async () => {
+      try {
+        await job.promote();
+        return true;
+      } catch (error) {
+        // It went elsewhere, or is on its way already.
+        this.#options.logger.debug({ err: error, queueJob: job.id }, 'a slot is not called for');
+        return false;
+      }
+    });
   }
 
   async #holdSlot(
@@ -185,6 +202,7 @@ export class SlotQueueWorker {
       slot,
       fittingKey,
     };
+    host.reservations.isBack(job.id);
     const holder = new SlotHolder(host, shard, delivery, lane);
     this.holders.add(holder);
     this.#locks.add(holder);

@@ -1,0 +1,63 @@
+import { parseFittingKey, podsThatFit, type ComputeResources, type Job } from '@drover/shared';
+import type { JobView, SessionCapacity, Shard } from '@drover/store';
+
+import { nobodyFits } from './placement.ts';
+
+/** What of a worker is not enough for one more pod. */
+type Lack = 'Insufficient cpu' | 'Insufficient memory' | 'Too many pods';
+
+const OTHER_POOL = "node(s) didn't match Pod's node affinity/selector";
+
+/**
+ * Why no worker has room for a pod of a Job, in the words of Kubernetes' scheduler; null when one has, or the
+ * Job's pods request nothing. Pure.
+ *
+ * @param capacities - The workers that could run such a pod, were there room.
+ * @param nodeCount - All live workers.
+ */
+export function roomMessage(
+  requests: ComputeResources | null,
+  capacities: readonly SessionCapacity[],
+  nodeCount: number,
+): string | null {
+  if (requests === null) return null;
+  const counts = new Map<string, number>();
+  for (const capacity of capacities) {
+    const lacks = lacksOf(capacity, requests);
+    if (lacks.length === 0) return null;
+    for (const lack of lacks) counts.set(lack, (counts.get(lack) ?? 0) + 1);
+  }
+  if (nodeCount > capacities.length) counts.set(OTHER_POOL, nodeCount - capacities.length);
+  const parts = [...counts].map(([lack, count]) => `${count} ${lack}`).toSorted();
+  return `0/${nodeCount} nodes are available: ${parts.join(', ')}.`;
+}
+
+function lacksOf(capacity: SessionCapacity, requests: ComputeResources): Lack[] {
+  const { resources, taken, lanes, podCount } = capacity;
+  const free = {
+    cpuMilli: resources.cpuMilli - taken.cpuMilli,
+    memoryBytes: resources.memoryBytes - taken.memoryBytes,
+  };
+  const lacks: Lack[] = [];
+  if (podsThatFit(free, { ...requests, memoryBytes: 0 }) < 1) lacks.push('Insufficient cpu');
+  if (podsThatFit(free, { ...requests, cpuMilli: 0 }) < 1) lacks.push('Insufficient memory');
+  if (podCount >= lanes) lacks.push('Too many pods');
+  return lacks;
+}
+
+/** Why the Pending pods of a Job wait, as far as workers are the reason; null = for a lane, as it seems. */
+export async function unschedulableMessage(
+  shard: Pick<Shard, 'fittingLanes' | 'capacities' | 'sessions'>,
+  view: Pick<JobView, 'counters' | 'fittingKey'>,
+  job: Pick<Job, 'spec'>,
+): Promise<string | null> {
+  const { lanes, requests } = parseFittingKey(view.fittingKey);
+  if ((await shard.fittingLanes(lanes)) === 0) return nobodyFits(job);
+  const { active, running } = view.counters;
+  if (requests === null || active <= running) return null;
+  const [capacities, sessions] = await Promise.all([
+    shard.capacities(view.fittingKey),
+    shard.sessions(),
+  ]);
+  return roomMessage(requests, capacities, sessions.length);
+}
