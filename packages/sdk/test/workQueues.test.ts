@@ -148,6 +148,25 @@ describe('a work queue', () => {
   });
 });
 
+test('a list has all work queues, though one was deleted while it was read', async () => {
+  const names = Array.from({ length: 501 }, (_, i) => `queue-${i}`);
+  await Promise.all(
+    names.map((name) =>
+      shard.workQueues.create({
+        uid: randomUUID(),
+        namespace: 'default',
+        name,
+        object: '{"metadata":{},"spec":{}}',
+        resultTtlMs: 60_000,
+        maxResultBytes: 2 ** 28,
+      }),
+    ),
+  );
+  // What the reader sees of one that is deleted between the two questions.
+  await redis.connect().zadd(shard.keys.workQueueNames, 0, 'default/gone');
+  expect(await drover.workQueues.list()).toHaveLength(501);
+});
+
 describe('enqueue', () => {
   test('of one item, a text included, makes the work queue', async () => {
     const pages = drover.workQueue('pages');

@@ -80,11 +80,13 @@ export class WorkQueues {
    * Work queues of a namespace in order of name.
    *
    * @param options.after - Continue after this name; '' = from the beginning.
+   * @returns a page, which has fewer than there are names when some are deleted meanwhile, and after which name it
+   *   goes on (null = that was all).
    */
   async list(
     namespace: string,
     options: { readonly after: string; readonly limit: number },
-  ): Promise<StoredWorkQueue[]> {
+  ): Promise<{ queues: StoredWorkQueue[]; next: string | null }> {
     const paths = await this.#redis.zrangebylex(
       this.#keys.workQueueNames,
       options.after === '' ? `[${namespace}/` : `(${namespace}/${options.after}`,
@@ -93,12 +95,15 @@ export class WorkQueues {
       0,
       options.limit,
     );
-    if (paths.length === 0) return [];
+    if (paths.length === 0) return { queues: [], next: null };
     const uids = await this.#redis.hmget(this.#keys.workQueueUids, ...paths);
     const queues = await Promise.all(
       uids.filter((uid) => uid !== null).map((uid) => this.read(uid)),
     );
-    return queues.filter((queue) => queue !== null);
+    return {
+      queues: queues.filter((queue) => queue !== null),
+      next: paths.length < options.limit ? null : paths.at(-1)!.slice(namespace.length + 1),
+    };
   }
 
   /** No more items will come. */

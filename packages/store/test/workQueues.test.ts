@@ -146,10 +146,12 @@ describe('a work queue', () => {
       resultTtlMs: TTL_MS,
       maxResultBytes: MAX_RESULT_BYTES,
     });
-    const first = await queues.list('default', { after: '', limit: 2 });
-    expect(first.map((queue) => queue.name)).toEqual(['alpha', 'letters']);
-    const rest = await queues.list('default', { after: 'letters', limit: 2 });
-    expect(rest.map((queue) => queue.name)).toEqual(['zoo']);
+    const list = async (after: string) => {
+      const page = await queues.list('default', { after, limit: 2 });
+      return { names: page.queues.map((queue) => queue.name), next: page.next };
+    };
+    expect(await list('')).toEqual({ names: ['alpha', 'letters'], next: 'letters' });
+    expect(await list('letters')).toEqual({ names: ['zoo'], next: null });
   });
 
   test('that is created makes the Jobs due that wait for it', async () => {

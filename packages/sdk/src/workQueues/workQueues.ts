@@ -86,13 +86,15 @@ export class WorkQueuesClient {
     WorkQueue[]
   > {
     const queues: WorkQueue[] = [];
-    for (;;) {
-      const after = queues.at(-1)?.metadata.name ?? '';
+    let after: string | null = '';
+    while (after !== null) {
+      const from: string = after;
       const page = await this.#backend.onShard(namespace, ({ workQueues }) =>
-        workQueues.list(namespace, { after, limit: PAGE_SIZE }),
+        workQueues.list(namespace, { after: from, limit: PAGE_SIZE }),
       );
-      queues.push(...page.map((stored) => composeWorkQueue(stored)));
-      if (page.length < PAGE_SIZE) return queues;
+      queues.push(...page.queues.map((stored) => composeWorkQueue(stored)));
+      after = page.next;
     }
+    return queues;
   }
 }
