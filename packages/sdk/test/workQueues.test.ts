@@ -139,12 +139,13 @@ describe('a work queue', () => {
     await expect(drover.workQueue('Pages!').enqueue(1)).rejects.toThrow(InvalidSpecError);
   });
 
-  test('leaves nothing in Redis when it is deleted', async () => {
+  test('leaves nothing in Redis when it is deleted, but a mark', async () => {
     const pages = drover.workQueue('pages');
     await pages.enqueue(['a', 'b'], { key: (text) => String(text) });
+    const { uid } = (await drover.workQueues.get('pages')).metadata;
     await pages.delete();
     const keys = await redis.connect().keys(`*${prefix}*wq*`);
-    expect(keys).toEqual([]);
+    expect(keys).toEqual([shard.keys.workQueue(uid).queue]);
   });
 });
 

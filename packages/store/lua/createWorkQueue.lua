@@ -23,7 +23,7 @@
   ARGV[8]  maxResultBytes  how many bytes of them, about
 
   Returns  {1, resourceVersion, createdMs}  CREATED
-           { 0}  REPLAYED        the same uid was created before
+           { 0}  REPLAYED        the same uid was created before; it may be deleted by now
            {-1}  ALREADY_EXISTS  another work queue has the name
 
   O(log n + waiting Jobs). Safe to retry. One hash tag. Refused when memory is full.

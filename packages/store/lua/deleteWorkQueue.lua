@@ -32,7 +32,8 @@
   Returns   1  DELETED
            -1  NOT_FOUND
 
-  O(log n); big keys are freed in the background. Safe to retry. One hash tag.
+  A mark in place of the work queue stays for ten minutes, so that a createWorkQueue that comes late is a replay and
+  does not bring it back. O(log n); big keys are freed in the background. Safe to retry. One hash tag.
 ]]
 -- @include clock
 -- @include due
@@ -45,6 +46,8 @@ redis.call('ZREM', KEYS[5], path)
 redis.call('HDEL', KEYS[6], path)
 redis.call('UNLINK', KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14], KEYS[15], KEYS[16],
   KEYS[17])
+redis.call('HSET', KEYS[7], 'deleted', 1)
+redis.call('PEXPIRE', KEYS[7], 600000)
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 trigger(due, 'items:' .. ARGV[4], now + tonumber(ARGV[5]), now)
 redis.call('PUBLISH', ARGV[3], ARGV[4])

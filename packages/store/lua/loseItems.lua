@@ -14,7 +14,7 @@
 
   O(items), at most 500. Safe to retry. One hash tag.
 ]]
-if redis.call('EXISTS', KEYS[1]) == 0 then return {} end
+if redis.call('HEXISTS', KEYS[1], 'name') == 0 then return {} end
 local ids = {}
 for i = 2, #ARGV do ids[#ids + 1] = ARGV[i] end
 local known, counts, written = redis.call('HMGET', KEYS[2], unpack(ids)), {}, {}

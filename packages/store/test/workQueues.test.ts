@@ -173,14 +173,16 @@ describe('a work queue', () => {
     );
   });
 
-  test('leaves no key behind', async () => {
+  test('leaves nothing behind but a mark, for a while', async () => {
     await enqueue(3);
     await reserve(2, { keys: ['a', 'b'] });
     await settle([done(1, '1'), dead(2)]);
     await queues.lose(uid, 'j.1', [3]);
     await reserve(1, { deadIds: [2] });
     await queues.delete(uid);
-    expect(await bed.redis.keys(`*${uid}*`)).toEqual([]);
+    const mark = bed.shard.keys.workQueue(uid).queue;
+    expect(await bed.redis.keys(`*${uid}*`)).toEqual([mark]);
+    expect(await bed.redis.pttl(mark)).toBeGreaterThan(500_000);
   });
 
   test('is due to be cleaned up when nobody can be adding items any more', async () => {
@@ -254,6 +256,18 @@ describe('enqueue', () => {
     expect(await reserve(1)).toEqual({ type: 'sealed' });
     expect(await reserve(1, { batchId })).toMatchObject({ ids: [1] });
     expect(await reserve(1, { deadIds: [1] })).toMatchObject({ ids: [2] });
+  });
+
+  test('that was deleted is not brought back by a creation that comes late', async () => {
+    await queues.delete(uid);
+    const again = { uid, namespace: 'default', name: 'letters', object: '{}' };
+    const options = { resultTtlMs: TTL_MS, maxResultBytes: MAX_RESULT_BYTES };
+    expect(await queues.create({ ...again, ...options })).toEqual({ type: 'replayed' });
+    expect(await queues.find('default', 'letters')).toBeNull();
+    expect(await queues.read(uid)).toBeNull();
+    expect(await queues.delete(uid)).toBe('notFound');
+    expect(await queues.lose(uid, 'j.1', [1])).toEqual([]);
+    expect((await bed.redis.hgetall(bed.shard.keys.workQueue(uid).queue))['deleted']).toBe('1');
   });
 
   test('into nothing says so', async () => {
