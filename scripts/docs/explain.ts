@@ -45,11 +45,12 @@ export function makeFieldTexts(root: string): string {
   const declarations = parseDeclarations(source);
   const texts = new Map<string, string>();
   collectTexts(declarations, 'Job', '', texts);
-  const others = ['WorkQueue', 'ConfigMap', 'Secret'].map((kind) => {
+  const others = ['WorkQueue', 'ConfigMap', 'Secret', 'CronJob'].map((kind) => {
     const ofKind = new Map<string, string>();
     collectTexts(declarations, kind, '', ofKind);
-    // That is the same for all kinds.
-    return { kind, texts: [...ofKind].filter(([path]) => !path.startsWith('metadata.')) };
+    // Those are the same for all kinds, and as those of a Job.
+    const isShared = (path: string) => /^(metadata|spec\.jobTemplate)\./.test(path);
+    return { kind, texts: [...ofKind].filter(([path]) => !isShared(path)) };
   });
   const written = [
     ...collectFields(declarations, 'PodStatus', 'pod.status'),

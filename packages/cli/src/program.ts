@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 
 import { Command, CommanderError } from 'commander';
 
+import { defineCron } from './define/cron.ts';
 import type { Definition } from './define/definition.ts';
 import { defineObjects } from './define/objects.ts';
 import { defineQueues } from './define/queues.ts';
@@ -82,6 +83,7 @@ export function buildProgram(finish: Definition['finish']): Command {
   program.commandsGroup('Jobs, pods and nodes:');
   defineRun(definition);
   defineObjects(definition);
+  defineCron(definition);
   program.commandsGroup('Work queues:');
   defineQueues(definition);
   program.commandsGroup('Looking and finding out:');

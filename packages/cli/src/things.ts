@@ -1,13 +1,18 @@
 import { badInput } from './errors.ts';
 
 /** Kinds that commands are about. */
-export type Kind = 'job' | 'pod' | 'node' | 'configmap' | 'secret';
+export type Kind = 'job' | 'cronjob' | 'pod' | 'node' | 'configmap' | 'secret';
 
 const KINDS: Readonly<Record<string, Kind>> = {
   job: 'job',
   jobs: 'job',
   'job.batch': 'job',
   'jobs.batch': 'job',
+  cronjob: 'cronjob',
+  cronjobs: 'cronjob',
+  cj: 'cronjob',
+  'cronjob.batch': 'cronjob',
+  'cronjobs.batch': 'cronjob',
   pod: 'pod',
   pods: 'pod',
   po: 'pod',
@@ -31,7 +36,7 @@ export interface Thing {
 export function parseKind(text: string): Kind {
   const kind = KINDS[text.toLowerCase()];
   if (kind === undefined)
-    throw badInput(`there are no "${text}": jobs, pods, nodes, configmaps or secrets`);
+    throw badInput(`there are no "${text}": jobs, cronjobs, pods, nodes, configmaps or secrets`);
   return kind;
 }
 
@@ -76,5 +81,5 @@ function parseSlashed(word: string, preset: Kind | null): Thing {
 
 /** How an object is called in messages: `job.batch/pi`, `pod/pi-x7k2p`, `node/a`. */
 export function refText({ kind, name }: Thing): string {
-  return kind === 'job' ? `job.batch/${name}` : `${kind}/${name}`;
+  return kind === 'job' || kind === 'cronjob' ? `${kind}.batch/${name}` : `${kind}/${name}`;
 }

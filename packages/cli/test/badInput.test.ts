@@ -84,7 +84,7 @@ describe('manifests', () => {
     {
       name: 'another kind',
       text: 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n',
-      want: /^error: stdin:2:1: kind: Unsupported value: "Deployment": supported values: "Job", "Pod", "ConfigMap", "Secret"\n$/,
+      want: /^error: stdin:2:1: kind: Unsupported value: "Deployment": supported values: "Job", "CronJob", "Pod", "ConfigMap", "Secret"\n$/,
     },
     {
       name: 'no kind',
@@ -133,8 +133,8 @@ describe('arguments', () => {
     { args: ['gte'], want: /Did you mean get\?/ },
     { args: ['get', 'jobs', '--frob'], want: /unknown option '--frob'/ },
     {
-      args: ['get', 'cronjobs'],
-      want: /^error: there are no "cronjobs": jobs, pods, nodes, configmaps or secrets/,
+      args: ['get', 'deployments'],
+      want: /^error: there are no "deployments": jobs, cronjobs, pods, nodes, configmaps or secrets/,
     },
     { args: ['get', 'jobs', '-l', 'a in b', '--redis', 'URL'], want: /^error: .*selector/ },
     { args: ['get', 'jobs', '-o', 'xml'], want: /argument 'xml' is invalid/ },

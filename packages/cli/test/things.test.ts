@@ -26,7 +26,10 @@ describe('parseThings', () => {
   });
 
   test.each([
-    [['cronjobs'], 'there are no "cronjobs": jobs, pods, nodes, configmaps or secrets'],
+    [
+      ['deployments'],
+      'there are no "deployments": jobs, cronjobs, pods, nodes, configmaps or secrets',
+    ],
     [['job/'], '"job/" has no name'],
     [['job/a/b'], '"job/a/b" has no name'],
     [['job/a', 'b'], '"b": write job/NAME or pod/NAME'],

@@ -176,7 +176,13 @@ export {
   SuccessPolicyRule,
 } from './jobSpec.ts';
 export { JobStatus } from './jobStatus.ts';
-export { completionsText, jobDurationText, jobStatusWord } from './jobText.ts';
+export {
+  completionsText,
+  cronJobSuspendText,
+  jobDurationText,
+  jobStatusWord,
+  lastScheduleText,
+} from './jobText.ts';
 export { jobUpdateIssues, parseJobUpdate, validateJobUpdate } from './jobUpdate.ts';
 export {
   formatSelector,

@@ -1,7 +1,8 @@
-/** What kubectl's tables say about a Job, in one cell each. */
+/** What kubectl's tables say about Jobs and CronJobs, in one cell each. */
 
 import { isConditionTrue } from './conditions.ts';
-import { humanDuration } from './duration.ts';
+import type { CronJob } from './cronJob.ts';
+import { ageText, humanDuration } from './duration.ts';
 import type { Job } from './job.ts';
 import { parseTime } from './time.ts';
 
@@ -35,4 +36,14 @@ export function jobDurationText({ status }: Pick<Job, 'status'>, nowMs: number):
   const startMs = parseTime(status.startTime);
   if (startMs === null) return '';
   return humanDuration((parseTime(status.completionTime) ?? nowMs) - startMs);
+}
+
+/** The SUSPEND column of a CronJob. */
+export function cronJobSuspendText({ spec }: Pick<CronJob, 'spec'>): string {
+  return spec.suspend ? 'True' : 'False';
+}
+
+/** The LAST SCHEDULE column of a CronJob: how long ago its last time was. */
+export function lastScheduleText({ status }: Pick<CronJob, 'status'>, nowMs: number): string {
+  return status.lastScheduleTime === undefined ? '<none>' : ageText(status.lastScheduleTime, nowMs);
 }

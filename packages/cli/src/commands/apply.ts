@@ -1,6 +1,7 @@
 import type { Drover } from '@drover/sdk/client';
 import {
   CONFIG_MAP_KIND,
+  CRON_JOB_KIND,
   formatIssue,
   InvalidSpecError,
   parseBarePod,
@@ -58,6 +59,11 @@ const KINDS: Readonly<Record<string, Applicable>> = {
       const { job, action } = await drover.jobs.apply(manifest, call);
       return { object: job, action };
     },
+  },
+  CronJob: {
+    apiVersion: 'batch/v1',
+    check: ({ object }, namespace) => parseObject(CRON_JOB_KIND, object, namespace).metadata,
+    apply: (drover, manifest, call) => drover.cronJobs.apply(manifest, call),
   },
   Pod: {
     apiVersion: 'v1',

@@ -29,7 +29,7 @@ interface Target extends Thing {
   readonly namespace?: string;
 }
 
-/** Deletes Jobs with their pods, single pods, ConfigMaps and Secrets. */
+/** Deletes Jobs with their pods, CronJobs with their Jobs, single pods, ConfigMaps and Secrets. */
 export async function deleteCommand(
   words: readonly string[],
   options: DeleteOptions,
@@ -48,7 +48,8 @@ export async function deleteCommand(
     for (const target of targets) {
       try {
         const isGone = await deleteOne(drover, target, options);
-        const kind = target.kind === 'job' ? 'job.batch' : target.kind;
+        const { kind: ofTarget } = target;
+        const kind = ofTarget === 'job' || ofTarget === 'cronjob' ? `${ofTarget}.batch` : ofTarget;
         const what = isGone ? 'deleted' : 'is being deleted';
         process.stdout.write(`${kind} "${target.name}" ${what}\n`);
       } catch (error) {
@@ -73,7 +74,7 @@ function checkCombination(
   }
   const { selector, all, filename, cascade } = options;
   if (cascade !== undefined && [...kinds, ...things.map(({ kind }) => kind)].includes('pod')) {
-    throw badInput('--cascade is for jobs: nothing hangs on a pod');
+    throw badInput('--cascade is for jobs and cronjobs: nothing hangs on a pod');
   }
   if (kinds.length > 0 && selector === undefined && all !== true) {
     throw badInput(`which ones? write ${kinds[0] ?? 'job'}/NAME, -l SELECTOR or --all`);
@@ -102,6 +103,7 @@ async function listTargets(drover: Drover, kind: Kind, options: DeleteOptions): 
   const query = options.selector === undefined ? {} : { labelSelector: options.selector };
   const lists = {
     job: () => drover.jobs.list(query),
+    cronjob: () => drover.cronJobs.list(query),
     pod: () => drover.pods.list(query),
     configmap: () => drover.configMaps.list(query),
     secret: () => drover.secrets.summaries(query),
@@ -125,6 +127,10 @@ async function deleteOne(
       if (wait === false) return false;
       await untilDeleted(drover, name, where);
       return true;
+    }
+    case 'cronjob': {
+      const policy = cascade === undefined ? {} : { propagationPolicy: POLICIES[cascade] };
+      return await drover.cronJobs.delete(name, { ...where, ...policy });
     }
     case 'pod':
       await drover.pods.delete(name, where);

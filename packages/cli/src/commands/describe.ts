@@ -2,6 +2,7 @@ import type { Drover } from '@drover/sdk/client';
 
 import { checkSelector, withClient } from '../client.ts';
 import { describeJob } from '../describe/job.ts';
+import { describeCronJob } from '../describe/cronJob.ts';
 import { describeConfigMap, describeSecret } from '../describe/config.ts';
 import { describeNode } from '../describe/node.ts';
 import { paint } from '../describe/layout.ts';
@@ -65,6 +66,7 @@ async function listThings(
   const query = selector === undefined ? {} : { labelSelector: selector };
   const lists = {
     job: () => drover.jobs.list(query),
+    cronjob: () => drover.cronJobs.list(query),
     pod: () => drover.pods.list(query),
     node: () => drover.nodes.list(query),
     configmap: () => drover.configMaps.list(query),
@@ -89,6 +91,12 @@ async function describe(drover: Drover, { kind, name }: Thing): Promise<Descript
       const lines = describeJob({ job, waiting, pods, events, workQueue }, nowMs);
       const data = { job, waiting, events };
       return { lines, data: workQueue === null ? data : { ...data, workQueue } };
+    }
+    case 'cronjob': {
+      const cronJob = await drover.cronJobs.get(name);
+      const { uid } = cronJob.metadata;
+      const events = await drover.events.list({ about: { kind: 'CronJob', name, uid } });
+      return { lines: describeCronJob(cronJob, events, nowMs), data: { cronJob, events } };
     }
     case 'pod': {
       const pod = await drover.pods.get(name);

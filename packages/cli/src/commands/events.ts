@@ -22,6 +22,7 @@ export interface EventsOptions extends ObjectOptions {
 
 const KIND_NAMES: Readonly<Record<Kind, string>> = {
   job: 'Job',
+  cronjob: 'CronJob',
   pod: 'Pod',
   node: 'Node',
   configmap: 'ConfigMap',

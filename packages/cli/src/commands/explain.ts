@@ -15,6 +15,7 @@ export interface ExplainOptions {
 const MAX_COLUMNS = 100;
 const KINDS = {
   job: 'Job',
+  cronjob: 'CronJob',
   pod: 'Pod',
   node: 'Node',
   configmap: 'ConfigMap',
@@ -22,6 +23,7 @@ const KINDS = {
 } as const;
 const VERSIONS = {
   Job: 'batch/v1',
+  CronJob: 'batch/v1',
   Pod: 'v1',
   Node: 'v1',
   ConfigMap: 'v1',
@@ -52,7 +54,7 @@ function withoutDepth(field: Field): object {
 /** Finds `job.spec.template` and the like; lists may be written with or without brackets. */
 function findField(what: string): { kind: ExplainedKind; path: string[]; field: Field } {
   const words = what
-    .replace(/^(jobs?)\.batch\b/i, '$1')
+    .replace(/^((?:cron)?jobs?)\.batch\b/i, '$1')
     .replace(/^(workqueues?)\.drover\.dev\b/i, '$1')
     .replace(/\[[^\]]*\]/g, '')
     .split('.')

@@ -89,6 +89,8 @@ async function readThing(
   switch (kind) {
     case 'job':
       return await drover.jobs.get(name);
+    case 'cronjob':
+      return await drover.cronJobs.get(name);
     case 'pod':
       return await drover.pods.get(name);
     case 'node':
@@ -110,6 +112,8 @@ async function listKind(drover: Drover, kind: Kind, options: GetOptions): Promis
   switch (kind) {
     case 'job':
       return await drover.jobs.list(query);
+    case 'cronjob':
+      return await drover.cronJobs.list(query);
     case 'pod':
       return await drover.pods.list(query);
     case 'node':

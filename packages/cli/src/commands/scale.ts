@@ -4,7 +4,7 @@ import { withClient } from '../client.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import type { ObjectOptions } from '../options.ts';
-import { changeJobs, type ChangedOutput } from '../print/changed.ts';
+import { changeObjects, type ChangedOutput } from '../print/changed.ts';
 import { nameLine } from '../print/printer.ts';
 import { parseThings } from '../things.ts';
 
@@ -36,7 +36,7 @@ export async function scaleCommand(
         () =>
           drover.jobs.scale(name, parallelism),
     );
-    const jobs = await changeJobs(changes, 'scaled', options.output);
+    const jobs = await changeObjects(changes, 'scaled', options.output);
     for (const job of jobs) {
       const over = terminalCondition(job.status.conditions);
       if (over !== null) {

@@ -26,13 +26,15 @@ export async function watchThings(
     }
     return;
   }
-  if (kind === 'configmap' || kind === 'secret') {
+  if (kind === 'configmap' || kind === 'secret' || kind === 'cronjob') {
     if (name !== undefined) await readKept(drover, kind, name);
-    const events =
-      kind === 'secret'
-        ? drover.secrets.watchSummaries({ ...query(options), ...named(name), signal })
-        : drover.configMaps.watch({ ...query(options), ...named(name), signal });
-    for await (const { object } of events) print(object);
+    const which = { ...query(options), ...named(name), signal };
+    const watches = {
+      configmap: () => drover.configMaps.watch(which),
+      secret: () => drover.secrets.watchSummaries(which),
+      cronjob: () => drover.cronJobs.watch(which),
+    };
+    for await (const { object } of watches[kind]()) print(object);
     return;
   }
   if (name !== undefined) await drover.pods.get(name);
@@ -41,8 +43,13 @@ export async function watchThings(
   }
 }
 
-async function readKept(drover: Drover, kind: 'configmap' | 'secret', name: string): Promise<void> {
-  await (kind === 'secret' ? drover.secrets.summary(name) : drover.configMaps.get(name));
+async function readKept(
+  drover: Drover,
+  kind: 'configmap' | 'secret' | 'cronjob',
+  name: string,
+): Promise<void> {
+  if (kind === 'secret') await drover.secrets.summary(name);
+  else await (kind === 'cronjob' ? drover.cronJobs : drover.configMaps).get(name);
 }
 
 function named(name: string | undefined): { name?: string } {

@@ -3,19 +3,19 @@ import { startingWith, type Candidate, type Completion, type Line, type Names } 
 
 type Argument = (line: Line, names: Names) => Promise<Completion>;
 
-const KINDS = ['job', 'pod', 'node', 'configmap', 'secret'] as const;
+const KINDS = ['job', 'cronjob', 'pod', 'node', 'configmap', 'secret'] as const;
 type Kind = (typeof KINDS)[number];
 
 /** What the arguments of commands may be; by the command's name. */
 export const ARGUMENTS: Readonly<Record<string, Argument>> = {
   get: (line, names) => things(line, names, KINDS),
   describe: (line, names) => things(line, names, KINDS),
-  delete: (line, names) => things(line, names, ['job', 'pod', 'configmap', 'secret']),
+  delete: (line, names) => things(line, names, ['job', 'cronjob', 'pod', 'configmap', 'secret']),
   logs: logs,
   wait: jobs,
   scale: jobs,
-  suspend: jobs,
-  resume: jobs,
+  suspend: jobsAndCronJobs,
+  resume: jobsAndCronJobs,
   enqueue: enqueue,
   ...Object.fromEntries(
     ['stats', 'results', 'dead', 'retry', 'clear', 'seal', 'delete'].map((verb) => [
@@ -24,6 +24,9 @@ export const ARGUMENTS: Readonly<Record<string, Argument>> = {
     ]),
   ),
   'secret-key create': () => Promise.resolve({ mode: 'files', candidates: [] }),
+  ...Object.fromEntries(
+    ['preview', 'history', 'backfill', 'trigger'].map((verb) => [`cron ${verb}`, cronJob]),
+  ),
   explain: fields,
   completion: ({ current, positionals }) =>
     Promise.resolve(
@@ -33,6 +36,7 @@ export const ARGUMENTS: Readonly<Record<string, Argument>> = {
 
 const EXPLAINED: Readonly<Record<string, ExplainedKind>> = {
   job: 'Job',
+  cronjob: 'CronJob',
   pod: 'Pod',
   node: 'Node',
   configmap: 'ConfigMap',
@@ -85,6 +89,24 @@ async function jobs({ current, positionals }: Line, names: Names): Promise<Compl
   );
 }
 
+/** The same, and `cronjob/NAME`. */
+async function jobsAndCronJobs(line: Line, names: Names): Promise<Completion> {
+  const { current, positionals } = line;
+  const ofJobs = await jobs(line, names);
+  const cronJobs = prefixed('cronjob/', await names.cronJobs());
+  const ofCronJobs = startingWith(
+    current,
+    cronJobs.filter(({ value }) => !positionals.includes(value)),
+  );
+  return { ...ofJobs, candidates: [...ofJobs.candidates, ...ofCronJobs.candidates] };
+}
+
+/** A CronJob. */
+async function cronJob({ current, positionals }: Line, names: Names): Promise<Completion> {
+  if (positionals.length > 0) return { mode: 'words', candidates: [] };
+  return startingWith(current, await names.cronJobs());
+}
+
 /** Of Jobs as a whole, or of a pod. */
 async function logs({ current, positionals }: Line, names: Names): Promise<Completion> {
   if (positionals.length > 0) return { mode: 'words', candidates: [] };
@@ -132,6 +154,8 @@ async function namesOf(kind: Kind, names: Names): Promise<readonly Candidate[]> 
   switch (kind) {
     case 'job':
       return await names.jobs();
+    case 'cronjob':
+      return await names.cronJobs();
     case 'pod':
       return await names.pods();
     case 'node':

@@ -17,6 +17,7 @@ export interface Completion {
 /** What an engine knows; nothing when it can't be reached. */
 export interface Names {
   jobs(): Promise<readonly Candidate[]>;
+  cronJobs(): Promise<readonly Candidate[]>;
   pods(): Promise<readonly Candidate[]>;
   nodes(): Promise<readonly Candidate[]>;
   configMaps(): Promise<readonly Candidate[]>;

@@ -24,6 +24,11 @@ export function engineNames(options: Readonly<Record<string, string>>): Names {
         (drover) => drover.jobs.list({ limit: MAX_NAMES }),
         (job) => ({ value: job.metadata.name, text: jobStatusWord(job) }),
       ),
+    cronJobs: () =>
+      read(
+        (drover) => drover.cronJobs.list({ limit: MAX_NAMES }),
+        ({ metadata, spec }) => ({ value: metadata.name, text: spec.schedule }),
+      ),
     pods: () =>
       read(
         (drover) => drover.pods.list({ limit: MAX_NAMES }),

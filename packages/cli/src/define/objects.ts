@@ -41,7 +41,7 @@ function defineApply({ program, finish }: Definition): void {
     .addOption(outputOption(['name', 'json', 'yaml']));
   withHelp(withNamespace(withSecretKey(withEngine(command))), {
     notes: [
-      'Objects are Jobs, ConfigMaps and Secrets.',
+      'Objects are Jobs, CronJobs, ConfigMaps and Secrets.',
       'Prints `created`, `configured` or `unchanged`. All documents are checked before any is written, against what is stored too; problems come with file, line and column. As with `kubectl apply`, what the last manifest said and this one does not is removed, and what others set stays.',
     ],
     examples: ['drover apply -f pi.yaml', 'cat *.yaml | drover apply -f -'],
@@ -54,10 +54,10 @@ function defineApply({ program, finish }: Definition): void {
 function defineGet({ program, problems, finish }: Definition): void {
   const command = program
     .command('get')
-    .description('List jobs, pods, nodes, configmaps or secrets.')
+    .description('List jobs, cronjobs, pods, nodes, configmaps or secrets.')
     .argument(
       '<what>',
-      'jobs, pods, nodes, configmaps (cm), secrets, several with commas, or job/NAME',
+      'jobs, cronjobs (cj), pods, nodes, configmaps (cm), secrets, several with commas, or job/NAME',
     )
     .argument('[names...]', 'only these')
     .option('-l, --selector <selector>', 'only those with these labels')
@@ -88,7 +88,7 @@ function defineDescribe({ program, finish }: Definition): void {
   const command = program
     .command('describe')
     .description(
-      'Tell all about Jobs, pods or nodes: how they stand, what happened, why they wait. And what is in ConfigMaps and Secrets.',
+      'Tell all about Jobs, CronJobs, pods or nodes: how they stand, what happened, why they wait. And what is in ConfigMaps and Secrets.',
     )
     .argument('<what>', 'job/NAME, pod/NAME, node/NAME and the like, or jobs, pods, nodes, ...')
     .argument('[names...]', 'only these')
@@ -100,6 +100,7 @@ function defineDescribe({ program, finish }: Definition): void {
     ],
     examples: [
       'drover describe job/pi',
+      'drover describe cronjob/nightly',
       'drover describe pod pi-x7k2p',
       'drover describe nodes',
       'drover describe jobs -l app=resize',
@@ -211,12 +212,13 @@ function defineScale({ program, problems, finish }: Definition): void {
 
 const SUSPEND_RESUME = {
   suspend: {
-    description: 'Stop the pods of Jobs and start no new ones until they are resumed.',
+    description:
+      'Stop the pods of Jobs and start no new ones until they are resumed. Of CronJobs: make no Jobs.',
     note: 'What succeeded stays. Pods that run get SIGTERM, are not counted as failed, and run anew later.',
   },
   resume: {
-    description: 'Let suspended Jobs go on.',
-    note: 'activeDeadlineSeconds begin anew.',
+    description: 'Let suspended Jobs and CronJobs go on.',
+    note: 'activeDeadlineSeconds begin anew. Of the times that a suspended CronJob missed the last one is made up for, unless it says otherwise: docs/cron.md.',
   },
 } as const;
 
@@ -226,7 +228,7 @@ function defineSuspendResume({ program, finish }: Definition): void {
     const command = program
       .command(verb)
       .description(description)
-      .argument('<jobs...>', 'job/NAME or NAME')
+      .argument('<jobs...>', 'job/NAME, cronjob/NAME or NAME, which is a Job')
       .addOption(outputOption(['name', 'json', 'yaml']));
     withHelp(withNamespace(withEngine(command)), {
       notes: [note],
@@ -241,7 +243,9 @@ function defineSuspendResume({ program, finish }: Definition): void {
 function defineDelete({ program, finish }: Definition): void {
   const command = program
     .command('delete')
-    .description('Delete Jobs with their pods, single pods, ConfigMaps or Secrets.')
+    .description(
+      'Delete Jobs with their pods, CronJobs with their Jobs, single pods, ConfigMaps or Secrets.',
+    )
     .argument('[things...]', 'job/NAME, pod/NAME and the like, or `job NAME...`')
     .addOption(listOption('-f, --filename <path>', 'the objects of a manifest; may repeat'))
     .option('-l, --selector <selector>', 'those with these labels')
@@ -250,7 +254,7 @@ function defineDelete({ program, finish }: Definition): void {
     .addOption(
       new Option(
         '--cascade <policy>',
-        'what becomes of what belongs to a Job: stopped and removed after it, before it, or left',
+        'what becomes of what belongs to a Job or CronJob: stopped and removed after it, before it, or left',
       ).choices(['background', 'foreground', 'orphan']),
     )
     .option('--no-wait', 'do not wait for finalizers');

@@ -56,7 +56,10 @@ function defineExplain({ program, finish }: Definition): void {
   const command = program
     .command('explain')
     .description('Say what a field of a manifest means, and what Drover makes of it.')
-    .argument('<field>', 'job, pod, node, configmap, secret or workqueue, and the path of a field')
+    .argument(
+      '<field>',
+      'job, cronjob, pod, node, configmap, secret or workqueue, and the path of a field',
+    )
     .option('-r, --recursive', 'list all that is below it')
     .option('--json', 'as JSON');
   withHelp(command, {
@@ -82,7 +85,7 @@ function defineCompletion({ program, finish }: Definition): void {
     .addArgument(new Argument('<shell>', 'which shell').choices(SHELLS));
   withHelp(command, {
     notes: [
-      'It completes commands, options, and the names of Jobs, pods, workers, ConfigMaps, Secrets, work queues, namespaces and fields; these come from the engine that the line is about.',
+      'It completes commands, options, and the names of Jobs, CronJobs, pods, workers, ConfigMaps, Secrets, work queues, namespaces and fields; these come from the engine that the line is about.',
     ],
     examples: [
       'source <(drover completion bash)',

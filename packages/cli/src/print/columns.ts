@@ -10,10 +10,14 @@ import {
   podReadyText,
   podRestarts,
   podStatusWord,
+  cronJobSuspendText,
+  lastScheduleText,
   type ConfigMap,
+  type CronJob,
   type Job,
   type Node,
   type Pod,
+  type PodSpec,
   type Secret,
 } from '@drover/shared';
 
@@ -36,6 +40,24 @@ export const JOB_COLUMNS: readonly Column<Job>[] = [
   { header: 'images', cell: (job) => containerImagesText(job.spec.template.spec), wide: true },
   { header: 'selector', cell: selectorText, wide: true },
 ];
+
+/** Columns of CronJobs, as the API server of Kubernetes defines them. */
+export const CRON_JOB_COLUMNS: readonly Column<CronJob>[] = [
+  { header: 'name', cell: (cronJob) => cronJob.metadata.name },
+  { header: 'schedule', cell: ({ spec }) => spec.schedule },
+  { header: 'timezone', cell: ({ spec }) => orNone(spec.timeZone) },
+  { header: 'suspend', cell: cronJobSuspendText },
+  { header: 'active', cell: ({ status }) => String(status.active?.length ?? 0) },
+  { header: 'last schedule', cell: lastScheduleText },
+  { header: 'age', cell: ({ metadata }, nowMs) => ageText(metadata.creationTimestamp, nowMs) },
+  { header: 'containers', cell: (cronJob) => containerNamesText(podSpecOf(cronJob)), wide: true },
+  { header: 'images', cell: (cronJob) => containerImagesText(podSpecOf(cronJob)), wide: true },
+  { header: 'selector', cell: () => '<none>', wide: true },
+];
+
+function podSpecOf({ spec }: CronJob): Pick<PodSpec, 'containers'> {
+  return spec.jobTemplate.spec.template.spec;
+}
 
 /** Columns of pods. */
 export const POD_COLUMNS: readonly Column<Pod>[] = [

@@ -1,10 +1,11 @@
 import type { SecretSummary } from '@drover/sdk/client';
-import type { ConfigMap, Job, Node, Pod, Secret } from '@drover/shared';
+import type { ConfigMap, CronJob, Job, Node, Pod, Secret } from '@drover/shared';
 
 import { formatTable } from '../text/table.ts';
 import { refText, type Kind } from '../things.ts';
 import {
   CONFIG_MAP_COLUMNS,
+  CRON_JOB_COLUMNS,
   JOB_COLUMNS,
   NODE_COLUMNS,
   POD_COLUMNS,
@@ -13,7 +14,7 @@ import {
 } from './columns.ts';
 
 /** An object that can be printed. */
-export type Printable = Job | Pod | Node | ConfigMap | Secret | SecretSummary;
+export type Printable = Job | CronJob | Pod | Node | ConfigMap | Secret | SecretSummary;
 
 /** How objects are printed. */
 export interface PrintOptions {
@@ -28,6 +29,7 @@ export interface PrintOptions {
 
 const KIND_OF: Readonly<Record<Printable['kind'], Kind>> = {
   Job: 'job',
+  CronJob: 'cronjob',
   Pod: 'pod',
   Node: 'node',
   ConfigMap: 'configmap',
@@ -90,6 +92,7 @@ export class TablePrinter {
   #columns(object: Printable): readonly Column<Printable>[] {
     const columns = {
       Job: JOB_COLUMNS,
+      CronJob: CRON_JOB_COLUMNS,
       Pod: POD_COLUMNS,
       Node: NODE_COLUMNS,
       ConfigMap: CONFIG_MAP_COLUMNS,

@@ -11,6 +11,7 @@ const named = (...values: string[]) =>
 /** An engine with a few objects. */
 const names: Names = {
   jobs: () => named('pi', 'pearl'),
+  cronJobs: () => named('nightly'),
   pods: () => named('pi-x7k2p'),
   nodes: () => named('host-1'),
   configMaps: () => named('settings'),
@@ -32,15 +33,17 @@ describe('complete', () => {
     { line: ['nonsense', ''], want: [] },
     {
       line: ['get', ''],
-      want: ['job', 'pod', 'node', 'configmap', 'secret']
+      want: ['job', 'cronjob', 'pod', 'node', 'configmap', 'secret']
         .flatMap((kind) => [`${kind}s`])
-        .concat(['job', 'pod', 'node', 'configmap', 'secret'].map((kind) => `${kind}/`)),
+        .concat(['job', 'cronjob', 'pod', 'node', 'configmap', 'secret'].map((kind) => `${kind}/`)),
     },
     { line: ['get', 'secret', ''], want: ['login'] },
     { line: ['describe', 'configmap/'], want: ['configmap/settings'] },
     { line: ['get', 'job/'], want: ['job/pi', 'job/pearl'] },
     { line: ['get', 'job/pe'], want: ['job/pearl'] },
-    { line: ['get', 'cronjob/'], want: [] },
+    { line: ['get', 'cronjob/'], want: ['cronjob/nightly'] },
+    { line: ['suspend', 'cron'], want: ['cronjob/nightly'] },
+    { line: ['cron', 'preview', ''], want: ['nightly'] },
     { line: ['get', 'jobs', ''], want: ['pi', 'pearl'] },
     { line: ['get', 'jobs', 'pi', ''], want: ['pearl'] },
     { line: ['describe', 'node', ''], want: ['host-1'] },
@@ -81,7 +84,10 @@ describe('complete', () => {
       mode: 'nospace',
       want: ['workqueue.spec.resultTtlSeconds', 'workqueue.spec.maxResultBytes'],
     },
-    { line: ['explain', ''], want: ['job', 'pod', 'node', 'configmap', 'secret', 'workqueue'] },
+    {
+      line: ['explain', ''],
+      want: ['job', 'cronjob', 'pod', 'node', 'configmap', 'secret', 'workqueue'],
+    },
     { line: ['explain', 'secret.st'], mode: 'nospace', want: ['secret.stringData'] },
     {
       line: ['explain', 'job.spec.back'],

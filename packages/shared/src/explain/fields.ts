@@ -1,7 +1,9 @@
-/** The fields of Jobs, pods, nodes, work queues, ConfigMaps and Secrets as a tree: from the schemas, the table of fields and the texts. */
+/** The fields of Jobs, CronJobs, pods, nodes, work queues, ConfigMaps and Secrets as a tree: from the schemas, the table of fields and the texts. */
 
 import { FIELD_RULES, type FieldRule } from '../fields.ts';
 import { ConfigMap } from '../configMap.ts';
+import { CronJob } from '../cronJob.ts';
+import { CRON_JOB_FIELD_RULES } from '../cronJobFields.ts';
 import { Job } from '../job.ts';
 import { ObjectMeta } from '../meta.ts';
 import { Secret } from '../secret.ts';
@@ -47,6 +49,10 @@ interface Schema {
 
 const RULES: ReadonlyMap<string, FieldRule> = new Map(FIELD_RULES.map((rule) => [rule.path, rule]));
 
+const CRON_JOB_RULES: ReadonlyMap<string, FieldRule> = new Map(
+  CRON_JOB_FIELD_RULES.map((rule) => [rule.path, rule]),
+);
+
 const OTHER_KINDS = {
   WorkQueue: { schema: WorkQueue, text: 'A queue of items for the pods of work-queue Jobs.' },
   ConfigMap: { schema: ConfigMap, text: 'Settings for pods, in plain text.' },
@@ -66,6 +72,7 @@ export function fieldsOf(kind: ExplainedKind): Field {
   }
   const job = objectOf('Job', 'A batch/v1 Job.', schemaFields(Job, '', null));
   if (kind === 'Job') return job;
+  if (kind === 'CronJob') return cronJobOf(job);
   const metadata = {
     ...named(job, 'metadata'),
     // Rules are about what users write: these objects are made by Drover.
@@ -81,6 +88,21 @@ export function fieldsOf(kind: ExplainedKind): Field {
     ...objectOf('status', 'How it is.', writtenFields('pod.status')),
   };
   return objectOf('Pod', 'One attempt of a Job.', [metadata, spec, status]);
+}
+
+/** What its Jobs look like is as for a Job that one writes oneself. */
+function cronJobOf(job: Field): Field {
+  const texts = { ...JOB_FIELD_TEXTS, ...KIND_FIELD_TEXTS.CronJob };
+  const fields = schemaFields(CronJob, '', null, texts).map((field) => {
+    if (field.name !== 'spec') return field;
+    const own = field.fields.map((child) => ({
+      ...child,
+      rule: CRON_JOB_RULES.get(`spec.${child.name}`) ?? null,
+      fields: child.name === 'jobTemplate' ? [named(job, 'metadata'), named(job, 'spec')] : [],
+    }));
+    return { ...field, rule: null, fields: own };
+  });
+  return objectOf('CronJob', 'A batch/v1 CronJob: makes Jobs on a schedule.', fields);
 }
 
 function objectOf(name: string, text: string, fields: readonly Field[]): Field {
