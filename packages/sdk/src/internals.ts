@@ -6,6 +6,7 @@ export { Backend } from './backend.ts';
 export { Connection } from './connection.ts';
 export { composeAll as composeJobs, JobsClient } from './jobs.ts';
 export { ConfigMapsClient, SecretsClient } from './configs.ts';
+export { CronJobsClient } from './cronJobs.ts';
 export { runsToRead } from './containerRuns.ts';
 export { mergeAll } from './merge.ts';
 export { applyMergePatch } from './mergePatch.ts';

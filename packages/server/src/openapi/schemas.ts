@@ -20,6 +20,7 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
   selector: 'LabelSelector',
   matchExpressions: 'LabelSelectorRequirement',
   template: 'PodTemplateSpec',
+  jobTemplate: 'JobTemplateSpec',
   containers: 'Container',
   initContainers: 'Container',
   resources: 'ResourceRequirements',
@@ -123,8 +124,9 @@ export class SchemaCollector {
     }
     // What it means is said where it is used.
     const { description: _, ...schema } = this.#object(field, path, walk);
-    const type = TYPE_NAMES[field.name] ?? typeName(path, walk.kind);
-    const prefix = prefixOf(path, walk);
+    const place = placeOf(path, walk.kind);
+    const type = TYPE_NAMES[field.name] ?? typeName(place.path, place.kind);
+    const prefix = prefixOf(place.path, walk);
     let name = `${prefix}.${type}`;
     // Another type of the same name: of another part of the object.
     for (let n = 2; !isSame(this.components.get(name), schema); n++) name = `${prefix}.${type}${n}`;
@@ -173,6 +175,14 @@ function isSame(known: Schema | undefined, schema: Schema): boolean {
   return known === undefined || JSON.stringify(known) === JSON.stringify(schema);
 }
 
+/** What is in the template of a CronJob is of the types of a Job. */
+function placeOf(path: string, kind: string): { readonly path: string; readonly kind: string } {
+  const template = 'spec.jobTemplate.';
+  return path.startsWith(template)
+    ? { path: path.slice(template.length), kind: 'Job' }
+    : { path, kind };
+}
+
 /** `PodFailurePolicyRules` from `spec.podFailurePolicy.rules`; of the kind's own spec and status `JobSpec`. */
 function typeName(path: string, kind: string): string {
   const parts = path.split('.');
@@ -187,7 +197,7 @@ function typeName(path: string, kind: string): string {
 
 function prefixOf(path: string, { prefix }: Walk): string {
   if (path.startsWith('metadata') || path === 'spec.selector') return META;
-  if (path.startsWith('spec.template') || path.startsWith('spec.jobTemplate')) return CORE;
+  if (path.startsWith('spec.template')) return CORE;
   return prefix;
 }
 

@@ -60,6 +60,11 @@ const LISTS_OF_KINDS: Readonly<Record<string, Readonly<Record<string, ListRule>>
     ...under('spec.template.spec', POD_LISTS),
     'status.conditions': { mergeKey: 'type', retainsKeys: false, mapKeys: null },
   },
+  CronJob: {
+    ...under('spec.jobTemplate', META_LISTS),
+    ...under('spec.jobTemplate.spec.template.spec', POD_LISTS),
+    'status.active': { mergeKey: null, retainsKeys: false, mapKeys: null },
+  },
   Pod: {
     ...under('spec', POD_LISTS),
     'status.conditions': byKey('type'),
@@ -74,6 +79,7 @@ const LISTS_OF_KINDS: Readonly<Record<string, Readonly<Record<string, ListRule>>
 
 const ATOMIC_OF_KINDS: Readonly<Record<string, readonly string[]>> = {
   Job: ['spec.selector', ...POD_ATOMIC.map((path) => `spec.template.spec.${path}`)],
+  CronJob: POD_ATOMIC.map((path) => `spec.jobTemplate.spec.template.spec.${path}`),
   Pod: POD_ATOMIC.map((path) => `spec.${path}`),
 };
 

@@ -3,6 +3,7 @@ import type { Backend } from '@drover/sdk/internals';
 import type { Resource } from '../api/resource.ts';
 import type { Subresource } from '../http/routes.ts';
 import { configMaps, secrets } from './configs.ts';
+import { CronJobsResource } from './cronJobs.ts';
 import { EventsResource } from './events.ts';
 import { JobsResource } from './jobs.ts';
 import { NamespacesResource } from './namespaces.ts';
@@ -37,6 +38,7 @@ export function makeResources(backend: Backend, secretKeyFile: string | undefine
   const jobs = new JobsResource(backend);
   const watched = [
     jobs,
+    new CronJobsResource(backend),
     pods,
     new NodesResource(backend),
     new NamespacesResource(backend),

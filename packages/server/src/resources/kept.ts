@@ -27,32 +27,39 @@ export interface KeptOptions<T extends KeptObject> {
   readonly explained: Field;
   readonly table: TableDefinition<T>;
   readonly fields: SelectableFields<T>;
+  /** Default: none. */
+  readonly categories?: readonly string[];
+  /** Its status is written by Drover. Default: it has none. */
+  readonly hasStatus?: boolean;
 }
 
 /** Objects may have a megabyte each. */
 const READ_SIZE = 50;
 
-/** A kind of objects that the store keeps as they are: ConfigMaps, Secrets. */
+/** A kind of objects that the store keeps as they are: ConfigMaps, Secrets, CronJobs. */
 export class KeptResource<T extends KeptObject> implements Resource {
-  readonly group = '';
+  readonly group: string;
   readonly version = 'v1';
   readonly plural: string;
   readonly singular: string;
   readonly kind: string;
   readonly isNamespaced = true;
   readonly shortNames: readonly string[];
-  readonly categories = [];
+  readonly categories: readonly string[];
   readonly explained: Field;
   readonly table: TableDefinition<T>;
   readonly fields: SelectableFields<T>;
-  readonly hasStatus = false;
+  readonly hasStatus: boolean;
   protected readonly backend: Backend;
   readonly #client: ObjectsClient<T>;
   readonly #watch: FeedWatch<T>;
 
   constructor(backend: Backend, options: KeptOptions<T>) {
     const { kind, client } = options;
-    this.plural = kind.resource;
+    this.group = kind.apiVersion.includes('/') ? kind.apiVersion.replace(/\/.*/, '') : '';
+    this.plural = kind.resource.replace(/\..*/, '');
+    this.categories = options.categories ?? [];
+    this.hasStatus = options.hasStatus ?? false;
     this.singular = options.singular;
     this.kind = kind.kind;
     this.shortNames = options.shortNames;
@@ -119,16 +126,17 @@ export class KeptResource<T extends KeptObject> implements Resource {
     return this.#watch.watch(request);
   }
 
-  async create(input: unknown, { namespace, dryRun }: WriteOptions): Promise<T> {
-    return await this.#client.create(input as Record<string, unknown>, { namespace, dryRun });
+  async create(input: unknown, { namespace, dryRun, onWarning }: WriteOptions): Promise<T> {
+    const manifest = input as Record<string, unknown>;
+    return await this.#client.create(manifest, { namespace, dryRun, onWarning });
   }
 
   async update(
     name: string,
     change: (stored: ApiObject) => unknown,
-    { namespace, dryRun }: WriteOptions,
+    { namespace, dryRun, onWarning }: WriteOptions,
   ): Promise<T> {
-    return await this.#client.change(name, change, { namespace, dryRun });
+    return await this.#client.change(name, change, { namespace, dryRun, onWarning });
   }
 
   async delete(name: string, options: DeleteOptions): Promise<T> {
