@@ -65,6 +65,7 @@ const NO_STORAGE = 'workers mount no storage: let the worker have it, and use it
 const HANDLER_USER = 'a handler runs in its worker, as the user of that';
 const MESSAGE_OF_HANDLER = 'the message of a handler is what it throws';
 const NO_DNS = 'pods have no names in DNS here';
+const NO_ADDRESS = 'a pod has no address of its own; use exec';
 
 /** Of who runs a program: a handler is no program of its own. */
 function user(why: string): Row {
@@ -381,8 +382,18 @@ const CONTAINER: Readonly<Record<string, Row>> = {
   'resources.requests': honoured('cpu and memory: a worker takes only pods that it has room for'),
   'resources.claims': refused('there are no devices to claim'),
   resizePolicy: inert('requests and limits are not enforced by this version'),
-  restartPolicy: later("a container's own restartPolicy; use that of the pod"),
-  restartPolicyRules: later('rules for restarts'),
+  restartPolicy: {
+    ...honoured('when it is started again, instead of the restartPolicy of the pod'),
+    handler: { support: 'refused', why: 'a handler has the restartPolicy of its pod' },
+  },
+  restartPolicyRules: {
+    ...honoured('exit codes after which it is started again whatever its restartPolicy'),
+    handler: { support: 'refused', why: 'a handler has the restartPolicy of its pod' },
+  },
+  'restartPolicyRules[*].action': honoured('Restart'),
+  'restartPolicyRules[*].exitCodes': honoured('match by exit code'),
+  'restartPolicyRules[*].exitCodes.operator': honoured('In or NotIn'),
+  'restartPolicyRules[*].exitCodes.values': honoured('exit codes'),
   volumeMounts: {
     ...honoured('where it finds volumes, also in DROVER_VOLUME_<NAME>'),
     handler: { support: 'refused', why: 'a handler shares the files of its worker' },
@@ -398,7 +409,27 @@ const CONTAINER: Readonly<Record<string, Row>> = {
   livenessProbe: later('a program that hangs would never be restarted'),
   startupProbe: later('a program that does not start would never be restarted'),
   readinessProbe: inert('a pod counts as ready while it runs'),
-  lifecycle: later('hooks after the start and before the end'),
+  lifecycle: {
+    ...honoured('what runs after its start and before its end'),
+    handler: { support: 'refused', why: 'a handler is told by its AbortSignal that it is to end' },
+  },
+  'lifecycle.postStart': honoured('right after its start; when it fails the container is stopped'),
+  'lifecycle.postStart.exec': honoured('a program with the surroundings of the container'),
+  'lifecycle.postStart.exec.command': honoured('program and arguments'),
+  'lifecycle.postStart.sleep': honoured('a time to wait'),
+  'lifecycle.postStart.sleep.seconds': honoured('how long'),
+  'lifecycle.postStart.httpGet': refused(NO_ADDRESS),
+  'lifecycle.postStart.tcpSocket': refused(NO_ADDRESS),
+  'lifecycle.preStop': honoured('before the container is told to stop, within the grace period'),
+  'lifecycle.preStop.exec': honoured('a program with the surroundings of the container'),
+  'lifecycle.preStop.exec.command': honoured('program and arguments'),
+  'lifecycle.preStop.sleep': honoured('a time to wait'),
+  'lifecycle.preStop.sleep.seconds': honoured('how long'),
+  'lifecycle.preStop.httpGet': refused(NO_ADDRESS),
+  'lifecycle.preStop.tcpSocket': refused(NO_ADDRESS),
+  'lifecycle.stopSignal': refused(
+    'a program is told to stop by SIGTERM; a preStop hook may send another signal',
+  ),
   terminationMessagePath: {
     ...honoured('where a program leaves its last words, also in DROVER_TERMINATION_LOG'),
     handler: { support: 'inert', why: MESSAGE_OF_HANDLER },
@@ -437,7 +468,9 @@ const INIT_CONTAINERS = under('spec.template.spec.initContainers[*]', {
       { support, why, unset },
     ]),
   ),
-  restartPolicy: honoured('Always: a sidecar, that runs on beside the containers'),
+  restartPolicy: honoured(
+    'when it is started again; Always: a sidecar, that runs on beside the containers',
+  ),
 });
 
 /** The table. */

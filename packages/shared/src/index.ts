@@ -208,6 +208,12 @@ export {
 } from './names.ts';
 export { Namespace, NAMESPACE_KIND } from './namespace.ts';
 export {
+  ContainerRestartRule,
+  isRestartedByRule,
+  Lifecycle,
+  type LifecycleHandler,
+} from './containerLife.ts';
+export {
   COMBINED_PREFIX,
   DEFAULT_EVENT_TTL_MS,
   type CoreV1Event,

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 
+import { ContainerRestartRule, Lifecycle } from './containerLife.ts';
 import {
   ConfigKeySelector,
   EnvFromSource,
@@ -140,10 +141,10 @@ export const Container = z
     resources: ResourceRequirements.optional(),
     /** Inert. */
     resizePolicy: z.array(Opaque).optional(),
-    /** Of an initContainer: `Always` makes it a sidecar. Of a container refused. */
-    restartPolicy: z.string().optional(),
-    /** Refused. */
-    restartPolicyRules: z.unknown().optional(),
+    /** When it is started again, instead of the pod's. Of an initContainer `Always` makes it a sidecar. */
+    restartPolicy: z.enum(['Always', 'OnFailure', 'Never']).optional(),
+    /** Exit codes after which it is started again whatever its restartPolicy, which must be set. */
+    restartPolicyRules: z.array(ContainerRestartRule).optional(),
     /** Volumes it finds, and where. */
     volumeMounts: z.array(VolumeMount).optional(),
     /** Refused. */
@@ -154,8 +155,8 @@ export const Container = z
     startupProbe: z.unknown().optional(),
     /** Inert. */
     readinessProbe: Opaque.optional(),
-    /** Refused. */
-    lifecycle: z.unknown().optional(),
+    /** What runs after its start and before its end. Refused under `handler`. */
+    lifecycle: Lifecycle.optional(),
     /** File in which the program leaves its last words; they become the message of its end. */
     terminationMessagePath: z.string().default('/dev/termination-log'),
     /** What the message is when that file is empty: nothing, or the end of the output of a program that failed. */

@@ -1,5 +1,6 @@
 /** The rules for a pod template that its types alone do not say. */
 
+import { containerLifeIssues } from './containerLife.ts';
 import {
   configKeyIssues,
   configNameIssues,
@@ -178,22 +179,23 @@ function allContainersIssues(
     ...initContainers.map((container, at) => ({
       container,
       here: `${path}.initContainers[${at}]`,
+      isInit: true,
     })),
-    ...containers.map((container, at) => ({ container, here: `${path}.containers[${at}]` })),
+    ...containers.map((container, at) => ({
+      container,
+      here: `${path}.containers[${at}]`,
+      isInit: false,
+    })),
   ];
-  for (const { container, here } of all) {
+  const graceSeconds = Math.max(1, pod.terminationGracePeriodSeconds);
+  for (const { container, here, isInit } of all) {
     const { name } = container;
     if (name === '') issues.push(required(`${here}.name`));
     else issues.push(...invalidEach(`${here}.name`, name, dnsLabelProblems(name)));
     if (name !== '' && names.has(name)) issues.push(duplicate(`${here}.name`, name));
     names.add(name);
     issues.push(...containerIssues(container, here, rules));
-  }
-  for (const [at, { restartPolicy = '' }] of initContainers.entries()) {
-    if (restartPolicy === '' || restartPolicy === 'Always') continue;
-    issues.push(
-      notSupported(`${path}.initContainers[${at}].restartPolicy`, restartPolicy, ['Always']),
-    );
+    issues.push(...containerLifeIssues(container, here, { isInit, graceSeconds }));
   }
   return issues;
 }

@@ -1,6 +1,14 @@
-import { isSidecar, type Container, type PodSpec, type VolumeMount } from '@drover/shared';
+import {
+  isSidecar,
+  type Container,
+  type ContainerRestartRule,
+  type PodSpec,
+  type VolumeMount,
+} from '@drover/shared';
 
 import { environmentRefs, type ConfigRef } from './configs/configContent.ts';
+import { hookOf, type Hook } from './process/containerHook.ts';
+import type { RestartRule } from './process/containerLoop.ts';
 import { findAccount, identityOf, workerIdentity, type Identity } from './process/identity.ts';
 
 /** What a container is to its pod: `init` runs before, `sidecar` beside, and `main` is what the pod is for. */
@@ -21,10 +29,20 @@ export interface PlannedContainer {
   readonly identity: Identity;
   /** Of a program that failed and left no last words they are the end of its output. */
   readonly fallsBackToLogs: boolean;
+  /** When it is started again after its end. */
+  readonly restartRule: RestartRule;
+  /** Exit codes after which it is started again whatever its rule. */
+  readonly restartRules: readonly ContainerRestartRule[];
+  /** What is done right after its start; null = nothing. */
+  readonly postStart: Hook | null;
+  /** What is done before it is told to stop; null = nothing. */
+  readonly preStop: Hook | null;
 }
 
 /** What a pod template says of containers, or of one that could not be read: nothing. */
-type Template = Partial<Pick<PodSpec, 'containers' | 'initContainers' | 'securityContext'>>;
+type Template = Partial<
+  Pick<PodSpec, 'containers' | 'initContainers' | 'securityContext' | 'restartPolicy'>
+>;
 
 /**
  * The containers of a pod, in the order in which they are started.
@@ -32,7 +50,7 @@ type Template = Partial<Pick<PodSpec, 'containers' | 'initContainers' | 'securit
  * @param privateFiles - What they are given that none but the worker's user and root can read; null = nothing.
  */
 export function planContainers(
-  { containers, initContainers, securityContext = {} }: Template,
+  { containers, initContainers, securityContext = {}, restartPolicy = 'Never' }: Template,
   privateFiles: string | null = null,
 ): PlannedContainer[] {
   const worker = workerIdentity();
@@ -48,6 +66,10 @@ export function planContainers(
       identityOf(container.securityContext ?? {}, securityContext, worker, findAccount),
     ),
     fallsBackToLogs: container.terminationMessagePolicy === 'FallbackToLogsOnError',
+    restartRule: container.restartPolicy ?? restartPolicy,
+    restartRules: container.restartPolicyRules ?? [],
+    postStart: hookOf(container.lifecycle?.postStart),
+    preStop: hookOf(container.lifecycle?.preStop),
   });
   return [
     ...(initContainers ?? []).map((container) =>

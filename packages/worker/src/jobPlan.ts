@@ -272,16 +272,20 @@ export class JobPlan {
     this.#extras.get(podNumber)?.started(container, running);
   }
 
-  /** A pod is one container without files of its own. */
+  /** A pod is one container without files and hooks of its own. */
   get isPlain(): boolean {
     const areAsWorker = this.containers.every(({ identity }) => identity.type === 'worker');
-    return this.containers.length <= 1 && !this.hasFiles && areAsWorker;
+    const hasHooks = this.containers.some(
+      ({ postStart, preStop }) => postStart !== null || preStop !== null,
+    );
+    return this.containers.length <= 1 && !this.hasFiles && areAsWorker && !hasHooks;
   }
 
   /** A pod is a program that is run once and needs nothing but its command: most are. */
   get isSingleRun(): boolean {
     const [container] = this.containers;
-    if (!this.isPlain || this.restartPolicy !== 'Never' || container === undefined) return false;
+    if (!this.isPlain || container === undefined) return false;
+    if (container.restartRule !== 'Never' || container.restartRules.length > 0) return false;
     return container.configRefs.length === 0 && !container.fallsBackToLogs;
   }
 

@@ -2,7 +2,7 @@ import type { InvolvedObject } from '@drover/shared';
 import type { Claim, EventSink, NewEvent, PodReason } from '@drover/store';
 
 import type { JobPlan } from './jobPlan.ts';
-import type { PodEnd } from './runtime.ts';
+import type { PodEnd, PodNews } from './runtime.ts';
 
 /** Of a Job's pods only the first are told of when nothing is wrong with them, as its controller does. */
 const TOLD_SINGLY = 9;
@@ -50,8 +50,15 @@ export class PodEvents {
     }
   }
 
-  /** A container waits for its next start. */
-  backsOff(plan: JobPlan, claim: Claim, container: string): void {
+  /** Something happened while it runs. */
+  happened(plan: JobPlan, claim: Claim, news: PodNews): void {
+    const { container } = news;
+    if (news.type === 'hookFailed') {
+      const { hook, problem } = news;
+      const message = `${hook}Hook of container ${container} failed: ${problem}`;
+      this.#tell(plan, claim, 'Warning', `Failed${hook}Hook`, message);
+      return;
+    }
     const { namespace } = plan.facts;
     const pod = `${plan.podName(claim)}_${namespace}(${plan.podUid(claim)})`;
     const message = `Back-off restarting failed container ${container} in pod ${pod}`;

@@ -159,10 +159,13 @@ export class ProcessLane implements PodLane {
     const [container] = plan.containers;
     const { configRefs = [] } = container ?? {};
     const needsConfigs = configRefs.length > 0;
+    const mayRestart =
+      container?.restartRule !== 'Never' || (container?.restartRules ?? []).length > 0;
     const configs = needsConfigs ? this.#createConfigs(() => !loop.isAtWork) : null;
     const loop = new ContainerLoop({
       name: plan.containerName,
-      rule: plan.restartPolicy,
+      rule: container?.restartRule ?? plan.restartPolicy,
+      rules: container?.restartRules ?? [],
       ...(configs === null
         ? {}
         : {
@@ -183,7 +186,7 @@ export class ProcessLane implements PodLane {
       ...(container === undefined ? {} : { message: messageOf(plan, container, null) }),
       restarts,
       oomKills,
-      ...(plan.restartPolicy === 'Never' && !needsConfigs ? {} : { onChange }),
+      ...(mayRestart || needsConfigs ? { onChange } : {}),
     });
     this.#setPod(loop);
     const exit = await loop.run();
@@ -266,6 +269,8 @@ export class ProcessLane implements PodLane {
       volumes,
       mountProblem: volumes === null ? null : await mountProbe.problem(),
       createRestarts: (container) => this.#createRestarts(claim, container, total),
+      onHookFailed: (container, hook, problem) =>
+        this.#options.slot.tell({ type: 'hookFailed', container, hook, problem }),
       configs: this.#createConfigs(() => !pod.isAtWork),
       oomKills,
       volumeCheckMs,
@@ -291,7 +296,7 @@ export class ProcessLane implements PodLane {
   #createRestarts(claim: Claim, container: string, total: RestartTotal | undefined): PodRestarts {
     const { crashLoop: policy, port, slot, logger } = this.#options;
     const { podNumber } = claim;
-    const onBackOff = (): void => slot.tellBackOff(container);
+    const onBackOff = (): void => slot.tell({ type: 'backOff', container });
     const common = { policy, port, slot, podNumber, onBackOff, logger };
     return total === undefined
       ? new PodRestarts({ ...common, restarts: claim.restarts })

@@ -34,9 +34,21 @@ export interface SlotId {
 export interface SlotRef extends SlotId {
   /** Where its pods run. */
   readonly place: Place;
-  /** Told when a container of its pod waits for its next start. */
-  readonly tellBackOff: (container: string) => void;
+  /** Takes what people are to be told of its pod. */
+  readonly tell: (news: PodNews) => void;
 }
+
+/** What happened to a container of a pod that runs. */
+export type PodNews =
+  /** It waits for its next start. */
+  | { readonly type: 'backOff'; readonly container: string }
+  /** What was to be done after its start, or before its end, failed. */
+  | {
+      readonly type: 'hookFailed';
+      readonly container: string;
+      readonly hook: 'PostStart' | 'PreStop';
+      readonly problem: string;
+    };
 
 /** A place among those that a worker has for pods. A pod that only waits may lend it to another one. */
 export interface Place {

@@ -157,7 +157,7 @@ export class HandlerRuntime implements Runtime {
           slot,
           podNumber,
           restarts,
-          onBackOff: () => slot.tellBackOff(plan.containerName),
+          onBackOff: () => slot.tell({ type: 'backOff', container: plan.containerName }),
           logger,
         }),
       openItems: ({ podNumber }: Claim, { signal, progress: showProgress }: ItemsPod) =>

@@ -1,10 +1,16 @@
-import { formatTime, type ContainerStateTerminated } from '@drover/shared';
+import {
+  formatTime,
+  isRestartedByRule,
+  type ContainerRestartRule,
+  type ContainerStateTerminated,
+} from '@drover/shared';
 import type { ContainerRecord } from '@drover/store';
 
 import type { Waiting } from '../configs/podConfigs.ts';
 import type { ContainerLog } from '../podLog.ts';
 import type { PodRestarts } from '../podRestarts.ts';
 import { clipBytes, MAX_MESSAGE_BYTES } from '../text.ts';
+import type { RunningHook } from './containerHook.ts';
 import type { ContainerMessage } from './containerMessage.ts';
 import type { OomKills } from './oomKills.ts';
 import {
@@ -18,6 +24,9 @@ import type { OutputSink, RunningProcess, StartedProcess } from './runningProces
 /** When a container that ended is started again: never, when it failed, or in any case. */
 export type RestartRule = 'Never' | 'OnFailure' | 'Always';
 
+/** A moment at which a container has something done. */
+export type HookName = 'PostStart' | 'PreStop';
+
 /** How a run is prepared. */
 export interface PrepareCall {
   /** Told why the container waits, and null when it waits no more. */
@@ -29,6 +38,16 @@ export interface PrepareCall {
 export interface ContainerLoopOptions {
   readonly name: string;
   readonly rule: RestartRule;
+  /** Exit codes after which it is started again whatever its rule. Default: none. */
+  readonly rules?: readonly ContainerRestartRule[];
+  /** What is done right after each start; it is ready when that succeeded. Default: nothing. */
+  readonly postStart?: (() => RunningHook) | undefined;
+  /** How long it may take to stop when that failed, ms. Default 0. */
+  readonly graceMs?: number;
+  /** What is done before it is told to stop. Default: nothing. */
+  readonly preStop?: (() => RunningHook) | undefined;
+  /** Told that a hook failed. */
+  readonly onHookFailed?: ((hook: HookName, problem: string) => void) | undefined;
   /** It is done when it succeeded: then it is ready, as in Kubernetes. Default false. */
   readonly isInit?: boolean;
   /** Gets ready for each run, and waits for what is missing; null = told to stop. Default: there is nothing to do. */
@@ -65,6 +84,11 @@ export class ContainerLoop {
   #preparing: AbortController | null = null;
   #killAtMs: number | null = null;
   #onStarted: ((hasStarted: boolean) => void) | null = null;
+  /** What is done right after the start. */
+  #postStart: RunningHook | null = null;
+  /** What is done before the program is told to stop. */
+  #preStop: RunningHook | null = null;
+  #killTimer: NodeJS.Timeout | null = null;
 
   constructor(options: ContainerLoopOptions) {
     this.#options = options;
@@ -114,9 +138,32 @@ export class ContainerLoop {
     const killAtMs = performance.now() + graceMs;
     if (this.#killAtMs !== null && this.#killAtMs <= killAtMs) return;
     this.#killAtMs = killAtMs;
-    this.#running?.stop(graceMs);
+    if (this.#running !== null) this.#stopRunning(this.#running, graceMs);
     this.#preparing?.abort();
     this.#options.restarts.stop();
+  }
+
+  /** Its hook comes first; both have the same grace period. */
+  #stopRunning(running: RunningProcess, graceMs: number): void {
+    const { preStop } = this.#options;
+    if (preStop === undefined || !this.#hasStarted || graceMs <= 0) {
+      this.#preStop?.kill();
+      running.stop(graceMs);
+      return;
+    }
+    if (this.#killTimer !== null) clearTimeout(this.#killTimer);
+    const isFirst = this.#preStop === null;
+    const hook = (this.#preStop ??= preStop());
+    this.#killTimer = setTimeout(() => {
+      hook.kill();
+      running.stop(0);
+    }, graceMs);
+    if (!isFirst) return;
+    void hook.over.then((problem) => {
+      if (this.#running !== running) return;
+      if (problem !== null) this.#options.onHookFailed?.('PreStop', problem);
+      running.stop(Math.max(0, (this.#killAtMs ?? 0) - performance.now()));
+    });
   }
 
   /** How it is now, in the form of the API. */
@@ -164,8 +211,11 @@ export class ContainerLoop {
     });
     this.#running = running;
     if (this.#killAtMs !== null) running.stop(Math.max(0, this.#killAtMs - performance.now()));
-    if (onChange !== undefined) void running.started.then((process) => this.#noteStart(process));
+    if (onChange !== undefined) {
+      void running.started.then((process) => this.#afterStart(running, process));
+    }
     const ended = await running.exited;
+    this.#endHooks();
     const exit = message?.finish(ended) ?? ended;
     this.#running = null;
     this.#ready = false;
@@ -187,6 +237,30 @@ export class ContainerLoop {
     return isReady === true && this.#killAtMs === null;
   }
 
+  async #afterStart(running: RunningProcess, process: StartedProcess | null): Promise<void> {
+    const { postStart, onHookFailed } = this.#options;
+    const isRunning = (): boolean => process !== null && this.#running === running;
+    if (postStart !== undefined && isRunning() && this.#killAtMs === null) {
+      const hook = postStart();
+      this.#postStart = hook;
+      const problem = await hook.over;
+      if (problem !== null && isRunning()) {
+        onHookFailed?.('PostStart', problem);
+        running.stop(this.#options.graceMs ?? 0);
+        return;
+      }
+    }
+    if (isRunning()) this.#noteStart(process);
+  }
+
+  #endHooks(): void {
+    this.#postStart?.kill();
+    this.#preStop?.kill();
+    this.#postStart = null;
+    if (this.#killTimer !== null) clearTimeout(this.#killTimer);
+    this.#killTimer = null;
+  }
+
   #noteStart(process: StartedProcess | null): void {
     // One that is over already says so itself.
     if (process === null || this.#running === null) return;
@@ -198,8 +272,10 @@ export class ContainerLoop {
   }
 
   #mayRestart(exit: ProcessExit): boolean {
-    const { rule } = this.#options;
-    if (this.#killAtMs !== null || rule === 'Never' || isLoss(exit)) return false;
+    const { rule, rules = [] } = this.#options;
+    if (this.#killAtMs !== null || isLoss(exit)) return false;
+    if (isRestartedByRule(rules, exit.exitCode)) return true;
+    if (rule === 'Never') return false;
     return rule === 'Always' || exit.exitCode !== 0;
   }
 

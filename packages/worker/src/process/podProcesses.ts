@@ -10,7 +10,8 @@ import type { JobPlan, PodInvocation } from '../jobPlan.ts';
 import type { ContainersLog } from '../podLog.ts';
 import type { PodRestarts } from '../podRestarts.ts';
 import { messageOf } from './containerMessage.ts';
-import { ContainerLoop, isLoss, type PrepareCall, type RestartRule } from './containerLoop.ts';
+import { beginHook, type Hook, type RunningHook } from './containerHook.ts';
+import { ContainerLoop, type HookName, isLoss, type PrepareCall } from './containerLoop.ts';
 import type { ProcessMount } from './frames.ts';
 import type { Identity } from './identity.ts';
 import type { OomKills } from './oomKills.ts';
@@ -33,6 +34,8 @@ export interface PodProcessesOptions {
   /** Whether volumes can be mounted at all; null when they can, else why not. */
   readonly mountProblem: string | null;
   readonly createRestarts: (container: string) => PodRestarts;
+  /** Told that a hook of a container failed. */
+  readonly onHookFailed: (container: string, hook: HookName, problem: string) => void;
   readonly configs: PodConfigs;
   readonly oomKills: OomKills;
   /** How often volumes with a limit are measured. */
@@ -125,8 +128,7 @@ export class PodProcesses {
       if (container.role === 'main') continue;
       const { name } = container;
       if (this.#killAtMs !== null) return { exit: stoppedExit(Date.now()), container: name };
-      const rule = container.role === 'sidecar' ? 'Always' : plan.restartPolicy;
-      const { loop, over } = this.#begin(container, rule);
+      const { loop, over } = this.#begin(container);
       if (container.role === 'sidecar') {
         this.#sidecars.push({ loop, over });
         if (await loop.started()) continue;
@@ -145,10 +147,9 @@ export class PodProcesses {
     if (this.#killAtMs !== null) {
       return { exit: stoppedExit(Date.now()), container: first?.name ?? '' };
     }
-    const rule = this.#options.plan.restartPolicy;
     const ends = await Promise.all(
       mains.map(async (container) => ({
-        exit: await this.#begin(container, rule).over,
+        exit: await this.#begin(container).over,
         container: container.name,
       })),
     );
@@ -173,14 +174,17 @@ export class PodProcesses {
     this.#leaving = null;
   }
 
-  #begin(
-    container: PlannedContainer,
-    rule: RestartRule,
-  ): { loop: ContainerLoop; over: Promise<ProcessExit> } {
-    const { plan, volumes, log, createRestarts, oomKills, onChange } = this.#options;
+  #begin(container: PlannedContainer): { loop: ContainerLoop; over: Promise<ProcessExit> } {
+    const { plan, volumes, log, createRestarts, oomKills, onChange, onHookFailed } = this.#options;
+    const { name, restartRule: rule, restartRules: rules } = container;
     const loop = new ContainerLoop({
-      name: container.name,
+      name,
       rule,
+      rules,
+      postStart: this.#hook(container, container.postStart),
+      preStop: this.#hook(container, container.preStop),
+      graceMs: plan.graceMs,
+      onHookFailed: (hook, problem) => onHookFailed(name, hook, problem),
       isInit: container.role === 'init',
       ...(container.configRefs.length === 0 ? {} : { prepare: this.#preparing(container) }),
       start: (sink) => this.#start(container, sink),
@@ -222,31 +226,18 @@ export class PodProcesses {
     return plan.invocationOf(container.name, claim, given, this.#read.get(container.name));
   }
 
+  #hook(container: PlannedContainer, hook: Hook | null): (() => RunningHook) | undefined {
+    if (hook === null) return undefined;
+    return () =>
+      beginHook(hook, (program, sink) =>
+        this.#launch(container, { ...this.#invocation(container), ...program }, undefined, sink),
+      );
+  }
+
   #start(container: PlannedContainer, sink: OutputSink): RunningProcess {
-    const { runner, plan, claim, onChange } = this.#options;
-    const { command, args, env } = this.#invocation(container);
-    let mounts: readonly ProcessMount[];
-    try {
-      mounts = this.#mounts(container, env);
-    } catch (error) {
-      return neverStarted(preparationFailure((error as Error).message, Date.now()));
-    }
-    const { workingDir, identity } = container;
-    if (identity.type === 'refused') {
-      return neverStarted(preparationFailure(identity.message, Date.now()));
-    }
-    const running = runner.start(
-      {
-        command,
-        args,
-        env: withHome(plan.programEnv(claim, { env }), env, identity),
-        workingDir,
-        input: plan.inputOf(claim, container.name),
-        mounts,
-        ...(identity.type === 'user' ? { user: identity.user } : {}),
-      },
-      sink,
-    );
+    const { plan, claim, onChange } = this.#options;
+    const input = plan.inputOf(claim, container.name);
+    const running = this.#launch(container, this.#invocation(container), input, sink);
     plan.started(claim, container.name, running);
     // Of last words that could not be mounted the variable tells.
     if (container.mounts.length > 0) {
@@ -257,6 +248,37 @@ export class PodProcesses {
       });
     }
     return running;
+  }
+
+  #launch(
+    container: PlannedContainer,
+    { command, args, env }: PodInvocation,
+    input: string | undefined,
+    sink: OutputSink,
+  ): RunningProcess {
+    const { runner, plan, claim } = this.#options;
+    let mounts: readonly ProcessMount[];
+    try {
+      mounts = this.#mounts(container, env);
+    } catch (error) {
+      return neverStarted(preparationFailure((error as Error).message, Date.now()));
+    }
+    const { workingDir, identity } = container;
+    if (identity.type === 'refused') {
+      return neverStarted(preparationFailure(identity.message, Date.now()));
+    }
+    return runner.start(
+      {
+        command,
+        args,
+        env: withHome(plan.programEnv(claim, { env }), env, identity),
+        workingDir,
+        input,
+        mounts,
+        ...(identity.type === 'user' ? { user: identity.user } : {}),
+      },
+      sink,
+    );
   }
 
   /** @throws Error in words for the pod's status. */

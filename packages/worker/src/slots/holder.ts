@@ -10,7 +10,7 @@ import type { JobPlan } from '../jobPlan.ts';
 import type { PlanCache } from '../planCache.ts';
 import type { PodEvents } from '../podEvents.ts';
 import type { ReportSink } from '../reporter.ts';
-import type { PodEnd, PodLane, PodSink, Runtime, Seat, SlotRef } from '../runtime.ts';
+import type { PodEnd, PodLane, PodNews, PodSink, Runtime, Seat, SlotRef } from '../runtime.ts';
 import type { Session, SessionKeeper } from '../session.ts';
 import type { ControlPort } from '../shardPort.ts';
 import { HeldPlace } from './heldPlace.ts';
@@ -337,14 +337,14 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   #createLane(session: Session): PodLane {
     assert(this.#plan !== null && this.#place !== null, 'a lane belongs to a Job');
     const { uid, shard, slot } = this.#delivery;
-    const tellBackOff = (container: string): void => this.#noteBackOff(container);
+    const tell = (news: PodNews): void => this.#noteNews(news);
     const ref: SlotRef = {
       uid,
       shard,
       slot,
       session: session.id,
       place: this.#place,
-      tellBackOff,
+      tell,
     };
     return this.#host.runtime.createLane(this.#plan, ref, this);
   }
@@ -379,9 +379,9 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     session.reporter.push(entry, this);
   }
 
-  #noteBackOff(container: string): void {
+  #noteNews(news: PodNews): void {
     if (this.#plan !== null && this.#claim !== null) {
-      this.#shard.events.backsOff(this.#plan, this.#claim, container);
+      this.#shard.events.happened(this.#plan, this.#claim, news);
     }
   }
 
