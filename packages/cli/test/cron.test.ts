@@ -1,8 +1,15 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { CRON_JOB_KIND, parseObject, type Job } from '@drover/shared';
 import { startRedis, type TestRedis } from '@drover/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { parseManifests } from '../src/manifests.ts';
 import { Home, type Ended } from './drover.ts';
 
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 let home: Home;
 let redis: TestRedis;
 
@@ -172,6 +179,22 @@ describe('a CronJob', () => {
     );
   });
 
+  test('is run now by trigger, also when it is suspended', async () => {
+    const suspended = await readFile(join(ROOT, 'examples/cron.yaml'), 'utf8');
+    await drover(['apply', '-f', '-'], suspended.replace('spec:\n', 'spec:\n  suspend: true\n'));
+    const triggered = await drover(['cron', 'trigger', 'backup', '--job-name', 'by-hand']);
+    expect(triggered).toEqual({ code: 0, stdout: 'job.batch/by-hand created\n', stderr: '' });
+    const { stdout } = await drover(['get', 'job/by-hand', '-o', 'json']);
+    const { metadata } = JSON.parse(stdout) as Job;
+    expect(metadata.ownerReferences).toMatchObject([{ kind: 'CronJob', name: 'backup' }]);
+    expect(metadata.annotations).toEqual({ 'cronjob.kubernetes.io/instantiate': 'manual' });
+    const name = await drover(['cron', 'trigger', 'backup', '-o', 'name']);
+    expect(name.stdout).toMatch(/^job\.batch\/backup-manual-\w{5}\n$/);
+    expect((await drover(['cron', 'trigger', 'other'])).stderr).toBe(
+      'error: cronjobs.batch "other" in namespace "default" not found\n',
+    );
+  });
+
   test('is refused with all that is wrong and where', async () => {
     const bad = cronJob(
       'bad',
@@ -188,4 +211,32 @@ describe('a CronJob', () => {
     expect(stderr).toContain('spec.timeZone: Invalid value: "Mars/Olympus": unknown time zone');
     expect(stderr).toContain('metadata.annotations: Unsupported value: "drover.dev/cron-jitter"');
   });
+});
+
+test('docs/cron.md shows what commands print, and manifests that are valid', async () => {
+  const text = await readFile(join(ROOT, 'docs/cron.md'), 'utf8');
+  const blocks = (kind: string) =>
+    [...text.matchAll(new RegExp(`\`\`\`${kind}\\n([^]*?)\`\`\``, 'g'))].map(
+      ([, body = '']) => body,
+    );
+  expect(blocks('console').length).toBeGreaterThan(3);
+  for (const block of blocks('console')) {
+    const [command = '', ...printed] = block.trimEnd().split('\n');
+    // Words, or texts in quotes.
+    const words = [...command.matchAll(/'([^']*)'|(\S+)/g)].map(
+      ([, quoted, word]) => quoted ?? word,
+    );
+    const [prompt, program, ...args] = words as string[];
+    expect([prompt, program]).toEqual(['$', 'drover']);
+    const { stdout, stderr } = await home.drover(args);
+    expect((stdout + stderr).trimEnd().split('\n'), command).toEqual(printed);
+  }
+  for (const manifest of [
+    ...blocks('yaml'),
+    await readFile(join(ROOT, 'examples/cron.yaml'), 'utf8'),
+  ]) {
+    const { manifests } = parseManifests('doc', manifest);
+    for (const { object } of manifests) parseObject(CRON_JOB_KIND, object, 'default');
+    expect(manifests).toHaveLength(1);
+  }
 });

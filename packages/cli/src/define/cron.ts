@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 
-import { integerOption, withEngine } from '../options.ts';
+import { integerOption, withEngine, withNamespace } from '../options.ts';
 import { withHelp, type Definition } from './definition.ts';
 
 /** Most times that a preview shows. */
@@ -10,12 +10,14 @@ const MAX_PREVIEW = 10_000;
 export function defineCron(definition: Definition): void {
   const cron = definition.program
     .command('cron')
-    .description('Look at the times of CronJobs: preview.');
+    .description('Look at the times of CronJobs, and run them by hand: preview, trigger.');
   withHelp(cron, {
     notes: [],
     examples: ["drover cron preview '30 2 * * *' --time-zone Europe/Berlin"],
   });
-  definePreview({ ...definition, cron });
+  const part: CronDefinition = { ...definition, cron };
+  definePreview(part);
+  defineTrigger(part);
 }
 
 interface CronDefinition extends Definition {
@@ -47,5 +49,28 @@ function definePreview({ cron, problems, finish }: CronDefinition): void {
   }).action(async (what: string, options) => {
     const { cronPreviewCommand } = await import('../commands/cronPreview.ts');
     finish(await cronPreviewCommand(what, options));
+  });
+}
+
+function defineTrigger({ cron, finish }: CronDefinition): void {
+  const command = cron
+    .command('trigger')
+    .description('Run a CronJob now.')
+    .argument('<name>', 'the CronJob')
+    .option(
+      '--job-name <name>',
+      "name of the Job (default: the CronJob's, -manual- and five letters)",
+    )
+    .addOption(
+      new Option('-o, --output <format>', 'how to print').choices(['name', 'json', 'yaml']),
+    );
+  withHelp(withNamespace(withEngine(command)), {
+    notes: [
+      'Makes a Job whatever schedule and concurrencyPolicy say, suspended or not, as `kubectl create job --from` does. It belongs to the CronJob and counts for its history limits.',
+    ],
+    examples: ['drover cron trigger nightly', 'drover wait $(drover cron trigger nightly -o name)'],
+  }).action(async (name: string, options) => {
+    const { cronTriggerCommand } = await import('../commands/cronTrigger.ts');
+    finish(await cronTriggerCommand(name, options));
   });
 }
