@@ -42,6 +42,16 @@ export class NodesClient {
     return counts;
   }
 
+  /**
+   * Says whether a worker is to take pods. One that is not ends those it has and takes no others, until
+   * it is to take them again, or ends. @throws NotFoundError
+   */
+  async setUnschedulable(name: string, isUnschedulable: boolean): Promise<Node> {
+    await this.get(name);
+    await this.#backend.run(({ nodes }) => nodes.cordon(name, isUnschedulable, Date.now()));
+    return await this.get(name);
+  }
+
   /** Reads a worker. @throws NotFoundError */
   async get(name: string): Promise<Node> {
     const node = (await this.list()).find(({ metadata }) => metadata.name === name);

@@ -129,3 +129,26 @@ test('nodes are the workers', async () => {
   );
   expect(await kubectl('describe', 'node', 'worker-1')).toMatch(/^ +Ready +True /m);
 });
+
+test('a node that is cordoned takes no pods, one that is drained gives them away', async () => {
+  const phases = async (name: string) =>
+    (await bed.drover.pods.list({ job: name })).map(({ status }) => status.phase);
+  expect(await kubectl('cordon', 'worker-1')).toBe('node/worker-1 cordoned\n');
+  expect(await kubectl('get', 'nodes')).toMatch(/worker-1 +Ready,SchedulingDisabled /);
+  await run('held', 'exec sleep 60');
+  // Longer than a worker that takes pods needs to run another one to its end.
+  await expect.poll(() => phases('held')).toEqual(['Pending']);
+  const changed = await bed.kubectl(['label', 'node', 'worker-1', 'x=1']);
+  expect(changed.stderr).toContain('only spec.unschedulable of a node can be changed');
+  expect(await phases('held')).toEqual(['Pending']);
+  expect(await kubectl('uncordon', 'worker-1')).toBe('node/worker-1 uncordoned\n');
+  await expect.poll(() => phases('held'), { timeout: 15_000 }).toEqual(['Running']);
+
+  const drained = await kubectl('drain', 'worker-1', '--timeout=30s');
+  expect(drained).toMatch(/pod\/held-\w+ (deleted|evicted)/);
+  await expect.poll(() => phases('held'), { timeout: 15_000 }).toContain('Pending');
+  expect(await phases('held')).not.toContain('Running');
+  await kubectl('uncordon', 'worker-1');
+  await expect.poll(() => phases('held'), { timeout: 15_000 }).toContain('Running');
+  await bed.drover.jobs.delete('held');
+}, 60_000);

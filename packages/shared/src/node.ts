@@ -54,8 +54,10 @@ export interface Node {
 }
 
 /** The STATUS column of nodes. */
-export function nodeStatusWord({ status }: Node): string {
+export function nodeStatusWord({ spec, status }: Node): string {
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
-  if (ready?.status === 'True') return 'Ready';
+  if (ready?.status === 'True') {
+    return spec.unschedulable === true ? 'Ready,SchedulingDisabled' : 'Ready';
+  }
   return ready?.reason === 'WorkerDraining' ? 'NotReady,Draining' : 'NotReady';
 }

@@ -28,6 +28,7 @@ export {
 export { MAX_PODS_PER_CALL } from './jobScripts.ts';
 export {
   hashSlot,
+  nodeKeys,
   podLogKey,
   RECORDS_PER_CHUNK,
   shardIndexOf,

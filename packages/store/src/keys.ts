@@ -49,9 +49,20 @@ export function installationKey(prefix: string): string {
 }
 
 /** Keys of the node registry; one fixed tag. */
-export function nodeKeys(prefix: string): { readonly objects: string; readonly leases: string } {
+export function nodeKeys(prefix: string): {
+  readonly objects: string;
+  readonly leases: string;
+  readonly cordons: string;
+  /** Pub/sub channel; the message is the name of a node whose cordon changed. */
+  readonly cordonChannel: string;
+} {
   const tag = `{${prefix}:nodes}`;
-  return { objects: `${tag}:objects`, leases: `${tag}:leases` };
+  return {
+    objects: `${tag}:objects`,
+    leases: `${tag}:leases`,
+    cordons: `${tag}:cordons`,
+    cordonChannel: `${tag}:cordons:wake`,
+  };
 }
 
 /** Key of the tokens of API servers; under its own tag. */

@@ -619,7 +619,7 @@ test('every key that is made is described there, and every key that is described
     )
     .map((key) => key.replace(keys.tag, '<tag>'));
   const nodes = nodeKeys('P');
-  made.push(installationKey('P'), nodes.objects, nodes.leases, tokenKey('P'));
+  made.push(installationKey('P'), nodes.objects, nodes.leases, nodes.cordons, tokenKey('P'));
   made.push(podLogKey('P', '<uid>', '<pod>' as unknown as number));
   expect([...describedKeys().keys()].toSorted()).toEqual(made.toSorted());
 });

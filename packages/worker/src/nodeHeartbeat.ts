@@ -38,11 +38,15 @@ const PUT_TTL_MS = 20_000;
 /** Makes a call on the node registry. It must end, if by an error: the next write waits for it. */
 export type CallNodes = (call: (nodes: NodeStore) => Promise<void>) => Promise<void>;
 
+/** Makes it take no pods, or take them again; told of every look, not only of changes. */
+export type OnCordon = (isCordoned: boolean) => Promise<void>;
+
 /** Keeps the worker's record in the node registry. */
 export class NodeHeartbeat {
   readonly #call: CallNodes;
   readonly #logger: Logger;
   readonly #intervalMs: number;
+  readonly #onCordon: OnCordon;
   #details: NodeDetails;
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
@@ -51,8 +55,10 @@ export class NodeHeartbeat {
     call: CallNodes,
     details: Omit<NodeDetails, 'conditions'>,
     logger: Logger,
+    onCordon: OnCordon,
     intervalMs = PUT_INTERVAL_MS,
   ) {
+    this.#onCordon = onCordon;
     this.#call = call;
     this.#logger = logger;
     this.#intervalMs = intervalMs;
@@ -63,6 +69,14 @@ export class NodeHeartbeat {
   async start(): Promise<void> {
     await this.#put();
     this.#plan();
+  }
+
+  /** Looks whether the node is to take pods: a hint came, or the time. */
+  async look(): Promise<void> {
+    if (this.#closed) return;
+    await this.#call(async (nodes) => {
+      await this.#onCordon(await nodes.isCordoned(this.#details.name));
+    });
   }
 
   /** Shows that the node takes no more pods. */
@@ -95,6 +109,7 @@ export class NodeHeartbeat {
     const { name } = this.#details;
     const details = JSON.stringify(this.#details);
     await this.#call((nodes) => nodes.put(name, details, Date.now() + PUT_TTL_MS));
+    await this.look();
   }
 }
 

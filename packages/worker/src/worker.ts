@@ -33,7 +33,7 @@ export function createWorker(options: WorkerOptions): DroverWorker {
 class NodeWorker implements DroverWorker {
   readonly name: string;
   readonly #options: ResolvedOptions;
-  readonly #state: WorkerState = { draining: false, forced: false };
+  readonly #state: WorkerState = { draining: false, cordoned: false, forced: false };
   readonly #ready = Promise.withResolvers<void>();
   readonly #over = Promise.withResolvers<void>();
   #started = false;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 
 import { ConnectionError, type ClientConnection } from '@drover/shared';
-import { NodeStore, SecretKeyFile, Store, Subscriber } from '@drover/store';
+import { nodeKeys, NodeStore, SecretKeyFile, Store, Subscriber } from '@drover/store';
 import type { Redis } from 'ioredis';
 
 import { describeConnection } from './client/clientConnection.ts';
@@ -138,7 +138,25 @@ export class WorkerParts {
       (call) => this.#control.run(() => call(new NodeStore(this.#control.redis, prefix))),
       nodeDetails(this.#options),
       logger,
+      (isCordoned) => this.#cordon(isCordoned),
     );
+    const node = this.#node;
+    // A hint only: it looks with every heartbeat.
+    const look = (): void => {
+      node.look().catch((error: unknown) => logger.debug({ err: error }, 'no look at the cordon'));
+    };
+    await subscriber.subscribe(nodeKeys(prefix).cordonChannel, (of) => {
+      if (of === name) look();
+    });
+  }
+
+  /** Takes no slots while somebody says so; those held are left between two pods. */
+  async #cordon(isCordoned: boolean): Promise<void> {
+    if (this.#state.cordoned === isCordoned || this.#state.draining) return;
+    this.#state.cordoned = isCordoned;
+    const { logger, name } = this.#options;
+    logger.info({ node: name }, isCordoned ? 'worker takes no pods' : 'worker takes pods again');
+    await Promise.all(this.#queues.map((queue) => (isCordoned ? queue.pause() : queue.resume())));
   }
 
   #openRuntimes(store: Store, items: ItemHub, subscriber: Subscriber): void {

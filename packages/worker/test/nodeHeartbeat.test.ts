@@ -40,6 +40,7 @@ test('the record is written again after a write that got no answer', async () =>
       startedAt: '',
     },
     logger,
+    async () => undefined,
     5,
   );
   await heartbeat.start();

@@ -1,8 +1,23 @@
-import { nodeStatusWord, type Node } from '@drover/shared';
+import {
+  ConflictError,
+  InvalidSpecError,
+  isSemanticallyEqual,
+  nodeStatusWord,
+  withoutNulls,
+  type Node,
+} from '@drover/shared';
 import { fieldsOf } from '@drover/shared/explain';
 import { NodesClient, type Backend } from '@drover/sdk/internals';
 
-import type { Page, PageRequest, Resource, WatchEvent, WatchRequest } from '../api/resource.ts';
+import { isJsonObject, valueAt, type ApiObject } from '../api/object.ts';
+import type {
+  Page,
+  PageRequest,
+  Resource,
+  WatchEvent,
+  WatchRequest,
+  WriteOptions,
+} from '../api/resource.ts';
 import type { SelectableFields } from '../api/selection.ts';
 import { NAME_COLUMN, type TableDefinition } from '../api/table.ts';
 import { PolledWatch, versionNow } from '../watch/polledWatch.ts';
@@ -84,6 +99,30 @@ export class NodesResource implements Resource {
     return pageOf(request, await this.#nodes.list(), resourceVersion);
   }
 
+  async update(
+    name: string,
+    change: (stored: ApiObject) => unknown,
+    { dryRun }: WriteOptions,
+  ): Promise<Node> {
+    const stored = await this.#nodes.get(name);
+    const wanted = withoutNulls(change(stored));
+    const version = valueAt(wanted, ['metadata', 'resourceVersion']);
+    if (version !== undefined && version !== stored.metadata.resourceVersion) {
+      throw new ConflictError({ resource: 'nodes', name });
+    }
+    const isUnschedulable = valueAt(wanted, ['spec', 'unschedulable']) === true;
+    const { status: _status, ...others } = stored;
+    if (!isSemanticallyEqual(withCordon(wanted, undefined), withCordon(others, undefined))) {
+      const detail = 'only spec.unschedulable of a node can be changed: it says all else of itself';
+      throw new InvalidSpecError('Node', name, [{ path: 'spec', kind: 'Forbidden', detail }]);
+    }
+    if (isUnschedulable === (stored.spec.unschedulable ?? false)) return stored;
+    if (dryRun) return withCordon(stored, isUnschedulable) as Node;
+    const changed = await this.#nodes.setUnschedulable(name, isUnschedulable);
+    await this.#watch.poll();
+    return changed;
+  }
+
   watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
     return this.#watch.watch(request);
   }
@@ -92,4 +131,11 @@ export class NodesResource implements Resource {
   close(): void {
     this.#watch.close();
   }
+}
+
+/** A node that takes pods, or does not; undefined = nothing is said of it. */
+function withCordon(node: unknown, unschedulable: boolean | undefined): unknown {
+  if (!isJsonObject(node)) return node;
+  const { unschedulable: _before, ...spec } = isJsonObject(node['spec']) ? node['spec'] : {};
+  return { ...node, spec: unschedulable === undefined ? spec : { ...spec, unschedulable } };
 }

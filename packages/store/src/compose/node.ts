@@ -46,6 +46,7 @@ export function composeNode(record: NodeRecord, nowMs: number): Node {
     startedMs,
     ...conditions.map(({ lastTransitionTime }) => parseTime(lastTransitionTime)),
     isSilent ? record.leaseEndMs : null,
+    record.cordon?.sinceMs ?? null,
   ];
   const changedMs = Math.max(0, ...changes.filter((ms) => ms !== null));
   return {
@@ -64,7 +65,7 @@ export function composeNode(record: NodeRecord, nowMs: number): Node {
         ...(details.pid === undefined ? {} : { 'drover.dev/pid': String(details.pid) }),
       },
     },
-    spec: isDraining ? { unschedulable: true } : {},
+    spec: isDraining || record.cordon?.isCordoned === true ? { unschedulable: true } : {},
     status: {
       capacity,
       allocatable: capacity,

@@ -19,6 +19,7 @@ const at = (object: object, leaseEndMs: number) => ({
   name: 'node-a',
   object: JSON.stringify(object),
   leaseEndMs,
+  cordon: null,
 });
 
 test('a worker is a Node', () => {
@@ -53,6 +54,20 @@ test('one that was not heard of in time is not known to be ready', () => {
 test('one that drains takes no pods', () => {
   const conditions = [{ type: 'Ready', status: 'False', reason: 'WorkerDraining', message: '' }];
   expect(composeNode(at({ ...details, conditions }, T0), T0).spec.unschedulable).toBe(true);
+});
+
+test('one that somebody cordoned takes no pods, and both that and its end are new versions', () => {
+  const versions = [
+    null,
+    { isCordoned: true, sinceMs: T0 + 1_000 },
+    { isCordoned: false, sinceMs: T0 + 2_000 },
+  ].map((cordon) => {
+    const { spec, metadata } = composeNode({ ...at(details, T0 + 9), cordon }, T0);
+    return [spec.unschedulable ?? false, Number(metadata.resourceVersion)];
+  });
+  expect(versions.map(([unschedulable]) => unschedulable)).toEqual([false, true, false]);
+  const numbers = versions.map(([, version]) => Number(version));
+  expect(numbers).toEqual([...new Set(numbers)].toSorted((a, b) => a - b));
 });
 
 test('a record of another version may lack fields', () => {

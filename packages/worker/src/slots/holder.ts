@@ -67,6 +67,8 @@ export interface HolderShard {
 export interface WorkerState {
   /** No new slots; holders leave between pods. */
   draining: boolean;
+  /** The same, until it is told otherwise. */
+  cordoned: boolean;
   /** Nothing is waited for any more. */
   forced: boolean;
 }
@@ -241,7 +243,8 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   }
 
   get #mustLeave(): boolean {
-    return this.#host.state.draining || this.#heldLane.isFree;
+    const { draining, cordoned } = this.#host.state;
+    return draining || cordoned || this.#heldLane.isFree;
   }
 
   async #holdFitting(): Promise<SlotEnd | 'askAgain'> {

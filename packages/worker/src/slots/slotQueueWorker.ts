@@ -108,6 +108,12 @@ export class SlotQueueWorker {
     await this.#worker.pause(true);
   }
 
+  /** Takes slots again. */
+  async resume(): Promise<void> {
+    this.#isPaused = false;
+    await this.#worker.resume();
+  }
+
   /** Ends the queue's connections; without `force` when no slot is held any more. */
   async close(force: boolean): Promise<void> {
     this.#isPaused = true;
