@@ -11,6 +11,7 @@ import {
 import { Redis, type RedisOptions } from 'ioredis';
 import { type Logger, pino } from 'pino';
 import { DEFAULT_BACKOFF } from './decide/backoff.ts';
+import { CronJobReconciler } from './cronJobs.ts';
 import { DueLoop } from './dueLoop.ts';
 import { reconcileOwner } from './garbage.ts';
 import { removeItems } from './itemQueues.ts';
@@ -209,6 +210,7 @@ class RunningController implements Controller {
     const kept = new KeptPodsKeeper(shard, limits, logger);
     const events = this.#makeRecorder(shard, logger);
     const jobs = new JobReconciler({ shard, offers, backoff, resyncMs, kept, events, logger });
+    const cronJobs = new CronJobReconciler({ shard, events, logger });
     return new DueLoop({
       shard,
       subscriber,
@@ -220,6 +222,7 @@ class RunningController implements Controller {
         if (kind === 'session') return reconcileSession(shard, id, logger);
         if (kind === 'kept') return kept.reckon();
         if (kind === 'gc') return reconcileOwner(shard, id, logger);
+        if (kind === 'cron') return cronJobs.reconcile(id);
         if (kind === 'wq') return reconcileWorkQueue(shard.workQueues, id, logger);
         if (kind === 'items') return removeItems(queues, store.prefix, id);
         return jobs.reconcile(id, reconcileId);

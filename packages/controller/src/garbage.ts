@@ -10,7 +10,7 @@ import {
   podUid,
   TerminalError,
 } from '@drover/shared';
-import type { Owner, Shard, StoredJob } from '@drover/store';
+import { ownersOf as ownersIn, type Shard, type StoredJob } from '@drover/store';
 import type { Logger } from 'pino';
 
 /** Dependents that are read at a time. */
@@ -29,7 +29,7 @@ export type GarbageShard = Pick<
   | 'updateJob'
   | 'deleteJob'
   | 'trigger'
->;
+> & { readonly objects: Pick<Shard['objects'], 'get'> };
 
 /** How an owner is. Of kinds that are not kept here nobody knows: they count as being there. */
 type OwnerState = 'there' | 'foreground' | 'gone';
@@ -137,11 +137,7 @@ async function keepOwners(
 ): Promise<Outcome> {
   const object = readObject(job);
   const { ownerReferences: _before, ...metadata } = object.metadata;
-  const after = kept.length === 0 ? metadata : { ...metadata, ownerReferences: kept };
-  const owners: Owner[] = kept.map(({ uid, blockOwnerDeletion }) => ({
-    uid,
-    blocks: blockOwnerDeletion === true,
-  }));
+  const after = kept.length === 0 ? metadata : { ...metadata, ownerReferences: [...kept] };
   return await shard.updateJob({
     uid: job.uid,
     expectedResourceVersion: job.resourceVersion,
@@ -150,7 +146,7 @@ async function keepOwners(
     completions: null,
     queue: job.queue,
     fittingKey: job.fittingKey,
-    owners,
+    owners: ownersIn({ metadata: after }),
   });
 }
 
@@ -175,6 +171,8 @@ async function findState(
   const group = apiVersion.split('/')[0];
   const isJob = kind === 'Job' && group === 'batch';
   const isPod = kind === 'Pod' && apiVersion === 'v1';
+  if (kind === 'CronJob' && group === 'batch')
+    return await cronJobState(shard, namespace, name, uid);
   if (!isJob && !isPod) return 'there';
   const owner = await shard.getJobByUid(uid);
   const isOwner = owner !== null && !owner.deleted && owner.namespace === namespace;
@@ -183,6 +181,19 @@ async function findState(
     return (await isPodThere(shard, namespace, name, uid)) ? 'there' : 'gone';
   }
   return 'gone';
+}
+
+async function cronJobState(
+  shard: GarbageShard,
+  namespace: string,
+  name: string,
+  uid: string,
+): Promise<OwnerState> {
+  const stored = await shard.objects.get({ kind: 'CronJob', namespace, name });
+  if (stored === null || stored.uid !== uid) return 'gone';
+  const { metadata } = JSON.parse(stored.object) as Pick<Job, 'metadata'>;
+  const isGoing = stored.deletedMs !== null && metadata.finalizers?.includes(FOREGROUND_FINALIZER);
+  return isGoing === true ? 'foreground' : 'there';
 }
 
 async function isPodThere(

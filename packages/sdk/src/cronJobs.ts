@@ -2,11 +2,10 @@ import {
   ConflictError,
   CRON_JOB_KIND,
   FOREGROUND_FINALIZER,
-  INSTANTIATE_ANNOTATION,
+  manualJobOf,
   ORPHAN_FINALIZER,
   type CronJob,
   type Job,
-  type OwnerReference,
 } from '@drover/shared';
 import { composeObject, objectText } from '@drover/store';
 
@@ -62,21 +61,9 @@ export class CronJobsClient extends ObjectsClient<CronJob> {
    */
   async trigger(ref: ObjectRef, options: TriggerOptions = {}): Promise<Job> {
     const cronJob = await this.get(ref, options);
-    const { name, namespace } = cronJob.metadata;
-    const { metadata, spec } = cronJob.spec.jobTemplate;
-    const { uid, dryRun } = options;
-    const manifest = {
-      metadata: {
-        ...(options.name === undefined
-          ? { generateName: `${name}-manual-` }
-          : { name: options.name }),
-        labels: metadata.labels,
-        annotations: { ...metadata.annotations, [INSTANTIATE_ANNOTATION]: 'manual' },
-        ownerReferences: [referenceTo(cronJob)],
-      },
-      spec,
-    };
-    return await this.#jobs.create(manifest, {
+    const { namespace } = cronJob.metadata;
+    const { name, uid, dryRun } = options;
+    return await this.#jobs.create(manualJobOf(cronJob, name), {
       namespace,
       ...(uid !== undefined && { uid }),
       ...(dryRun !== undefined && { dryRun }),
@@ -115,16 +102,4 @@ export class CronJobsClient extends ObjectsClient<CronJob> {
     }
     throw new ConflictError(this.reference(await this.readStored(ref, options)));
   }
-}
-
-/** A CronJob as the owner of its Jobs. */
-function referenceTo({ metadata: { name, uid } }: CronJob): OwnerReference {
-  return {
-    apiVersion: 'batch/v1',
-    kind: 'CronJob',
-    name,
-    uid,
-    controller: true,
-    blockOwnerDeletion: true,
-  };
 }

@@ -69,6 +69,7 @@ export {
   type CronJobInput,
 } from './cronJob.ts';
 export { CRON_JOB_FIELD_RULES } from './cronJobFields.ts';
+export { cronJobJobName, manualJobOf, scheduledJobOf } from './cronJobJobs.ts';
 export { cronCalendarOf, type CronCalendarReading } from './cronCalendar.ts';
 export { MAX_CRON_JOB_NAME_CHARS } from './cronJobRules.ts';
 export { nextCronTime } from './cron/nextTime.ts';
@@ -315,7 +316,7 @@ export {
 export { foldStringData, Secret, SECRET_KIND } from './secret.ts';
 export { SERVICE_ACCOUNT_KIND, ServiceAccount } from './serviceAccount.ts';
 export { SUPPORTED, type Feature } from './supported.ts';
-export { formatMicroTime, formatTime, parseTime } from './time.ts';
+export { formatLongTime, formatMicroTime, formatTime, parseTime } from './time.ts';
 export {
   InvalidItemsError,
   DEFAULT_ITEM_RETRY,

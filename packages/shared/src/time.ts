@@ -8,6 +8,11 @@ export function formatMicroTime(timeMs: number): string {
   return new Date(timeMs).toISOString();
 }
 
+/** Writes a time as kubectl describe does, in UTC: `Mon, 02 Jan 2006 15:04:05 +0000`. */
+export function formatLongTime(timeMs: number): string {
+  return new Date(timeMs).toUTCString().replace('GMT', '+0000');
+}
+
 /** Reads an RFC 3339 time; null when there is none or it can't be read. ms since the epoch. */
 export function parseTime(text: string | undefined): number | null {
   if (text === undefined) return null;

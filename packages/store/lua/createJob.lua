@@ -3,7 +3,7 @@
   createJob: store new Jobs and make them due, in one step; also pods without a Job, each as a Job of its own that
   nobody sees.
 
-  Caller   sdk, server, CronJob controller; the Jobs that are created in one tick go together
+  Caller   sdk, server; the Jobs that are created in one tick go together
   Source   docs/redis-schema.md
 
   KEYS[1]  string  <tag>:clock
@@ -31,7 +31,7 @@
   ARGV[+8] fittingKey   string, key in <tag>:lanes
   ARGV[+9] indexed      0 or 1
   ARGV[+10] finalizers   apart by spaces
-  ARGV[+11] owners       <uid>/<1 if it blocks the owner's foreground deletion, else 0>, apart by spaces
+  ARGV[+11] owners       <uid>/<1 if it blocks the owner's foreground deletion, else 0>[/<name of a CronJob>], apart by spaces
   ARGV[+12] bare         0 or 1; 1 = a pod without a Job
 
   Returns a list, for each Job in order
@@ -48,13 +48,12 @@
 -- @include hot
 -- @include watch
 -- @include owners
+-- @include newJob
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local now, rv = readClock(KEYS[1], ARGV[1])
 local replies, created = {}, {}
 -- The paths of the new Jobs, for the two indexes of names.
 local names, uids = {}, {}
--- A new Job's numbers begin at 0.
-local hot
 local text = string.format('%.0f', now)
 
 local keyBase = 8
@@ -71,22 +70,8 @@ for i = 3, #ARGV, 12 do
   else
     rv = math.max(rv + 1, now * 4096)
     local version = string.format('%.0f', rv)
-    redis.call('HSET', jobKey, 'namespace', namespace, 'name', name, 'object', ARGV[i + 3], 'status', ARGV[i + 4],
-      'rv', version, 'generation', 1, 'finished', 0, 'deleted', 0, 'createdMs', text,
-      'queue', ARGV[i + 6], 'fittingKey', ARGV[i + 7])
-    if isBare then redis.call('HSET', jobKey, 'bare', 1) end
-    if ARGV[i + 9] ~= '' then redis.call('HSET', jobKey, 'finalizers', ARGV[i + 9]) end
-    if ARGV[i + 10] ~= '' then
-      redis.call('HSET', jobKey, 'owners', ARGV[i + 10])
-      setOwners(due, KEYS[8], 'job:' .. uid, '', ARGV[i + 10], now)
-    end
-    if not hot then
-      redis.call('SET', hotKey, string.rep('\0', struct.size(HOT)))
-      hot = readHot(hotKey)
-      hot.generation, hot.decisionVersion, hot.rules, hot.nextSlot = 1, 1, 1, 1
-    end
-    hot.completions, hot.indexed = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 8])
-    writeHot(hotKey, hot)
+    storeJob(jobKey, hotKey, i, version, text)
+    if ARGV[i + 10] ~= '' then setOwners(due, KEYS[8], 'job:' .. uid, namespace, '', ARGV[i + 10], now) end
     tellJob(KEYS[7], rv, 'ADDED', uid, namespace, name, isBare)
     uids[path] = uid
     names[#names + 1] = 0

@@ -57,7 +57,7 @@ local finalizers = ARGV[10] == '=' and job.finalizers or ARGV[10]
 local owners = ARGV[11] == '=' and job.owners or ARGV[11]
 redis.call('HSET', keys.job, 'object', ARGV[5], 'rv', string.format('%.0f', rv), 'queue', ARGV[8],
   'fittingKey', ARGV[9], 'finalizers', finalizers, 'owners', owners)
-setOwners(due, keys.owned, 'job:' .. uid, job.owners, owners, now)
+setOwners(due, keys.owned, 'job:' .. uid, job.namespace, job.owners, owners, now)
 if job.deletionMs and finalizers == '' then
   job.owners = owners
   removeJob(due, keys, uid, job, readHot(keys.hot), rv, now)

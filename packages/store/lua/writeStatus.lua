@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --[[
   writeStatus: fold what the controller decided into the status of Jobs; write a terminal condition
-  only when no pod is left.
+  only when no pod is left; the CronJob of a Job that ends is looked at.
 
   Caller   controller; the statuses that are written in one tick go together
 
@@ -12,11 +12,15 @@
   KEYS[5]  zset    <tag>:kept              finished Jobs with pods that are kept
   KEYS[6]  zset    <tag>:kept:failed
   KEYS[7]  string  <tag>:kept:total
+  KEYS[8]  zset    <tag>:due
+  KEYS[9]  hash    <tag>:due:taken
+  KEYS[10]  hash   <tag>:due:counts
   then for each Job:
   KEYS[+1] hash    <tag>:job:<uid>
   KEYS[+2] string  <tag>:job:<uid>:hot
 
   ARGV[1]  nowMs            test clock, or ''
+  ARGV[2]  wakeChannel      string
   then for each Job:
   ARGV[+1] uid              string
   ARGV[+2] generation       that the decision was made from
@@ -36,13 +40,16 @@
 -- @include hot
 -- @include watch
 -- @include kept
+-- @include due
+-- @include owners
 local kept = { jobs = KEYS[5], failed = KEYS[6], total = KEYS[7] }
+local due = { set = KEYS[8], taken = KEYS[9], counts = KEYS[10], wake = ARGV[2] }
 local now, rv = readClock(KEYS[1], ARGV[1])
 
 local function write(argument, keyBase)
   local jobKey, hotKey = KEYS[keyBase + 1], KEYS[keyBase + 2]
   local uid, status, finish = ARGV[argument], ARGV[argument + 3], ARGV[argument + 4]
-  local job = redis.call('HMGET', jobKey, 'namespace', 'name', 'deleted', 'queue', 'bare', 'rv')
+  local job = redis.call('HMGET', jobKey, 'namespace', 'name', 'deleted', 'queue', 'bare', 'rv', 'owners')
   local hot = readHot(hotKey)
   if not job[1] or not hot or job[3] == '1' then return -2 end
   if hot.generation ~= tonumber(ARGV[argument + 1]) or hot.decisionVersion ~= tonumber(ARGV[argument + 2]) then
@@ -65,6 +72,7 @@ local function write(argument, keyBase)
     if hot.onQueue == 1 then redis.call('HINCRBY', KEYS[2], job[4], -1) end
     hot.limit, hot.onQueue = 0, 0
     addKept(kept, uid, hot.kept, now)
+    if job[7] then lookAtCronJob(due, job[7], job[1], now) end
   else
     redis.call('HSET', jobKey, 'status', status, 'rv', version)
   end
@@ -77,8 +85,8 @@ local function write(argument, keyBase)
 end
 
 local replies = {}
-local keyBase = 7
-for argument = 2, #ARGV, 6 do
+local keyBase = 10
+for argument = 3, #ARGV, 6 do
   replies[#replies + 1] = write(argument, keyBase)
   keyBase = keyBase + 2
 end

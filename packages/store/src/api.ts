@@ -222,7 +222,7 @@ export interface StoredJob {
 
 /** A due member that was taken. Pass it to `done`. */
 export interface Taken {
-  /** `job:<uid>`, `session:<id>`, `wq:<uid>`, `gc:<uid of an owner>` or `kept:all`. */
+  /** `job:<uid>`, `session:<id>`, `wq:<uid>`, `cron:<namespace>/<name>`, `gc:<uid of an owner>` or `kept:all`. */
   readonly member: string;
   readonly token: string;
   readonly count: number;
@@ -389,6 +389,8 @@ export interface Owner {
   readonly uid: string;
   /** Whether a foreground deletion of the owner waits for what belongs to it. */
   readonly blocks: boolean;
+  /** Name of the CronJob that the owner is, if it is one and controls it. Left out or null: it is none. */
+  readonly cronJob?: string | null;
 }
 
 /** Something that belongs to an owner. */

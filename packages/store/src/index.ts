@@ -67,6 +67,8 @@ export {
   type PodLogEntry,
   writePodLog,
 } from './podLogEntries.ts';
+export * from './cronJobApi.ts';
+export { CronJobs, cronJobUid } from './cronJobs.ts';
 export * from './objectApi.ts';
 export { cronMember, Objects } from './objects.ts';
 export { decodePodRecord, decodeSlotRecord, entrySize } from './records.ts';

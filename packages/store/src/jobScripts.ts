@@ -180,10 +180,7 @@ export class JobScripts {
     for (const job of jobs) {
       const ofJob = this.#keys.job(job.uid);
       keys.push(ofJob.job, ofJob.hot);
-      args.push(job.uid, job.namespace, job.name, job.object, job.status);
-      args.push(job.completions ?? -1, job.queue, job.fittingKey, job.indexed ? 1 : 0);
-      args.push((job.finalizers ?? []).join(' '), ownersText(job.owners ?? []));
-      args.push(job.bare === true ? 1 : 0);
+      args.push(...newJobArguments(job));
     }
     return list(await this.#scripts.run('createJob', keys, args)).map((reply) =>
       created(list(reply)),
@@ -257,9 +254,10 @@ export class JobScripts {
   }
 
   async #writeStatuses(inputs: readonly WriteStatusInput[]): Promise<number[]> {
-    const { clock, queues, waiting, watch, kept, keptFailed, keptTotal } = this.#keys;
-    const keys = [clock, queues, waiting, watch, kept, keptFailed, keptTotal];
-    const args: Argument[] = [this.#scripts.now];
+    const { queues, waiting, watch, kept, keptFailed, keptTotal } = this.#keys;
+    const [clock, ...due] = this.#scripts.dueKeys;
+    const keys = [clock, queues, waiting, watch, kept, keptFailed, keptTotal, ...due];
+    const args: Argument[] = [this.#scripts.now, this.#keys.wakeChannel];
     for (const input of inputs) {
       const ofJob = this.#keys.job(input.uid);
       keys.push(ofJob.job, ofJob.hot);
@@ -305,9 +303,32 @@ export class JobScripts {
   }
 }
 
+/** The arguments of a new Job, see `lua/include/newJob.lua`. */
+export function newJobArguments(job: NewJob): (string | number)[] {
+  return [
+    job.uid,
+    job.namespace,
+    job.name,
+    job.object,
+    job.status,
+    job.completions ?? -1,
+    job.queue,
+    job.fittingKey,
+    job.indexed ? 1 : 0,
+    (job.finalizers ?? []).join(' '),
+    ownersText(job.owners ?? []),
+    job.bare === true ? 1 : 0,
+  ];
+}
+
 /** The field `owners` of a Job, see `lua/include/owners.lua`. */
 export function ownersText(owners: readonly Owner[]): string {
-  return owners.map(({ uid, blocks }) => `${uid}/${blocks ? 1 : 0}`).join(' ');
+  return owners
+    .map(({ uid, blocks, cronJob = null }) => {
+      const text = `${uid}/${blocks ? 1 : 0}`;
+      return cronJob === null ? text : `${text}/${cronJob}`;
+    })
+    .join(' ');
 }
 
 /** A script broke off, at what is stored of one Job: Redis itself is well. */

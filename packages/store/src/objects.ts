@@ -152,7 +152,8 @@ function pathOf(kind: string, path: string): ObjectPath {
   return { kind, namespace: path.slice(0, slash), name: path.slice(slash + 1) };
 }
 
-function storedObject(
+/** A kept object of the fields of its hash; null = there is none. */
+export function storedObject(
   path: ObjectPath,
   fields: Readonly<Record<string, string>>,
 ): StoredObject | null {

@@ -34,6 +34,7 @@ import { writeArguments, type Arguments } from './argumentList.ts';
 import { Events } from './events.ts';
 import { JobScripts, MAX_PODS_PER_CALL, ownersText } from './jobScripts.ts';
 import { RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
+import { CronJobs } from './cronJobs.ts';
 import { Objects } from './objects.ts';
 import { decodeAnswers, decodeSlotRecord, encodeEntries, encodeOverlays } from './records.ts';
 import { choose, integer, list, refused, textMap } from './replies.ts';
@@ -73,6 +74,8 @@ export class Shard extends ShardReader {
   readonly objects: Objects;
   /** What happened in these namespaces. */
   readonly events: Events;
+  /** CronJobs, beyond what they are as objects. */
+  readonly cronJobs: CronJobs;
 
   constructor(options: ShardOptions) {
     super(options);
@@ -82,6 +85,7 @@ export class Shard extends ShardReader {
     this.workQueues = new WorkQueues(options);
     this.objects = new Objects(options);
     this.events = new Events(options);
+    this.cronJobs = new CronJobs(options);
     this.index = options.index;
     defineScripts(options.redis);
   }

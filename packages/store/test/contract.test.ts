@@ -35,6 +35,19 @@ const OBJECT = {
   finalizerCount: 0,
 };
 
+const CRON_RUN = {
+  namespace: 'default',
+  name: 'report',
+  uid: UID,
+  runs: 0,
+  expectedResourceVersion: 7,
+  object: '{}',
+  checkedMs: 60_000,
+  suspendedMs: 0,
+  notes: [{ type: 'started', slotMs: 60_000, atMs: 60_001 }],
+  jobs: [newJob(UID)],
+} as const;
+
 interface Sent {
   readonly script: string;
   readonly keys: readonly string[];
@@ -222,6 +235,14 @@ const CASES: Record<ScriptName, Case> = {
   updateObject: {
     call: (shard) => shard.objects.update({ ...OBJECT, expectedResourceVersion: 7 }),
     reply: (code) => (code > 0 ? [code, Buffer.from('8')] : [code]),
+  },
+  observeCronJob: {
+    call: (shard) => shard.cronJobs.observe('default', 'o'),
+    plain: [[Buffer.from('7')], null],
+  },
+  runCronJob: {
+    call: (shard) => shard.cronJobs.run(CRON_RUN),
+    reply: (code) => [code, 1],
   },
   deleteObject: { call: (shard) => shard.objects.delete(OBJECT) },
   recordEvents: {
@@ -415,11 +436,12 @@ const CREATING = [
   'registerSession',
   'recordEvents',
   'reserveItems',
+  'runCronJob',
   'updateJob',
   'updateObject',
   'writeLog',
 ];
-const READING = ['observeJob'];
+const READING = ['observeCronJob', 'observeJob'];
 
 test('every file in lua/ is a script, and every script has its file', () => {
   expect(scriptFiles()).toEqual([...SCRIPT_NAMES].toSorted());

@@ -23,7 +23,7 @@ local function removeJob(due, keys, uid, job, hot, rv, now)
   end
   hot.decisionVersion = hot.decisionVersion + 1
   writeHot(keys.hot, hot)
-  setOwners(due, keys.owned, 'job:' .. uid, job.owners, '', now)
+  setOwners(due, keys.owned, 'job:' .. uid, job.namespace, job.owners, '', now)
   if isOwner(keys.owned, uid) then trigger(due, 'gc:' .. uid, now, now) end
   tellJob(keys.watch, rv, 'DELETED', uid, job.namespace, job.name, job.isBare)
   trigger(due, 'job:' .. uid, now, now)

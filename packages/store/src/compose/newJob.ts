@@ -1,5 +1,6 @@
 /** What is stored of a Job. */
 import {
+  dnsSubdomainProblems,
   fittingKey,
   formatTime,
   generateSelectorAndLabels,
@@ -8,6 +9,7 @@ import {
   uidProblems,
   withoutShown,
   type Job,
+  type OwnerReference,
 } from '@drover/shared';
 import type { NewJob, Owner } from '../api.ts';
 import { slotQueueName } from '../slotQueue.ts';
@@ -77,12 +79,20 @@ export function ownMetadata({
 }
 
 /** What a Job belongs to. An owner whose uid is no uid is shown, but there can be none. */
-export function ownersOf({ metadata }: Job): Owner[] {
+export function ownersOf({ metadata }: Pick<Job, 'metadata'>): Owner[] {
   const owners = new Map<string, Owner>();
-  for (const { uid, blockOwnerDeletion } of metadata.ownerReferences ?? []) {
+  for (const reference of metadata.ownerReferences ?? []) {
+    const { uid, blockOwnerDeletion } = reference;
     if (uidProblems(uid).length > 0) continue;
-    const blocks = blockOwnerDeletion === true || owners.get(uid)?.blocks === true;
-    owners.set(uid, { uid, blocks });
+    const known = owners.get(uid);
+    const blocks = blockOwnerDeletion === true || known?.blocks === true;
+    owners.set(uid, { uid, blocks, cronJob: known?.cronJob ?? cronJobNamed(reference) });
   }
   return [...owners.values()];
+}
+
+/** The name of the CronJob that an owner is; null = it is none, or does not control the Job. */
+function cronJobNamed({ apiVersion, kind, name, controller }: OwnerReference): string | null {
+  const isCronJob = kind === 'CronJob' && apiVersion.split('/')[0] === 'batch';
+  return isCronJob && controller === true && dnsSubdomainProblems(name).length === 0 ? name : null;
 }

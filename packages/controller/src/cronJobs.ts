@@ -1,0 +1,354 @@
+/**
+ * Observe, decide, apply for one CronJob. What a decision makes is stored in one step, which is refused when anything
+ * happened since, so that any number of controllers make one Job for a time.
+ */
+import {
+  type ActiveJob,
+  cronCalendarOf,
+  type CronJob,
+  cronJobJobName,
+  type CronJobStatus,
+  FOREGROUND_FINALIZER,
+  formatTime,
+  InvalidSpecError,
+  type InvolvedObject,
+  isConditionTrue,
+  isSemanticallyEqual,
+  type JobStatus,
+  ORPHAN_FINALIZER,
+  parseJob,
+  parseTime,
+  scheduledJobOf,
+  TerminalError,
+} from '@drover/shared';
+import {
+  completeJob,
+  composeMetadata,
+  cronJobUid,
+  type CronRun,
+  type EventSink,
+  MAX_CRON_JOBS_PER_RUN,
+  type NewJob,
+  newJobOf,
+  type ObservedCronJob,
+  type OwnedJob,
+  type Shard,
+  type StoredObject,
+} from '@drover/store';
+import type { Logger } from 'pino';
+import type {
+  CronDecision,
+  CronEvent,
+  CronObserved,
+  CronOwnedJob,
+  CronSkip,
+} from './decide/cronTypes.ts';
+import { decideCronJob } from './decide/decideCronJob.ts';
+import { deleteDependents, releaseDependents, type GarbageShard } from './garbage.ts';
+
+/** Looks in one go at most: somebody else writes it all the time, or it has much to make up for. */
+const MAX_PASSES = 10;
+/** Who tells its events. */
+const COMPONENT = 'cronjob-controller';
+
+/** What the reconciler needs of a shard. */
+export type CronShard = GarbageShard & {
+  readonly cronJobs: Pick<Shard['cronJobs'], 'observe' | 'ownedJobs' | 'run'>;
+  readonly objects: Pick<Shard['objects'], 'update'>;
+};
+
+/** Options of a {@link CronJobReconciler}. */
+export interface CronReconcilerOptions {
+  readonly shard: CronShard;
+  readonly events: EventSink;
+  readonly logger: Logger;
+}
+
+/** One look at a CronJob. */
+interface Look {
+  readonly observed: ObservedCronJob;
+  /** As the API shows it. */
+  readonly cronJob: CronJob;
+  readonly decision: CronDecision;
+}
+
+/** What is made of the times of a decision. */
+interface Plan {
+  readonly jobs: readonly NewJob[];
+  /** Those of the Jobs, in their order. */
+  readonly started: readonly number[];
+  /** Times whose Jobs can not be, or were already. */
+  readonly refused: ReadonlyMap<number, Refusal>;
+  readonly events: readonly CronEvent[];
+}
+
+type Refusal = 'nameTaken' | 'invalid' | 'ran';
+
+/** Reconciles the CronJobs of one shard. */
+export class CronJobReconciler {
+  readonly #shard: CronShard;
+  readonly #events: EventSink;
+  readonly #logger: Logger;
+
+  constructor(options: CronReconcilerOptions) {
+    this.#shard = options.shard;
+    this.#events = options.events;
+    this.#logger = options.logger;
+  }
+
+  /**
+   * Looks at one CronJob and does what is to be done.
+   *
+   * @param path - `<namespace>/<name>`.
+   * @returns When to look again, ms by the shard's clock; null = when something changes.
+   */
+  async reconcile(path: string): Promise<number | null> {
+    const slash = path.indexOf('/');
+    const [namespace, name] = [path.slice(0, slash), path.slice(slash + 1)];
+    for (let pass = 0; pass < MAX_PASSES; pass++) {
+      const observed = await this.#shard.cronJobs.observe(namespace, name);
+      if (observed === null) return null;
+      const cronJob = readCronJob(observed.stored);
+      if (observed.stored.deletedMs !== null) {
+        await this.#dismantle(observed.stored, cronJob);
+        return null;
+      }
+      const nextAtMs = await this.#pass(observed, cronJob);
+      if (nextAtMs === null || nextAtMs > observed.nowMs) return nextAtMs;
+    }
+    // 0 is in the past of any clock: at once, but after what else is due.
+    return 0;
+  }
+
+  /** Answers a time that is not to come when it is to be looked at again at once. */
+  async #pass(observed: ObservedCronJob, cronJob: CronJob): Promise<number | null> {
+    const { stored } = observed;
+    const scheduled = new Set(cronJob.status.active?.map(({ uid }) => uid));
+    const owned = await this.#shard.cronJobs.ownedJobs(stored, scheduled);
+    const decision = decideCronJob(toObserved(observed, cronJob, owned));
+    const look: Look = { observed, cronJob, decision };
+    const about = referenceOf(stored);
+    for (const job of [...decision.prune, ...decision.replace]) {
+      await this.#shard.deleteJob(job.uid, { policy: 'Background' });
+    }
+    this.#tell(
+      about,
+      decision.prune.map(({ name }) => deleted(name)),
+    );
+
+    let plan = planJobs(look, new Map());
+    for (;;) {
+      const outcome = await this.#apply(look, plan);
+      if (outcome === 'unchanged' || outcome === 'done') {
+        this.#tell(about, [...decision.events, ...plan.events]);
+        return decision.nextAtMs;
+      }
+      if (outcome === 'again') return 0;
+      const { at, type } = outcome;
+      this.#logger.warn({ cronJob: stored.name, slot: plan.started[at], type }, 'no Job was made');
+      plan = planJobs(look, new Map([...plan.refused, [plan.started[at]!, type]]));
+    }
+  }
+
+  async #apply(
+    { observed, cronJob, decision }: Look,
+    { jobs, started, refused }: Plan,
+  ): Promise<'done' | 'unchanged' | 'again' | { type: Refusal; at: number }> {
+    const { stored, nowMs } = observed;
+    const status = statusOf(cronJob, decision, jobs);
+    const isSame = isSemanticallyEqual(status, cronJob.status);
+    const notes: CronRun[] = [
+      ...started.map((slotMs) => ({ type: 'started' as const, slotMs, atMs: nowMs })),
+      ...decision.manual.map(({ name, uid, createdMs }) => ({
+        type: 'manual' as const,
+        slotMs: createdMs,
+        job: name,
+        uid,
+      })),
+      ...skipNotes(decision.skips, refused),
+    ];
+    const { checkedMs, suspendedMs } = decision;
+    const isQuiet = isSame && notes.length === 0 && checkedMs === null && suspendedMs === null;
+    if (isQuiet) return 'unchanged';
+    const object = isSame
+      ? null
+      : JSON.stringify({ ...(JSON.parse(stored.object) as object), status });
+    const outcome = await this.#shard.cronJobs.run({
+      namespace: stored.namespace,
+      name: stored.name,
+      uid: stored.uid,
+      runs: observed.runs,
+      expectedResourceVersion: stored.resourceVersion,
+      object,
+      checkedMs,
+      suspendedMs,
+      notes,
+      jobs,
+    });
+    if (outcome.type === 'done') return 'done';
+    // Gone, or changed, or another controller was first: the next look tells.
+    if (outcome.type === 'notFound' || outcome.type === 'conflict') return 'again';
+    return outcome;
+  }
+
+  /** What is to be done for one whose deletion was asked for. */
+  async #dismantle(stored: StoredObject, cronJob: CronJob): Promise<void> {
+    const { finalizers = [] } = cronJob.metadata;
+    let done: string | null = null;
+    if (finalizers.includes(FOREGROUND_FINALIZER)) {
+      await deleteDependents(this.#shard, stored.uid);
+      if (await this.#isAwaited(stored.uid)) return;
+      done = FOREGROUND_FINALIZER;
+    } else if (finalizers.includes(ORPHAN_FINALIZER)) {
+      await releaseDependents(this.#shard, stored.uid);
+      done = ORPHAN_FINALIZER;
+    }
+    if (done === null) return;
+    const rest = finalizers.filter((one) => one !== done);
+    const object = JSON.parse(stored.object) as CronJob;
+    // When somebody else wrote it meanwhile, that made it due again.
+    await this.#shard.objects.update({
+      ...stored,
+      expectedResourceVersion: stored.resourceVersion,
+      object: JSON.stringify({ ...object, metadata: { ...object.metadata, finalizers: rest } }),
+      finalizerCount: rest.length,
+    });
+  }
+
+  /** Whether a Job blocks its deletion; the end of the Job makes it due. */
+  async #isAwaited(uid: string): Promise<boolean> {
+    let after: string | null = null;
+    do {
+      const from: { after?: string } = after === null ? {} : { after };
+      const page = await this.#shard.dependents(uid, { limit: 100, ...from });
+      if (page.dependents.some(({ blocks }) => blocks)) return true;
+      after = page.next;
+    } while (after !== null);
+    return false;
+  }
+
+  #tell(about: InvolvedObject, events: readonly CronEvent[]): void {
+    for (const event of events) this.#events.record({ ...event, about, component: COMPONENT });
+  }
+}
+
+function referenceOf({ namespace, name, uid }: StoredObject): InvolvedObject {
+  return { apiVersion: 'batch/v1', kind: 'CronJob', namespace, name, uid };
+}
+
+/** Without a check: it was checked when it was written. */
+function readCronJob(stored: StoredObject): CronJob {
+  try {
+    const cronJob = JSON.parse(stored.object) as CronJob;
+    return { ...cronJob, metadata: composeMetadata(cronJob.metadata, stored) };
+  } catch (cause) {
+    throw new TerminalError(`the stored object of CronJob ${stored.name} is not JSON`, { cause });
+  }
+}
+
+function toObserved(
+  { nowMs, stored, checkedMs, suspendedMs }: ObservedCronJob,
+  cronJob: CronJob,
+  owned: readonly OwnedJob[],
+): CronObserved {
+  const { status, spec } = cronJob;
+  return {
+    nowMs,
+    spec,
+    calendar: cronCalendarOf(cronJob),
+    createdMs: stored.createdMs,
+    isDeleted: stored.deletedMs !== null,
+    active: status.active ?? [],
+    lastScheduleMs: parseTime(status.lastScheduleTime),
+    lastSuccessMs: parseTime(status.lastSuccessfulTime),
+    checkedMs,
+    suspendedMs,
+    owned: owned.map(toOwned),
+  };
+}
+
+function toOwned({ uid, name, status, createdMs, isNew, isManual }: OwnedJob): CronOwnedJob {
+  const { conditions, startTime, completionTime } = JSON.parse(status) as JobStatus;
+  let end: CronOwnedJob['end'] = null;
+  if (isConditionTrue(conditions, 'Complete')) end = 'Complete';
+  else if (isConditionTrue(conditions, 'Failed')) end = 'Failed';
+  return {
+    uid,
+    name,
+    end,
+    startTimeMs: parseTime(startTime),
+    completionTimeMs: end === 'Complete' ? parseTime(completionTime) : null,
+    createdMs,
+    isNew,
+    isManual,
+  };
+}
+
+function planJobs({ observed, cronJob, decision }: Look, known: Map<number, Refusal>): Plan {
+  const refused = new Map(known);
+  const jobs: NewJob[] = [];
+  const started: number[] = [];
+  const events: CronEvent[] = [];
+  for (const slotMs of decision.start.slice(0, MAX_CRON_JOBS_PER_RUN)) {
+    const name = cronJobJobName(cronJob.metadata.name, slotMs);
+    if (refused.get(slotMs) === 'nameTaken') {
+      events.push(failed(`jobs.batch ${JSON.stringify(name)} already exists`));
+    }
+    if (refused.has(slotMs)) continue;
+    const uid = cronJobUid(cronJob.metadata.uid, slotMs);
+    try {
+      const { namespace } = cronJob.metadata;
+      const { job } = parseJob(scheduledJobOf(cronJob, slotMs), { namespace });
+      jobs.push(newJobOf(completeJob(job, { uid, name, createdMs: observed.nowMs })));
+      started.push(slotMs);
+      events.push({ type: 'Normal', reason: 'SuccessfulCreate', message: `Created job ${name}` });
+    } catch (error) {
+      if (!(error instanceof InvalidSpecError)) throw error;
+      refused.set(slotMs, 'invalid');
+      events.push(failed(error.message));
+    }
+  }
+  return { jobs, started, refused, events };
+}
+
+function failed(why: string): CronEvent {
+  return { type: 'Warning', reason: 'FailedCreate', message: `Error creating job: ${why}` };
+}
+
+function deleted(name: string): CronEvent {
+  return { type: 'Normal', reason: 'SuccessfulDelete', message: `Deleted job ${name}` };
+}
+
+function skipNotes(skips: readonly CronSkip[], refused: ReadonlyMap<number, Refusal>): CronRun[] {
+  const notes: CronRun[] = skips.map((skip) => ({ type: 'skipped', ...skip }));
+  for (const [slotMs, reason] of refused) {
+    // What ran is noted.
+    if (reason !== 'ran') notes.push({ type: 'skipped', slotMs, reason });
+  }
+  return notes;
+}
+
+function statusOf(
+  { metadata, status }: CronJob,
+  decision: CronDecision,
+  jobs: readonly NewJob[],
+): CronJobStatus {
+  const started = jobs.map(({ name, uid }): ActiveJob => ({
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    namespace: metadata.namespace,
+    name,
+    uid,
+  }));
+  const active = [...decision.active, ...started];
+  const last = decision.start.at(-1);
+  const { active: _before, ...others } = status;
+  return {
+    ...others,
+    ...(active.length > 0 && { active }),
+    ...(last !== undefined && { lastScheduleTime: formatTime(last) }),
+    ...(decision.lastSuccessMs !== null && {
+      lastSuccessfulTime: formatTime(decision.lastSuccessMs),
+    }),
+  };
+}
