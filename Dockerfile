@@ -36,8 +36,8 @@ LABEL org.opencontainers.image.title="drover" \
   org.opencontainers.image.licenses="MIT"
 COPY --from=build /app /opt/drover
 RUN ln -s /opt/drover/bin/drover.js /usr/local/bin/drover \
-  && mkdir /work \
-  && chown node:node /work
+  && mkdir /work /var/lib/drover \
+  && chown node:node /work /var/lib/drover
 ENV NODE_ENV=production
 # By number, so that an orchestrator can see that it is not root.
 USER 1000:1000

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { Drover } from '@drover/sdk';
-import { startRedis, waitFor } from '@drover/testkit';
+import { kubernetesPrograms, startRedis, waitFor } from '@drover/testkit';
 import { GenericContainer, Network, Wait } from 'testcontainers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -29,7 +29,7 @@ describe.skipIf(why !== null)(`docker-compose.yml${note}`, { timeout: 240_000 },
     const containers = found as Containers;
     project = await Project.make(containers, PASSWORD);
     await project.up(3);
-    await project.healthy(5);
+    await project.healthy(6);
   }, 900_000);
 
   afterAll(async () => {
@@ -37,15 +37,16 @@ describe.skipIf(why !== null)(`docker-compose.yml${note}`, { timeout: 240_000 },
   }, 60_000);
 
   test('what runs is a plain user, behind an init, and has the password in a file only', async () => {
-    for (const service of ['redis', 'controller', 'worker']) {
+    for (const service of ['redis', 'controller', 'worker', 'server']) {
       for (const id of await project.containers(service)) {
         expect(await docker(['exec', id, 'id', '--user'])).not.toBe('0');
         expect(await docker(['exec', id, 'cat', '/proc/1/comm'])).toMatch(/init/);
         expect(await docker(['inspect', id])).not.toContain('quoted');
         const commands = await docker(['exec', id, 'sh', '-c', 'cat /proc/[0-9]*/cmdline']);
         expect(commands).not.toContain('quoted');
-        // Redis is for the containers alone.
-        expect(await docker(['port', id])).toBe('');
+        // Redis is for the containers alone; what is published of the server is of this machine.
+        const published = service === 'server' ? /^6443\/tcp -> 127\.0\.0\.1:\d+$/ : /^$/;
+        expect(await docker(['port', id])).toMatch(published);
       }
     }
   });
@@ -72,6 +73,25 @@ describe.skipIf(why !== null)(`docker-compose.yml${note}`, { timeout: 240_000 },
     ]);
     const bytes = layers.split('\n').reduce((sum, size) => sum + Number(size), 0);
     expect(bytes - Number(base)).toBeLessThan(60_000_000);
+  });
+
+  test('kubectl works with the server, which keeps its identity when it is made anew', async () => {
+    const { kubectl } = await kubernetesPrograms();
+    const [id = ''] = await project.containers('server');
+    const port = (await docker(['port', id])).split(':').at(-1)?.trim();
+    const kubeconfig = join(project.folder, 'kubeconfig');
+    const text = await docker(['exec', id, 'cat', '/var/lib/drover/kubeconfig']);
+    await writeFile(kubeconfig, text.replace(':6443', `:${port}`), { mode: 0o600 });
+    const get = () => run(kubectl, ['--kubeconfig', kubeconfig, 'get', 'nodes', '-o', 'name']);
+    expect((await get()).stdout.trim().split('\n')).toHaveLength(3);
+    await docker(['restart', id]);
+    // Its port may be another one: only what it shows itself with is asked for.
+    await waitFor(
+      async () =>
+        (await run('docker', ['exec', id, 'cat', '/var/lib/drover/kubeconfig'])).stdout.trim() ===
+        text.trim(),
+      { timeoutMs: 60_000 },
+    );
   });
 
   test('a worker container that is killed loses nothing', async () => {

@@ -42,7 +42,12 @@ export class Project {
   private constructor(containers: Containers, folder: string) {
     const { compose, env } = containers;
     this.#command = compose ?? [];
-    this.#env = { ...process.env, ...env, REDIS_PASSWORD_FILE: join(folder, 'password') };
+    this.#env = {
+      ...process.env,
+      ...env,
+      REDIS_PASSWORD_FILE: join(folder, 'password'),
+      DROVER_SERVER_PUBLISH: '127.0.0.1:0',
+    };
     this.folder = folder;
     this.use('docker-compose.yml');
   }
