@@ -85,6 +85,13 @@ function report(
   { path, value, old }: Occurrence,
 ): void {
   const { support, why } = (runtime === 'handler' ? rule.handler : undefined) ?? rule;
+  if (support === 'honoured' && rule.inertKeys !== undefined) {
+    for (const [key, reason] of Object.entries(rule.inertKeys)) {
+      const amount = fieldOf(value, key);
+      if (amount === undefined || isDeepEqual(amount, fieldOf(old, key))) continue;
+      warnings.push(`${pathText([...path, key])}: no effect: ${reason}`);
+    }
+  }
   if (support === 'honoured' || !isSet(value, rule)) return;
   const where = pathText(path);
   if (support === 'refused') issues.push(forbidden(where, why));

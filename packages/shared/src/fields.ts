@@ -24,6 +24,8 @@ export interface FieldRule {
   readonly unset: readonly unknown[];
   /** What holds instead under `runtimeClassName: handler`. */
   readonly handler?: { readonly support: FieldSupport; readonly why: string };
+  /** Of an honoured map: keys that do nothing, and why. */
+  readonly inertKeys?: Readonly<Record<string, string>>;
 }
 
 type Row = Omit<FieldRule, 'path'>;
@@ -66,6 +68,15 @@ const HANDLER_USER = 'a handler runs in its worker, as the user of that';
 const MESSAGE_OF_HANDLER = 'the message of a handler is what it throws';
 const NO_DNS = 'pods have no names in DNS here';
 const NO_ADDRESS = 'a pod has no address of its own; use exec';
+
+/** Of the memory of a program of its own. */
+function limits(why: string): Row {
+  return {
+    ...honoured(why),
+    inertKeys: { cpu: 'a program may take all the CPU that is free' },
+    handler: { support: 'inert', why: 'handlers share the memory of their worker' },
+  };
+}
 
 /** Of who runs a program: a handler is no program of its own. */
 function user(why: string): Row {
@@ -315,7 +326,7 @@ const POD = under('spec.template.spec', {
   enableServiceLinks: inert('there are no Services to link', true),
   readinessGates: inert('a pod is ready while it runs'),
   overhead: honoured('added to what its containers request'),
-  'resources.limits': inert('not enforced by this version'),
+  'resources.limits': limits('memory that each of its containers may take, not all together'),
   'resources.requests': honoured('cpu and memory, instead of what its containers request'),
   'resources.claims': refused('there are no devices to claim'),
   'os.name': refused('workers run Linux programs', 'linux'),
@@ -378,10 +389,10 @@ const CONTAINER: Readonly<Record<string, Row>> = {
   'envFrom[*].secretRef.name': honoured('its name'),
   'envFrom[*].secretRef.optional': honoured('it may be missing'),
   ports: inert('a program listens where it wants'),
-  'resources.limits': inert('not enforced by this version'),
+  'resources.limits': limits('memory: a program that takes more is ended, as OOMKilled'),
   'resources.requests': honoured('cpu and memory: a worker takes only pods that it has room for'),
   'resources.claims': refused('there are no devices to claim'),
-  resizePolicy: inert('requests and limits are not enforced by this version'),
+  resizePolicy: inert('requests and limits of a pod that runs do not change'),
   restartPolicy: {
     ...honoured('when it is started again, instead of the restartPolicy of the pod'),
     handler: { support: 'refused', why: 'a handler has the restartPolicy of its pod' },

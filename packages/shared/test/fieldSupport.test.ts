@@ -93,7 +93,7 @@ test('an ordinary manifest of Kubernetes is accepted, with a warning for each pa
     container: {
       image: 'perl:5.34.0',
       imagePullPolicy: 'IfNotPresent',
-      resources: { limits: { cpu: '1' } },
+      resources: { limits: { cpu: '1', memory: '1Gi' } },
       securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
     },
   });
@@ -101,7 +101,7 @@ test('an ordinary manifest of Kubernetes is accepted, with a warning for each pa
   expect(paths.toSorted((a, b) => (a < b ? -1 : 1))).toEqual([
     'spec.template.spec.containers[0].image',
     'spec.template.spec.containers[0].imagePullPolicy',
-    'spec.template.spec.containers[0].resources.limits',
+    'spec.template.spec.containers[0].resources.limits[cpu]',
     'spec.template.spec.containers[0].securityContext.allowPrivilegeEscalation',
     'spec.template.spec.containers[0].securityContext.capabilities.drop',
     'spec.template.spec.securityContext.seccompProfile',

@@ -1,5 +1,7 @@
 import {
+  bytesOf,
   isSidecar,
+  parseQuantity,
   type Container,
   type ContainerRestartRule,
   type PodSpec,
@@ -37,11 +39,13 @@ export interface PlannedContainer {
   readonly postStart: Hook | null;
   /** What is done before it is told to stop; null = nothing. */
   readonly preStop: Hook | null;
+  /** Most memory that it may take, bytes; null = as much as there is. */
+  readonly memoryBytes: number | null;
 }
 
 /** What a pod template says of containers, or of one that could not be read: nothing. */
 type Template = Partial<
-  Pick<PodSpec, 'containers' | 'initContainers' | 'securityContext' | 'restartPolicy'>
+  Pick<PodSpec, 'containers' | 'initContainers' | 'securityContext' | 'restartPolicy' | 'resources'>
 >;
 
 /**
@@ -50,7 +54,13 @@ type Template = Partial<
  * @param privateFiles - What they are given that none but the worker's user and root can read; null = nothing.
  */
 export function planContainers(
-  { containers, initContainers, securityContext = {}, restartPolicy = 'Never' }: Template,
+  {
+    containers,
+    initContainers,
+    securityContext = {},
+    restartPolicy = 'Never',
+    resources,
+  }: Template,
   privateFiles: string | null = null,
 ): PlannedContainer[] {
   const worker = workerIdentity();
@@ -70,6 +80,7 @@ export function planContainers(
     restartRules: container.restartPolicyRules ?? [],
     postStart: hookOf(container.lifecycle?.postStart),
     preStop: hookOf(container.lifecycle?.preStop),
+    memoryBytes: memoryLimitOf(container.resources, resources),
   });
   return [
     ...(initContainers ?? []).map((container) =>
@@ -77,6 +88,15 @@ export function planContainers(
     ),
     ...(containers ?? []).map((container) => planned('main', container)),
   ];
+}
+
+/** Of each container at most what its pod may take as a whole. */
+function memoryLimitOf(...resources: readonly PodSpec['resources'][]): number | null {
+  const limits = resources.flatMap((some) => {
+    const quantity = parseQuantity(some?.limits?.['memory'] ?? '');
+    return quantity === null || quantity.nano <= 0n ? [] : [bytesOf(quantity.nano)];
+  });
+  return limits.length === 0 ? null : Math.min(...limits);
 }
 
 function ableToRead(privateFiles: string | null, identity: Identity): Identity {

@@ -285,8 +285,9 @@ export class JobPlan {
   get isSingleRun(): boolean {
     const [container] = this.containers;
     if (!this.isPlain || container === undefined) return false;
-    if (container.restartRule !== 'Never' || container.restartRules.length > 0) return false;
-    return container.configRefs.length === 0 && !container.fallsBackToLogs;
+    const { restartRule, restartRules, configRefs, fallsBackToLogs, memoryBytes } = container;
+    if (restartRule !== 'Never' || restartRules.length > 0) return false;
+    return configRefs.length === 0 && !fallsBackToLogs && memoryBytes === null;
   }
 
   /** Directories or files are made for each of its pods. */

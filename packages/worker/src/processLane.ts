@@ -9,6 +9,7 @@ import { PodRestarts, type RestartTotal } from './podRestarts.ts';
 import { ContainerLoop, isLoss } from './process/containerLoop.ts';
 import { messageOf } from './process/containerMessage.ts';
 import type { CrashLoopPolicy } from './process/crashLoop.ts';
+import { watcherOf, type MemoryLimits } from './process/memoryLimits.ts';
 import type { MountProbe } from './process/mountProbe.ts';
 import type { OomKills } from './process/oomKills.ts';
 import { PodProcesses } from './process/podProcesses.ts';
@@ -36,6 +37,7 @@ export interface ProcessLaneOptions {
   readonly volumes: Volumes;
   readonly mountProbe: MountProbe;
   readonly oomKills: OomKills;
+  readonly memoryLimits: MemoryLimits;
   /** How often volumes with a limit are measured. */
   readonly volumeCheckMs: number;
   readonly logger: Logger;
@@ -147,7 +149,7 @@ export class ProcessLane implements PodLane {
   }
 
   async #runPlain(claim: Claim): Promise<PodEnd> {
-    const { plan, openLog, oomKills } = this.#options;
+    const { plan, openLog, oomKills, memoryLimits } = this.#options;
     const log = openLog(plan, claim);
     const restarts = this.#createRestarts(claim, plan.containerName, undefined);
     let details: PodDetailsWriter | null = null;
@@ -186,6 +188,7 @@ export class ProcessLane implements PodLane {
       ...(container === undefined ? {} : { message: messageOf(plan, container, null) }),
       restarts,
       oomKills,
+      watchMemory: watcherOf(memoryLimits, container?.memoryBytes ?? null),
       ...(mayRestart || needsConfigs ? { onChange } : {}),
     });
     this.#setPod(loop);
@@ -257,7 +260,8 @@ export class ProcessLane implements PodLane {
   }
 
   async #runWithVolumes(claim: Claim, volumes: PodVolumes | null): Promise<PodEnd> {
-    const { runner, plan, openLog, oomKills, volumeCheckMs, mountProbe, logger } = this.#options;
+    const { runner, plan, openLog, oomKills, memoryLimits, volumeCheckMs, mountProbe, logger } =
+      this.#options;
     const log = openLog(plan, claim);
     const total: RestartTotal = { count: claim.restarts };
     const details = this.#createDetails(claim, () => pod.details());
@@ -273,6 +277,7 @@ export class ProcessLane implements PodLane {
         this.#options.slot.tell({ type: 'hookFailed', container, hook, problem }),
       configs: this.#createConfigs(() => !pod.isAtWork),
       oomKills,
+      memoryLimits,
       volumeCheckMs,
       onChange: () => details.changed(),
       logger,

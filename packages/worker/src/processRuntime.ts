@@ -22,6 +22,7 @@ import { ArgumentList, ListLane } from './listLane.ts';
 import type { OpenPodLog } from './podLog.ts';
 import type { CrashLoopPolicy } from './process/crashLoop.ts';
 import { MountProbe } from './process/mountProbe.ts';
+import { MemoryLimits } from './process/memoryLimits.ts';
 import { OomKills } from './process/oomKills.ts';
 import { Volumes } from './process/podVolumes.ts';
 import type { ProcessRunner } from './process/processRunner.ts';
@@ -71,6 +72,7 @@ export class ProcessRuntime implements Runtime {
   readonly #itemFiles: ItemFiles;
   readonly #clients: ClientDirectory;
   readonly #oomKills = new OomKills();
+  readonly #memoryLimits = new MemoryLimits();
 
   constructor(options: ProcessRuntimeOptions) {
     this.#options = options;
@@ -143,6 +145,7 @@ export class ProcessRuntime implements Runtime {
       volumes: this.#volumes,
       mountProbe: this.#mountProbe,
       oomKills: this.#oomKills,
+      memoryLimits: this.#memoryLimits,
       volumeCheckMs,
       logger,
     });

@@ -12,6 +12,7 @@ import type { PodRestarts } from '../podRestarts.ts';
 import { clipBytes, MAX_MESSAGE_BYTES } from '../text.ts';
 import type { RunningHook } from './containerHook.ts';
 import type { ContainerMessage } from './containerMessage.ts';
+import type { MemoryWatch } from './memoryLimits.ts';
 import type { OomKills } from './oomKills.ts';
 import {
   preparationFailure,
@@ -59,6 +60,8 @@ export interface ContainerLoopOptions {
   readonly message?: ContainerMessage | undefined;
   readonly restarts: PodRestarts;
   readonly oomKills: OomKills;
+  /** Watches what a run takes of its memory. Default: it may take what there is. */
+  readonly watchMemory?: ((running: RunningProcess) => MemoryWatch) | undefined;
   /** Its record is another. Not called for the start and the end of a container that nobody watches. */
   readonly onChange?: () => void;
 }
@@ -193,7 +196,7 @@ export class ContainerLoop {
   }
 
   async #runOnce(): Promise<ProcessExit> {
-    const { prepare, start, log, message, oomKills, onChange } = this.#options;
+    const { prepare, start, log, message, oomKills, watchMemory, onChange } = this.#options;
     if (prepare !== undefined && !(await this.#prepare(prepare))) return stoppedExit(Date.now());
     try {
       message?.begin();
@@ -210,12 +213,14 @@ export class ContainerLoop {
       },
     });
     this.#running = running;
+    const memory = watchMemory?.(running);
     if (this.#killAtMs !== null) running.stop(Math.max(0, this.#killAtMs - performance.now()));
     if (onChange !== undefined) {
       void running.started.then((process) => this.#afterStart(running, process));
     }
-    const ended = await running.exited;
+    const exited = await running.exited;
     this.#endHooks();
+    const ended = memory?.ended(exited) ?? exited;
     const exit = message?.finish(ended) ?? ended;
     this.#running = null;
     this.#ready = false;

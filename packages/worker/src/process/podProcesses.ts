@@ -14,6 +14,7 @@ import { beginHook, type Hook, type RunningHook } from './containerHook.ts';
 import { ContainerLoop, type HookName, isLoss, type PrepareCall } from './containerLoop.ts';
 import type { ProcessMount } from './frames.ts';
 import type { Identity } from './identity.ts';
+import { watcherOf, type MemoryLimits } from './memoryLimits.ts';
 import type { OomKills } from './oomKills.ts';
 import type { PodVolumes } from './podVolumes.ts';
 import { preparationFailure, stoppedExit, type ProcessExit } from './processExit.ts';
@@ -38,6 +39,7 @@ export interface PodProcessesOptions {
   readonly onHookFailed: (container: string, hook: HookName, problem: string) => void;
   readonly configs: PodConfigs;
   readonly oomKills: OomKills;
+  readonly memoryLimits: MemoryLimits;
   /** How often volumes with a limit are measured. */
   readonly volumeCheckMs: number;
   readonly onChange: () => void;
@@ -175,7 +177,8 @@ export class PodProcesses {
   }
 
   #begin(container: PlannedContainer): { loop: ContainerLoop; over: Promise<ProcessExit> } {
-    const { plan, volumes, log, createRestarts, oomKills, onChange, onHookFailed } = this.#options;
+    const { plan, volumes, log, createRestarts, onChange, onHookFailed } = this.#options;
+    const { oomKills, memoryLimits } = this.#options;
     const { name, restartRule: rule, restartRules: rules } = container;
     const loop = new ContainerLoop({
       name,
@@ -192,6 +195,7 @@ export class PodProcesses {
       message: messageOf(plan, container, volumes?.messageFile(container) ?? null),
       restarts: createRestarts(container.name),
       oomKills,
+      watchMemory: watcherOf(memoryLimits, container.memoryBytes),
       onChange,
     });
     this.#loops.push(loop);
