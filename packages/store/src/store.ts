@@ -166,13 +166,19 @@ async function agreeOnSettings(
 ): Promise<InstallationSettings> {
   const key = installationKey(prefix);
   const proposal = { ...DEFAULT_SETTINGS, ...wanted, layoutVersion: LAYOUT_VERSION };
-  // One HSETNX per field: whoever comes first with a field decides it for all.
-  const pipeline = redis.pipeline();
-  for (const [name, value] of Object.entries(proposal)) pipeline.hsetnx(key, name, value);
-  pipeline.hgetall(key);
-  const replies = (await pipeline.exec()) ?? [];
-  for (const [error] of replies) if (error !== null) throw error;
-  const stored = replies.at(-1)![1] as Record<string, string>;
+  let stored = await redis.hgetall(key);
+  // Nothing is written where all of it is there: Redis refuses that when its memory is full, and then the more has to
+  // be able to open it who frees some.
+  const missing = Object.entries(proposal).filter(([name]) => stored[name] === undefined);
+  if (missing.length > 0) {
+    // One HSETNX per field: whoever comes first with a field decides it for all.
+    const pipeline = redis.pipeline();
+    for (const [name, value] of missing) pipeline.hsetnx(key, name, value);
+    pipeline.hgetall(key);
+    const replies = (await pipeline.exec()) ?? [];
+    for (const [error] of replies) if (error !== null) throw error;
+    stored = replies.at(-1)![1] as Record<string, string>;
+  }
   if (Number(stored['layoutVersion']) !== LAYOUT_VERSION) {
     throw new UnsuitableRedisError(
       'LAYOUT_VERSION',

@@ -3,6 +3,7 @@ import { ResourceExhaustedError } from '@drover/shared';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FAILED, LANE, LEASE_MS, newJob, QUEUE, StoreBed, T0 } from './support/bed.ts';
 import { newSessionId } from '../src/session.ts';
+import { Store } from '../src/store.ts';
 
 /** A real uid, where uids of pods are made from it. */
 const UID = '4be0b0a2-0000-4000-8000-000000000001';
@@ -28,6 +29,17 @@ async function withFullMemory(run: () => Promise<void>): Promise<void> {
 }
 
 describe('with full memory', () => {
+  test('an installation that is there can be opened: who frees some has to', async () => {
+    const { prefix } = bed.store;
+    await withFullMemory(async () => {
+      const opened = await Store.open({ redis: bed.redis, prefix });
+      expect(opened.settings).toEqual(bed.store.settings);
+      await expect(Store.open({ redis: bed.redis, prefix: `${prefix}-new` })).rejects.toThrow(
+        'OOM',
+      );
+    });
+  });
+
   test('what creates is refused and writes nothing', async () => {
     const uid = await bed.createJob();
     await bed.setGate(uid);
