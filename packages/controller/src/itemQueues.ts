@@ -1,4 +1,4 @@
-import { ITEM_QUEUE_NAME, itemQueueOptions } from '@drover/store';
+import { ITEM_QUEUE_NAME, itemQueueOptions, obliterateItems } from '@drover/store';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 
@@ -18,7 +18,7 @@ export async function removeItems(redis: Redis, prefix: string, uid: string): Pr
   // Told by the calls.
   queue.on('error', () => undefined);
   try {
-    await queue.obliterate({ force: true });
+    await obliterateItems(queue);
     return null;
   } finally {
     await queue.close();

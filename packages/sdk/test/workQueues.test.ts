@@ -168,6 +168,36 @@ test('a list has all work queues, though one was deleted while it was read', asy
   expect(await drover.workQueues.list()).toHaveLength(501);
 });
 
+describe('with full memory', () => {
+  const admin = () => redis.connect();
+
+  /** Some items fill Redis up. */
+  async function full(): Promise<WorkQueueHandle> {
+    const pages = drover.workQueue('pages');
+    const items = Array.from({ length: 2_000 }, () => 'x'.repeat(1_000));
+    await pages.enqueue(items, { chunk: false });
+    const [, used = ''] = /used_memory:(\d+)/.exec(await admin().info('memory')) ?? [];
+    await admin().config('SET', 'maxmemory', String(Number(used) - 200_000));
+    await expect(pages.enqueue('more')).rejects.toThrow('memory');
+    return pages;
+  }
+
+  afterEach(() => admin().config('SET', 'maxmemory', '0'));
+
+  test('a work queue can be cleared', async () => {
+    const pages = await full();
+    expect(await pages.clear()).toBe(2_000);
+    expect(await waiting('pages')).toEqual([]);
+  });
+
+  test('a work queue can be deleted, and frees what it had', async () => {
+    const pages = await full();
+    const { uid } = (await drover.workQueues.get('pages')).metadata;
+    await pages.delete();
+    expect(await admin().keys(`*${prefix}*wq*`)).toEqual([shard.keys.workQueue(uid).queue]);
+  });
+});
+
 describe('enqueue', () => {
   test('of one item, a text included, makes the work queue', async () => {
     const pages = drover.workQueue('pages');
@@ -540,6 +570,25 @@ describe('the uid of a work queue', () => {
     await expect(pages.get()).rejects.toThrow(NotFoundError);
     await expect(pages.seal()).rejects.toThrow(NotFoundError);
     await other.close();
+  });
+
+  test('clear removes what waits some at a time: one script for all would hold Redis up', async () => {
+    const clean = vi.spyOn(Queue.prototype, 'clean');
+    const pages = drover.workQueue<number>('pages');
+    const numbers = Array.from({ length: 1_200 }, (_, i) => i);
+    await pages.enqueue(numbers, { chunk: false });
+    await pages.enqueue(numbers.slice(0, 3), { delay: 60_000 });
+    await pages.enqueue(numbers.slice(0, 3), { priority: 1 });
+    expect(await pages.clear()).toBe(1_206);
+    expect(await waiting('pages')).toEqual([]);
+    expect(clean.mock.calls.map(([, limit, state]) => `${limit} ${state}`)).toEqual([
+      '3 delayed',
+      '3 prioritized',
+      '500 waiting',
+      '500 waiting',
+      '200 waiting',
+    ]);
+    clean.mockRestore();
   });
 
   test('of one that is deleted while a source is read is not made anew', async () => {

@@ -20,9 +20,12 @@ export { Gather, type GatherLimits } from './gather.ts';
 export { checkHost } from './host.ts';
 export {
   type ChunkData,
+  type FreeState,
+  isOutOfMemory,
   ITEM_QUEUE_NAME,
   type ItemQueueJobData,
   itemQueueOptions,
+  obliterateItems,
   type SingleItemData,
 } from './itemQueue.ts';
 export { MAX_PODS_PER_CALL } from './jobScripts.ts';

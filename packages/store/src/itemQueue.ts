@@ -30,3 +30,42 @@ export type ItemQueueJobData = SingleItemData | ChunkData;
 export function itemQueueOptions(prefix: string, uid: string): { readonly prefix: string } {
   return { prefix: itemQueuePrefix(prefix, uid) };
 }
+
+/** States of QueueJobs that no worker has. */
+export type FreeState = 'waiting' | 'prioritized' | 'delayed';
+
+/** What {@link obliterateItems} needs of BullMQ's queue. */
+export interface ObliterableQueue {
+  obliterate(options: { readonly force: true }): Promise<void>;
+  getJobs(
+    states: FreeState[],
+    first: number,
+    last: number,
+  ): Promise<({ remove(): Promise<void> } | undefined)[]>;
+}
+
+/** QueueJobs that are removed one by one to make room, of each state. */
+const ROOM_JOBS = 500;
+
+/** Removes all that BullMQ has of a work queue's items, also when Redis has no memory left: it may be what fills it. */
+export async function obliterateItems(queue: ObliterableQueue): Promise<void> {
+  for (;;) {
+    try {
+      await queue.obliterate({ force: true });
+      return;
+    } catch (error) {
+      // It begins by writing something, which Redis then refuses. Removing one QueueJob is not refused.
+      if (!isOutOfMemory(error)) throw error;
+      const found = await queue.getJobs(['waiting', 'prioritized', 'delayed'], 0, ROOM_JOBS - 1);
+      const removals = await Promise.allSettled(
+        found.flatMap((job) => (job === undefined ? [] : [job.remove()])),
+      );
+      if (!removals.some(({ status }) => status === 'fulfilled')) throw error;
+    }
+  }
+}
+
+/** Whether Redis refused a command for want of memory. */
+export function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('OOM ');
+}

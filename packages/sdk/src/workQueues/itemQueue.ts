@@ -1,11 +1,20 @@
-import { ITEM_QUEUE_NAME, type ItemQueueJobData, itemQueueOptions } from '@drover/store';
+import {
+  type FreeState,
+  isOutOfMemory,
+  ITEM_QUEUE_NAME,
+  type ItemQueueJobData,
+  itemQueueOptions,
+  obliterateItems,
+} from '@drover/store';
 import type { Job, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 
 import type { ItemQueueJob } from './itemJobs.ts';
 
-/** QueueJobs read in one call. */
+/** QueueJobs read or removed in one call. */
 const PAGE_SIZE = 500;
+/** BullMQ removes what is older than now by this process' clock; those of producers may go before it. */
+const CLOCK_ERROR_MS = 86_400_000;
 
 /** BullMQ's queue of a work queue's items. */
 export class ItemQueue {
@@ -52,21 +61,38 @@ export class ItemQueue {
   async drain(): Promise<ReadonlySet<number>> {
     const removed = new Set<number>();
     const { hasChunk } = await this.inFlight();
-    if (!hasChunk) {
-      await this.#queue.drain(true);
-      return removed;
-    }
     for (const state of ['delayed', 'prioritized', 'waiting'] as const) {
       // What is added meanwhile is left: a producer must not keep this going.
       let left = await this.#queue.getJobCountByTypes(state);
       while (left > 0) {
-        const jobs = await this.#queue.getJobs([state], 0, Math.min(left, PAGE_SIZE) - 1);
-        left = jobs.length === 0 ? 0 : left - jobs.length;
-        const gone = await Promise.all(jobs.map((job) => this.#remove(job)));
-        for (const ids of gone) for (const id of ids) removed.add(id);
+        const size = Math.min(left, PAGE_SIZE);
+        const ids = hasChunk ? null : await this.#clean(state, size);
+        const count = ids ?? (await this.#removeSome(state, size, removed));
+        left = count === 0 ? 0 : left - count;
       }
     }
     return removed;
+  }
+
+  /**
+   * Removes QueueJobs, some at a time: BullMQ's own `drain` is one script, which holds Redis up for longer than the
+   * leases of workers last when there are a few hundred thousand. Null when Redis has no memory left for it.
+   */
+  async #clean(state: FreeState, size: number): Promise<number | null> {
+    try {
+      return (await this.#queue.clean(-CLOCK_ERROR_MS, size, state)).length;
+    } catch (error) {
+      if (isOutOfMemory(error)) return null;
+      throw error;
+    }
+  }
+
+  /** Removes QueueJobs one by one; answers how many were there, and adds their items. */
+  async #removeSome(state: FreeState, size: number, items: Set<number>): Promise<number> {
+    const jobs = await this.#queue.getJobs([state], 0, size - 1);
+    const gone = await Promise.all(jobs.map((job) => this.#remove(job)));
+    for (const ids of gone) for (const id of ids) items.add(id);
+    return jobs.length;
   }
 
   /** Removes a QueueJob; answers its items, none when a worker has it by now. */
@@ -82,7 +108,7 @@ export class ItemQueue {
 
   /** Removes everything, what workers have too. */
   async obliterate(): Promise<void> {
-    await this.#queue.obliterate({ force: true });
+    await obliterateItems(this.#queue);
   }
 
   /** Lets go of it; the connection stays open. */
