@@ -95,6 +95,25 @@ async function startWorker(): Promise<{ stop: () => Promise<void> }> {
 }
 
 describe('createController', () => {
+  test('starts with full memory, and removes what was deleted', async () => {
+    const uid = await createJob({ suspend: true }, 1);
+    await (await start()).close();
+    const admin = redis.connect();
+    await admin.config('SET', 'maxmemory', '1');
+    try {
+      await shard.deleteJob(uid);
+      const controller = createController({ connection: redis.url, prefix, logger: silent });
+      controllers.push(controller);
+      const running = controller.run();
+      await Promise.race([
+        running.then(() => Promise.reject(new Error('it ended'))),
+        waitFor(async () => (await admin.exists(shard.keys.job(uid).hot)) === 0),
+      ]);
+    } finally {
+      await admin.config('SET', 'maxmemory', '0');
+    }
+  });
+
   test('drives a Job to completion through the slot queue', async () => {
     const worker = await startWorker();
     await start();

@@ -91,7 +91,10 @@ export class Events {
 
   /** For how long events are kept after they happened last; for all who write some from now on, ms > 0. */
   async setTtl(ttlMs: number): Promise<void> {
-    await this.#redis.hset(this.#keys.meta, 'eventTtlMs', ttlMs);
+    const { meta } = this.#keys;
+    // Redis writes nothing when its memory is full, and then a controller has to start, too, which frees some.
+    if ((await this.#redis.hget(meta, 'eventTtlMs')) === String(ttlMs)) return;
+    await this.#redis.hset(meta, 'eventTtlMs', ttlMs);
   }
 
   /**
