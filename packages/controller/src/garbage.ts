@@ -12,6 +12,7 @@ import {
 } from '@drover/shared';
 import { ownersOf as ownersIn, type Shard, type StoredJob } from '@drover/store';
 import type { Logger } from 'pino';
+import { collectObject, pathOfMember, releaseObject } from './garbageObjects.ts';
 
 /** Dependents that are read at a time. */
 const PAGE_SIZE = 100;
@@ -29,10 +30,13 @@ export type GarbageShard = Pick<
   | 'updateJob'
   | 'deleteJob'
   | 'trigger'
-> & { readonly objects: Pick<Shard['objects'], 'get'> };
+> & { readonly objects: Pick<Shard['objects'], 'get' | 'update'> };
 
 /** How an owner is. Of kinds that are not kept here nobody knows: they count as being there. */
-type OwnerState = 'there' | 'foreground' | 'gone';
+export type OwnerState = 'there' | 'foreground' | 'gone';
+
+/** Finds out how an owner is that an object of a namespace names. */
+export type FindOwnerState = (namespace: string, ref: OwnerReference) => Promise<OwnerState>;
 
 /**
  * Looks after what belongs to an owner, which may be gone.
@@ -60,8 +64,19 @@ export async function reconcileOwner(
 export async function deleteDependents(shard: GarbageShard, ownerUid: string): Promise<number> {
   const states = new Map<string, Promise<OwnerState>>();
   let count = 0;
-  for await (const uid of dependentJobs(shard, ownerUid)) {
-    if (await collect(shard, uid, states)) count++;
+  const stateOf = (namespace: string, ref: OwnerReference): Promise<OwnerState> => {
+    const key = `${namespace}/${ref.kind}/${ref.name}/${ref.uid}`;
+    const state = states.get(key) ?? findState(shard, namespace, ref);
+    states.set(key, state);
+    return state;
+  };
+  for await (const member of dependents(shard, ownerUid)) {
+    const path = pathOfMember(member);
+    const isDeleted =
+      path === null
+        ? await collect(shard, uidOfMember(member), stateOf)
+        : await collectObject(shard, path, stateOf);
+    if (isDeleted) count++;
   }
   return count;
 }
@@ -73,8 +88,13 @@ export async function deleteDependentsOfPods(shard: GarbageShard, uid: string): 
 
 /** Takes an owner away from all that belongs to it. */
 export async function releaseDependents(shard: GarbageShard, ownerUid: string): Promise<void> {
-  for await (const uid of dependentJobs(shard, ownerUid)) {
-    await change(shard, uid, (job) =>
+  for await (const member of dependents(shard, ownerUid)) {
+    const path = pathOfMember(member);
+    if (path !== null) {
+      await releaseObject(shard, path, ownerUid);
+      continue;
+    }
+    await change(shard, uidOfMember(member), (job) =>
       keepOwners(
         shard,
         job,
@@ -84,12 +104,12 @@ export async function releaseDependents(shard: GarbageShard, ownerUid: string): 
   }
 }
 
-async function* dependentJobs(shard: GarbageShard, ownerUid: string): AsyncGenerator<string> {
+async function* dependents(shard: GarbageShard, ownerUid: string): AsyncGenerator<string> {
   let after: string | null = null;
   do {
     const from: { after?: string } = after === null ? {} : { after };
     const page = await shard.dependents(ownerUid, { limit: PAGE_SIZE, ...from });
-    for (const { member } of page.dependents) yield member.slice('job:'.length);
+    for (const { member } of page.dependents) yield member;
     after = page.next;
   } while (after !== null);
 }
@@ -98,11 +118,11 @@ async function* dependentJobs(shard: GarbageShard, ownerUid: string): AsyncGener
 async function collect(
   shard: GarbageShard,
   uid: string,
-  states: Map<string, Promise<OwnerState>>,
+  stateOf: FindOwnerState,
 ): Promise<boolean> {
   return await change(shard, uid, async (job) => {
     const references = ownersOf(job);
-    const found = await Promise.all(references.map((ref) => stateOf(shard, job, ref, states)));
+    const found = await Promise.all(references.map((ref) => stateOf(job.namespace, ref)));
     const solid = references.filter((_ref, i) => found[i] === 'there');
     if (solid.length === references.length) return 'kept';
     if (solid.length > 0) return await keepOwners(shard, job, solid);
@@ -150,16 +170,8 @@ async function keepOwners(
   });
 }
 
-function stateOf(
-  shard: GarbageShard,
-  job: StoredJob,
-  ref: OwnerReference,
-  states: Map<string, Promise<OwnerState>>,
-): Promise<OwnerState> {
-  const key = `${ref.kind}/${ref.name}/${ref.uid}`;
-  const known = states.get(key) ?? findState(shard, job.namespace, ref);
-  states.set(key, known);
-  return known;
+function uidOfMember(member: string): string {
+  return member.slice('job:'.length);
 }
 
 /** An owner in another namespace is none, as in Kubernetes. */

@@ -12,7 +12,13 @@ import {
   type KeptObject,
   type ObjectKind,
 } from '@drover/shared';
-import { composeMetadata, type ObjectUpdated, type Shard, type StoredObject } from '@drover/store';
+import {
+  composeMetadata,
+  type ObjectUpdated,
+  ownersOf,
+  type Shard,
+  type StoredObject,
+} from '@drover/store';
 
 import { desired, lastApplied, withLastApplied } from './applied.ts';
 import type { Backend } from './backend.ts';
@@ -111,7 +117,13 @@ export class ObjectsClient<T extends KeptObject> {
       const text = await this.#codec.encode(object);
       if (options.dryRun === true) return object;
       const outcome = await this.backend.onShard(namespace, ({ objects }) =>
-        objects.create({ ...path, uid, object: text, finalizerCount: finalizerCount(object) }),
+        objects.create({
+          ...path,
+          uid,
+          object: text,
+          finalizerCount: finalizerCount(object),
+          owners: ownersOf(object),
+        }),
       );
       if (outcome.type === 'created') {
         return withStored(object, { ...path, ...outcome, uid, object: text, deletedMs: null });
@@ -375,6 +387,7 @@ export class ObjectsClient<T extends KeptObject> {
         finalizerCount: finalizerCount(object),
         expectedResourceVersion: before.resourceVersion,
         isDeletion,
+        owners: ownersOf(object),
       }),
     );
     if (outcome.type === 'notFound') throw new NotFoundError(this.reference(before));

@@ -12,6 +12,7 @@
   KEYS[5]  zset    <tag>:due
   KEYS[6]  hash    <tag>:due:taken
   KEYS[7]  hash    <tag>:due:counts
+  KEYS[8]  zset    <tag>:owned              members <owner uid>/<0 or 1>/<member>
 
   ARGV[1]  nowMs       test clock, or ''
   ARGV[2]  channel     of objects
@@ -23,6 +24,7 @@
   ARGV[8]  finalizers  how many it has
   ARGV[9]  wakeChannel  string
   ARGV[10]  member      of the due set, or '' for a kind that does nothing
+  ARGV[11]  owners      see owners.lua
 
   Returns  {1, resourceVersion, createdMs}  CREATED
            { 0}  REPLAYED        the same uid was created before; it may be deleted by now
@@ -33,6 +35,7 @@
 -- @include clock
 -- @include watch
 -- @include due
+-- @include owners
 -- @include object
 local known = redis.call('HMGET', KEYS[3], 'uid', 'goneUid')
 if known[1] == ARGV[4] or known[2] == ARGV[4] then return { 0 } end
@@ -46,5 +49,7 @@ redis.call('HSET', KEYS[3], 'uid', ARGV[4], 'rv', version, 'createdMs', created,
   'finalizers', ARGV[8])
 redis.call('ZADD', KEYS[2], 0, ARGV[5] .. '/' .. ARGV[6])
 tellOfObject(KEYS[4], ARGV[2], rv, ARGV[3], 'ADDED', ARGV[4], ARGV[5], ARGV[6])
-triggerObject({ set = KEYS[5], taken = KEYS[6], counts = KEYS[7], wake = ARGV[9] }, ARGV[10], now)
+local due = { set = KEYS[5], taken = KEYS[6], counts = KEYS[7], wake = ARGV[9] }
+triggerObject(due, ARGV[10], now)
+setObjectOwners(due, KEYS[8], KEYS[3], { kind = ARGV[3], namespace = ARGV[5], name = ARGV[6] }, '', ARGV[11], now)
 return { 1, version, created }

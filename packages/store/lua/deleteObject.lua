@@ -13,6 +13,7 @@
   KEYS[6]  hash    <tag>:due:taken
   KEYS[7]  hash    <tag>:due:counts
   KEYS[8]  hash    <tag>:object:<kind>:<namespace>:<name>:record   goes with the object
+  KEYS[9]  zset    <tag>:owned              members <owner uid>/<0 or 1>/<member>
 
   ARGV[1]  nowMs      test clock, or ''
   ARGV[2]  channel    of objects
@@ -32,9 +33,10 @@
 -- @include clock
 -- @include watch
 -- @include due
+-- @include owners
 -- @include object
 local uid, namespace, name = ARGV[4], ARGV[5], ARGV[6]
-local known = redis.call('HMGET', KEYS[3], 'uid', 'finalizers', 'deletedMs')
+local known = redis.call('HMGET', KEYS[3], 'uid', 'finalizers', 'deletedMs', 'owners')
 if known[1] ~= uid then return -1 end
 if known[3] then return 2 end
 
@@ -43,6 +45,8 @@ local rv = nextResourceVersion(KEYS[1], now)
 local due = { set = KEYS[5], taken = KEYS[6], counts = KEYS[7], wake = ARGV[7] }
 triggerObject(due, ARGV[8], now)
 if known[2] == '0' then
+  local path = { kind = ARGV[3], namespace = namespace, name = name }
+  setObjectOwners(due, KEYS[9], KEYS[3], path, known[4] or '', '', now)
   removeObject(KEYS[3], KEYS[2], uid, namespace, name)
   removeRecord(due, ARGV[8], KEYS[8], uid, now)
   tellOfObject(KEYS[4], ARGV[2], rv, ARGV[3], 'DELETED', uid, namespace, name)

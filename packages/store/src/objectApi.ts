@@ -1,5 +1,7 @@
 /** What the store says of objects that are kept as they are: ConfigMaps, Secrets. */
 
+import type { Owner } from './api.ts';
+
 /** Names a kept object. */
 export interface ObjectPath {
   /** As in manifests: `ConfigMap`. */
@@ -16,6 +18,8 @@ export interface NewObject extends ObjectPath {
   readonly object: string;
   /** How many finalizers it has. */
   readonly finalizerCount: number;
+  /** What it belongs to. Default: nothing; of one that is replaced, what it belonged to before. */
+  readonly owners?: readonly Owner[];
 }
 
 /** A kept object that is to be replaced. */

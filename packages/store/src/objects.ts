@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Redis } from 'ioredis';
+import { ownersText } from './jobScripts.ts';
 import type { ShardKeys } from './keys.ts';
 import type {
   ChangedObject,
@@ -30,7 +31,7 @@ export class Objects {
   /** Stores an object. The same uid answers 'replayed'. */
   async create(object: NewObject): Promise<ObjectCreated> {
     const reply = list(
-      await this.#scripts.run('createObject', this.#keysOf(object).slice(0, -1), [
+      await this.#scripts.run('createObject', this.#createKeysOf(object), [
         this.#scripts.now,
         this.#keys.objectChannel,
         object.kind,
@@ -41,6 +42,7 @@ export class Objects {
         object.finalizerCount,
         this.#keys.wakeChannel,
         dueMember(object),
+        ownersText(object.owners ?? []),
       ]),
     );
     const code = integer(reply[0]);
@@ -65,6 +67,7 @@ export class Objects {
         this.#keys.wakeChannel,
         dueMember(object),
         object.isDeletion === true ? 1 : 0,
+        object.owners === undefined ? '=' : ownersText(object.owners),
       ]),
     );
     const code = integer(reply[0]);
@@ -129,11 +132,16 @@ export class Objects {
     };
   }
 
-  #keysOf({ kind, namespace, name }: ObjectPath): string[] {
-    const { clock, watch, due, dueTaken, dueCounts } = this.#keys;
-    const object = this.#keys.object(kind, namespace, name);
+  #keysOf(path: ObjectPath): string[] {
+    const { kind, namespace, name } = path;
     const record = this.#keys.objectRecord(kind, namespace, name);
-    return [clock, this.#keys.objectNames(kind), object, watch, due, dueTaken, dueCounts, record];
+    return [...this.#createKeysOf(path).slice(0, -1), record, this.#keys.owned];
+  }
+
+  #createKeysOf({ kind, namespace, name }: ObjectPath): string[] {
+    const { clock, watch, due, dueTaken, dueCounts, owned } = this.#keys;
+    const object = this.#keys.object(kind, namespace, name);
+    return [clock, this.#keys.objectNames(kind), object, watch, due, dueTaken, dueCounts, owned];
   }
 }
 

@@ -25,3 +25,15 @@ local function removeRecord(due, member, recordKey, uid, now)
   redis.call('UNLINK', recordKey)
   trigger(due, 'gc:' .. uid, now, now)
 end
+
+-- What it belongs to, as in the include `owners`, which comes before this.
+local function setObjectOwners(due, ownedKey, objectKey, path, before, after, now)
+  if before == after then return end
+  local member = 'object:' .. path.kind .. '/' .. path.namespace .. '/' .. path.name
+  setOwners(due, ownedKey, member, path.namespace, before, after, now)
+  if after == '' then
+    redis.call('HDEL', objectKey, 'owners')
+  else
+    redis.call('HSET', objectKey, 'owners', after)
+  end
+end

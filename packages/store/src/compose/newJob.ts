@@ -78,8 +78,12 @@ export function ownMetadata({
   return kept;
 }
 
-/** What a Job belongs to. An owner whose uid is no uid is shown, but there can be none. */
-export function ownersOf({ metadata }: Pick<Job, 'metadata'>): Owner[] {
+/** What an object belongs to. An owner whose uid is no uid is shown, but there can be none. */
+export function ownersOf({
+  metadata,
+}: {
+  readonly metadata: Partial<Pick<Job['metadata'], 'name' | 'ownerReferences'>>;
+}): Owner[] {
   const owners = new Map<string, Owner>();
   for (const reference of metadata.ownerReferences ?? []) {
     const { uid, blockOwnerDeletion } = reference;
