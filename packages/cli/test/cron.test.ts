@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { CRON_JOB_KIND, parseObject, type Job } from '@drover/shared';
+import { Store } from '@drover/store';
 import { startRedis, type TestRedis } from '@drover/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -193,6 +194,76 @@ describe('a CronJob', () => {
     expect((await drover(['cron', 'trigger', 'other'])).stderr).toBe(
       'error: cronjobs.batch "other" in namespace "default" not found\n',
     );
+  });
+
+  test('gets Jobs for past times that had none, each once, and tells them', async () => {
+    await drover(['apply', '-f', '-'], cronJob('late'));
+    const store = await Store.open({ redis: redis.connect(), prefix: 'drover' });
+    const { cronJobs } = store.shardOf('default');
+    const observed = await cronJobs.observe('default', 'late');
+    // What a controller notes.
+    const notes = [
+      { type: 'skipped', slotMs: Date.parse('2026-03-25T01:30:00Z'), reason: 'suspended' },
+      { type: 'skipped', slotMs: Date.parse('2026-03-26T01:30:00Z'), reason: 'forbidden' },
+    ] as const;
+    const { uid = '', resourceVersion = 0 } = observed?.stored ?? {};
+    const about = { namespace: 'default', name: 'late', uid, runs: 0 };
+    const nothing = { object: null, checkedMs: null, suspendedMs: null, jobs: [] };
+    await cronJobs.run({ ...about, expectedResourceVersion: resourceVersion, ...nothing, notes });
+
+    const range = ['--from', '2026-03-26', '--to', '2026-03-30T12:00:00Z'];
+    const backfill = ['cron', 'backfill', 'late', ...range];
+    // On the 29th there is no half past two.
+    const jobs = ['26', '27', '28', '30'].map((day) => {
+      const time = `2026-03-${day}T0${day === '30' ? 0 : 1}:30:00Z`;
+      return { time, job: `late-${Date.parse(time) / 60_000}` };
+    });
+    const lines = (result: string) => [
+      'UTC                    JOB             RESULT',
+      ...jobs.map(({ time, job }) => `${time}   ${job}   ${result}`),
+    ];
+    expect((await drover([...backfill, '--dry-run'])).stdout.trimEnd().split('\n')).toEqual(
+      lines('would be created (dry run)'),
+    );
+    expect((await drover(['get', 'jobs', '-o', 'name'])).stdout).not.toContain('late');
+    expect((await drover(backfill)).stdout.trimEnd().split('\n')).toEqual(lines('created'));
+    const again = JSON.parse((await drover([...backfill, '--json'])).stdout) as object[];
+    expect(again).toEqual(jobs.map((job) => ({ ...job, outcome: 'ran' })));
+
+    const job = await drover(['get', `job/${jobs[0]?.job}`, '-o', 'json']);
+    expect((JSON.parse(job.stdout) as Job).metadata).toMatchObject({
+      ownerReferences: [{ kind: 'CronJob', name: 'late', uid, controller: true }],
+      annotations: {
+        'batch.kubernetes.io/cronjob-scheduled-timestamp': '2026-03-26T02:30:00+01:00',
+      },
+    });
+    await drover(['delete', `job/${jobs[1]?.job}`]);
+    const history = await drover(['cron', 'history', 'late']);
+    expect(history.stdout.trimEnd().split('\n')).toEqual([
+      expect.stringMatching(/^LOCAL TIME +UTC +RESULT +JOB +STATUS +NOTE$/),
+      expect.stringMatching(
+        /^2026-03-25 02:30:00\+01:00 +2026-03-25T01:30:00Z +skipped +- +- +it was suspended$/,
+      ),
+      expect.stringMatching(/^2026-03-26 .* backfilled +late-\d+ +Running +\d+d after its time$/),
+      expect.stringMatching(/^2026-03-27 .* backfilled +late-\d+ +removed /),
+      expect.stringMatching(/^2026-03-28 /),
+      expect.stringMatching(/^2026-03-30 02:30:00\+02:00 /),
+    ]);
+    const limited = await drover(['cron', 'history', 'late', '--limit', '1', '--json']);
+    expect(JSON.parse(limited.stdout)).toMatchObject([
+      { result: 'backfilled', job: jobs[3]?.job, reason: null },
+    ]);
+  });
+
+  test.each([
+    [['--from', '2026-03-02', '--to', '2026-03-01'], /from: .*must not be after `to`/],
+    [['--from', '2026-03-02', '--to', '2999-03-01'], /to: .*must not be in the future/],
+    [['--from', '1990-01-01', '--to', '2026-03-01'], /to: .*at most 1000 times/],
+    [['--from', 'x', '--to', '2026-03-01'], /--from x: a time such as/],
+  ])('is not backfilled for %j', async (range, problem) => {
+    await drover(['apply', '-f', '-'], cronJob('kept'));
+    const { code, stderr } = await drover(['cron', 'backfill', 'kept', ...range]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(problem)]);
   });
 
   test('is refused with all that is wrong and where', async () => {

@@ -3,7 +3,8 @@
  */
 export type { ArgumentListInput } from './argumentList.ts';
 export type { ConfigMapsClient, SecretsClient } from './configs.ts';
-export type { CronJobsClient, TriggerOptions } from './cronJobs.ts';
+export type { BackfilledTime, BackfillRange } from './cronBackfill.ts';
+export type { BackfillOptions, CronJobsClient, TriggerOptions } from './cronJobs.ts';
 export type { ItemPerPodInput } from './itemPerPod.ts';
 export type { ConnectionOption } from './connection.ts';
 export { Drover, type DroverOptions } from './drover.ts';
@@ -92,6 +93,7 @@ export {
 } from '@drover/shared';
 export {
   UnsuitableRedisError,
+  type CronRun,
   type DeadReason,
   type LogPiece,
   type SecretSummary,

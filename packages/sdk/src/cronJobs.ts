@@ -7,9 +7,10 @@ import {
   type CronJob,
   type Job,
 } from '@drover/shared';
-import { composeObject, objectText } from '@drover/store';
+import { composeObject, objectText, type CronRun } from '@drover/store';
 
 import type { Backend } from './backend.ts';
+import { backfill, type BackfilledTime, type BackfillRange } from './cronBackfill.ts';
 import type { DeleteOptions, JobsClient, NamespaceOptions } from './jobs.ts';
 import { ObjectsClient } from './objects.ts';
 import type { ObjectRef } from './refs.ts';
@@ -23,6 +24,9 @@ export interface TriggerOptions extends NamespaceOptions {
   /** Check only; nothing is stored. */
   readonly dryRun?: boolean;
 }
+
+/** Options of `cronJobs.backfill`. */
+export type BackfillOptions = NamespaceOptions & BackfillRange;
 
 /** What an attempt to delete may meet: somebody who writes it at the same time. */
 const MAX_DELETE_ATTEMPTS = 8;
@@ -68,6 +72,33 @@ export class CronJobsClient extends ObjectsClient<CronJob> {
       ...(uid !== undefined && { uid }),
       ...(dryRun !== undefined && { dryRun }),
     });
+  }
+
+  /**
+   * What became of its past times, and its runs by hand, in order: about the last hundred.
+   *
+   * @throws NotFoundError
+   */
+  async history(ref: ObjectRef, options: NamespaceOptions = {}): Promise<CronRun[]> {
+    const { namespace, name } = (await this.get(ref, options)).metadata;
+    return await this.backend.onShard(namespace, ({ cronJobs }) =>
+      cronJobs.history(namespace, name),
+    );
+  }
+
+  /**
+   * Makes the Jobs for past times that had none, with the names that they would have had. They start at once, whatever
+   * concurrencyPolicy says. What had its Job gets no second one, as far as the history goes back.
+   *
+   * @throws NotFoundError
+   * @throws InvalidSpecError when the range can not be: in the future, of more than 1,000 times, of `@every`.
+   */
+  async backfill(
+    ref: ObjectRef,
+    { from, to, dryRun, ...options }: BackfillOptions,
+  ): Promise<BackfilledTime[]> {
+    const range = { from, to, ...(dryRun !== undefined && { dryRun }) };
+    return await backfill(this.backend, await this.get(ref, options), range);
   }
 
   /**

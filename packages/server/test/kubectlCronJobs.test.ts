@@ -82,6 +82,9 @@ test('kubectl makes CronJobs, and Jobs of them', async () => {
   expect(
     await kubectl('get', 'job', 'by-hand', '-o', 'jsonpath={.metadata.ownerReferences[0].name}'),
   ).toBe('source');
+  // It takes its Jobs with it.
+  await kubectl('delete', 'cronjob', 'source');
+  await kubectl('wait', '--for=delete', 'job/by-hand', '--timeout=20s');
 });
 
 test('what is wrong is told by its path, and every field is explained', async () => {

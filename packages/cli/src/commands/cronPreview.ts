@@ -1,7 +1,8 @@
-import { cronCalendarOf, cronJitterMs, parseTime, type CronCalendar } from '@drover/shared';
+import { cronCalendarOf, cronJitterMs, type CronCalendar } from '@drover/shared';
 
 import { withClient } from '../client.ts';
 import { calendarOfExpression, checkedZone, isExpression } from '../cron/expression.ts';
+import { readTime } from '../cron/localTime.ts';
 import { previewLines, previewRows } from '../cron/preview.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
@@ -60,14 +61,4 @@ async function readCronJob(name: string, options: CronPreviewOptions): Promise<S
     const calendar = { ...reading.calendar, ...(zone !== null && { timeZone: zone }) };
     return { schedule, calendar, isSuspended: suspend };
   });
-}
-
-/** A time of an option, ms since the epoch. @throws CliError */
-export function readTime(option: string, text: string): number {
-  const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/.test(text);
-  const timeMs = isTime ? parseTime(text) : null;
-  if (timeMs !== null) return timeMs;
-  throw badInput(
-    `${option} ${text}: a time such as 2026-03-29T01:00:00Z, or a date (from midnight UTC), is expected`,
-  );
 }

@@ -9,6 +9,7 @@ import {
 } from '@drover/shared';
 
 import { formatTable } from '../text/table.ts';
+import { localTime } from './localTime.ts';
 
 /** A time of a preview, or times in a row that have no Job for the same reason. */
 export interface PreviewRow {
@@ -90,15 +91,6 @@ function changeText(zone: string, atMs: number): string {
   const offsetMs = zoneOffsetMs(zone, atMs - 1000);
   const from = new Date(atMs + offsetMs).toISOString().slice(11, 16);
   return `from ${from} to ${localTime(zone, atMs).slice(11, 16)}`;
-}
-
-/** `2026-03-29T03:00:00+02:00`. */
-export function localTime(zone: string, atMs: number): string {
-  const offsetMs = zoneOffsetMs(zone, atMs);
-  const wall = new Date(atMs + offsetMs).toISOString().slice(0, -'.000Z'.length);
-  const minutes = Math.floor(Math.abs(offsetMs) / 60_000);
-  const two = (value: number): string => String(value).padStart(2, '0');
-  return `${wall}${offsetMs < 0 ? '-' : '+'}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`;
 }
 
 /** The rows as a table: by the clock of the zone, in UTC, and what is special. */

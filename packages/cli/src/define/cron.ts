@@ -10,14 +10,18 @@ const MAX_PREVIEW = 10_000;
 export function defineCron(definition: Definition): void {
   const cron = definition.program
     .command('cron')
-    .description('Look at the times of CronJobs, and run them by hand: preview, trigger.');
+    .description(
+      'Look at the times of CronJobs, and run them by hand: preview, history, trigger, backfill.',
+    );
   withHelp(cron, {
     notes: [],
     examples: ["drover cron preview '30 2 * * *' --time-zone Europe/Berlin"],
   });
   const part: CronDefinition = { ...definition, cron };
   definePreview(part);
+  defineHistory(part);
   defineTrigger(part);
+  defineBackfill(part);
 }
 
 interface CronDefinition extends Definition {
@@ -72,5 +76,50 @@ function defineTrigger({ cron, finish }: CronDefinition): void {
   }).action(async (name: string, options) => {
     const { cronTriggerCommand } = await import('../commands/cronTrigger.ts');
     finish(await cronTriggerCommand(name, options));
+  });
+}
+
+function defineHistory({ cron, problems, finish }: CronDefinition): void {
+  const range = { min: 1 };
+  const command = cron
+    .command('history')
+    .description('List the past times of a CronJob, those without a Job with the reason.')
+    .argument('<name>', 'the CronJob')
+    .addOption(integerOption(problems, '--limit <count>', 'only so many, the last ones', range))
+    .option('--json', 'as JSON');
+  withHelp(withNamespace(withEngine(command)), {
+    notes: [
+      'About the last hundred are kept, also when their Jobs are removed (STATUS is then `removed`). RESULT is started, skipped (there was no Job), backfilled (made afterwards by `drover cron backfill`) or manual (made by hand, for no time of the schedule).',
+    ],
+    examples: [
+      'drover cron history nightly',
+      'drover cron history nightly --json | jq \'.[] | select(.result == "skipped")\'',
+    ],
+  }).action(async (name: string, options) => {
+    const { cronHistoryCommand } = await import('../commands/cronHistory.ts');
+    finish(await cronHistoryCommand(name, options));
+  });
+}
+
+function defineBackfill({ cron, finish }: CronDefinition): void {
+  const command = cron
+    .command('backfill')
+    .description('Make the Jobs for past times of a CronJob that had none.')
+    .argument('<name>', 'the CronJob')
+    .requiredOption(
+      '--from <time>',
+      'the first time that counts, as 2026-03-01 or 2026-03-01T06:00:00Z',
+    )
+    .requiredOption('--to <time>', 'the last time that counts')
+    .option('--dry-run', 'say what would be done, and do nothing')
+    .option('--json', 'as JSON');
+  withHelp(withNamespace(withEngine(command)), {
+    notes: [
+      'The Jobs have the names and annotations that they would have had, and start at once, all of them: concurrencyPolicy does not hold them back. A time that had its Job gets no second one, however often it is asked for, as far as the history goes back. At most 1,000 times.',
+    ],
+    examples: ['drover cron backfill nightly --from 2026-03-01 --to 2026-03-07 --dry-run'],
+  }).action(async (name: string, options) => {
+    const { cronBackfillCommand } = await import('../commands/cronBackfill.ts');
+    finish(await cronBackfillCommand(name, options));
   });
 }
