@@ -98,7 +98,7 @@ describe('access', () => {
       code: 404,
       body: { kind: 'Status', message: 'the server could not find the requested resource' },
     });
-    expect((await json('/api/v1/nodes/worker-1', { method: 'PUT', body: '{}' })).code).toBe(405);
+    expect((await json('/api/v1/nodes/worker-1', { method: 'DELETE' })).code).toBe(405);
     expect((await json(JOBS, { method: 'POST', body: '{' })).code).toBe(400);
     const type = { 'content-type': 'text/html' };
     expect((await json(JOBS, { method: 'POST', body: '{}', headers: type })).code).toBe(415);

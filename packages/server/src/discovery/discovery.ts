@@ -52,14 +52,18 @@ export function groupVersionsOf(resources: readonly Resource[]): GroupVersion[] 
     .toSorted((a, b) => (a.group < b.group ? -1 : 1));
 }
 
+/** A part of a resource, as discovery tells of it. */
+interface Part {
+  readonly name: string;
+  readonly verbs: string[];
+  readonly kind?: Subresource['kind'];
+}
+
 /** The parts of a resource that have a path of their own, with their verbs. */
-function partsOf(
-  resource: Resource,
-  subresources: readonly Subresource[],
-): { readonly name: string; readonly verbs: string[] }[] {
+function partsOf(resource: Resource, subresources: readonly Subresource[]): Part[] {
   const parts = subresources
     .filter((part) => part.resource === resource && part.isHidden !== true)
-    .map((part) => ({ name: part.name, verbs: subresourceVerbs(part) }));
+    .map((part) => ({ name: part.name, verbs: subresourceVerbs(part), kind: part.kind }));
   const verbs = resource.update === undefined ? ['get'] : ['get', 'patch', 'update'];
   return resource.hasStatus ? [...parts, { name: 'status', verbs }] : parts;
 }
@@ -83,11 +87,11 @@ export function resourceList(
         ...(resource.shortNames.length === 0 ? {} : { shortNames: resource.shortNames }),
         ...(resource.categories.length === 0 ? {} : { categories: resource.categories }),
       },
-      ...partsOf(resource, subresources).map(({ name, verbs }) => ({
+      ...partsOf(resource, subresources).map(({ name, verbs, kind }) => ({
         name: `${resource.plural}/${name}`,
         singularName: '',
         namespaced: resource.isNamespaced,
-        kind: resource.kind,
+        ...(kind ?? { kind: resource.kind }),
         verbs,
       })),
     ]),
@@ -127,9 +131,9 @@ function aggregatedResource(resource: Resource, subresources: readonly Subresour
     verbs: verbsOf(resource),
     shortNames: resource.shortNames,
     categories: resource.categories,
-    subresources: partsOf(resource, subresources).map(({ name, verbs }) => ({
+    subresources: partsOf(resource, subresources).map(({ name, verbs, kind: own }) => ({
       subresource: name,
-      responseKind,
+      responseKind: own ?? responseKind,
       verbs,
     })),
   };

@@ -20,7 +20,7 @@ export function addDiscovery(
   resources: readonly Resource[],
   subresources: readonly Subresource[],
 ): void {
-  const all = groupVersionsOf(resources);
+  const all = [...groupVersionsOf(resources), ...groupsOfParts(resources, subresources)];
   const core = all.filter(({ group }) => group === '');
   const groups = all.filter(({ group }) => group !== '');
   const legacy = {
@@ -32,6 +32,17 @@ export function addDiscovery(
   addDiscoveryPath(server, '/api', legacy, aggregatedDiscovery(core, subresources));
   addDiscoveryPath(server, '/apis', list, aggregatedDiscovery(groups, subresources));
   for (const groupVersion of all) addGroup(server, groupVersion, subresources);
+}
+
+/** Groups that have no resources: kubectl looks for them before it sends something of them to a part. */
+function groupsOfParts(
+  resources: readonly Resource[],
+  subresources: readonly Subresource[],
+): GroupVersion[] {
+  const known = new Set(resources.map(({ group }) => group));
+  return subresources
+    .flatMap(({ kind }) => (kind === undefined || known.has(kind.group) ? [] : [kind]))
+    .map(({ group, version }) => ({ group, version, resources: [] }));
 }
 
 function addGroup(

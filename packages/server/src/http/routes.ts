@@ -24,6 +24,8 @@ export interface Subresource {
   /** The last part of the path. */
   readonly name: string;
   readonly handlers: Handlers;
+  /** What is sent to it, when that is another kind than the resource's. */
+  readonly kind?: { readonly group: string; readonly version: string; readonly kind: string };
   /** It is only there to say that it is not. */
   readonly isHidden?: boolean;
 }

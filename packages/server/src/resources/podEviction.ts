@@ -10,6 +10,8 @@ export function podEviction(pods: Resource): Subresource {
   return {
     resource: pods,
     name: 'eviction',
+    // By that kubectl finds out that it can evict.
+    kind: { group: 'policy', version: 'v1', kind: 'Eviction' },
     handlers: {
       POST: async (context) => {
         const body = readObject(context.body);
