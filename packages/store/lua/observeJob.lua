@@ -27,15 +27,15 @@
            failed before, packed, or ''
 
   lanes: of a Job whose pods request something as many as fit. At most 500 unjudged pods of a Job. When some Jobs had
-  many pods to name, the rest of the Jobs are left out: ask again for them. O(Jobs + 500 + pending), and the sessions
-  when pods request something. Writes nothing, so it runs when memory is full too: a Job's deletion, which frees
-  some, begins with it. One hash tag.
+  many pods to name, or sessions to look at, the rest of the Jobs are left out: ask again for them.
+  O(Jobs + 500 + pending), and the sessions when pods request something. Writes nothing, so it runs when memory is
+  full too: a Job's deletion, which frees some, begins with it. One hash tag.
 ]]
 -- @include clock
 -- @include record
 -- @include lanes
--- Pods named before a script leaves the rest of the Jobs out: bounds its time.
-local ENOUGH_PODS = 200
+-- Pods named before a script leaves the rest of the Jobs out: bounds its time. So many sessions count as a pod.
+local ENOUGH_PODS, SESSIONS_PER_POD = 200, 16
 local lanesOf, jobsOn = {}, {}
 
 local function readUnjudged(unjudgedKey, lossesKey)
@@ -91,7 +91,7 @@ for argument = 2, #ARGV, 2 do
     end
     looks[#looks + 1] = { job, hot, unjudged, pending, pendingCount, lanesOf[key], jobsOn[queue], hasOwningPods(uid) }
     podsNamed = podsNamed + #unjudged / 4 + #pending
-    if podsNamed >= ENOUGH_PODS then break end
+    if podsNamed + sessionsSeen / SESSIONS_PER_POD >= ENOUGH_PODS then break end
   end
   keyBase = keyBase + 5
 end

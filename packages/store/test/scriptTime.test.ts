@@ -226,6 +226,24 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
     },
   ],
   [
+    'observeJob of 32 Jobs that request this and that, with 500 workers',
+    async () => {
+      const resources = { cpuMilli: 8_000, memoryBytes: 2 ** 34 };
+      for (let i = 0; i < 500; i++) await bed.registerSession({ resources });
+      const uids = Array.from({ length: 32 }, (_, i) => `wants-${i}`);
+      await Promise.all(
+        uids.map((uid, i) =>
+          bed.createJob({
+            uid,
+            name: uid,
+            fittingKey: `cpu=${100 + i},memory=${1_000 + i} ${LANE}`,
+          }),
+        ),
+      );
+      return () => Promise.all(uids.map((uid) => bed.shard.observeJob(uid, 0)));
+    },
+  ],
+  [
     'judge of 500 pods',
     async () => {
       const { pods } = await held(MAX_PODS_PER_CALL);

@@ -77,7 +77,10 @@ describe("a container's own restarts", () => {
     const pod = await ended(engine, uid);
     expect(pod).toMatchObject({ outcome: 'Succeeded', overlay: { restarts: 2 } });
     expect(await notes()).toHaveLength(3);
-    const backOffs = (await reasons(engine)).filter((text) => text.startsWith('BackOff'));
+    const backOffs = await waitFor(async () => {
+      const found = (await reasons(engine)).filter((text) => text.startsWith('BackOff'));
+      return found.length > 0 ? found : null;
+    });
     expect(backOffs).toEqual([
       expect.stringMatching(/^BackOff Back-off restarting failed container main in pod /),
     ]);
@@ -132,9 +135,9 @@ describe('hooks', () => {
       { graceSeconds: 1 },
     );
     expect(await ended(engine, uid)).toMatchObject({ outcome: 'Failed', exitCode: 143 });
-    expect(await reasons(engine)).toContain(
-      'FailedPostStartHook PostStartHook of container main failed: exit code 3',
-    );
+    const told = 'FailedPostStartHook PostStartHook of container main failed: exit code 3';
+    // Events are written beside what they tell of.
+    await waitFor(async () => (await reasons(engine)).includes(told));
   });
 
   test('preStop comes before SIGTERM, and not when the program ends by itself', async () => {
