@@ -114,6 +114,32 @@ test('parallelism changes while the Job runs: up, down, 0 and on', async () => {
   expect(mostAtOnce(records.read('scaled'))).toBeLessThanOrEqual(30);
 });
 
+test('an elastic Job shrinks and grows while it runs', async () => {
+  onTestFailed(() => engine.show());
+  const { drover, records } = engine;
+  const resize = async (size: number): Promise<void> => {
+    await drover.jobs.patch('elastic', { spec: { completions: size, parallelism: size } });
+  };
+  const shape = { completions: 6, parallelism: 6, indexed: true, graceSeconds: 5 };
+  await drover.jobs.create(handlerJob('wait', { name: 'elastic', ...shape }));
+  await waitFor(() => running('elastic') === 6);
+  await resize(2);
+  const smaller = await engine.until(
+    'elastic',
+    ({ active, terminating }) => active === 2 && terminating === 0,
+  );
+  expect(smaller.status).toMatchObject({ ready: 2 });
+  await resize(4);
+  await waitFor(() => running('elastic') === 4);
+  records.go('elastic');
+  const job = await engine.finished('elastic');
+  expect(job.status).toMatchObject({ succeeded: 4, completedIndexes: '0-3' });
+  expect(job.status?.failed ?? 0).toBe(0);
+  // Indexes 2 and 3 were stopped, and ran anew.
+  const indexes = records.read('elastic').map(({ index }) => index);
+  expect(indexes.toSorted((a, b) => (a ?? 0) - (b ?? 0))).toEqual([0, 1, 2, 2, 3, 3, 4, 5]);
+});
+
 test('deleting a Job ends its processes, removes its pods and frees its name', async () => {
   onTestFailed(() => engine.show());
   const { drover, records } = engine;

@@ -170,6 +170,10 @@ function allStopped(random: Random, { containers }: Spec): Action[] {
 }
 
 function someEdit(random: Random, spec: Spec): Action {
+  if (spec.indexed && random.chance(0.3)) {
+    const size = random.between(0, 7);
+    return { type: 'edit', change: { completions: size, parallelism: size } };
+  }
   const kind = random.between(0, 9);
   if (kind <= 3) return { type: 'edit', change: { suspend: random.chance(0.5) } };
   if (kind <= 6) return { type: 'edit', change: { parallelism: random.between(0, 5) } };

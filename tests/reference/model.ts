@@ -31,12 +31,28 @@ export interface Deviations {
   readonly D27: boolean;
   /** Restarts of a pod that was told to stop do not count any more. */
   readonly D28: boolean;
+  /** With podReplacementPolicy Failed a Job grows when pods of a former, larger range have ended. */
+  readonly D26growth: boolean;
 }
 
 /** Kubernetes itself. */
-export const KUBERNETES: Deviations = { D1: false, D21: false, D26: false, D27: false, D28: false };
+export const KUBERNETES: Deviations = {
+  D1: false,
+  D21: false,
+  D26: false,
+  D27: false,
+  D28: false,
+  D26growth: false,
+};
 /** Drover. */
-export const DROVER: Deviations = { D1: true, D21: true, D26: true, D27: true, D28: true };
+export const DROVER: Deviations = {
+  D1: true,
+  D21: true,
+  D26: true,
+  D27: true,
+  D28: true,
+  D26growth: true,
+};
 
 const BASE_MS = 10_000;
 const CAP_MS = 600_000;
@@ -110,6 +126,8 @@ export class ReferenceJob implements Side {
   #hasWorkers = false;
   /** Something changed in this sync: another one follows. */
   #hasMoved = false;
+  /** How many indexes are given out, of an Indexed Job. */
+  #size: number;
   readonly #pods: Pod[] = [];
   readonly #conditions: Condition[] = [];
   #startMs: number | null = null;
@@ -128,6 +146,7 @@ export class ReferenceJob implements Side {
 
   constructor(spec: Spec, nowMs: number, deviations: Deviations) {
     this.#spec = spec;
+    this.#size = spec.completions ?? 0;
     this.#nowMs = nowMs;
     this.#deviations = deviations;
   }
@@ -285,6 +304,7 @@ export class ReferenceJob implements Side {
   #sync(): void {
     if (this.isFinished) return;
     if (this.#startMs === null && !this.#spec.suspend) this.#startMs = this.#nowMs;
+    this.#clip();
     this.#countEnded();
     const verdict = this.#standing() ?? this.#findVerdict();
     if (verdict !== null) {
@@ -297,6 +317,27 @@ export class ReferenceJob implements Side {
       return;
     }
     this.#showSuspension();
+  }
+
+  /** An elastic Job: what is known of indexes that it does not have any more is forgotten. */
+  #clip(): void {
+    const { indexed, completions } = this.#spec;
+    if (!indexed || completions === null) return;
+    for (const known of [this.#doneUnits, this.#failedIndexes, this.#losses]) {
+      for (const index of known.keys()) if (index >= completions) known.delete(index);
+    }
+    for (const pod of this.#pods) {
+      if (pod.index < completions) continue;
+      // Its index is none: it counts in neither way.
+      if (!isActive(pod)) pod.tracked = false;
+      this.#matches.delete(pod);
+      pod.replacedWhenEnded = false;
+    }
+    const waits =
+      this.#deviations.D26growth &&
+      this.#replacesEnded &&
+      this.#pods.some((pod) => pod.index >= this.#size && !isTerminal(pod));
+    if (completions < this.#size || !waits) this.#size = completions;
   }
 
   /** Counts pods that are over and were not counted. */
@@ -423,7 +464,7 @@ export class ReferenceJob implements Side {
     const isFailure = type === 'FailureTarget';
     for (const pod of this.#pods.filter(isActive)) {
       this.#tellToStop(pod, 'controller');
-      if (!isFailure) pod.tracked = false;
+      if (!isFailure || this.#isOutside(pod)) pod.tracked = false;
       else if (this.#deviations.D26) this.#countAsFailed(pod);
     }
     if (isFailure && isNew && this.#deviations.D26) {
@@ -479,7 +520,8 @@ export class ReferenceJob implements Side {
     const { suspend, parallelism, completions } = this.#spec;
     if (suspend) return 0;
     if (completions === null) return this.#succeededCount > 0 ? active : parallelism;
-    return Math.min(parallelism, Math.max(0, completions - this.#succeededCount));
+    const size = this.#spec.indexed ? this.#size : completions;
+    return Math.min(parallelism, Math.max(0, size - this.#succeededCount));
   }
 
   #createPods(count: number): void {
@@ -505,7 +547,7 @@ export class ReferenceJob implements Side {
       if (keeps && !isTerminal(pod)) taken.add(pod.index);
     }
     const free: number[] = [];
-    const end = this.#spec.completions ?? Number.POSITIVE_INFINITY;
+    const end = this.#spec.indexed ? this.#size : (this.#spec.completions ?? Infinity);
     for (let index = 0; index < end && free.length < count; index++) {
       if (!taken.has(index) && !isLeftOut(index)) free.push(index);
     }

@@ -123,8 +123,8 @@ export class PlainWorld implements Side {
   view(): View {
     const job = this.#job;
     const slots = [...job.slots.values()];
-    const { completions, indexed, backoffLimitPerIndex } = this.#spec;
-    const end = completions ?? 0;
+    const { indexed, backoffLimitPerIndex } = this.#spec;
+    const end = job.completions ?? 0;
     return {
       conditions: this.#standing.conditions.map(
         ({ type, status, reason = '', message = '', lastTransitionTime }) => ({
@@ -214,6 +214,8 @@ export class PlainWorld implements Side {
     const guard = { generation, decisionVersion };
     const decision = decide(this.#observe(), this.#nowMs, DEFAULT_BACKOFF);
     switch (decision.type) {
+      case 'resize':
+        return this.#resize(decision);
       case 'suspend':
         this.#judge(decision.judge);
         if (decision.stopsPods) return this.#stopActive('uncounted');
@@ -233,6 +235,18 @@ export class PlainWorld implements Side {
       default:
         throw new Error(`a Job that nobody deletes is to ${decision.type}`);
     }
+  }
+
+  #resize(decision: Extract<Decision, { type: 'resize' }>): boolean {
+    const { judge, from, completions } = decision;
+    this.#judge(judge);
+    const inTheWay = [...this.#job.slots].filter(
+      ([, { index, phase }]) => from !== null && index >= from && phase !== 'Stopping',
+    );
+    const numbers = inTheWay.map(([number]) => number);
+    if (numbers.length > 0) this.#stop(numbers, 'cut', this.#guard);
+    else this.#job.resize(this.#guard, completions);
+    return true;
   }
 
   #converge(decision: Extract<Decision, { type: 'converge' }>, guard: typeof GUARD): boolean {
@@ -361,11 +375,21 @@ export class PlainWorld implements Side {
               readyCount: ready,
               nextReadyMs: waiting.length === 0 ? null : Math.min(...waiting),
             },
+      range: this.#spec.indexed
+        ? { end: job.completions!, cut: null, hasTail: this.#hasTail() }
+        : null,
       pendingCount: job.count('Pending'),
       fittingLanes: 100,
       reserves: false,
       jobsOnQueue: 1,
     };
+  }
+
+  #hasTail(): boolean {
+    const end = this.#job.completions!;
+    if (this.#spec.completions! <= end || this.#spec.podReplacementPolicy !== 'Failed')
+      return false;
+    return [...this.#job.slots.values()].some(({ index }) => index >= end);
   }
 
   #unjudged(podNumber: number, index: number, reason: string): UnjudgedPod {

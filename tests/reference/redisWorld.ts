@@ -105,7 +105,10 @@ export class RedisWorld implements Side<Promise<void>> {
     const slots = await this.#shard.allSlots(this.#uid);
     const status = JSON.parse(job.status) as JobStatus;
     const { completions, indexed, backoffLimitPerIndex } = this.#spec;
-    const text = (bitmap: Buffer): string => formatIndexIntervals(bitmap, completions ?? 0);
+    // Of a finished Job what is written stands, whatever its spec says since.
+    const end = job.finished ? Number.POSITIVE_INFINITY : (completions ?? 0);
+    const text = (bitmap: Buffer): string =>
+      formatIndexIntervals(bitmap, Math.min(end, 8 * bitmap.length));
     const { active, running, terminating, succeeded, failed } = job.counters;
     return {
       conditions: (status.conditions ?? []).map((one) => ({

@@ -29,6 +29,8 @@ export interface SimJob {
   readonly behaviour: Behaviour;
   /** Its user may change its podReplacementPolicy. */
   readonly changesPolicy: boolean;
+  /** Its user may change its completions. */
+  readonly isElastic: boolean;
 }
 
 /** Default of a Job with limits for each index. */
@@ -45,6 +47,7 @@ export function randomJob(random: Random, number: number): SimJob {
   return {
     uid: `00000000-0000-4000-8000-00000000000${number}`,
     changesPolicy: rules === null && random.chance(0.3),
+    isElastic: indexed && random.chance(0.3),
     first: {
       parallelism: random.between(1, 6),
       completions,
@@ -106,12 +109,12 @@ export function objectOf(spec: SimSpec): string {
   });
 }
 
-const CHANGING = ['parallelism', 'suspend', 'podReplacementPolicy'] as const;
+const CHANGING = ['parallelism', 'completions', 'suspend', 'podReplacementPolicy'] as const;
 
 /** The spec that is stored now. */
 export function specOf(job: JobView, first: SimSpec): SimSpec {
   const { spec } = JSON.parse(job.object) as { spec: Pick<SimSpec, (typeof CHANGING)[number]> };
-  const changed = CHANGING.map((field) => [field, spec[field]]);
+  const changed = CHANGING.map((field) => [field, spec[field] ?? null]);
   return { ...first, ...(Object.fromEntries(changed) as typeof spec) };
 }
 
@@ -133,7 +136,7 @@ export async function createJob(shard: Shard, { uid, first }: SimJob): Promise<v
 /** Something that a user does with a Job; answers what. */
 export async function actAsUser(
   shard: Shard,
-  { uid, first, changesPolicy }: SimJob,
+  { uid, first, changesPolicy, isElastic }: SimJob,
   random: Random,
 ): Promise<string> {
   const job = await shard.getJobByUid(uid);
@@ -151,12 +154,15 @@ export async function actAsUser(
     await shard.stopPods({ uid, guard: null, pods: [pod], countAs: 'unjudged' });
     return `deletes pod ${pod.podNumber} of`;
   }
+  const size = random.between(0, 8);
   const change =
-    kind <= 5
-      ? { suspend: !spec.suspend }
-      : kind === 6 && changesPolicy
-        ? { podReplacementPolicy: random.pick(REPLACEMENT) }
-        : { parallelism: random.between(0, 5) };
+    isElastic && random.chance(0.5)
+      ? { completions: size, parallelism: size }
+      : kind <= 5
+        ? { suspend: !spec.suspend }
+        : kind === 6 && changesPolicy
+          ? { podReplacementPolicy: random.pick(REPLACEMENT) }
+          : { parallelism: random.between(0, 5) };
   if (job.finished) return 'nothing';
   const reply = await shard.updateJob({
     uid,

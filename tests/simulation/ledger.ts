@@ -5,6 +5,8 @@ interface Stopped {
   uncounted: number;
   failed: number;
   unjudged: number;
+  /** Their indexes went. */
+  cut: number;
 }
 
 /** See the top of the file. */
@@ -15,7 +17,7 @@ export class Ledger {
 
   /** Pods of a Job that were stopped. */
   stoppedOf(uid: string): Stopped {
-    return this.#stopped.get(uid) ?? { uncounted: 0, failed: 0, unjudged: 0 };
+    return this.#stopped.get(uid) ?? { uncounted: 0, failed: 0, unjudged: 0, cut: 0 };
   }
 
   /** A pod's user code came to its end. */

@@ -110,6 +110,8 @@ export interface ReadBeside {
   readonly overlays: ReadonlyMap<number, PodOverlay> | null;
   /** Bits of indexes that succeeded, as far as a successPolicy asks for them. */
   readonly done: Uint8Array;
+  /** A growing Job has pods of an index that comes, which may not be replaced before they ended. */
+  readonly hasTail: boolean;
 }
 
 /**
@@ -121,7 +123,7 @@ export function toObserved(
   look: ObservedJob,
   spec: DecideSpec,
   status: JobStatus,
-  { isHeldUp, indexState, overlays, done }: ReadBeside,
+  { isHeldUp, indexState, overlays, done, hasTail }: ReadBeside,
 ): Observed {
   return {
     spec,
@@ -140,6 +142,7 @@ export function toObserved(
     done,
     startableCount: startableCount(look.supply),
     indexes: indexState,
+    range: spec.indexed ? { end: look.supply.completions ?? 0, cut: look.job.cut, hasTail } : null,
     pendingCount: look.pendingCount,
     fittingLanes: look.fittingLanes,
     reserves: parseFittingKey(look.job.fittingKey).requests !== null,

@@ -50,6 +50,7 @@ export type ReconcileShard = Pick<
   | 'openSlots'
   | 'stopPods'
   | 'writeStatus'
+  | 'resizeJob'
   | 'listSlots'
   | 'allSlots'
   | 'doneBitmap'
@@ -88,6 +89,7 @@ type PassEnd =
 const AGAIN: PassEnd = { type: 'again' };
 const NO_BITS = new Uint8Array(0);
 
+type Resize = Extract<Decision, { type: 'resize' }>;
 type Suspend = Extract<Decision, { type: 'suspend' }>;
 type End = Extract<Decision, { type: 'end' }>;
 type Converge = Extract<Decision, { type: 'converge' }>;
@@ -212,13 +214,20 @@ export class JobReconciler {
     const pass = { reconcileId, look, memo, status, indexed, completions, perIndex };
     const { startTime } = status;
     await this.#events.created(look, memo, look.counters.podCount, { indexed, startTime });
-    const [isHeldUp, indexState, overlays, done] = await Promise.all([
+    const [isHeldUp, indexState, overlays, done, hasTail] = await Promise.all([
       this.#missesWorkQueue(look, memo),
       perIndex ? this.#shard.indexState(job.uid, look.nowMs) : null,
       spec.failureRules === null ? null : this.#readOverlays(look),
       this.#readDoneFor(look, spec),
+      this.#hasTail(look, spec),
     ]);
-    const observed = toObserved(look, spec, status, { isHeldUp, indexState, overlays, done });
+    const observed = toObserved(look, spec, status, {
+      isHeldUp,
+      indexState,
+      overlays,
+      done,
+      hasTail,
+    });
     const decision = decide(observed, look.nowMs, this.#backoff);
     switch (decision.type) {
       case 'rest':
@@ -241,6 +250,8 @@ export class JobReconciler {
         return AGAIN;
       case 'purge':
         return this.#purge(look);
+      case 'resize':
+        return this.#applyResize(pass, decision);
       case 'suspend':
         return this.#applySuspend(pass, decision);
       case 'end':
@@ -262,6 +273,15 @@ export class JobReconciler {
   ): Promise<Uint8Array> {
     const last = lastIndexNeeded(successRules, counters.succeeded);
     return last < 0 ? NO_BITS : await this.#shard.doneUpTo(job.uid, last);
+  }
+
+  /** Asked only of a Job that grows and replaces pods when they ended. */
+  async #hasTail({ job, supply, counters }: ObservedJob, spec: DecideSpec): Promise<boolean> {
+    const { indexed, completions, replacesEnded } = spec;
+    const end = supply.completions ?? 0;
+    const grows = indexed && (completions ?? 0) > end;
+    if (!grows || !replacesEnded || counters.terminating === 0) return false;
+    return (await this.#shard.allSlots(job.uid)).some(({ index }) => index >= end);
   }
 
   /** Whether the Job names a work queue that does not exist; its creation then makes the Job due. */
@@ -319,6 +339,40 @@ export class JobReconciler {
     if (guard === null) return AGAIN;
     const wakes = await this.#offer(pass, { offerLimit, contended: false }, []);
     return this.#settle(pass, { type: 'unwritten', foldAtMs: null }, next, wakes);
+  }
+
+  async #applyResize(pass: Pass, decision: Resize): Promise<PassEnd> {
+    const guard = await this.#judge(pass.look, decision.judge);
+    if (guard === null || decision.isUnjudged) return AGAIN;
+    const { from, completions, figures, standing } = decision;
+    if (from !== null) {
+      const slots = await this.#shard.allSlots(guard.uid);
+      const inTheWay = slots.filter(
+        (slot) => slot.index >= from && (slot.phase !== 'Stopping' || owesSomething(slot)),
+      );
+      if (inTheWay.length > 0) {
+        await this.#stop(pass, guard, inTheWay, 'cut');
+        return AGAIN;
+      }
+    }
+    const { uid } = guard;
+    // As they are when nothing of the indexes that go is left. Those that a former resize began to remove go, too.
+    const end = Math.min(completions, from ?? completions);
+    const [done, failed] = await Promise.all([
+      this.#shard.doneBitmap(uid),
+      pass.perIndex ? this.#shard.failedBitmap(uid) : null,
+    ]);
+    const status = composeStatus(
+      pass,
+      figures,
+      standing,
+      renderIndexes(done, end),
+      failed && renderIndexes(failed, end),
+    );
+    const resize = { ...guard, completions, status: JSON.stringify(status) };
+    let reply = await this.#shard.resizeJob(resize);
+    while (reply.type === 'more') reply = await this.#shard.resizeJob(resize, reply.from);
+    return AGAIN;
   }
 
   async #applySuspend(pass: Pass, decision: Suspend): Promise<PassEnd> {
@@ -608,6 +662,11 @@ function shownBy({ figures, standing, judge }: Converge, opened: number): Shown 
     standing,
     finish: null,
   };
+}
+
+/** Whether the end of a pod that was told to stop still changes something. */
+function owesSomething({ countsByEnd, owesIndex }: SlotRecord): boolean {
+  return countsByEnd === true || owesIndex === true;
 }
 
 function failedBy(judge: JudgePlan | null): number[] {

@@ -578,6 +578,7 @@ function asCreated(
     droppedPods: 0,
     orphaned: false,
     emptied: false,
+    cut: null,
     bare: false,
     deleted: false,
   };

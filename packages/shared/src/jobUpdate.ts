@@ -1,5 +1,6 @@
 /** What may change of a Job, and when. */
 
+import { ARGUMENT_LIST_ANNOTATION } from './argumentList.ts';
 import { isConditionTrue } from './conditions.ts';
 import { isSemanticallyEqual } from './equality.ts';
 import {
@@ -14,7 +15,6 @@ import { selectorMatchIssues } from './jobRules.ts';
 import { checkJob, throwIfInvalid, type Job, type ParsedJob } from './job.ts';
 import type { Container, PodTemplateSpec } from './podTemplate.ts';
 import { withoutNulls } from './structure.ts';
-import { notYet, SUPPORTED } from './supported.ts';
 
 const IMMUTABLE = 'field is immutable';
 /** How many changed paths of a template a message names. */
@@ -126,7 +126,8 @@ function addedFinalizerIssues(old: Job, { metadata }: Job): ValidationIssue[] {
   return [forbidden('metadata.finalizers', `${what}, found new finalizers [${added.join(' ')}]`)];
 }
 
-function completionsIssues(old: Job, { spec }: Job): ValidationIssue[] {
+function completionsIssues(old: Job, job: Job): ValidationIssue[] {
+  const { spec } = job;
   const { completions, parallelism } = spec;
   if (completions === old.spec.completions) return [];
   const path = 'spec.completions';
@@ -136,8 +137,8 @@ function completionsIssues(old: Job, { spec }: Job): ValidationIssue[] {
   if (completions !== parallelism) {
     return [invalid(path, completions, 'can only be modified in tandem with spec.parallelism')];
   }
-  if (SUPPORTED.elasticIndexedJobs) return [];
-  return [forbidden(path, notYet('Indexed Jobs that grow and shrink; create another Job'))];
+  if (job.metadata.annotations?.[ARGUMENT_LIST_ANNOTATION] === undefined) return [];
+  return [invalid(path, completions, `${IMMUTABLE}: each index has its arguments in a list`)];
 }
 
 function templateIssues(old: Job, job: Job): ValidationIssue[] {

@@ -7,8 +7,7 @@ export type Feature =
   | 'podFailurePolicy'
   | 'successPolicy'
   | 'podReplacementPolicyFailed'
-  | 'managedBy'
-  | 'elasticIndexedJobs';
+  | 'managedBy';
 
 /** Which of them this version has. */
 export const SUPPORTED: Readonly<Record<Feature, boolean>> = {
@@ -17,7 +16,6 @@ export const SUPPORTED: Readonly<Record<Feature, boolean>> = {
   successPolicy: true,
   podReplacementPolicyFailed: true,
   managedBy: true,
-  elasticIndexedJobs: false,
 };
 
 /** The detail of a refusal that a later version will not make. */

@@ -159,9 +159,18 @@ describe('completions of an Indexed Job', () => {
     ]);
   });
 
-  test('and then only in a later version', () => {
-    const [problem] = problems(old, { 'spec.completions': 5, 'spec.parallelism': 5 });
-    expect(problem).toMatch(/^spec\.completions Forbidden not supported by this version/);
+  test('and then up and down', () => {
+    expect(problems(old, { 'spec.completions': 5, 'spec.parallelism': 5 })).toEqual([]);
+    expect(problems(old, { 'spec.completions': 0, 'spec.parallelism': 0 })).toEqual([]);
+  });
+
+  test('not with a list of arguments, which has so many', () => {
+    const listed = stored({
+      metadata: { annotations: { 'drover.dev/argument-list': '{}' } },
+      spec: { completionMode: 'Indexed', completions: 3, parallelism: 3 },
+    });
+    const [problem] = problems(listed, { 'spec.completions': 5, 'spec.parallelism': 5 });
+    expect(problem).toMatch(/^spec\.completions Invalid field is immutable: each index/);
   });
 });
 

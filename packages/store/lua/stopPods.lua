@@ -3,6 +3,8 @@
   stopPods: take pods out of the active ones. A Pending pod is gone at once; a running one is marked stopping and
   its session is told. How it counts is settled here, whatever its end; but of a Job that replaces pods only when they
   ended (rule 4) the index of an uncounted pod goes back with its end, and one that its user deleted counts by its end.
+  With `cut`, the index leaves the Job: it goes back at once, also that of a pod which was told to stop before, and no
+  end changes anything any more.
 
   Caller   controller (scale-down, suspend, failure, deletion), sdk (deletion of a pod)
 
@@ -24,7 +26,7 @@
   ARGV[3]  uid              string
   ARGV[4]  generation       guard, or '' for none (a user's deletion of a pod)
   ARGV[5]  decisionVersion  guard, or ''
-  ARGV[6]  countAs          uncounted, failed or unjudged
+  ARGV[6]  countAs          uncounted, failed, unjudged or cut
   ARGV[7]  sessions         number of sessions
   ARGV[8+] session id (16 hex digits) and its order channel, for each session; then slot, podNumber, session's
            position (0 = Pending, no session) for each pod, at most 200
@@ -63,12 +65,12 @@ local closed, marked, unjudged, orders = {}, {}, {}, {}
 
 -- What becomes of a running pod, see record.lua.
 local stopping = STOPPING
-if bit.band(hot.rules, REPLACE_ENDED) ~= 0 and countAs ~= 'failed' then
+if bit.band(hot.rules, REPLACE_ENDED) ~= 0 and countAs ~= 'failed' and countAs ~= 'cut' then
   stopping = countAs == 'uncounted' and RETURNING or LEAVING
 end
 
 local function settle(podNumber, index, node, startMs)
-  if countAs == 'uncounted' then
+  if countAs == 'uncounted' or countAs == 'cut' then
     giveBackIndex(hot, KEYS[8], index)
   elseif countAs == 'failed' then
     hot.failed = hot.failed + 1
@@ -93,13 +95,13 @@ for i = firstPod, #ARGV, 3 do
     local pod, index, previous, phase, restarts, attempts, node, holder, createdMs, startMs, _, asked =
       struct.unpack(SLOT, packed)
     local isPending = phase == PENDING
-    if pod == podNumber and phase == LEAVING and countAs == 'failed' then
-      -- The Job failed meanwhile: all that has not ended counts.
+    if pod == podNumber and (phase == LEAVING and countAs == 'failed' or phase > STOPPING and countAs == 'cut') then
+      -- The Job failed meanwhile: all that has not ended counts. Or its index has left the Job.
       rv = rv or nextResourceVersion(KEYS[1], now)
       passed[slot] = true
       append(marked, slot, struct.pack(SLOT_HEAD, pod, index, previous, STOPPING, restarts, attempts, node, holder,
         createdMs, startMs, rv, asked) .. string.sub(packed, FAILURES_AT))
-      hot.failed = hot.failed + 1
+      settle(podNumber, index, node, startMs)
       stopped = stopped + 1
       fromPod = math.min(fromPod or podNumber, podNumber)
       toPod = math.max(toPod or podNumber, podNumber)

@@ -67,7 +67,8 @@ if ARGV[6] == '1' then
   local hot = readHot(keys.hot)
   hot.generation = redis.call('HINCRBY', keys.job, 'generation', 1)
   hot.decisionVersion = hot.decisionVersion + 1
-  hot.completions = tonumber(ARGV[7])
+  -- An Indexed Job gets another number by resizeJob.
+  if hot.indexed ~= 1 then hot.completions = tonumber(ARGV[7]) end
   -- A suspended Job may choose another pool: its next slots are opened and counted there.
   if hot.onQueue == 1 and job.queue ~= ARGV[8] then
     hot.onQueue = 0

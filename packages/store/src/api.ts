@@ -139,6 +139,8 @@ export interface SlotRecord {
   readonly resourceVersion: number;
   /** Its user deleted it, and it counts for what its end is; left out when that is settled, or does not matter. */
   readonly countsByEnd?: true;
+  /** It was told to stop, and its index goes back when it has ended. */
+  readonly owesIndex?: true;
   /** Of pods of its index before it; left out when none failed. */
   readonly failures?: IndexFailures;
 }
@@ -214,6 +216,8 @@ export interface StoredJob {
   readonly orphaned: boolean;
   /** Nothing is left of its pods (propagation policy Foreground). */
   readonly emptied: boolean;
+  /** It is being resized: everything that is known of indexes from this one on is void; null = it is not. */
+  readonly cut: number | null;
   /** It is a pod without a Job: nobody sees it as a Job. */
   readonly bare: boolean;
   /** Deleted: the name is free, the hot state stays until its last pod ended, and with `orphaned` until all are gone. */
@@ -335,9 +339,18 @@ export interface StopInput {
    * `uncounted`: scale-down, suspend, delete of the Job; the index goes back at once.
    * `failed`: the Job failed; counted at once. `unjudged`: a pod deleted by its user; counted
    * by the controller's verdict. With the gate's `replaceEnded` the index goes back when the pod
-   * ended, and a deleted pod counts for what its end is.
+   * ended, and a deleted pod counts for what its end is. `cut`: uncounted, because its index leaves
+   * the Job; also what was told to stop before is then settled.
    */
-  readonly countAs: 'uncounted' | 'failed' | 'unjudged';
+  readonly countAs: 'uncounted' | 'failed' | 'unjudged' | 'cut';
+}
+
+/** Input of `resizeJob`. */
+export interface ResizeInput extends DecisionGuard {
+  /** How many the Job has from now on, an integer >= 0. */
+  readonly completions: number;
+  /** JSON of the whole status that shows it. */
+  readonly status: string;
 }
 
 /** Input of `writeStatus`. */

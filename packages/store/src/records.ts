@@ -24,6 +24,7 @@ const FLAG_LOG = 2;
 const FLAG_OVERLAY = 4;
 /** The last three are all Stopping, see lua/include/record.lua. */
 const PHASES = ['Pending', 'Running', 'Stopping', 'Stopping', 'Stopping'] as const;
+const RETURNING = 3;
 const LEAVING = 4;
 
 /** A big-endian unsigned integer of 7 bytes (a resourceVersion). */
@@ -82,6 +83,7 @@ export function decodeSlotRecord(slot: number, buffer: Buffer): SlotRecord {
     startMs: buffer.readUIntBE(35, 6),
     resourceVersion: readUInt56(buffer, 41),
     ...(buffer.readUInt8(12) === LEAVING && { countsByEnd: true }),
+    ...(buffer.readUInt8(12) === RETURNING && { owesIndex: true }),
     ...failuresField(decodeFailures(buffer, SLOT_FAILURES_AT)),
   };
 }

@@ -33,6 +33,7 @@ export const SCRIPT_NAMES = [
   'recordRestart',
   'registerSession',
   'removePod',
+  'resizeJob',
   'report',
   'reserveItems',
   'runCronJob',

@@ -22,6 +22,7 @@ import type {
   Refused,
   ReportAnswer,
   ReportEntry,
+  ResizeInput,
   SessionInfo,
   SlotRequest,
   StopInput,
@@ -408,6 +409,37 @@ export class Shard extends ShardReader {
         decisionVersion: version,
       }
     );
+  }
+
+  /**
+   * Gives an Indexed Job another number of completions, once no pod of an index that goes counts any
+   * more. 'more': it is one step nearer; go on with `from`. 'notSettled': a pod waits for its verdict,
+   * or the gate is open.
+   *
+   * @param from - Where the step before ended; left out at first.
+   */
+  async resizeJob(
+    input: ResizeInput,
+    from: readonly string[] = ['0', '0', '0', '0'],
+  ): Promise<
+    | { type: 'resized'; decisionVersion: number }
+    | { type: 'more'; from: readonly string[] }
+    | { type: 'notSettled' }
+    | Refused
+  > {
+    const { job, hot, done, failed, retry, losses } = this.keys.job(input.uid);
+    const { uid, generation, decisionVersion, completions, status } = input;
+    const [code, ...rest] = list(
+      await this.#scripts.run(
+        'resizeJob',
+        [this.keys.clock, this.keys.watch, job, hot, done, failed, retry, losses],
+        [this.#scripts.now, uid, generation, decisionVersion, completions, status, ...from],
+      ),
+    );
+    const answer = integer(code);
+    if (answer === 0) return { type: 'more', from: rest.map(String) };
+    if (answer === -3) return { type: 'notSettled' };
+    return refused(answer) ?? { type: 'resized', decisionVersion: integer(rest[0]) };
   }
 
   /** Writes a status. With `finish` only when no pod is left. Those of one tick go together. */

@@ -367,6 +367,17 @@ const CASES: Record<ScriptName, Case> = {
       },
     },
   },
+  resizeJob: {
+    call: (shard) => shard.resizeJob({ ...GUARD, completions: 5, status: '{}' }),
+    reply: (code) => {
+      if (code === 0) return [0, ...['-', '7', '8', '-'].map((one) => Buffer.from(one))];
+      return code === 1 ? [1, 9] : [code];
+    },
+    results: {
+      0: { type: 'more', from: ['-', '7', '8', '-'] },
+      1: { type: 'resized', decisionVersion: 9 },
+    },
+  },
   stopPods: {
     call: (shard) =>
       shard.stopPods({

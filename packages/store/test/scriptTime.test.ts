@@ -167,6 +167,24 @@ async function manyItems(batches: number): Promise<void> {
   for (let i = 0; i < batches; i++) await reserve(null);
 }
 
+/** A Job of which most indexes go. */
+async function resizing(entries: number): Promise<() => Promise<unknown>> {
+  await bed.createJob({ uid: 'u1', completions: 100_000_000, indexed: true });
+  await bed.setGate('u1', { limit: 0 });
+  const { done, failed, retry, losses } = bed.shard.keys.job('u1');
+  const all = Buffer.alloc(12_500_000, 0xff);
+  await bed.redis.set(done, all);
+  await bed.redis.set(failed, all);
+  const indexes = Array.from({ length: entries }, (_, i) => String(1_000 + i));
+  for (let from = 0; from < entries; from += 1_000) {
+    const some = indexes.slice(from, from + 1_000);
+    await bed.redis.zadd(retry, ...some.flatMap((index) => [index, index]));
+    await bed.redis.hset(losses, ...some.flatMap((index) => [index, '1']));
+  }
+  const resize = { ...(await bed.guard('u1')), completions: 500, status: '{}' };
+  return () => bed.shard.resizeJob(resize);
+}
+
 const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>>][] = [
   [
     'report of 256 pods that succeeded, with overlays, while pods are watched',
@@ -513,6 +531,8 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
       return () => write(101, names(101));
     },
   ],
+  ['resizeJob of 100,000,000 indexes, the first step', () => resizing(0)],
+  ['resizeJob with 20,000 indexes to be tried again, and lost ones', () => resizing(20_000)],
   [
     'takeDue of 100 members of 10,000',
     async () => {

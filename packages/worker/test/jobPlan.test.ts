@@ -49,6 +49,7 @@ function planOf(
     droppedPods: 0,
     orphaned: false,
     emptied: false,
+    cut: null,
     bare: false,
     deleted: false,
   };

@@ -13,6 +13,7 @@ import {
 } from './conditions.ts';
 import { dismissPods, judgePods, type Judged } from './judge.ts';
 import { deadlineMs, findIndexVerdict, isBackoffLimitExceeded } from './limits.ts';
+import { resizeOf } from './resize.ts';
 import { findEarlySuccess, isEarlySuccess } from './successPolicy.ts';
 import type {
   Counters,
@@ -67,6 +68,8 @@ export function decide(
   if (observed.finished) return decideFinished(observed, nowMs);
   // Not even looked at, as in Kubernetes; that it is deleted with all that belongs to it is another matter.
   if (observed.spec.isForeign) return { type: 'rest', next: { type: 'never' } };
+  const resize = decideResize(look);
+  if (resize) return resize;
   const interim = findInterim(observed) ?? findVerdict(look);
   if (interim) return decideEnd(look, interim);
   // Of a Job that is being deleted nothing is started, but what runs goes on.
@@ -141,6 +144,24 @@ function lookAt(observed: Observed, nowMs: number, backoff: BackoffPolicy): Look
     ...(spec.successRules.length > 0 && { lookAtSuccesses: true }),
   };
   return { observed, judged, counters, indexes, nowMs, startMs, gate };
+}
+
+/** Before anything else: all figures are of the indexes that the Job has. */
+function decideResize(look: Look): Decision | null {
+  const { observed, counters, gate } = look;
+  const resize = resizeOf(observed);
+  const failsJob = look.judged.failsJob !== null && findInterim(observed) === null;
+  // That a pod fails the Job is known of that pod alone: it goes on record while that waits for its verdict.
+  if (resize === null || failsJob) return null;
+  const { startTimeMs, conditions } = observed.status;
+  return {
+    type: 'resize',
+    ...resize,
+    judge: planJudge(look, resize.from === null ? observed.gate : { ...gate, limit: 0 }),
+    isUnjudged: counters.unjudged > 0,
+    figures: figuresOf(look),
+    standing: { startTimeMs, completionTimeMs: null, conditions },
+  };
 }
 
 function findVerdict({ observed, judged, counters, indexes, gate, nowMs }: Look): Interim | null {

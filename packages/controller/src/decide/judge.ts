@@ -6,6 +6,7 @@ import {
   isExcusedLoss,
 } from './backoff.ts';
 import type { Interim } from './conditions.ts';
+import { isOutside } from './resize.ts';
 import { failedByRule, matchFailureRule, type FailureMatch } from './failurePolicy.ts';
 import type {
   Counters,
@@ -39,11 +40,16 @@ interface Case {
 /** Gives every failed pod that was observed its verdict. */
 export function judgePods(observed: Observed, nowMs: number, backoff: BackoffPolicy): Judged {
   const { spec, counters, indexes, startableCount } = observed;
-  const cases = observed.unjudged
+  const inside = observed.unjudged.filter(({ index }) => !isOutside(observed, index));
+  const outside = observed.unjudged.filter(({ index }) => isOutside(observed, index));
+  const cases = inside
     .map((pod) => ({ pod, match: matchFailureRule(spec.failureRules, pod) }))
     // Of several pods that fail the Job the first is named, however often it is looked at.
     .toSorted((a, b) => a.pod.podNumber - b.pod.podNumber);
-  const judgements = cases.map((one) => judgePod(spec, one, nowMs, backoff));
+  const judgements = [
+    ...cases.map((one) => judgePod(spec, one, nowMs, backoff)),
+    ...outside.map(dismiss),
+  ];
   const row = extendFailureRow(
     counters,
     cases.filter(delays).map(({ pod }) => pod),
@@ -75,12 +81,7 @@ function delays({ pod, match }: Case): boolean {
 
 /** Gives the verdicts about failed pods that are nobody's: they count for nothing. */
 export function dismissPods({ counters, unjudged, indexes }: Observed): Judged {
-  const judgements = unjudged.map(({ podNumber, index }) => ({
-    podNumber,
-    index,
-    verdict: 'ignored' as const,
-    countsToLimit: false,
-  }));
+  const judgements = unjudged.map(dismiss);
   const left = Math.max(0, counters.unjudged - judgements.length);
   return {
     judgements,
@@ -89,6 +90,10 @@ export function dismissPods({ counters, unjudged, indexes }: Observed): Judged {
     startableCount: 0,
     failsJob: null,
   };
+}
+
+function dismiss({ podNumber, index }: UnjudgedPod): PodVerdict {
+  return { podNumber, index, verdict: 'ignored', countsToLimit: false };
 }
 
 function judgePod(spec: DecideSpec, one: Case, nowMs: number, backoff: BackoffPolicy): PodVerdict {

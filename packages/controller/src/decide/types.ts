@@ -134,6 +134,16 @@ export interface ObservedIndexes {
   readonly nextReadyMs: number | null;
 }
 
+/** The indexes that the scripts hand out; not those of the spec while an Indexed Job is being resized. */
+export interface IndexRange {
+  /** How many there are, an integer >= 0. */
+  readonly end: number;
+  /** What is known of indexes from this one on is void, and partly removed; null = no resize was begun. */
+  readonly cut: number | null;
+  /** A pod of an index beyond the end, from before the Job shrank, has not ended, and may not be replaced before. */
+  readonly hasTail: boolean;
+}
+
 /**
  * What a Job that is to be deleted waits for: that nothing of it is left, that nothing belongs to it
  * any more, or only for others.
@@ -167,6 +177,8 @@ export interface Observed {
   readonly startableCount: number;
   /** Of a Job with backoffLimitPerIndex; null for others. */
   readonly indexes: ObservedIndexes | null;
+  /** Of an Indexed Job; null for others. */
+  readonly range: IndexRange | null;
   /** Active pods that no worker has yet, an integer in [0, active]. */
   readonly pendingCount: number;
   /** Lanes of live workers that could run the Job's pods. */
@@ -251,6 +263,23 @@ export type Decision =
   | { readonly type: 'clear' }
   /** A deleted Job with no active pod: remove what is left of it once its last pod has ended. */
   | { readonly type: 'purge' }
+  /**
+   * Another number of completions: first the pods of indexes that go are stopped, uncounted, and when
+   * none of them counts any more what is known of these indexes is removed.
+   */
+  | {
+      readonly type: 'resize';
+      /** With indexes that go the gate is closed, so that none of them gets another pod. */
+      readonly judge: JudgePlan | null;
+      /** More failed pods wait for their verdict: look again first. */
+      readonly isUnjudged: boolean;
+      /** The first index that goes; null = none does. */
+      readonly from: number | null;
+      /** How many indexes there are then. */
+      readonly completions: number;
+      readonly figures: Figures;
+      readonly standing: Standing;
+    }
   /** No pod may be active for now: stop all of them, uncounted; show it when none is. */
   | {
       readonly type: 'suspend';

@@ -2,6 +2,7 @@ import type {
   Counters,
   DecideSpec,
   DecideStatus,
+  IndexRange,
   Observed,
   ObservedIndexes,
   UnjudgedPod,
@@ -30,6 +31,7 @@ export interface Given {
   indexes?: Partial<ObservedIndexes>;
   startableCount?: number;
   done?: Uint8Array;
+  range?: Partial<IndexRange>;
 }
 
 /** An observed Job that started at T0 and whose gate is as its spec wants it. */
@@ -97,6 +99,9 @@ export function observed(given: Given = {}): Observed {
             nextReadyMs: null,
             ...given.indexes,
           },
+    range: spec.indexed
+      ? { end: spec.completions ?? 0, cut: null, hasTail: false, ...given.range }
+      : null,
     pendingCount: given.pendingCount ?? 0,
     fittingLanes: given.fittingLanes ?? 100,
     reserves: given.reserves ?? false,

@@ -74,6 +74,7 @@ const looks: fc.Arbitrary<Observed> = fc
       conditions: fc.array(condition, { maxLength: 1 }),
     }),
     finished: fc.constant(false),
+    range: fc.constant(null),
     deletion: fc.constantFrom(null, 'others'),
     orphaned: fc.constant(false),
     deleted: fc.constant(false),

@@ -44,6 +44,7 @@ export function stored(given: Job, status: object = {}, over: Partial<StoredJob>
     droppedPods: 0,
     orphaned: false,
     emptied: false,
+    cut: null,
     bare: false,
     deleted: false,
     queue: 'default.process',

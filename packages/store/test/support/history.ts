@@ -27,6 +27,7 @@ export const step = fc.record({
         ['judge', 6],
         ['gate', 4],
         ['stop', 4],
+        ['resize', 1],
         ['restart', 2],
         ['expire', 2],
         ['endLost', 4],
@@ -143,6 +144,8 @@ export class History {
         return this.setGate(job.uid, this.gateOf(job, one), [], this.guardOf(job, one.c));
       case 'stop':
         return this.stop(job, one);
+      case 'resize':
+        return this.resize(job, one);
       case 'restart':
         return this.restart(one);
       case 'expire':
@@ -413,6 +416,39 @@ export class History {
           const reply = job.stopPods(input, this.nowMs);
           return typeof reply === 'number' ? [reply, job.decisionVersion] : reply;
         },
+      },
+      twice,
+    );
+  }
+
+  /** As the controller does it: nothing may be given out, and what goes is stopped and judged before. */
+  async resize(job: ModelJob, { b, c, twice }: Step): Promise<void> {
+    if (!job.indexed || job.finished || job.deleted) return;
+    const completions = b % 12;
+    await this.setGate(job.uid, { ...job.gate, limit: 0 }, []);
+    const pods = (await this.bed.shard.allSlots(job.uid)).filter(
+      ({ index, phase, countsByEnd, owesIndex }) =>
+        index >= completions && (phase !== 'Stopping' || countsByEnd || owesIndex),
+    );
+    const { uid } = job;
+    const stop: StopInput = { uid, guard: this.guardOf(job, 1), pods, countAs: 'cut' };
+    await this.make({
+      name: `stopPods ${JSON.stringify(stop)}`,
+      send: async () => {
+        const reply = await this.bed.shard.stopPods(stop);
+        return reply.type === 'stopped' ? [reply.count, reply.decisionVersion] : reply.type;
+      },
+      model: () => {
+        const reply = job.stopPods(stop, this.nowMs);
+        return typeof reply === 'number' ? [reply, job.decisionVersion] : reply;
+      },
+    });
+    const input = { ...this.guardOf(job, c), completions, status: '{}' };
+    await this.make(
+      {
+        name: `resizeJob ${JSON.stringify(input)}`,
+        send: async () => (await this.bed.shard.resizeJob(input)).type,
+        model: () => job.resize(input, completions),
       },
       twice,
     );

@@ -50,7 +50,7 @@ const DISRUPTIONS: readonly PodReason[] = ['NodeLost', 'Drained', 'RolledBack'];
 /** One Job. */
 export class ModelJob {
   readonly uid: string;
-  readonly completions: number | null;
+  completions: number | null;
   readonly indexed: boolean;
   generation = 1;
   decisionVersion = 1;
@@ -223,6 +223,11 @@ export class ModelJob {
         this.failed++;
         stopped++;
       }
+      if ((slot.phase === 'Leaving' || slot.phase === 'Returning') && input.countAs === 'cut') {
+        slot.phase = 'Stopping';
+        this.retry.add(slot.index);
+        stopped++;
+      }
       if (isTold(slot)) continue;
       if ((slot.phase === 'Pending') !== (session === '')) continue;
       const isPending = slot.phase === 'Pending';
@@ -230,7 +235,7 @@ export class ModelJob {
       else slot.phase = this.#toldAs(input.countAs);
       stopped++;
       if (!isPending && slot.phase !== 'Stopping') continue;
-      if (input.countAs === 'uncounted') this.retry.add(slot.index);
+      if (input.countAs === 'uncounted' || input.countAs === 'cut') this.retry.add(slot.index);
       else if (input.countAs === 'failed') this.failed++;
       else this.unjudged.set(podNumber, { index: slot.index, reason: 'Deleted' });
     }
@@ -242,7 +247,8 @@ export class ModelJob {
   }
 
   #toldAs(countAs: StopInput['countAs']): Told {
-    if (this.gate.replaceEnded !== true || countAs === 'failed') return 'Stopping';
+    const isSettled = countAs === 'failed' || countAs === 'cut';
+    if (this.gate.replaceEnded !== true || isSettled) return 'Stopping';
     return countAs === 'uncounted' ? 'Returning' : 'Leaving';
   }
 
@@ -262,6 +268,27 @@ export class ModelJob {
     }
     if (finish !== null || critical) this.decisionVersion++;
     return 'written';
+  }
+
+  resize(guard: ModelGuard, completions: number): 'resized' | 'moved' | 'gone' | 'notSettled' {
+    if (this.finished || this.deleted) return 'gone';
+    const refusal = this.refuses(guard);
+    if (refusal !== null) return refusal;
+    const first = Math.min(completions, this.completions!);
+    const removes = first < this.completions!;
+    if (this.unjudged.size > 0 || (removes && this.gate.limit > 0)) return 'notSettled';
+    const removed = [...this.done].filter((index) => index >= first);
+    this.succeeded -= removed.length;
+    for (const one of [this.done, this.failedIndexes, this.retry]) {
+      for (const index of one) if (index >= first) one.delete(index);
+    }
+    for (const one of [this.delayed, this.failures, this.losses]) {
+      for (const index of one.keys()) if (index >= first) one.delete(index);
+    }
+    this.completions = completions;
+    this.cursor = Math.min(this.cursor, first);
+    this.decisionVersion++;
+    return 'resized';
   }
 
   /** Whether a session has a pod, told to stop or not. */
