@@ -19,6 +19,7 @@ export { EventRecorder, type EventSink } from './eventRecorder.ts';
 export { Gather, type GatherLimits } from './gather.ts';
 export { checkHost } from './host.ts';
 export {
+  addItems,
   type ChunkData,
   type FreeState,
   isOutOfMemory,

@@ -1,4 +1,7 @@
-import { itemQueuePrefix } from './keys.ts';
+import type { Redis } from 'ioredis';
+
+import { itemQueueKeys, itemQueuePrefix } from './keys.ts';
+import { defineScripts, runScript } from './scripts.ts';
 
 /** Name of BullMQ's queue of a work queue's items; each has a prefix of its own. Short, since it is part of all keys. */
 export const ITEM_QUEUE_NAME = 'i';
@@ -68,4 +71,36 @@ export async function obliterateItems(queue: ObliterableQueue): Promise<void> {
 /** Whether Redis refused a command for want of memory. */
 export function isOutOfMemory(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('OOM ');
+}
+
+/** QueueJobs that are ready at once, alike but for their data. */
+export interface NewItems {
+  /** Key prefix of the installation. */
+  readonly prefix: string;
+  /** Of the work queue. */
+  readonly uid: string;
+  /** Of the QueueJobs. */
+  readonly name: string;
+  /** BullMQ's options of the QueueJobs: no priority, no delay. */
+  readonly options: object;
+  /** Data of each as JSON: {@link ItemQueueJobData}. */
+  readonly data: readonly string[];
+}
+
+/** QueueJobs that one script adds: it takes a fourth of what it may. */
+const MAX_ADDED = 250;
+
+/** Adds QueueJobs as BullMQ's `addBulk` does, in a few scripts. Some may be there when it fails. */
+export async function addItems(redis: Redis, items: NewItems): Promise<void> {
+  defineScripts(redis);
+  const { prefix, uid, name, options, data } = items;
+  const { wait, meta, id, active, marker } = itemQueueKeys(prefix, uid, ITEM_QUEUE_NAME);
+  const keyOfJobs = `${itemQueuePrefix(prefix, uid)}:${ITEM_QUEUE_NAME}:`;
+  const optionsText = JSON.stringify({ attempts: 0, ...options });
+  const scripts: Promise<unknown>[] = [];
+  for (let from = 0; from < data.length; from += MAX_ADDED) {
+    const args = [keyOfJobs, name, optionsText, Date.now(), ...data.slice(from, from + MAX_ADDED)];
+    scripts.push(runScript(redis, 'addItems', [wait, meta, id, active, marker], args));
+  }
+  await Promise.all(scripts);
 }

@@ -88,6 +88,27 @@ export function itemQueuePrefix(prefix: string, uid: string): string {
   return `{${prefix}:wq:${UUID.test(uid) ? Buffer.from(uid.replaceAll('-', ''), 'hex').toString('base64url') : uid}}`;
 }
 
+/** Keys of BullMQ's queue of a work queue's items that `addItems` writes or reads. */
+export interface ItemQueueKeys {
+  readonly wait: string;
+  readonly meta: string;
+  readonly id: string;
+  readonly active: string;
+  readonly marker: string;
+}
+
+/** Makes them, as BullMQ does. */
+export function itemQueueKeys(prefix: string, uid: string, name: string): ItemQueueKeys {
+  const queue = `${itemQueuePrefix(prefix, uid)}:${name}`;
+  return {
+    wait: `${queue}:wait`,
+    meta: `${queue}:meta`,
+    id: `${queue}:id`,
+    active: `${queue}:active`,
+    marker: `${queue}:marker`,
+  };
+}
+
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 /** Jobs whose keys are remembered, about: a bound on memory. */

@@ -8,6 +8,7 @@ const LUA_DIRECTORY = new URL('../lua/', import.meta.url);
 export const SCRIPT_NAMES = [
   'abandonItems',
   'acquire',
+  'addItems',
   'awaitLanes',
   'clearItems',
   'commitItems',

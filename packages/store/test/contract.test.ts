@@ -5,7 +5,15 @@ import { describe, expect, test } from 'vitest';
 import { LAYOUT_VERSION } from '../src/store.ts';
 import type { ReportEntry } from '../src/api.ts';
 import { HOT_FIELDS } from '../src/hot.ts';
-import { installationKey, nodeKeys, podLogKey, ShardKeys, tokenKey } from '../src/keys.ts';
+import {
+  installationKey,
+  itemQueueKeys,
+  nodeKeys,
+  podLogKey,
+  ShardKeys,
+  tokenKey,
+} from '../src/keys.ts';
+import { addItems, ITEM_QUEUE_NAME } from '../src/itemQueue.ts';
 import { LogKind } from '../src/podLog.ts';
 import { writePodLog } from '../src/podLogEntries.ts';
 import { POD_RECORD_BYTES, SLOT_RECORD_BYTES } from '../src/records.ts';
@@ -416,6 +424,11 @@ const CASES: Record<ScriptName, Case> = {
         fittingKey: 'p/process',
       }),
   },
+  addItems: {
+    call: (_shard, redis) =>
+      addItems(redis, { prefix: 't', uid: UID, name: 'item', options: {}, data: ['{}', '{}'] }),
+    plain: [1, undefined],
+  },
   writeLog: {
     call: (_shard, redis) => {
       const line = { container: 'c', kind: LogKind.stdout, run: 0, timeMs: 5, data: Buffer.of(1) };
@@ -439,6 +452,7 @@ const CASES: Record<ScriptName, Case> = {
 
 /** Scripts that add to what is stored are refused when memory is full; all others go on. */
 const CREATING = [
+  'addItems',
   'writeContainers',
   'createJob',
   'createObject',
@@ -600,10 +614,9 @@ function expectRepeated(rest: readonly string[], contract: Contract, tag: string
 function describedKeys(): ReadonlyMap<string, string> {
   const schema = readFileSync(new URL('../../../docs/redis-schema.md', import.meta.url), 'utf8');
   return new Map(
-    [...schema.matchAll(/^\| `([^`]+)` \| (string|hash|set|zset|stream) \|/gm)].map((match) => [
-      match[1]!,
-      match[2]!,
-    ]),
+    [...schema.matchAll(/^\| `([^`]+)` \| (string|hash|list|set|zset|stream) \|/gm)].map(
+      (match) => [match[1]!, match[2]!],
+    ),
   );
 }
 
@@ -653,6 +666,7 @@ test('every key that is made is described there, and every key that is described
     .map((key) => key.replace(keys.tag, '<tag>'));
   const nodes = nodeKeys('P');
   made.push(installationKey('P'), nodes.objects, nodes.leases, nodes.cordons, tokenKey('P'));
+  made.push(...Object.values(itemQueueKeys('P', '<uid>', ITEM_QUEUE_NAME)));
   made.push(podLogKey('P', '<uid>', '<pod>' as unknown as number));
   expect([...describedKeys().keys()].toSorted()).toEqual(made.toSorted());
 });

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { DecisionGuard, Judgement, NewJob, Verdicts } from '../src/api.ts';
 import { eventPath, type NewEvent } from '../src/events.ts';
 import { MAX_JOBS_PER_SCRIPT, MAX_PODS_PER_CALL } from '../src/jobScripts.ts';
+import { addItems } from '../src/itemQueue.ts';
 import { podLogKey } from '../src/keys.ts';
 import { LogKind } from '../src/podLog.ts';
 import { MAX_LOG_ENTRIES_PER_CALL, type PodLogChange, writePodLog } from '../src/podLogEntries.ts';
@@ -422,6 +423,17 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
       await manyItems(0);
       const keys = Array.from({ length: MAX_BATCH_ITEMS }, (_, i) => `customer/4711/order/${i}`);
       return () => reserve(keys);
+    },
+  ],
+  [
+    'addItems of 1000 items, 1 MiB together',
+    () => {
+      const options = { attempts: 5, backoff: { type: 'exponential', delay: 1_000 } };
+      const data = Array.from({ length: MAX_BATCH_ITEMS }, (_, i) =>
+        JSON.stringify({ i, d: 'x'.repeat(1_000) }),
+      );
+      const items = { prefix: 'p', uid: randomUUID(), name: 'item', options, data };
+      return Promise.resolve(() => addItems(bed.redis, items));
     },
   ],
   [

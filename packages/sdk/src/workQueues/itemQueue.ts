@@ -1,4 +1,5 @@
 import {
+  addItems,
   type FreeState,
   isOutOfMemory,
   ITEM_QUEUE_NAME,
@@ -16,17 +17,27 @@ const PAGE_SIZE = 500;
 /** BullMQ removes what is older than now by this process' clock; those of producers may go before it. */
 const CLOCK_ERROR_MS = 86_400_000;
 
+/** Adds QueueJobs that are ready at once, with the name and the options of the first. */
+type AddReady = (jobs: readonly ItemQueueJob[], first: ItemQueueJob) => Promise<void>;
+
 /** BullMQ's queue of a work queue's items. */
 export class ItemQueue {
   readonly #queue: Queue<ItemQueueJobData>;
+  readonly #addReady: AddReady;
 
-  constructor(queue: Queue<ItemQueueJobData>) {
+  constructor(queue: Queue<ItemQueueJobData>, addReady: AddReady) {
     this.#queue = queue;
+    this.#addReady = addReady;
   }
 
-  /** Hands items over. Some may be there when it fails. */
+  /** Hands items over, all of one kind and with the same options. Some may be there when it fails. */
   async add(jobs: readonly ItemQueueJob[]): Promise<void> {
-    await this.#queue.addBulk([...jobs]);
+    const [first] = jobs;
+    if (first === undefined) return;
+    const { delay, priority } = first.opts;
+    // The rest is left to BullMQ, which has a script for each.
+    if (delay === undefined && priority === undefined) await this.#addReady(jobs, first);
+    else await this.#queue.addBulk([...jobs]);
   }
 
   /** Items that wait for their time, and items that workers have. O(QueueJobs in flight). */
@@ -132,5 +143,8 @@ export async function openItemQueue(redis: Redis, prefix: string, uid: string): 
   });
   // What fails is told to whoever asked.
   queue.on('error', () => undefined);
-  return new ItemQueue(queue);
+  return new ItemQueue(queue, async (jobs, { name, opts }) => {
+    const data = jobs.map((job) => JSON.stringify(job.data));
+    await addItems(redis, { prefix, uid, name, options: opts, data });
+  });
 }
