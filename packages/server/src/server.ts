@@ -79,7 +79,7 @@ const MAX_BODY_BYTES = 3 * 1024 * 1024;
 /** Requests of one token per second, when nothing is said. */
 const DEFAULT_RATE = 200;
 /** How long a client may take to agree on how to encrypt. */
-const HANDSHAKE_TIMEOUT_MS = 10_000;
+const HANDSHAKE_TIMEOUT_MS = 30_000;
 /** How long a client may take for the head of a request. */
 const HEAD_TIMEOUT_MS = 30_000;
 /** How long a client may take for a request as a whole. */

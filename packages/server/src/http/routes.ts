@@ -5,6 +5,7 @@ import { groupVersionText } from '../api/object.ts';
 import type { Resource } from '../api/resource.ts';
 import { Context } from './context.ts';
 import { flag } from './query.ts';
+import { Turns } from './turns.ts';
 import { deleteMany, deleteObject } from './verbs/delete.ts';
 import { getObject, listObjects } from './verbs/read.ts';
 import { watchObjects } from './verbs/watch.ts';
@@ -63,12 +64,13 @@ export function addRoutes(
       },
     });
   };
+  const lists = listOrWatch(new Turns(LISTS_AT_ONCE, LISTS_WAITING));
   for (const resource of resources) {
     const base = groupPath(resource);
     const { plural, isNamespaced } = resource;
     const all = isNamespaced ? `${base}/namespaces/:namespace/${plural}` : `${base}/${plural}`;
-    add(all, resource, { GET: listOrWatch, POST: createObject, DELETE: deleteMany });
-    if (isNamespaced) add(`${base}/${plural}`, resource, { GET: listOrWatch });
+    add(all, resource, { GET: lists, POST: createObject, DELETE: deleteMany });
+    if (isNamespaced) add(`${base}/${plural}`, resource, { GET: lists });
     add(`${all}/:name`, resource, {
       GET: getObject,
       PUT: replaceObject,
@@ -119,6 +121,23 @@ function verbOf({ request, name, query }: Context): string {
   return flag(query, 'watch') ? 'watch' : 'list';
 }
 
-async function listOrWatch(context: Context): Promise<void> {
-  await (flag(context.query, 'watch') ? watchObjects(context) : listObjects(context));
+/** Lists that are made at once: each holds all that it tells until it is sent. */
+const LISTS_AT_ONCE = 16;
+/** Lists that wait for their turn; clients of Kubernetes come again after a 429. */
+const LISTS_WAITING = 1_000;
+/** A client that takes nothing of its answer for so long is gone. */
+const STALL_MS = 60_000;
+
+/** Answers a list when it is its turn; a watch at once. */
+function listOrWatch(turns: Turns): Handler {
+  return async (context) => {
+    if (flag(context.query, 'watch')) return await watchObjects(context);
+    const { raw } = context.reply;
+    await turns.run(async () => {
+      // Whoever waited for it may be gone.
+      if (raw.destroyed) return;
+      raw.setTimeout(STALL_MS, () => raw.destroy());
+      await listObjects(context);
+    });
+  };
 }
