@@ -119,6 +119,32 @@ const scenarios: Scenario[] = [
     },
   },
   {
+    name: 'a Job that fails by a rule of its podFailurePolicy',
+    spec: {
+      parallelism: 2,
+      completions: 4,
+      podReplacementPolicy: 'Failed',
+      podFailurePolicy: {
+        rules: [{ action: 'FailJob', onExitCodes: { operator: 'In', values: [42] } }],
+      },
+    },
+    play: async ({ uid, worker }, settle) => {
+      await settle();
+      const [first, second] = await worker.acquireAll(uid);
+      await worker.fail(first!, 'Error', { exitCode: 42 });
+      await settle();
+      await worker.fail(second!);
+    },
+    want: {
+      failed: 2,
+      terminating: 0,
+      conditions: [
+        { type: 'FailureTarget', reason: 'PodFailurePolicy' },
+        { type: 'Failed', reason: 'PodFailurePolicy' },
+      ],
+    },
+  },
+  {
     name: 'a Job that is scaled down, suspended, resumed and completes',
     spec: { parallelism: 4, completions: 5 },
     play: async ({ bed, uid, worker }, settle) => {

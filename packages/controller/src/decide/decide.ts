@@ -68,9 +68,12 @@ export function decide(
   if (observed.finished) return decideFinished(observed, nowMs);
   // Not even looked at, as in Kubernetes; that it is deleted with all that belongs to it is another matter.
   if (observed.spec.isForeign) return { type: 'rest', next: { type: 'never' } };
+  const known = findInterim(observed);
+  const { failsJob } = look.judged;
+  if (known === null && failsJob) return decideEnd(withoutVerdicts(look), failsJob);
   const resize = decideResize(look);
   if (resize) return resize;
-  const interim = findInterim(observed) ?? findVerdict(look);
+  const interim = known ?? findVerdict(look);
   if (interim) return decideEnd(look, interim);
   // Of a Job that is being deleted nothing is started, but what runs goes on.
   if (observed.spec.suspended && observed.deletion === null) return decideSuspend(look);
@@ -107,6 +110,15 @@ function decideOrphans(observed: Observed, nowMs: number): Decision {
     offerLimit: offerLimit(counters.active, observed),
     next: isOver ? { type: 'never' } : nextLook(look, []),
   };
+}
+
+/**
+ * The look as it is before anything is written. That a pod fails the Job is known from that pod alone,
+ * as long as it waits for its verdict: the end of the Job has to be on record before that is given.
+ */
+function withoutVerdicts(look: Look): Look {
+  const { counters, indexes } = look.observed;
+  return { ...look, judged: { ...look.judged, judgements: [] }, counters, indexes };
 }
 
 function decideDismantle(look: Look): Decision {
@@ -150,9 +162,7 @@ function lookAt(observed: Observed, nowMs: number, backoff: BackoffPolicy): Look
 function decideResize(look: Look): Decision | null {
   const { observed, counters, gate } = look;
   const resize = resizeOf(observed);
-  const failsJob = look.judged.failsJob !== null && findInterim(observed) === null;
-  // That a pod fails the Job is known of that pod alone: it goes on record while that waits for its verdict.
-  if (resize === null || failsJob) return null;
+  if (resize === null) return null;
   const { startTimeMs, conditions } = observed.status;
   return {
     type: 'resize',
@@ -164,9 +174,8 @@ function decideResize(look: Look): Decision | null {
   };
 }
 
-function findVerdict({ observed, judged, counters, indexes, gate, nowMs }: Look): Interim | null {
+function findVerdict({ observed, counters, indexes, gate, nowMs }: Look): Interim | null {
   const { spec } = observed;
-  if (judged.failsJob) return judged.failsJob;
   if (isBackoffLimitExceeded(spec, counters)) return BACKOFF_LIMIT_EXCEEDED;
   if (gate.deadlineMs > 0 && nowMs >= gate.deadlineMs) return DEADLINE_EXCEEDED;
   const indexVerdict = findIndexVerdict(spec, counters, indexes);

@@ -193,7 +193,12 @@ describe('a failed pod that matches a rule', () => {
       },
     ]);
     expect(decision.stopsPodsAs).toBe('failed');
-    expect(decision.figures.failed).toBe(1);
+    // The pod keeps waiting for its verdict: until the end is on record only it says why.
+    expect(decision).toMatchObject({ judge: { judgements: [], gate: { limit: 0 } }, finish: null });
+    const { conditions } = decision.standing;
+    const later = end({ spec, unjudged: [exits(42)], status: { conditions } });
+    expect(later).toMatchObject({ judge: { judgements: [{ verdict: 'failed' }] } });
+    expect(later).toMatchObject({ finish: 'Failed', figures: { failed: 1 } });
   });
 
   test('FailJob comes before backoffLimit, deadline and success', () => {
