@@ -2,7 +2,7 @@ import { isAlive, waitFor } from '@drover/testkit';
 import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest';
 
 import { Engine, type Status } from './support/engine.ts';
-import { handlerJob, recordedScript } from './support/manifests.ts';
+import { handlerJob, programJob, recordedScript } from './support/manifests.ts';
 import { mostAtOnce, runsByIndex } from './support/records.ts';
 
 /** One engine for all: the Jobs have nothing to do with each other. */
@@ -112,6 +112,19 @@ test('parallelism changes while the Job runs: up, down, 0 and on', async () => {
   expect(job.status).toMatchObject({ succeeded: 30, completedIndexes: '0-29' });
   expect(job.status?.failed ?? 0).toBe(0);
   expect(mostAtOnce(records.read('scaled'))).toBeLessThanOrEqual(30);
+});
+
+test('each index knows its number and has a hostname of its own', async () => {
+  onTestFailed(() => engine.show());
+  const shape = { name: 'hosts', completions: 3, parallelism: 3, indexed: true };
+  const command = ['/bin/sh', '-c', 'echo "$HOSTNAME $JOB_COMPLETION_INDEX"'];
+  await engine.drover.jobs.create(programJob(command, shape));
+  await engine.finished('hosts');
+  const lines: string[] = [];
+  for (const pod of await engine.pods('hosts')) {
+    for await (const line of engine.drover.pods.logs(pod)) lines.push(line.trim());
+  }
+  expect(lines.toSorted()).toEqual(['hosts-0 0', 'hosts-1 1', 'hosts-2 2']);
 });
 
 test('an elastic Job shrinks and grows while it runs', async () => {
