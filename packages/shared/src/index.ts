@@ -247,6 +247,7 @@ export {
   type PodStatus,
 } from './pod.ts';
 export { failureNote, failureText, podHasEnded } from './podFailure.ts';
+export { Probe, probePort } from './probe.ts';
 export {
   generateName,
   parsePodName,

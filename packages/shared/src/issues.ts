@@ -128,3 +128,9 @@ export function nonNegative(path: string, value: number | undefined): Validation
 export function quoteAll(values: readonly string[]): string {
   return values.map((value) => `"${value}"`).join(', ');
 }
+
+/** A number that must lie between two bounds, both included. */
+export function inRange(path: string, value: number, min: number, max: number): ValidationIssue[] {
+  if (value >= min && value <= max) return [];
+  return [invalid(path, value, `must be between ${min} and ${max}, inclusive`)];
+}

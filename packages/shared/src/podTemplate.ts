@@ -1,6 +1,7 @@
 import * as z from 'zod';
 
 import { ContainerRestartRule, Lifecycle } from './containerLife.ts';
+import { Probe } from './probe.ts';
 import {
   ConfigKeySelector,
   EnvFromSource,
@@ -149,10 +150,10 @@ export const Container = z
     volumeMounts: z.array(VolumeMount).optional(),
     /** Refused. */
     volumeDevices: z.unknown().optional(),
-    /** Refused. */
-    livenessProbe: z.unknown().optional(),
-    /** Refused. */
-    startupProbe: z.unknown().optional(),
+    /** Whether its program still works; it is started again when not. Refused under `handler`. */
+    livenessProbe: Probe.optional(),
+    /** Whether its program has started; until then nothing else is asked. Refused under `handler`. */
+    startupProbe: Probe.optional(),
     /** Inert. */
     readinessProbe: Opaque.optional(),
     /** What runs after its start and before its end. Refused under `handler`. */

@@ -1,5 +1,7 @@
 /** The rules for a pod template that its types alone do not say. */
 
+import { probeIssues } from './probe.ts';
+import { isSidecar } from './pod.ts';
 import { containerLifeIssues } from './containerLife.ts';
 import {
   configKeyIssues,
@@ -15,6 +17,7 @@ import {
   notSupported,
   required,
   type ValidationIssue,
+  inRange,
 } from './issues.ts';
 import { labelsIssues } from './labels.ts';
 import { strayCronAnnotationIssues } from './cron/annotations.ts';
@@ -196,6 +199,7 @@ function allContainersIssues(
     names.add(name);
     issues.push(...containerIssues(container, here, rules));
     issues.push(...containerLifeIssues(container, here, { isInit, graceSeconds }));
+    issues.push(...probeIssues(container, here, !isInit || isSidecar(container)));
   }
   return issues;
 }
@@ -357,9 +361,4 @@ function resourcesIssues(resources: ResourceRequirements, path: string): Validat
 /** Amounts were parsed with the schema already; a stand-in for an unsound one is 0. */
 function quantity(text: string): Quantity {
   return parseQuantity(text) ?? { nano: 0n, format: 'DecimalSI' };
-}
-
-function inRange(path: string, value: number, min: number, max: number): ValidationIssue[] {
-  if (value >= min && value <= max) return [];
-  return [invalid(path, value, `must be between ${min} and ${max}, inclusive`)];
 }

@@ -272,9 +272,53 @@ const severalCases: Case[] = [
   {
     name: 'a sidecar with a probe',
     given: {
-      pod: { initContainers: [{ ...main, name: 'a', startupProbe: { exec: { command: ['x'] } } }] },
+      pod: {
+        initContainers: [
+          {
+            ...main,
+            name: 'a',
+            restartPolicy: 'Always',
+            startupProbe: { exec: { command: ['x'] } },
+          },
+        ],
+      },
     },
-    want: [`initContainers[0].startupProbe ${notYet}`],
+    want: [],
+  },
+  {
+    name: 'an initContainer with a probe',
+    given: {
+      pod: {
+        initContainers: [{ ...main, name: 'a', startupProbe: { exec: { command: ['x'] } } }],
+      },
+    },
+    want: [
+      'initContainers[0].startupProbe Forbidden may not be set for init containers without restartPolicy=Always',
+    ],
+  },
+  {
+    name: 'probes with everything wrong',
+    given: {
+      container: {
+        livenessProbe: {
+          httpGet: { port: 'web' },
+          tcpSocket: { port: 0 },
+          initialDelaySeconds: -1,
+          periodSeconds: 0,
+          successThreshold: 2,
+        },
+        startupProbe: { exec: {} },
+      },
+    },
+    want: [
+      'containers[0].livenessProbe Forbidden may not specify more than 1 handler type',
+      'containers[0].livenessProbe.initialDelaySeconds Invalid must be between 0 and 2147483647, inclusive',
+      'containers[0].livenessProbe.periodSeconds Invalid must be between 1 and 2147483647, inclusive',
+      'containers[0].livenessProbe.successThreshold Invalid must be 1',
+      'containers[0].livenessProbe.httpGet.port Invalid must be a number, or the name of one of its ports',
+      'containers[0].livenessProbe.tcpSocket.port Invalid must be between 1 and 65535, inclusive',
+      'containers[0].startupProbe.exec.command Required',
+    ],
   },
 ];
 

@@ -10,6 +10,7 @@ import {
 
 import { environmentRefs, type ConfigRef } from './configs/configContent.ts';
 import { hookOf, type Hook } from './process/containerHook.ts';
+import { planProbe, type PlannedProbe } from './process/containerProbe.ts';
 import type { RestartRule } from './process/containerLoop.ts';
 import { findAccount, identityOf, workerIdentity, type Identity } from './process/identity.ts';
 
@@ -41,6 +42,10 @@ export interface PlannedContainer {
   readonly preStop: Hook | null;
   /** Most memory that it may take, bytes; null = as much as there is. */
   readonly memoryBytes: number | null;
+  /** Whether it has started; null = as soon as its program runs. */
+  readonly startupProbe: PlannedProbe | null;
+  /** Whether it still works; null = nobody asks. */
+  readonly livenessProbe: PlannedProbe | null;
 }
 
 /** What a pod template says of containers, or of one that could not be read: nothing. */
@@ -81,6 +86,8 @@ export function planContainers(
     postStart: hookOf(container.lifecycle?.postStart),
     preStop: hookOf(container.lifecycle?.preStop),
     memoryBytes: memoryLimitOf(container.resources, resources),
+    startupProbe: planProbe(container.startupProbe, container.ports ?? []),
+    livenessProbe: planProbe(container.livenessProbe, container.ports ?? []),
   });
   return [
     ...(initContainers ?? []).map((container) =>

@@ -272,11 +272,11 @@ export class JobPlan {
     this.#extras.get(podNumber)?.started(container, running);
   }
 
-  /** A pod is one container without files and hooks of its own. */
+  /** A pod is one container without files, hooks and probes. */
   get isPlain(): boolean {
     const areAsWorker = this.containers.every(({ identity }) => identity.type === 'worker');
-    const hasHooks = this.containers.some(
-      ({ postStart, preStop }) => postStart !== null || preStop !== null,
+    const hasHooks = this.containers.some(({ postStart, preStop, startupProbe, livenessProbe }) =>
+      [postStart, preStop, startupProbe, livenessProbe].some((one) => one !== null),
     );
     return this.containers.length <= 1 && !this.hasFiles && areAsWorker && !hasHooks;
   }

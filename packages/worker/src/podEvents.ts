@@ -59,6 +59,11 @@ export class PodEvents {
       this.#tell(plan, claim, 'Warning', `Failed${hook}Hook`, message);
       return;
     }
+    if (news.type === 'probeFailed') {
+      const message = `${news.probe} probe of container ${container} failed: ${news.problem}`;
+      this.#tell(plan, claim, 'Warning', 'Unhealthy', message);
+      return;
+    }
     const { namespace } = plan.facts;
     const pod = `${plan.podName(claim)}_${namespace}(${plan.podUid(claim)})`;
     const message = `Back-off restarting failed container ${container} in pod ${pod}`;

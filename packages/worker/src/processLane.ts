@@ -273,6 +273,8 @@ export class ProcessLane implements PodLane {
       volumes,
       mountProblem: volumes === null ? null : await mountProbe.problem(),
       createRestarts: (container) => this.#createRestarts(claim, container, total),
+      onProbeFailed: (container, probe, problem) =>
+        this.#options.slot.tell({ type: 'probeFailed', container, probe, problem }),
       onHookFailed: (container, hook, problem) =>
         this.#options.slot.tell({ type: 'hookFailed', container, hook, problem }),
       configs: this.#createConfigs(() => !pod.isAtWork),

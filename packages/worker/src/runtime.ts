@@ -42,6 +42,13 @@ export interface SlotRef extends SlotId {
 export type PodNews =
   /** It waits for its next start. */
   | { readonly type: 'backOff'; readonly container: string }
+  /** It did not answer as it should. */
+  | {
+      readonly type: 'probeFailed';
+      readonly container: string;
+      readonly probe: 'Startup' | 'Liveness';
+      readonly problem: string;
+    }
   /** What was to be done after its start, or before its end, failed. */
   | {
       readonly type: 'hookFailed';

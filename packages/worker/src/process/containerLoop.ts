@@ -11,6 +11,7 @@ import type { ContainerLog } from '../podLog.ts';
 import type { PodRestarts } from '../podRestarts.ts';
 import { clipBytes, MAX_MESSAGE_BYTES } from '../text.ts';
 import type { RunningHook } from './containerHook.ts';
+import { ProbeLoop, type PlannedProbe, type ProbeCheck } from './containerProbe.ts';
 import type { ContainerMessage } from './containerMessage.ts';
 import type { MemoryWatch } from './memoryLimits.ts';
 import type { OomKills } from './oomKills.ts';
@@ -27,6 +28,9 @@ export type RestartRule = 'Never' | 'OnFailure' | 'Always';
 
 /** A moment at which a container has something done. */
 export type HookName = 'PostStart' | 'PreStop';
+
+/** What a probe is for. */
+export type ProbeName = 'Startup' | 'Liveness';
 
 /** How a run is prepared. */
 export interface PrepareCall {
@@ -47,6 +51,14 @@ export interface ContainerLoopOptions {
   readonly graceMs?: number;
   /** What is done before it is told to stop. Default: nothing. */
   readonly preStop?: (() => RunningHook) | undefined;
+  /** Asks whether it has started, before it counts as such. Default: nobody asks. */
+  readonly startupProbe?: PlannedProbe | null;
+  /** Asks whether it still works. Default: nobody asks. */
+  readonly livenessProbe?: PlannedProbe | null;
+  /** Asks for a probe; must be there with one. */
+  readonly ask?: (check: ProbeCheck) => RunningHook;
+  /** Told of each failure of a probe. */
+  readonly onProbeFailed?: (probe: ProbeName, problem: string) => void;
   /** Told that a hook failed. */
   readonly onHookFailed?: ((hook: HookName, problem: string) => void) | undefined;
   /** It is done when it succeeded: then it is ready, as in Kubernetes. Default false. */
@@ -92,6 +104,9 @@ export class ContainerLoop {
   /** What is done before the program is told to stop. */
   #preStop: RunningHook | null = null;
   #killTimer: NodeJS.Timeout | null = null;
+  #probing: ProbeLoop | null = null;
+  /** The present run was stopped since a probe failed. */
+  #hasFailedProbe = false;
 
   constructor(options: ContainerLoopOptions) {
     this.#options = options;
@@ -141,6 +156,7 @@ export class ContainerLoop {
     const killAtMs = performance.now() + graceMs;
     if (this.#killAtMs !== null && this.#killAtMs <= killAtMs) return;
     this.#killAtMs = killAtMs;
+    this.#probing?.end();
     if (this.#running !== null) this.#stopRunning(this.#running, graceMs);
     this.#preparing?.abort();
     this.#options.restarts.stop();
@@ -205,6 +221,7 @@ export class ContainerLoop {
       const why = error instanceof Error ? error.message : String(error);
       return preparationFailure(`its file for last words can not be made: ${why}`, Date.now());
     }
+    this.#hasFailedProbe = false;
     oomKills.noteStart();
     const running = start({
       onOutput: (stream, chunk) => {
@@ -255,10 +272,40 @@ export class ContainerLoop {
         return;
       }
     }
-    if (isRunning()) this.#noteStart(process);
+    const { startupProbe = null, livenessProbe = null } = this.#options;
+    if (startupProbe !== null && isRunning()) {
+      if ((await this.#probe('Startup', startupProbe, running)) !== 'well') return;
+    }
+    if (!isRunning()) return;
+    this.#noteStart(process);
+    if (livenessProbe !== null) await this.#probe('Liveness', livenessProbe, running);
+  }
+
+  /** Asks until all was well (startup), or for as long as it runs; stops it when the answer is bad too often. */
+  async #probe(
+    name: ProbeName,
+    probe: PlannedProbe,
+    running: RunningProcess,
+  ): Promise<'well' | 'failed' | 'ended'> {
+    const { ask, onProbeFailed, graceMs = 0 } = this.#options;
+    if (ask === undefined || this.#killAtMs !== null) return 'ended';
+    const loop = new ProbeLoop({
+      probe,
+      ask,
+      onFailure: (problem) => onProbeFailed?.(name, problem),
+    });
+    this.#probing = loop;
+    const outcome = await loop.run(name === 'Startup');
+    if (outcome === 'failed' && this.#running === running && this.#killAtMs === null) {
+      this.#hasFailedProbe = true;
+      running.stop(probe.graceMs ?? graceMs);
+    }
+    return outcome;
   }
 
   #endHooks(): void {
+    this.#probing?.end();
+    this.#probing = null;
     this.#postStart?.kill();
     this.#preStop?.kill();
     this.#postStart = null;
@@ -281,6 +328,8 @@ export class ContainerLoop {
     if (this.#killAtMs !== null || isLoss(exit)) return false;
     if (isRestartedByRule(rules, exit.exitCode)) return true;
     if (rule === 'Never') return false;
+    // As kubelet does: whatever it made of its end.
+    if (this.#hasFailedProbe) return true;
     return rule === 'Always' || exit.exitCode !== 0;
   }
 

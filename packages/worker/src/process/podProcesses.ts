@@ -11,7 +11,14 @@ import type { ContainersLog } from '../podLog.ts';
 import type { PodRestarts } from '../podRestarts.ts';
 import { messageOf } from './containerMessage.ts';
 import { beginHook, type Hook, type RunningHook } from './containerHook.ts';
-import { ContainerLoop, type HookName, isLoss, type PrepareCall } from './containerLoop.ts';
+import {
+  ContainerLoop,
+  type HookName,
+  isLoss,
+  type PrepareCall,
+  type ProbeName,
+} from './containerLoop.ts';
+import { askHttp, askTcp, type ProbeCheck } from './containerProbe.ts';
 import type { ProcessMount } from './frames.ts';
 import type { Identity } from './identity.ts';
 import { watcherOf, type MemoryLimits } from './memoryLimits.ts';
@@ -35,6 +42,8 @@ export interface PodProcessesOptions {
   /** Whether volumes can be mounted at all; null when they can, else why not. */
   readonly mountProblem: string | null;
   readonly createRestarts: (container: string) => PodRestarts;
+  /** Told of each failure of a probe of a container. */
+  readonly onProbeFailed: (container: string, probe: ProbeName, problem: string) => void;
   /** Told that a hook of a container failed. */
   readonly onHookFailed: (container: string, hook: HookName, problem: string) => void;
   readonly configs: PodConfigs;
@@ -177,8 +186,8 @@ export class PodProcesses {
   }
 
   #begin(container: PlannedContainer): { loop: ContainerLoop; over: Promise<ProcessExit> } {
-    const { plan, volumes, log, createRestarts, onChange, onHookFailed } = this.#options;
-    const { oomKills, memoryLimits } = this.#options;
+    const { plan, volumes, log, createRestarts, onChange } = this.#options;
+    const { oomKills, memoryLimits, onHookFailed, onProbeFailed } = this.#options;
     const { name, restartRule: rule, restartRules: rules } = container;
     const loop = new ContainerLoop({
       name,
@@ -187,6 +196,10 @@ export class PodProcesses {
       postStart: this.#hook(container, container.postStart),
       preStop: this.#hook(container, container.preStop),
       graceMs: plan.graceMs,
+      startupProbe: container.startupProbe,
+      livenessProbe: container.livenessProbe,
+      ask: (check) => this.#ask(container, check),
+      onProbeFailed: (probe, problem) => onProbeFailed(name, probe, problem),
       onHookFailed: (hook, problem) => onHookFailed(name, hook, problem),
       isInit: container.role === 'init',
       ...(container.configRefs.length === 0 ? {} : { prepare: this.#preparing(container) }),
@@ -228,6 +241,14 @@ export class PodProcesses {
       ...(messageFile === null ? {} : { [MESSAGE_VARIABLE]: messageFile }),
     };
     return plan.invocationOf(container.name, claim, given, this.#read.get(container.name));
+  }
+
+  #ask(container: PlannedContainer, check: ProbeCheck): RunningHook {
+    if (check.type === 'http') return askHttp(check.url, check.headers);
+    if (check.type === 'tcp') return askTcp(check.host, check.port);
+    return beginHook(check, (program, sink) =>
+      this.#launch(container, { ...this.#invocation(container), ...program }, undefined, sink),
+    );
   }
 
   #hook(container: PlannedContainer, hook: Hook | null): (() => RunningHook) | undefined {

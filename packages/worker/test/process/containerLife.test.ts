@@ -1,6 +1,9 @@
-/** Restart rules and hooks of containers. */
+/** Restart rules, hooks and probes of containers. */
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -62,9 +65,12 @@ async function startOne(
 
 const ended = (engine: TestEngine, uid: string) => waitFor(() => engine.endedPod(uid));
 
-async function reasons(engine: TestEngine): Promise<string[]> {
-  const events = await engine.shard.events.list({ namespace: null });
-  return events.map(({ reason, message }) => `${reason} ${message}`);
+/** Events are written a moment after what they tell. */
+async function told(engine: TestEngine, text: string): Promise<void> {
+  await waitFor(async () => {
+    const events = await engine.shard.events.list({ namespace: null });
+    return events.some(({ reason, message }) => `${reason} ${message}`.startsWith(text));
+  });
 }
 
 describe("a container's own restarts", () => {
@@ -77,13 +83,7 @@ describe("a container's own restarts", () => {
     const pod = await ended(engine, uid);
     expect(pod).toMatchObject({ outcome: 'Succeeded', overlay: { restarts: 2 } });
     expect(await notes()).toHaveLength(3);
-    const backOffs = await waitFor(async () => {
-      const found = (await reasons(engine)).filter((text) => text.startsWith('BackOff'));
-      return found.length > 0 ? found : null;
-    });
-    expect(backOffs).toEqual([
-      expect.stringMatching(/^BackOff Back-off restarting failed container main in pod /),
-    ]);
+    await told(engine, 'BackOff Back-off restarting failed container main in pod ');
   });
 
   test('Never keeps one from being started again in a pod of OnFailure', async () => {
@@ -135,9 +135,7 @@ describe('hooks', () => {
       { graceSeconds: 1 },
     );
     expect(await ended(engine, uid)).toMatchObject({ outcome: 'Failed', exitCode: 143 });
-    const told = 'FailedPostStartHook PostStartHook of container main failed: exit code 3';
-    // Events are written beside what they tell of.
-    await waitFor(async () => (await reasons(engine)).includes(told));
+    await told(engine, 'FailedPostStartHook PostStartHook of container main failed: exit code 3');
   });
 
   test('preStop comes before SIGTERM, and not when the program ends by itself', async () => {
@@ -169,5 +167,75 @@ describe('hooks', () => {
     await engine.stop(uid);
     await waitFor(async () => (await engine.job(uid)).counters.terminating === 0);
     expect(await notes()).toEqual(['began']);
+  });
+});
+
+describe('probes', () => {
+  const quick = { periodSeconds: 1, failureThreshold: 1 };
+
+  test('a container that fails its liveness probe is started again, whatever its exit code', async () => {
+    const hangsOnce =
+      "echo run >> notes; test -e hung && exit 0; touch hung; trap 'exit 0' TERM; while :; do sleep 0.02; done";
+    // Late enough for a second run to be over by then, which is not asked as a rule.
+    const livenessProbe = { ...sh('test ! -e hung'), ...quick, initialDelaySeconds: 1 };
+    const { engine, uid } = await startOne(
+      { containers: [container('main', hangsOnce, { livenessProbe })] },
+      { restartPolicy: 'OnFailure' },
+    );
+    expect(await ended(engine, uid)).toMatchObject({ outcome: 'Succeeded' });
+    expect((await notes()).length).toBeGreaterThanOrEqual(2);
+    await told(engine, 'Unhealthy Liveness probe of container main failed: exit code 1');
+  });
+
+  test('with Never it is stopped, and its pod ends as it did', async () => {
+    const livenessProbe = { tcpSocket: { port: 1 }, ...quick, terminationGracePeriodSeconds: 1 };
+    const { engine, uid } = await startOne({
+      containers: [container('main', 'sleep 60', { livenessProbe })],
+    });
+    expect(await ended(engine, uid)).toMatchObject({ outcome: 'Failed', exitCode: 143 });
+    await told(engine, 'Unhealthy Liveness probe of container main failed: connect ECONNREFUSED');
+  });
+
+  test('a sidecar has started when its startup probe says so', async () => {
+    const server = createServer((request, response) => {
+      response.statusCode = request.url === '/up' && existsSync(join(directory, 'up')) ? 204 : 503;
+      response.end();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    try {
+      const { engine, uid } = await startOne({
+        initContainers: [
+          container(
+            'proxy',
+            'sleep 0.2; echo up >> notes; touch up; while :; do sleep 0.02; done',
+            {
+              restartPolicy: 'Always',
+              ports: [{ name: 'web', containerPort: port }],
+              startupProbe: {
+                httpGet: { port: 'web', path: '/up' },
+                periodSeconds: 1,
+                failureThreshold: 30,
+              },
+            },
+          ),
+        ],
+        containers: [container('main', 'echo main >> notes')],
+      });
+      expect(await ended(engine, uid)).toMatchObject({ outcome: 'Succeeded' });
+      expect(await notes()).toEqual(['up', 'main']);
+    } finally {
+      server.close();
+    }
+  });
+
+  test('a program that does not answer in time has failed its probe', async () => {
+    const startupProbe = { ...sh('sleep 60'), ...quick };
+    const { engine, uid } = await startOne({
+      containers: [container('main', 'sleep 60', { startupProbe })],
+    });
+    expect(await ended(engine, uid)).toMatchObject({ outcome: 'Failed' });
+    await told(engine, 'Unhealthy Startup probe of container main failed: no answer within 1s');
   });
 });
