@@ -14,7 +14,6 @@ import { clientAnnotationIssues } from './podClient.ts';
 import type { PodSpec } from './podTemplate.ts';
 import { podTemplateIssues } from './podTemplateRules.ts';
 import { parseStructure, withoutNulls } from './structure.ts';
-import { notYet } from './supported.ts';
 import { byteLength } from './utf8.ts';
 
 /** A pod as its user gave it, with every default filled in. */
@@ -129,7 +128,7 @@ function checkBarePod(input: unknown, namespace?: string, previous?: BarePod): C
     issues.push(invalid('metadata.namespace', pod.metadata.namespace, detail));
   }
   if ((pod.metadata.finalizers ?? []).length > 0) {
-    const detail = notYet('a pod would be deleted without asking them');
+    const detail = 'a pod goes when it was deleted and has ended, and asks nobody';
     issues.push(forbidden('metadata.finalizers', detail));
   }
   if (byteLength(JSON.stringify(pod)) > MAX_JOB_BYTES) issues.push(tooLong('spec', MAX_JOB_BYTES));

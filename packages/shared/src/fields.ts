@@ -173,7 +173,9 @@ const TEMPLATE_METADATA = under('spec.template.metadata', {
   generateName: inert('pods are named after the Job'),
   namespace: inert('pods live in the namespace of the Job'),
   creationTimestamp: inert('each pod has its own'),
-  finalizers: later('a pod would be deleted without asking them'),
+  finalizers: refused(
+    "the metadata of a Job's pods can not be changed, so nobody could take one away",
+  ),
 });
 
 const POD = under('spec.template.spec', {
@@ -284,7 +286,9 @@ const POD = under('spec.template.spec', {
   priorityClassName: later('priorities'),
   priority: refused('the integer value of priority must not be provided in pod spec'),
   preemptionPolicy: inert('no pod is preempted', 'PreemptLowerPriority'),
-  schedulingGates: later('pods that wait for a gate'),
+  schedulingGates: refused(
+    "a Job's pods can not be changed, so nobody could open a gate; suspend the Job, or set its annotation drover.dev/hold-new-pods",
+  ),
   resourceClaims: refused('there are no devices to claim'),
   workloadRef: refused('there is no gang scheduling'),
   'affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution': refused(
@@ -313,7 +317,7 @@ const POD = under('spec.template.spec', {
   hostAliases: refused('a program looks names up as its worker does'),
   subdomain: refused(NO_DNS),
   setHostnameAsFQDN: refused(NO_DNS, false),
-  hostnameOverride: later('the hostname of a pod; use hostname'),
+  hostnameOverride: honoured('in the environment as HOSTNAME, instead of any other'),
   hostNetwork: inert(OWN_NETWORK, false),
   hostPID: inert('a program sees the processes of its worker anyway', false),
   hostIPC: inert('a program shares IPC with its worker anyway', false),
@@ -379,7 +383,9 @@ const CONTAINER: Readonly<Record<string, Row>> = {
   'env[*].valueFrom.secretKeyRef.name': honoured('name of the Secret'),
   'env[*].valueFrom.secretKeyRef.key': honoured('which key'),
   'env[*].valueFrom.secretKeyRef.optional': honoured('the variable is left out without it'),
-  'env[*].valueFrom.fileKeyRef': later('files with environment variables'),
+  'env[*].valueFrom.fileKeyRef': refused(
+    'variables are made before a container can have written the file; the program can read it',
+  ),
   'envFrom[*]': honoured('all keys of a ConfigMap or Secret'),
   'envFrom[*].prefix': honoured('before each name'),
   'envFrom[*].configMapRef': honoured('a ConfigMap'),

@@ -308,7 +308,7 @@ export const PodSpec = z.strictObject({
   subdomain: z.string().optional(),
   /** Refused when true. */
   setHostnameAsFQDN: z.boolean().optional(),
-  /** Refused. */
+  /** HOSTNAME in the environment, instead of any other name; at most 64 characters. */
   hostnameOverride: z.string().optional(),
   /** Inert. */
   hostNetwork: z.boolean().optional(),

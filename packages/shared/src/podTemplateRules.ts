@@ -74,6 +74,9 @@ function podSpecIssues(spec: PodSpec, path: string, isSound: IsSound): Validatio
     const deadlinePath = `${path}.activeDeadlineSeconds`;
     issues.push(...inRange(deadlinePath, spec.activeDeadlineSeconds, 1, MAX_INT32));
   }
+  if (spec.hostnameOverride !== undefined) {
+    issues.push(...hostnameOverrideIssues(spec.hostnameOverride, `${path}.hostnameOverride`));
+  }
   if (spec.hostname !== undefined && spec.hostname !== '') {
     const problems = dnsLabelProblems(spec.hostname);
     issues.push(...invalidEach(`${path}.hostname`, spec.hostname, problems));
@@ -154,6 +157,17 @@ function securityIssues(
 
 function rootIssue(path: string): ValidationIssue {
   return invalid(`${path}.runAsNonRoot`, true, 'may not be true when runAsUser is 0');
+}
+
+/** Longest name of a host that Linux has. */
+const MAX_HOSTNAME_CHARS = 64;
+
+function hostnameOverrideIssues(name: string, path: string): ValidationIssue[] {
+  const issues = invalidEach(path, name, dnsSubdomainProblems(name));
+  if (name.length > MAX_HOSTNAME_CHARS) {
+    issues.push(invalid(path, name, `must be no more than ${MAX_HOSTNAME_CHARS} characters`));
+  }
+  return issues;
 }
 
 /** What the containers of a pod are checked against. */

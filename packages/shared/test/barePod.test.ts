@@ -81,7 +81,7 @@ describe('a pod without a Job', () => {
     {
       name: 'finalizers',
       given: manifest({ metadata: { finalizers: ['a/b'] } }),
-      want: ['metadata.finalizers Forbidden not supported by this version of Drover yet: a pod'],
+      want: ['metadata.finalizers Forbidden a pod goes when it was deleted'],
     },
     {
       name: 'nothing',

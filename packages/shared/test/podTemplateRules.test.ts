@@ -85,6 +85,12 @@ const podCases: Case[] = [
     given: { pod: { hostname: 'a.b' } },
     want: ['hostname Invalid must not contain dots'],
   },
+  { name: 'a hostnameOverride', given: { pod: { hostnameOverride: 'a.b' } }, want: [] },
+  {
+    name: 'a hostnameOverride that is too long',
+    given: { pod: { hostnameOverride: 'a'.repeat(65) } },
+    want: ['hostnameOverride Invalid must be no more than 64 characters'],
+  },
   {
     name: 'a priority class in capitals',
     given: { pod: { priorityClassName: 'High' } },

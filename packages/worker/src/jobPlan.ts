@@ -406,7 +406,8 @@ export class JobPlan {
 
   /** The name of its host that a pod sees. */
   hostname(claim: Claim): string {
-    return podSpec(this.#job, this.#identity(claim)).hostname || this.podName(claim);
+    const { hostname, hostnameOverride } = podSpec(this.#job, this.#identity(claim));
+    return hostnameOverride ?? (hostname || this.podName(claim));
   }
 
   #identity(claim: Claim): PodIdentity {

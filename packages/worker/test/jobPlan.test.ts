@@ -75,6 +75,12 @@ describe('what a program sees of its pod', () => {
     expect(planOf({ hostname: 'box' }).programEnv(claim)['HOSTNAME']).toBe('box');
   });
 
+  test('a hostnameOverride is what it sees, also in an Indexed Job', () => {
+    const indexed = { completionMode: 'Indexed', completions: 5 };
+    const plan = planOf({ hostname: 'box', hostnameOverride: 'box.example.com' }, indexed);
+    expect(plan.programEnv(claim)['HOSTNAME']).toBe('box.example.com');
+  });
+
   test('the service account is the one that the template names', () => {
     expect(planOf({}).programEnv(claim)['ACCOUNT']).toBe('default');
     expect(planOf({ serviceAccountName: 'robot' }).programEnv(claim)['ACCOUNT']).toBe('robot');

@@ -464,7 +464,7 @@ export const JOB_FIELD_TEXTS: Readonly<Record<string, string>> = {
   "spec.template.spec.hostAliases": "",
   "spec.template.spec.subdomain": "",
   "spec.template.spec.setHostnameAsFQDN": "Refused when true.",
-  "spec.template.spec.hostnameOverride": "",
+  "spec.template.spec.hostnameOverride": "HOSTNAME in the environment, instead of any other name; at most 64 characters.",
   "spec.template.spec.hostNetwork": "",
   "spec.template.spec.hostPID": "",
   "spec.template.spec.hostIPC": "",
