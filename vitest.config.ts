@@ -36,5 +36,7 @@ export default defineConfig({
     // Longer than what tests wait for within, which says what did not come.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // A second, as it is by default, is short where the machine has other things to do.
+    expect: { poll: { timeout: 20_000, interval: 50 } },
   },
 });
