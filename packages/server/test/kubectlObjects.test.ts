@@ -24,19 +24,19 @@ test('a namespace is made and goes with what is in it; one that is in use needs 
   expect(await kubectl('get', 'serviceaccounts', '-n', 'used', '-o', 'name')).toBe(
     'serviceaccount/default\n',
   );
-  await bed.drover.jobs.create({
-    metadata: { name: 'in-it', namespace: 'used' },
-    spec: {
-      suspend: true,
-      template: {
-        spec: { restartPolicy: 'Never', containers: [{ name: 'main', command: ['true'] }] },
-      },
-    },
+  const template = {
+    spec: { restartPolicy: 'Never' as const, containers: [{ name: 'main', command: ['true'] }] },
+  };
+  const inIt = { metadata: { name: 'in-it', namespace: 'used' } };
+  await bed.drover.jobs.create({ ...inIt, spec: { suspend: true, template } });
+  await bed.drover.cronJobs.create({
+    ...inIt,
+    spec: { schedule: '@yearly', jobTemplate: { spec: { template } } },
   });
   // It waits until the namespace is gone.
   await kubectl('delete', 'namespace', 'used', 'made');
   expect(await kubectl('get', 'namespaces', '-o', 'name')).toBe('namespace/default\n');
-  expect(await kubectl('get', 'jobs,configmaps', '-A')).toBe('');
+  expect(await kubectl('get', 'cronjobs,jobs,configmaps', '-A')).toBe('');
   expect((await bed.kubectl(['delete', 'namespace', 'default'])).stderr).toContain('(Forbidden)');
 });
 

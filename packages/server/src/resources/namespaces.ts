@@ -57,7 +57,7 @@ const EXPLAINED = kindField('Namespace', 'A part of the engine whose names are i
 /** The one that is always there. */
 const DEFAULT = 'default';
 /** Kinds of kept objects that bring a namespace into use. */
-const KINDS = ['ConfigMap', 'Secret', 'ServiceAccount'];
+const KINDS = ['CronJob', 'ConfigMap', 'Secret', 'ServiceAccount'];
 const NAME_LABEL = 'kubernetes.io/metadata.name';
 
 /** Namespaces: those that are in use, those that somebody made, and `default`. */
@@ -153,6 +153,8 @@ export class NamespacesResource implements Resource {
 
   /** Deletes what is in a namespace. */
   async #empty(namespace: string): Promise<void> {
+    // First of all what would go on making Jobs.
+    await this.#deleteKept('CronJob', namespace);
     const jobs = new JobsClient(this.#backend, namespace);
     for (const job of await jobs.list()) {
       await orGone(jobs.delete(job, { propagationPolicy: 'Background' }));
@@ -164,12 +166,14 @@ export class NamespacesResource implements Resource {
       const options = { namespace, schema: null };
       await orGone(new WorkQueueHandle(this.#backend, metadata.name, options).delete());
     }
-    for (const kind of KINDS) {
-      await this.#backend.onShard(namespace, async ({ objects }) => {
-        const { objects: found } = await objects.list(kind, { namespace, limit: MAX_KEPT });
-        for (const object of found) await objects.delete(object);
-      });
-    }
+    for (const kind of KINDS) await this.#deleteKept(kind, namespace);
+  }
+
+  async #deleteKept(kind: string, namespace: string): Promise<void> {
+    await this.#backend.onShard(namespace, async ({ objects }) => {
+      const { objects: found } = await objects.list(kind, { namespace, limit: MAX_KEPT });
+      for (const object of found) await objects.delete(object);
+    });
   }
 
   async #made(name: string): Promise<Namespace | null> {
