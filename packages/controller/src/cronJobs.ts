@@ -24,10 +24,10 @@ import {
 import {
   completeJob,
   composeMetadata,
+  cronJobsPerRun,
   cronJobUid,
   type CronRun,
   type EventSink,
-  MAX_CRON_JOBS_PER_RUN,
   type NewJob,
   newJobOf,
   type ObservedCronJob,
@@ -254,6 +254,7 @@ function toObserved(
   const { status, spec } = cronJob;
   return {
     nowMs,
+    maxStarts: cronJobsPerRun(stored),
     spec,
     calendar: cronCalendarOf(cronJob),
     createdMs: stored.createdMs,
@@ -289,7 +290,7 @@ function planJobs({ observed, cronJob, decision }: Look, known: Map<number, Refu
   const jobs: NewJob[] = [];
   const started: number[] = [];
   const events: CronEvent[] = [];
-  for (const slotMs of decision.start.slice(0, MAX_CRON_JOBS_PER_RUN)) {
+  for (const slotMs of decision.start) {
     const name = cronJobJobName(cronJob.metadata.name, slotMs);
     if (refused.get(slotMs) === 'nameTaken') {
       events.push(failed(`jobs.batch ${JSON.stringify(name)} already exists`));

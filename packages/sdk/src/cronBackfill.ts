@@ -15,8 +15,8 @@ import {
 } from '@drover/shared';
 import {
   completeJob,
+  cronJobsPerRun,
   cronJobUid,
-  MAX_CRON_JOBS_PER_RUN,
   newJobOf,
   type ObservedCronJob,
 } from '@drover/store';
@@ -69,8 +69,9 @@ export async function backfill(
   );
   for (const slotMs of slots) if (known.has(slotMs)) outcomes.set(slotMs, 'ran');
   const open = slots.filter((slotMs) => !outcomes.has(slotMs));
-  for (let at = 0; at < open.length; at += MAX_CRON_JOBS_PER_RUN) {
-    const batch = open.slice(at, at + MAX_CRON_JOBS_PER_RUN);
+  const size = cronJobsPerRun(observed.stored);
+  for (let at = 0; at < open.length; at += size) {
+    const batch = open.slice(at, at + size);
     if (range.dryRun === true) for (const slotMs of batch) outcomes.set(slotMs, 'wouldCreate');
     else await makeJobs(backend, cronJob, batch, outcomes);
   }

@@ -3,8 +3,14 @@
 import type { NewJob, StoredJob } from './api.ts';
 import type { StoredObject } from './objectApi.ts';
 
-/** Most Jobs of one call of `runCronJob`: bounds its time. */
-export const MAX_CRON_JOBS_PER_RUN = 25;
+/** Most Jobs of one call of `runCronJob`, and bytes of them, about: bounds its time. A single Job may be larger. */
+const MAX_JOBS_PER_RUN = 25;
+const MAX_BYTES_PER_RUN = 512 * 1024;
+
+/** How many Jobs of a CronJob one call of `run` takes at most. */
+export function cronJobsPerRun({ object }: Pick<StoredObject, 'object'>): number {
+  return Math.max(1, Math.min(MAX_JOBS_PER_RUN, Math.floor(MAX_BYTES_PER_RUN / object.length)));
+}
 /** So many past times of a CronJob are kept at least, if there were so many. */
 export const KEPT_CRON_TIMES = 100;
 
@@ -89,7 +95,7 @@ export interface CronJobRun {
   readonly suspendedMs: number | null;
   /** What is to be noted; that of each Job first, in their order. */
   readonly notes: readonly CronRun[];
-  /** At most {@link MAX_CRON_JOBS_PER_RUN}. */
+  /** At most {@link cronJobsPerRun}. */
   readonly jobs: readonly NewJob[];
 }
 

@@ -492,6 +492,37 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
     },
   ],
   [
+    'runCronJob of 25 Jobs and 128 notes in place of others',
+    async () => {
+      const path = { kind: 'CronJob', namespace: 'default', name: 'report' };
+      const object = { ...path, uid: 'c1', object: '{}', finalizerCount: 0 };
+      const created = await bed.shard.objects.create(object);
+      const base = {
+        namespace: 'default',
+        name: 'report',
+        uid: 'c1',
+        expectedResourceVersion: created.type === 'created' ? created.resourceVersion : 0,
+        object: null,
+        checkedMs: T0,
+        suspendedMs: 0,
+      };
+      const notes = (from: number) =>
+        Array.from({ length: 128 }, (_, i) => ({
+          type: 'started' as const,
+          slotMs: T0 + (from + i) * 60_000,
+          atMs: T0 + (from + i) * 60_000 + 3,
+        }));
+      await bed.shard.cronJobs.run({ ...base, runs: 0, notes: notes(0), jobs: [] });
+      const owners = [{ uid: 'c1', blocks: true, cronJob: 'report' }];
+      const jobs = Array.from({ length: 25 }, (_, i) => ({
+        ...newJob(`u${i}`),
+        object: JSON.stringify({ text: 'x'.repeat(20_000) }),
+        owners,
+      }));
+      return () => bed.shard.cronJobs.run({ ...base, runs: 1, notes: notes(200), jobs });
+    },
+  ],
+  [
     'writeLog of 500 entries that take the place of 1,000',
     async () => {
       const key = podLogKey(randomUUID(), 'u1', 1);

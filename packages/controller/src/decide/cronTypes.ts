@@ -21,6 +21,8 @@ export interface CronOwnedJob {
 /** All that a decision about a CronJob depends on. */
 export interface CronObserved {
   readonly nowMs: number;
+  /** Most Jobs that are started in one go, an integer >= 1; the rest has its turn in the next. */
+  readonly maxStarts: number;
   readonly spec: Pick<
     CronJobSpec,
     | 'suspend'

@@ -9,8 +9,6 @@ import {
 } from '@drover/shared';
 import type { CronDecision, CronEvent, CronObserved, CronOwnedJob, CronSkip } from './cronTypes.ts';
 
-/** Times that are started in one go; the rest has its turn in the next. */
-export const MAX_STARTS_PER_PASS = 25;
 /** More missed times than this are told of, and not gone through one by one. */
 const MANY_MISSED = 100;
 /** With catch-up `none` a time counts as missed when it is past for longer: what a dead controller had in hand comes back sooner. */
@@ -113,7 +111,7 @@ function decideStarts(
   const due = dueTimes(calendar, { afterMs: Math.min(afterMs, checkedMs), untilMs });
   const candidates = due.firings.filter((atMs) => atMs > afterMs);
   const wanted = wantedTimes(candidates, { calendar, spec, untilMs });
-  const starting = admitted(wanted, { spec, hasActive: active.length > 0 });
+  const starting = admitted(wanted, observed, active.length > 0);
 
   const skips: CronSkip[] = due.passed.filter(({ slotMs }) => slotMs > checkedMs);
   const started = new Set(starting);
@@ -217,11 +215,12 @@ function wantedTimes(
 /** Those that may start now. */
 function admitted(
   wanted: readonly number[],
-  { spec, hasActive }: { readonly spec: CronObserved['spec']; readonly hasActive: boolean },
+  { spec, maxStarts }: CronObserved,
+  hasActive: boolean,
 ): readonly number[] {
   switch (spec.concurrencyPolicy) {
     case 'Allow':
-      return wanted.slice(0, MAX_STARTS_PER_PASS);
+      return wanted.slice(0, maxStarts);
     case 'Forbid':
       return hasActive ? [] : wanted.slice(0, 1);
     case 'Replace':
