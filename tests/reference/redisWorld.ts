@@ -90,12 +90,13 @@ export class RedisWorld implements Side<Promise<void>> {
   }
 
   /** Lets everything happen that happens now without anybody's doing. */
-  async settle(): Promise<void> {
+  async settle(nowMs: number): Promise<void> {
     for (let round = 0; ; round++) {
       if (round === 20) throw new Error('the reconciler does not come to rest');
-      await this.#reconciler.reconcile(this.#uid);
+      const nextAtMs = await this.#reconciler.reconcile(this.#uid);
+      const isDue = nextAtMs !== null && nextAtMs <= nowMs;
       const hasStarted = this.#hasWorkers && (await this.#startPods());
-      if (!(await this.#endFresh()) && !hasStarted) break;
+      if (!(await this.#endFresh()) && !hasStarted && !isDue) break;
     }
     this.#fresh.clear();
   }

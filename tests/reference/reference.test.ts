@@ -56,7 +56,7 @@ describe('on Redis', () => {
           const { nowMs, step, acts, should } = one.value;
           clock.set(nowMs);
           for (const act of acts) await act(world);
-          await world.settle();
+          await world.settle(nowMs);
           const text = differenceOf(should, await world.view());
           if (text === null) continue;
           throw new Error(describeHistory(seed, history, `after step ${step}: ${text}`));
