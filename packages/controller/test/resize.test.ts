@@ -58,7 +58,9 @@ test('it shrinks: pods beyond are stopped and not counted, and what is done ther
     completedIndexes: '1',
   });
   const { orders = [] } = (await worker.heartbeat()) as { orders?: { slot: number }[] };
-  expect(orders.map(({ slot }) => slot)).toEqual([pods.get(3)!.slot, pods.get(4)!.slot]);
+  expect(new Set(orders.map(({ slot }) => slot))).toEqual(
+    new Set([pods.get(3)!.slot, pods.get(4)!.slot]),
+  );
   // Whatever these do, it is nothing to the Job.
   await worker.succeed(pods.get(3)!);
   await worker.fail(pods.get(4)!);
