@@ -345,7 +345,10 @@ describe('a Job on a work queue', () => {
       });
       const { stdout } = await run('describe', 'job/early');
       expect(stdout).toMatch(/^ {2}Items Left: +3 items are not settled/m);
-      expect(stdout).toMatch(/^ {2}Warning +ItemsLeft +\d+s +controller +3 items are not settled/m);
+      // Events are told when what they are about is done.
+      await expect
+        .poll(async () => (await run('describe', 'job/early')).stdout)
+        .toMatch(/^ {2}Warning +ItemsLeft +\d+s +job-controller +3 items are not settled/m);
     } finally {
       await Promise.all([controller.kill('SIGTERM'), worker.kill('SIGTERM')]);
     }

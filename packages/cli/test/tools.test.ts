@@ -139,7 +139,7 @@ describe('drover describe', () => {
       code: 1,
       stderr: 'error: jobs.batch "nobody-here" in namespace "default" not found\n',
     });
-    expect((await home.drover(['describe', 'cronjobs'])).code).toBe(2);
+    expect((await home.drover(['describe', 'deployments'])).code).toBe(2);
     expect((await home.drover(['describe', 'job/x', '-l', 'a=b'])).code).toBe(2);
   });
 });

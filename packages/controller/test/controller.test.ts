@@ -172,6 +172,8 @@ describe('createController', () => {
     const count = async () =>
       Number(/total_commands_processed:(\d+)/.exec(await counter.info('stats'))?.[1]);
     expect(await counter.zcard(shard.keys.due)).toBe(0);
+    // Until the last end is told.
+    await waitFor(async () => (await counter.zcard(shard.keys.eventNames)) === 300);
     await count();
     const before = await count();
     const from = performance.now();

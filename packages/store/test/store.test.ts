@@ -106,8 +106,8 @@ test('nodes are listed by name, with when they were last heard of', async () => 
   await nodes.put('a', '{}', 900);
   await nodes.put('b', '{"v":2}', 700);
   expect(await nodes.list()).toEqual([
-    { name: 'a', object: '{}', leaseEndMs: 900 },
-    { name: 'b', object: '{"v":2}', leaseEndMs: 700 },
+    { name: 'a', object: '{}', leaseEndMs: 900, cordon: null },
+    { name: 'b', object: '{"v":2}', leaseEndMs: 700, cordon: null },
   ]);
   expect(await nodes.removeExpired(700)).toBe(0);
   expect(await nodes.removeExpired(701)).toBe(1);

@@ -84,7 +84,13 @@ describe('SessionKeeper', () => {
     const session = await keeper.start();
     expect(session.id).toMatch(/^[0-9a-f]{16}$/);
     expect(shard.registered).toEqual([
-      { id: session.id, node: 'node-1', lanes: { 'default/process': 2 }, leaseTtlMs: 1_000 },
+      {
+        id: session.id,
+        node: 'node-1',
+        lanes: { 'default/process': 2 },
+        resources: { cpuMilli: 0, memoryBytes: 0 },
+        leaseTtlMs: 1_000,
+      },
     ]);
     await waitFor(() => shard.heartbeats >= 3);
     const order = { uid: 'u', slot: 1, podNumber: 7 };

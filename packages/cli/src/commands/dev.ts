@@ -97,7 +97,8 @@ async function serve(dataDir: string, options: DevOptions): Promise<number> {
       secretKeyFile: keyFile,
       dir: join(dataDir, 'server'),
       host: '127.0.0.1',
-      port: options.port ?? (await freePort(PREFERRED_API_PORT)),
+      port: options.port ?? PREFERRED_API_PORT,
+      orAnyPort: options.port === undefined,
       kubeconfig,
       logger,
     });

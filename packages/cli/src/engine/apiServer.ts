@@ -23,6 +23,8 @@ export interface ApiServerOptions {
   readonly host: string;
   /** 0 = any that is free. */
   readonly port: number;
+  /** When somebody else has that port, any that is free will do. */
+  readonly orAnyPort?: boolean;
   /** Where to write the kubeconfig. */
   readonly kubeconfig: string;
   /** Further DNS names and addresses that clients reach it by; the first one is in the kubeconfig. */
@@ -58,20 +60,26 @@ export async function startApiServer(options: ApiServerOptions): Promise<Listeni
   const names = [...given, ...(ANY_ADDRESS.has(host) ? [] : [host])];
   const own = await prepareIdentity({ dir: options.dir, names, nowMs: Date.now() });
   const identity = await withGivenFiles(own, options);
-  const server = createServer({
-    connection,
-    ...(prefix === undefined ? {} : { prefix }),
-    ...(secretKeyFile === undefined ? {} : { secretKeyFile }),
+  const make = (onPort: number): DroverServer =>
+    createServer({
+      connection,
+      ...(prefix === undefined ? {} : { prefix }),
+      ...(secretKeyFile === undefined ? {} : { secretKeyFile }),
+      host,
+      port: onPort,
+      tls: identity.server,
+      token: identity.token,
+      ...(options.tokensFile === undefined ? {} : { tokensFile: options.tokensFile }),
+      ...(options.rateLimit === undefined ? {} : { rateLimit: options.rateLimit || null }),
+      ...(options.auditLog === undefined ? {} : { auditLogger: openAuditLog(options.auditLog) }),
+      logger,
+    });
+  const { server, address } = await listen(
+    make,
     host,
-    port,
-    tls: identity.server,
-    token: identity.token,
-    ...(options.tokensFile === undefined ? {} : { tokensFile: options.tokensFile }),
-    ...(options.rateLimit === undefined ? {} : { rateLimit: options.rateLimit || null }),
-    ...(options.auditLog === undefined ? {} : { auditLogger: openAuditLog(options.auditLog) }),
-    logger,
-  });
-  const url = new URL(await listen(server, host, port));
+    options.orAnyPort === true ? [port, 0] : [port],
+  );
+  const url = new URL(address);
   const [name] = given;
   if (name !== undefined) url.hostname = name;
   else if (ANY_ADDRESS.has(host)) url.hostname = '127.0.0.1';
@@ -126,12 +134,19 @@ async function readGiven(option: string, path: string): Promise<string> {
   }
 }
 
-async function listen(server: DroverServer, host: string, port: number): Promise<string> {
+/** Listens on the first of the ports that nobody else has. */
+async function listen(
+  make: (port: number) => DroverServer,
+  host: string,
+  [port = 0, ...others]: readonly number[],
+): Promise<{ server: DroverServer; address: string }> {
+  const server = make(port);
   try {
-    return await server.listen();
+    return { server, address: await server.listen() };
   } catch (error) {
     await server.close();
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (code === 'EADDRINUSE' && others.length > 0) return await listen(make, host, others);
     if (code === 'ENOENT' || code === 'EISDIR') {
       throw badInput(`--tokens: ${error instanceof Error ? error.message : ''}`);
     }

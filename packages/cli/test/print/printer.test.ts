@@ -117,7 +117,7 @@ test('nodes are ready, draining or gone', () => {
   const status = (given: Node) =>
     new TablePrinter({ ...plain, headers: false }).lines([given], NOW)[0];
   expect(status(node([{ type: 'Ready', status: 'True' }]))).toMatch(
-    /^n +Ready +gpu +<none> +4 +<unknown>/,
+    /^n +Ready +gpu +<none> +4 +<none> +<none> +<unknown>/,
   );
   expect(status(node([{ type: 'Ready', status: 'False', reason: 'WorkerDraining' }]))).toMatch(
     /^n +NotReady,Draining /,
