@@ -441,10 +441,11 @@ export class JobReconciler {
     if (opened.type !== 'opened') return AGAIN;
 
     const { slots, decisionVersion, isStatusWritten } = opened;
+    const wakes = await this.#offer(pass, decision, slots);
+    // No pod waits for what is told.
     await this.#events.failed(look, judge);
     const podCount = look.counters.podCount + slots.length;
     await this.#events.created(look, memo, podCount, { indexed, startTime });
-    const wakes = await this.#offer(pass, decision, slots);
     let written: StatusEnd;
     if (isStatusWritten && plan.type === 'write') {
       await this.#noteStatus(pass, plan);
