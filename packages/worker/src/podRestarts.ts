@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import type { Logger } from 'pino';
 
 import { crashLoopDelayMs, crashLoopRestarts, type CrashLoopPolicy } from './process/crashLoop.ts';
@@ -38,9 +40,7 @@ export class PodRestarts {
   #count: number;
   /** Restarts since the container was last healthy. */
   #inARow = 0;
-  #isStopped = false;
-  /** Ends the present wait. */
-  #wakeUp: (() => void) | null = null;
+  readonly #stopping = new AbortController();
 
   constructor(options: PodRestartsOptions) {
     this.#options = options;
@@ -80,8 +80,7 @@ export class PodRestarts {
 
   /** The pod is to end: no restart from now on. */
   stop(): void {
-    this.#isStopped = true;
-    this.#wakeUp?.();
+    this.#stopping.abort();
   }
 
   async #record(restarts: number): Promise<boolean> {
@@ -100,15 +99,13 @@ export class PodRestarts {
     return false;
   }
 
-  #wait(ms: number): Promise<void> {
-    if (this.#isStopped) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#wakeUp?.(), ms);
-      this.#wakeUp = () => {
-        clearTimeout(timer);
-        this.#wakeUp = null;
-        resolve();
-      };
-    });
+  get #isStopped(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  /** Waits, or not so long when it is stopped. */
+  async #wait(ms: number): Promise<void> {
+    const { signal } = this.#stopping;
+    await delay(ms, undefined, { signal }).catch(() => undefined);
   }
 }

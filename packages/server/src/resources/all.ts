@@ -36,16 +36,21 @@ export interface Resources {
 export function makeResources(backend: Backend, secretKeyFile: string | undefined): Resources {
   const pods = new PodsResource(backend);
   const jobs = new JobsResource(backend);
-  const watched = [
-    jobs,
-    new CronJobsResource(backend),
-    pods,
-    new NodesResource(backend),
-    new NamespacesResource(backend),
-    new EventsResource(backend),
+  const cronJobs = new CronJobsResource(backend);
+  const kept = [
     configMaps(backend),
     secrets(backend, secretKeyFile),
     new ServiceAccountsResource(backend),
+  ];
+  const keptKinds = [cronJobs, ...kept].map(({ kind }) => kind);
+  const watched = [
+    jobs,
+    cronJobs,
+    pods,
+    new NodesResource(backend),
+    new NamespacesResource(backend, keptKinds),
+    new EventsResource(backend),
+    ...kept,
     new WorkQueuesResource(backend),
   ];
   return {

@@ -56,8 +56,6 @@ const EXPLAINED = kindField('Namespace', 'A part of the engine whose names are i
 
 /** The one that is always there. */
 const DEFAULT = 'default';
-/** Kinds of kept objects that bring a namespace into use. */
-const KINDS = ['CronJob', 'ConfigMap', 'Secret', 'ServiceAccount'];
 const NAME_LABEL = 'kubernetes.io/metadata.name';
 
 /** Namespaces: those that are in use, those that somebody made, and `default`. */
@@ -75,11 +73,14 @@ export class NamespacesResource implements Resource {
   readonly fields = { 'status.phase': ({ status }: ShownNamespace) => status.phase };
   readonly hasStatus = true;
   readonly #backend: Backend;
+  readonly #keptKinds: readonly string[];
   readonly #objects: ObjectsClient<Namespace>;
   readonly #watch: PolledWatch<ShownNamespace>;
 
-  constructor(backend: Backend) {
+  /** @param keptKinds - Kinds of kept objects: they bring a namespace into use, and go with it. */
+  constructor(backend: Backend, keptKinds: readonly string[]) {
     this.#backend = backend;
+    this.#keptKinds = keptKinds;
     this.#objects = new ObjectsClient<Namespace>(backend, DEFAULT, {
       kind: NAMESPACE_KIND,
       encode: objectText,
@@ -166,7 +167,7 @@ export class NamespacesResource implements Resource {
       const options = { namespace, schema: null };
       await orGone(new WorkQueueHandle(this.#backend, metadata.name, options).delete());
     }
-    for (const kind of KINDS) await this.#deleteKept(kind, namespace);
+    for (const kind of this.#keptKinds) await this.#deleteKept(kind, namespace);
   }
 
   async #deleteKept(kind: string, namespace: string): Promise<void> {
@@ -187,7 +188,7 @@ export class NamespacesResource implements Resource {
 
   async #isInUse(name: string): Promise<boolean> {
     return await this.#backend.onShard(name, async (shard) =>
-      (await shard.namespaces(KINDS)).includes(name),
+      (await shard.namespaces(this.#keptKinds)).includes(name),
     );
   }
 
@@ -195,7 +196,7 @@ export class NamespacesResource implements Resource {
     const store = await this.#backend.store();
     const found = new Map([[DEFAULT, inUse(DEFAULT)]]);
     for (const shard of store.shards) {
-      for (const name of await this.#backend.run(() => shard.namespaces(KINDS))) {
+      for (const name of await this.#backend.run(() => shard.namespaces(this.#keptKinds))) {
         found.set(name, inUse(name));
       }
     }

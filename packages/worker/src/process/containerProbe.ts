@@ -1,6 +1,7 @@
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { probePort, type Container, type Probe } from '@drover/shared';
 
@@ -124,8 +125,7 @@ export interface ProbeLoopOptions {
 export class ProbeLoop {
   readonly #options: ProbeLoopOptions;
   #asked: RunningHook | null = null;
-  #isOver = false;
-  #wakeUp: (() => void) | null = null;
+  readonly #ending = new AbortController();
 
   constructor(options: ProbeLoopOptions) {
     this.#options = options;
@@ -141,7 +141,7 @@ export class ProbeLoop {
     let failures = 0;
     await this.#wait(probe.initialDelayMs);
     for (;;) {
-      if (this.#isOver) return 'ended';
+      if (this.#hasEnded()) return 'ended';
       const problem = await this.#ask();
       if (this.#hasEnded()) return 'ended';
       if (problem === null && untilWell) return 'well';
@@ -154,13 +154,12 @@ export class ProbeLoop {
 
   /** Asks no more. */
   end(): void {
-    this.#isOver = true;
+    this.#ending.abort();
     this.#asked?.kill();
-    this.#wakeUp?.();
   }
 
   #hasEnded(): boolean {
-    return this.#isOver;
+    return this.#ending.signal.aborted;
   }
 
   async #ask(): Promise<string | null> {
@@ -178,15 +177,9 @@ export class ProbeLoop {
     return problem;
   }
 
-  #wait(ms: number): Promise<void> {
-    if (this.#isOver || ms === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#wakeUp?.(), ms);
-      this.#wakeUp = () => {
-        clearTimeout(timer);
-        this.#wakeUp = null;
-        resolve();
-      };
-    });
+  /** Waits, or not so long when it is ended. */
+  async #wait(ms: number): Promise<void> {
+    const { signal } = this.#ending;
+    if (ms > 0) await delay(ms, undefined, { signal }).catch(() => undefined);
   }
 }
