@@ -20,6 +20,7 @@ import {
 } from '@drover/store';
 import { startRedis, TestClock, type TestRedis, uniquePrefix } from '@drover/testkit';
 import { pino } from 'pino';
+import { afterAll, beforeAll, beforeEach } from 'vitest';
 import { reconcileOwner } from '../src/garbage.ts';
 import { KeptPodsKeeper, type KeptPodsLimits } from '../src/keptPods.ts';
 import { JobReconciler, type ReconcileShard } from '../src/reconcile.ts';
@@ -93,6 +94,22 @@ export class TestBed {
     const redis = await startRedis({ unixSocket: true });
     const clock = new TestClock(T0);
     return new TestBed(redis, clock, await TestBed.#openStore(redis, clock));
+  }
+
+  /**
+   * Opens a server for all tests of a file, and a bed with fresh keys for each of them.
+   *
+   * @param prepare - Takes the bed before each test.
+   */
+  static forEachTest(prepare: (bed: TestBed) => void | Promise<void>): void {
+    let server: TestBed;
+    beforeAll(async () => {
+      server = await TestBed.open();
+    });
+    afterAll(() => server.redis.stop());
+    beforeEach(async () => {
+      await prepare(await server.fresh());
+    });
   }
 
   /** The same server with fresh keys and the clock at T0. */

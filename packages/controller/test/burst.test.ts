@@ -1,21 +1,16 @@
 /** Many small Jobs at once: what they cost together, and a controller that dies with a batch in hand. */
 import type { Taken } from '@drover/store';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { JobReconciler, type ReconcileShard } from '../src/reconcile.ts';
 import { silent, TestBed } from './bed.ts';
 
 /** More than one script takes. */
 const JOBS = 80;
 
-let server: TestBed;
 let bed: TestBed;
 
-beforeAll(async () => {
-  server = await TestBed.open();
-});
-afterAll(() => server.redis.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+TestBed.forEachTest((fresh) => {
+  bed = fresh;
 });
 
 class Crash extends Error {}

@@ -2,19 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import { type OwnerReference, podName, podSuffix, podUid } from '@drover/shared';
 import { ownersOf } from '@drover/store';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ownedBy, TestBed, type TestController } from './bed.ts';
 
-let server: TestBed;
 let bed: TestBed;
 let controller: TestController;
 
-beforeAll(async () => {
-  server = await TestBed.open();
-});
-afterAll(() => server.redis.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+TestBed.forEachTest((fresh) => {
+  bed = fresh;
   controller = bed.controller();
 });
 

@@ -1,18 +1,13 @@
 /** Jobs with limits for each index, on a real Redis. */
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type FakeWorker, type RunningPod, TestBed, type TestController } from './bed.ts';
 
-let server: TestBed;
 let bed: TestBed;
 let controller: TestController;
 let worker: FakeWorker;
 
-beforeAll(async () => {
-  server = await TestBed.open();
-});
-afterAll(() => server.redis.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+TestBed.forEachTest(async (fresh) => {
+  bed = fresh;
   controller = bed.controller();
   worker = await bed.worker();
 });

@@ -1,18 +1,13 @@
 /** What is told of Jobs, as `kubectl describe job` shows it. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { conditionEvents } from '../src/decide/events.ts';
 import { TestBed, type TestController } from './bed.ts';
 
-let server: TestBed;
 let bed: TestBed;
 let controller: TestController;
 
-beforeAll(async () => {
-  server = await TestBed.open();
-});
-afterAll(() => server.redis.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+TestBed.forEachTest((fresh) => {
+  bed = fresh;
   controller = bed.controller();
 });
 

@@ -1,17 +1,12 @@
 /** What is kept of pods that ended: of each Job, and of all finished ones. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { TestBed, type FakeWorker, type TestController } from './bed.ts';
 
-let server: TestBed;
 let bed: TestBed;
 let worker: FakeWorker;
 
-beforeAll(async () => {
-  server = await TestBed.open();
-});
-afterAll(() => server.redis.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+TestBed.forEachTest(async (fresh) => {
+  bed = fresh;
   worker = await bed.worker();
 });
 

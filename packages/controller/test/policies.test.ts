@@ -1,5 +1,5 @@
 /** Jobs with policies, on a real Redis. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { podName, podSuffix } from '@drover/shared';
 import {
   type FakeWorker,
@@ -9,17 +9,12 @@ import {
   type TestController,
 } from './bed.ts';
 
-let server: TestBed;
 let bed: TestBed;
 let controller: TestController;
 let worker: FakeWorker;
 
-beforeAll(async () => {
-  server = await TestBed.open();
-});
-afterAll(() => server.redis.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+TestBed.forEachTest(async (fresh) => {
+  bed = fresh;
   controller = bed.controller();
   worker = await bed.worker();
 });

@@ -1,21 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type { JobStatus } from '@drover/shared';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { ReconcileShard } from '../src/reconcile.ts';
 import { reconcileSession } from '../src/sessions.ts';
 import { reconcileWorkQueue } from '../src/workQueues.ts';
 import { LANE, silent, T0, TestBed, type TestController } from './bed.ts';
 
-let server: TestBed;
 let bed: TestBed;
 let controller: TestController;
 
-beforeAll(async () => {
-  server = await TestBed.open();
-});
-afterAll(() => server.redis.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+TestBed.forEachTest((fresh) => {
+  bed = fresh;
   controller = bed.controller();
 });
 

@@ -1,21 +1,16 @@
 /** What is deleted, when, and what goes with it. */
 import { podName, podSuffix, podUid, type OwnerReference } from '@drover/shared';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ownedBy, T0, TestBed, type FakeWorker, type TestController } from './bed.ts';
 
 const SECOND = 1000;
 
-let server: TestBed;
 let bed: TestBed;
 let controller: TestController;
 let worker: FakeWorker;
 
-beforeAll(async () => {
-  server = await TestBed.open();
-});
-afterAll(() => server.redis.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+TestBed.forEachTest(async (fresh) => {
+  bed = fresh;
   controller = bed.controller();
   worker = await bed.worker();
 });

@@ -1,5 +1,5 @@
 /** Elastic Indexed Jobs on a real Redis. */
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import {
   type FakeWorker,
   type RunningPod,
@@ -8,18 +8,13 @@ import {
   type TestController,
 } from './bed.ts';
 
-let server: TestBed;
 let bed: TestBed;
 let controller: TestController;
 let worker: FakeWorker;
 let uid: string;
 
-beforeAll(async () => {
-  server = await TestBed.open();
-});
-afterAll(() => server.redis.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+TestBed.forEachTest(async (fresh) => {
+  bed = fresh;
   controller = bed.controller();
   worker = await bed.worker();
 });

@@ -1,16 +1,11 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 
 import { ARGUMENTS_PER_CHUNK } from '../src/argumentList.ts';
 import { StoreBed } from './support/bed.ts';
 
-let server: StoreBed;
 let bed: StoreBed;
-beforeAll(async () => {
-  server = await StoreBed.open();
-});
-afterAll(() => server.server.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+StoreBed.forEachTest((fresh) => {
+  bed = fresh;
 });
 
 test('a list comes back chunk by chunk, whatever is in it', async () => {

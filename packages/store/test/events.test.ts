@@ -1,20 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { EventRecorder } from '../src/eventRecorder.ts';
 import { type CountedEvent, eventPath, type Events, type NewEvent } from '../src/events.ts';
 import { StoreBed, T0 } from './support/bed.ts';
 
 const HOUR_MS = 3_600_000;
 
-let server: StoreBed;
 let bed: StoreBed;
 let events: Events;
 
-beforeAll(async () => {
-  server = await StoreBed.open();
-});
-afterAll(() => server.server.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+StoreBed.forEachTest((fresh) => {
+  bed = fresh;
   ({ events } = bed.shard);
 });
 

@@ -1,6 +1,6 @@
 /** Full memory, and scripts that Redis has forgotten. */
 import { ResourceExhaustedError } from '@drover/shared';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { FAILED, LANE, LEASE_MS, newJob, QUEUE, StoreBed, T0 } from './support/bed.ts';
 import { newSessionId } from '../src/session.ts';
 import { Store } from '../src/store.ts';
@@ -8,14 +8,9 @@ import { Store } from '../src/store.ts';
 /** A real uid, where uids of pods are made from it. */
 const UID = '4be0b0a2-0000-4000-8000-000000000001';
 
-let server: StoreBed;
 let bed: StoreBed;
-beforeAll(async () => {
-  server = await StoreBed.open();
-});
-afterAll(() => server.server.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+StoreBed.forEachTest((fresh) => {
+  bed = fresh;
 });
 
 /** Redis has no memory left while this runs. */

@@ -1,20 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { inspectInstallation } from '../src/inspect/installation.ts';
 import { findOrphanKeys } from '../src/inspect/orphanKeys.ts';
 import { inspectServer } from '../src/inspect/server.ts';
 import { itemQueuePrefix, podLogKey } from '../src/keys.ts';
 import { StoreBed } from './support/bed.ts';
 
-let server: StoreBed;
 let bed: StoreBed;
 
-beforeAll(async () => {
-  server = await StoreBed.open();
-});
-afterAll(() => server.server.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+StoreBed.forEachTest((fresh) => {
+  bed = fresh;
 });
 
 const inspect = () => inspectInstallation(bed.redis, bed.store.prefix);

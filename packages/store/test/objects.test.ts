@@ -1,18 +1,13 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { NewObject } from '../src/objectApi.ts';
 import type { Objects } from '../src/objects.ts';
 import { StoreBed, T0 } from './support/bed.ts';
 
-let server: StoreBed;
 let bed: StoreBed;
 let objects: Objects;
 
-beforeAll(async () => {
-  server = await StoreBed.open();
-});
-afterAll(() => server.server.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+StoreBed.forEachTest((fresh) => {
+  bed = fresh;
   ({ objects } = bed.shard);
 });
 

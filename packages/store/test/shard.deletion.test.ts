@@ -1,5 +1,5 @@
 import { podUid } from '@drover/shared';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { JobView } from '../src/api.ts';
 import { QUEUE, LANE, StoreBed, T0 } from './support/bed.ts';
 
@@ -7,15 +7,10 @@ const UID = '4be0b0a2-0000-4000-8000-00000000aaaa';
 const OWNER = '4be0b0a2-0000-4000-8000-00000000bbbb';
 const OTHER = '4be0b0a2-0000-4000-8000-00000000cccc';
 
-let server: StoreBed;
 let bed: StoreBed;
 
-beforeAll(async () => {
-  server = await StoreBed.open();
-});
-afterAll(() => server.server.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+StoreBed.forEachTest((fresh) => {
+  bed = fresh;
 });
 
 async function view(uid = UID): Promise<JobView> {

@@ -1,15 +1,10 @@
 import { waitFor } from '@drover/testkit';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { StoreBed, T0 } from './support/bed.ts';
 
-let server: StoreBed;
 let bed: StoreBed;
-beforeAll(async () => {
-  server = await StoreBed.open();
-});
-afterAll(() => server.server.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+StoreBed.forEachTest((fresh) => {
+  bed = fresh;
 });
 
 const X = 'job:x';

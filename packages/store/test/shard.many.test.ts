@@ -1,17 +1,12 @@
 /** What is asked of many Jobs in one tick is one script, in which each Job is for itself. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Verdicts } from '../src/api.ts';
 import { MAX_JOBS_PER_SCRIPT } from '../src/jobScripts.ts';
 import { FAILED, newJob, OPEN_GATE, QUEUE, StoreBed, T0 } from './support/bed.ts';
 
-let server: StoreBed;
 let bed: StoreBed;
-beforeAll(async () => {
-  server = await StoreBed.open();
-});
-afterAll(() => server.server.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+StoreBed.forEachTest((fresh) => {
+  bed = fresh;
 });
 
 const OPENING: Verdicts = {

@@ -1,20 +1,15 @@
 /** Jobs that count failures for each index: their retries, what their pods know of it, indexes that failed. */
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Judgement } from '../src/api.ts';
 import { entryOf, FAILED, type HeldPod, OPEN_GATE, StoreBed, T0 } from './support/bed.ts';
 
 const GATE = { ...OPEN_GATE, holdOnFailure: false, perIndex: true };
 const ONCE = { counted: 1, ignored: 0 };
 
-let server: StoreBed;
 let bed: StoreBed;
 let session: string;
-beforeAll(async () => {
-  server = await StoreBed.open();
-});
-afterAll(() => server.server.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+StoreBed.forEachTest(async (fresh) => {
+  bed = fresh;
   session = await bed.registerSession();
 });
 

@@ -1,17 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { PodDetails, StopInput } from '../src/api.ts';
 import { FAILED, type HeldPod, OPEN_GATE, StoreBed, T0 } from './support/bed.ts';
 import { violations } from './support/invariants.ts';
 
-let server: StoreBed;
 let bed: StoreBed;
 let session: string;
-beforeAll(async () => {
-  server = await StoreBed.open();
-});
-afterAll(() => server.server.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+StoreBed.forEachTest(async (fresh) => {
+  bed = fresh;
   session = await bed.registerSession();
 });
 

@@ -1,21 +1,16 @@
 /** Jobs that replace pods only when they ended: what becomes of pods that were told to stop. */
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { StopInput } from '../src/api.ts';
 import { FAILED, type HeldPod, OPEN_GATE, StoreBed } from './support/bed.ts';
 import { violations } from './support/invariants.ts';
 
 const GATE = { ...OPEN_GATE, limit: 2, replaceEnded: true };
 
-let server: StoreBed;
 let bed: StoreBed;
 let session: string;
 let pods: HeldPod[];
-beforeAll(async () => {
-  server = await StoreBed.open();
-});
-afterAll(() => server.server.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+StoreBed.forEachTest(async (fresh) => {
+  bed = fresh;
   session = await bed.registerSession();
   pods = await bed.runningJob(
     session,

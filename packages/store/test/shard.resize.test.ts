@@ -1,17 +1,12 @@
 /** resizeJob in several steps, and whoever goes on in between. */
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { OPEN_GATE, StoreBed } from './support/bed.ts';
 import { violations } from './support/invariants.ts';
 
-let server: StoreBed;
 let bed: StoreBed;
 let session: string;
-beforeAll(async () => {
-  server = await StoreBed.open();
-});
-afterAll(() => server.server.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+StoreBed.forEachTest(async (fresh) => {
+  bed = fresh;
   session = await bed.registerSession();
   await bed.createJob({ uid: 'u1', completions: 600, indexed: true });
   await bed.setGate('u1', { ...OPEN_GATE, limit: 400 });

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   announcePodWatcher,
   lastChange,
@@ -13,14 +13,9 @@ import { LANE, QUEUE, StoreBed } from './support/bed.ts';
 /** A real uid, where uids of pods are made from it. */
 const UID = '4be0b0a2-0000-4000-8000-000000000001';
 
-let server: StoreBed;
 let bed: StoreBed;
-beforeAll(async () => {
-  server = await StoreBed.open();
-});
-afterAll(() => server.server.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+StoreBed.forEachTest((fresh) => {
+  bed = fresh;
 });
 
 /** Reads entries until there are so many. */

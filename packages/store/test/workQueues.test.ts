@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { isAllDone, type ItemEnd, type SettleAnswer } from '../src/workQueueApi.ts';
 import type { WorkQueues } from '../src/workQueues.ts';
 import { type HeldPod, StoreBed, T0 } from './support/bed.ts';
@@ -8,18 +8,13 @@ const TTL_MS = 60_000;
 const LEASE_MS = 30_000;
 const MAX_RESULT_BYTES = 100_000;
 
-let server: StoreBed;
 let bed: StoreBed;
 let queues: WorkQueues;
 let uid: string;
 let pod: HeldPod;
 
-beforeAll(async () => {
-  server = await StoreBed.open();
-});
-afterAll(() => server.server.stop());
-beforeEach(async () => {
-  bed = await server.fresh();
+StoreBed.forEachTest(async (fresh) => {
+  bed = fresh;
   queues = bed.shard.workQueues;
   uid = await create('letters');
   [pod] = (await bed.runningJob(await bed.registerSession(), 1, { completions: null })) as [

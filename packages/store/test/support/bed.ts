@@ -9,6 +9,7 @@ import {
   uniquePrefix,
 } from '@drover/testkit';
 import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach } from 'vitest';
 import type {
   Claim,
   DecisionGuard,
@@ -71,6 +72,22 @@ export class StoreBed {
       settings: { leaseTtlMs: LEASE_MS },
     });
     return new StoreBed(server, redis, clock, store);
+  }
+
+  /**
+   * Opens a server for all tests of a file, and a bed with fresh keys for each of them.
+   *
+   * @param prepare - Takes the bed before each test.
+   */
+  static forEachTest(prepare: (bed: StoreBed) => void | Promise<void>): void {
+    let server: StoreBed;
+    beforeAll(async () => {
+      server = await StoreBed.open();
+    });
+    afterAll(() => server.server.stop());
+    beforeEach(async () => {
+      await prepare(await server.fresh());
+    });
   }
 
   /** The same server and connection with fresh keys and the clock at T0. */
