@@ -177,12 +177,15 @@ async function measureLoad(bed: Bed, api: Api): Promise<void> {
   const since = await api.version(PATH);
   const changedMs = new Map<string, number>();
   const latencies: number[] = [];
+  /** What watches ended with. */
+  const ends = new Set<string>();
   const stops = Array.from({ length: WATCHERS }, () => {
     let rest = '';
     return api.watch(`${PATH}?watch=1&resourceVersion=${since}`, (text) => {
       const lines = (rest + text).split('\n');
       rest = lines.pop() ?? '';
       for (const line of lines) {
+        if (line.startsWith('{"type":"ERROR"')) ends.add(line);
         const [, mark = ''] = /"mark":"(\d+)"/.exec(line) ?? [];
         const madeMs = changedMs.get(mark);
         if (madeMs !== undefined) latencies.push(performance.now() - madeMs);
@@ -225,7 +228,7 @@ async function measureLoad(bed: Bed, api: Api): Promise<void> {
   console.log(`${JOBS} Jobs, ${WATCHERS} watchers, ${lists.length} lists in ${SECONDS} s`);
   console.log(`lists: ${ms(lists)}; ${failures.length} failed ${failures.slice(0, 3).join('; ')}`);
   console.log(
-    `changes: ${changedMs.size}, each to ${WATCHERS} watchers: ${latencies.length} told, ${ms(latencies)}; ${api.restarts} watches began anew`,
+    `changes: ${changedMs.size}, each to ${WATCHERS} watchers: ${latencies.length} told, ${ms(latencies)}; ${api.restarts} watches began anew ${[...ends].slice(0, 3).join('; ')}`,
   );
   console.log(
     `memory of the server, MB: ${before.toFixed(0)} before, ${watching.toFixed(0)} with watchers, ${now.toFixed(0)} after, ${peak.toFixed(0)} at the highest`,

@@ -88,6 +88,7 @@ export async function* watchShard(
   let position = `${options.since}-18446744073709551615`;
   try {
     if (options.signal.aborted) return;
+    // Those that were not read yet are among them.
     let added = await assertKept(redis, keys, options.since, 0);
     let checkedMs = performance.now();
     while (!options.signal.aborted) {
@@ -103,7 +104,6 @@ export async function* watchShard(
       );
       if (wasCut) throw new WatchExpiredError('the connection was lost: changes may be missing');
       const entries = streamEntries(reply);
-      added += entries.length;
       // Of the position before this batch, so that a gap before its first entry is seen too.
       if (entries.length === BATCH || performance.now() - checkedMs >= BLOCK_MS) {
         added = await assertKept(redis, keys, versionOf(position), added);

@@ -131,6 +131,22 @@ describe('a watch of Jobs', () => {
   });
 });
 
+/** Tells of so many changes of a Job, with the versions after the newest. */
+async function tellOf(count: number, keep = count): Promise<void> {
+  const { watch: key, clock } = bed.shard.keys;
+  const base = await bed.shard.resourceVersion();
+  await bed.redis.set(clock, String(base + 2 * count));
+  const fields = ['k', 'Job', 'e', 'MODIFIED', 'u', 'u1', 's', 'default', 'n', 'a'];
+  const adding = bed.redis.multi();
+  for (let i = 1; i <= count; i++) adding.xadd(key, `${base + i}-0`, ...fields);
+  await adding.xtrim(key, 'MAXLEN', '=', keep).exec();
+}
+
+test('a watch goes on though much of what it has yet to read was there when it looked', async () => {
+  await tellOf(2_500);
+  expect(await watch(0, 2_500)).toHaveLength(2_500);
+});
+
 describe('a watch that runs has expired', () => {
   /** Begins a watch; `next` resolves with its next batch that is not empty. */
   async function begin(since: number) {
@@ -152,13 +168,7 @@ describe('a watch that runs has expired', () => {
     const { next, end } = await begin(0);
     expect(await next()).toHaveLength(1);
     // As many as fill a batch, after some that were trimmed unseen.
-    const { watch: key, clock } = bed.shard.keys;
-    const base = await bed.shard.resourceVersion();
-    await bed.redis.set(clock, String(base + 2000));
-    const fields = ['k', 'Job', 'e', 'MODIFIED', 'u', 'u1', 's', 'default', 'n', 'a'];
-    const adding = bed.redis.multi();
-    for (let i = 1; i <= 1500; i++) adding.xadd(key, `${base + i}-0`, ...fields);
-    await adding.xtrim(key, 'MAXLEN', '=', 1200).exec();
+    await tellOf(1_500, 1_200);
     await expect(next()).rejects.toBeInstanceOf(WatchExpiredError);
     end();
   });
