@@ -6,28 +6,32 @@ import { nobodyFits } from './placement.ts';
 /** What of a worker is not enough for one more pod. */
 type Lack = 'Insufficient cpu' | 'Insufficient memory' | 'Too many pods';
 
+const NO_REQUESTS: ComputeResources = { cpuMilli: 0, memoryBytes: 0 };
+const WITHHELD = 'node(s) were unschedulable';
 const OTHER_POOL = "node(s) didn't match Pod's node affinity/selector";
 
 /**
- * Why no worker has room for a pod of a Job, in the words of Kubernetes' scheduler; null when one has, or the
- * Job's pods request nothing. Pure.
+ * Why no worker has room for a pod of a Job, in the words of Kubernetes' scheduler; null when one has. Pure.
  *
  * @param capacities - The workers that could run such a pod, were there room.
  * @param nodeCount - All live workers.
+ * @param withheldCount - Those of them that take no pods.
  */
 export function roomMessage(
-  requests: ComputeResources | null,
+  requests: ComputeResources,
   capacities: readonly SessionCapacity[],
   nodeCount: number,
+  withheldCount: number,
 ): string | null {
-  if (requests === null) return null;
   const counts = new Map<string, number>();
   for (const capacity of capacities) {
     const lacks = lacksOf(capacity, requests);
     if (lacks.length === 0) return null;
     for (const lack of lacks) counts.set(lack, (counts.get(lack) ?? 0) + 1);
   }
-  if (nodeCount > capacities.length) counts.set(OTHER_POOL, nodeCount - capacities.length);
+  if (withheldCount > 0) counts.set(WITHHELD, withheldCount);
+  const others = nodeCount - capacities.length - withheldCount;
+  if (others > 0) counts.set(OTHER_POOL, others);
   const parts = [...counts].map(([lack, count]) => `${count} ${lack}`).toSorted();
   return `0/${nodeCount} nodes are available: ${parts.join(', ')}.`;
 }
@@ -52,12 +56,14 @@ export async function unschedulableMessage(
   job: Pick<Job, 'spec'>,
 ): Promise<string | null> {
   const { lanes, requests } = parseFittingKey(view.fittingKey);
-  if ((await shard.fittingLanes(lanes)) === 0) return nobodyFits(job);
+  const isOffered = (await shard.fittingLanes(lanes)) > 0;
   const { active, running } = view.counters;
-  if (requests === null || active <= running) return null;
+  if (isOffered && (requests === null || active <= running)) return null;
   const [capacities, sessions] = await Promise.all([
-    shard.capacities(view.fittingKey),
+    isOffered ? shard.capacities(view.fittingKey) : [],
     shard.sessions(),
   ]);
-  return roomMessage(requests, capacities, sessions.length);
+  const withheldCount = sessions.filter(({ isWithheld }) => isWithheld).length;
+  if (!isOffered && withheldCount === 0) return nobodyFits(job);
+  return roomMessage(requests ?? NO_REQUESTS, capacities, sessions.length, withheldCount);
 }

@@ -106,7 +106,9 @@ function laneReasons(
 ): WaitReason[] {
   if (pendingCount <= 0) return [];
   const pods = pendingCount === 1 ? '1 pod waits' : `${pendingCount} pods wait`;
-  if (lanes === 0) return [{ reason: 'NoWorkerFits', message: `${pods}: ${nobodyFits(job)}` }];
+  if (lanes === 0) {
+    return [{ reason: 'NoWorkerFits', message: `${pods}: ${unschedulable ?? nobodyFits(job)}` }];
+  }
   if (unschedulable !== null) {
     return [{ reason: 'InsufficientResources', message: `${pods}: ${unschedulable}` }];
   }

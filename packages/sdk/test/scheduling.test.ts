@@ -9,7 +9,7 @@ function worker(taken: { cpuMilli?: number; memoryBytes?: number; pods?: number 
   const { pods: podCount = 0, cpuMilli = 0, memoryBytes = 0 } = taken;
   const resources = { cpuMilli: 2_000, memoryBytes: 1_000 };
   const amounts = { cpuMilli, memoryBytes };
-  return { id: '', node: '', lanes: 4, podCount, resources, taken: amounts };
+  return { id: '', node: '', isWithheld: false, lanes: 4, podCount, resources, taken: amounts };
 }
 
 describe('roomMessage', () => {
@@ -29,12 +29,15 @@ describe('roomMessage', () => {
       nodeCount: 4,
       want: "0/4 nodes are available: 1 Insufficient cpu, 1 Too many pods, 1 node(s) didn't match Pod's node affinity/selector, 2 Insufficient memory.",
     },
+    {
+      name: 'some take no pods',
+      workers: [worker({ pods: 4 })],
+      nodeCount: 3,
+      withheldCount: 2,
+      want: '0/3 nodes are available: 1 Too many pods, 2 node(s) were unschedulable.',
+    },
     { name: 'one has room', workers: [worker({ cpuMilli: 2_000 }), worker()], want: null },
-  ])('$name', ({ workers, nodeCount = workers.length, want }) => {
-    expect(roomMessage(wants, workers, nodeCount)).toBe(want);
-  });
-
-  test('says nothing of pods that request nothing', () => {
-    expect(roomMessage(null, [worker({ cpuMilli: 2_000 })], 1)).toBeNull();
+  ])('$name', ({ workers, nodeCount = workers.length, withheldCount = 0, want }) => {
+    expect(roomMessage(wants, workers, nodeCount, withheldCount)).toBe(want);
   });
 });

@@ -133,11 +133,14 @@ test('nodes are the workers', async () => {
 test('a node that is cordoned takes no pods, one that is drained gives them away', async () => {
   const phases = async (name: string) =>
     (await bed.drover.pods.list({ job: name })).map(({ status }) => status.phase);
+  const whyHeld = async () =>
+    (await bed.drover.jobs.whyWaiting('held')).map(({ message }) => message).join();
   expect(await kubectl('cordon', 'worker-1')).toBe('node/worker-1 cordoned\n');
   expect(await kubectl('get', 'nodes')).toMatch(/worker-1 +Ready,SchedulingDisabled /);
   await run('held', 'exec sleep 60');
   // Longer than a worker that takes pods needs to run another one to its end.
   await expect.poll(() => phases('held')).toEqual(['Pending']);
+  await expect.poll(() => whyHeld()).toContain('0/1 nodes are available: 1 node(s) were unsched');
   const changed = await bed.kubectl(['label', 'node', 'worker-1', 'x=1']);
   expect(changed.stderr).toContain('only spec.unschedulable of a node can be changed');
   expect(await phases('held')).toEqual(['Pending']);

@@ -228,7 +228,7 @@ const POD = under('spec.template.spec', {
   'volumes[*].downwardAPI.items[*].resourceFieldRef': honoured('a resource of a container'),
   'volumes[*].downwardAPI.items[*].resourceFieldRef.containerName': honoured('of which container'),
   'volumes[*].downwardAPI.items[*].resourceFieldRef.resource': honoured(
-    'which resource; its limit must be given',
+    'which resource; a limit of cpu or memory that is not set is what the worker has',
   ),
   'volumes[*].downwardAPI.items[*].resourceFieldRef.divisor': honoured('in which unit'),
   'volumes[*].downwardAPI.defaultMode': honoured('who may do what with the files'),
@@ -263,7 +263,7 @@ const POD = under('spec.template.spec', {
   'volumes[*].projected.sources[*].downwardAPI.items[*].resourceFieldRef.containerName':
     honoured('of which container'),
   'volumes[*].projected.sources[*].downwardAPI.items[*].resourceFieldRef.resource': honoured(
-    'which resource; its limit must be given',
+    'which resource; a limit of cpu or memory that is not set is what the worker has',
   ),
   'volumes[*].projected.sources[*].downwardAPI.items[*].resourceFieldRef.divisor':
     honoured('in which unit'),
@@ -373,7 +373,9 @@ const CONTAINER: Readonly<Record<string, Row>> = {
   'env[*].valueFrom.fieldRef.fieldPath': honoured('which field'),
   'env[*].valueFrom.resourceFieldRef': honoured('a limit or request of a container'),
   'env[*].valueFrom.resourceFieldRef.containerName': honoured('of which container'),
-  'env[*].valueFrom.resourceFieldRef.resource': honoured('which resource; its limit must be given'),
+  'env[*].valueFrom.resourceFieldRef.resource': honoured(
+    'which resource; a limit of cpu or memory that is not set is what the worker has',
+  ),
   'env[*].valueFrom.resourceFieldRef.divisor': honoured('in which unit'),
   'env[*].valueFrom.configMapKeyRef': honoured('a key of a ConfigMap'),
   'env[*].valueFrom.configMapKeyRef.name': honoured('name of the ConfigMap'),

@@ -9,6 +9,7 @@ import {
   required,
   type ValidationIssue,
 } from './issues.ts';
+import type { ComputeResources } from './podResources.ts';
 import type { Container, PodSpec } from './podTemplate.ts';
 import { parseQuantity } from './quantity.ts';
 
@@ -17,6 +18,11 @@ type Containers = Pick<PodSpec, 'containers' | 'initContainers'>;
 const RESOURCES = ['cpu', 'memory', 'ephemeral-storage'] as const;
 /** All that may be asked for; huge pages of any size beside it. */
 const FIELDS = ['limits', 'requests'].flatMap((kind) => RESOURCES.map((name) => `${kind}.${name}`));
+/** What a worker says that it has, in units of 10^-9. */
+const WORKER_AMOUNTS: ReadonlyMap<string, (worker: ComputeResources) => bigint> = new Map([
+  ['cpu', ({ cpuMilli }) => BigInt(cpuMilli) * 1_000_000n],
+  ['memory', ({ memoryBytes }) => BigInt(memoryBytes) * 1_000_000_000n],
+]);
 const DIVISORS: Readonly<Record<'cpu' | 'bytes', readonly string[]>> = {
   cpu: ['1m', '1'],
   bytes: ['1', '1k', '1M', '1G', '1T', '1P', '1E', '1Ki', '1Mi', '1Gi', '1Ti', '1Pi', '1Ei'],
@@ -50,24 +56,34 @@ export function resourceFieldIssues(
     const detail = `only divisor's values ${divisors.join(', ')} are supported with the resource ${name}`;
     issues.push(invalid(`${path}.divisor`, divisor, detail));
   }
-  if (kind === 'limits' && container !== undefined && !hasLimit(container, name)) {
+  const isMissing = kind === 'limits' && container !== undefined && !hasLimit(container, name);
+  if (isMissing && !WORKER_AMOUNTS.has(name)) {
     const why = `container "${container.name}" has no limit of ${name}`;
     issues.push(
-      forbidden(`${path}.resource`, `${why}, and workers do not say how much they could give`),
+      forbidden(`${path}.resource`, `${why}, and workers do not say how much of it they have`),
     );
   }
   return issues;
 }
 
-/** The value of a resource; a request that was not made is 0, as in Kubernetes. */
+/**
+ * The value of a resource, as in Kubernetes: a request that was not made is 0, a limit that was not set what the
+ * worker has.
+ *
+ * @param own - The container that it is for.
+ * @param worker - What the pods of the worker may request together.
+ */
 export function resourceFieldValue(
   { containerName = '', resource, divisor = '1' }: ResourceFieldSelector,
   pod: Containers,
   own: string,
+  worker: ComputeResources,
 ): string {
   const { limits = {}, requests = {} } = containerOf(pod, containerName || own)?.resources ?? {};
   const [kind = '', name = ''] = resource.split(/\.(.*)/s);
-  const amount = parseQuantity((kind === 'limits' ? limits : requests)[name] ?? '0')?.nano ?? 0n;
+  const stated = parseQuantity((kind === 'limits' ? limits : requests)[name] ?? '0')?.nano ?? 0n;
+  const isUnset = kind === 'limits' && stated === 0n;
+  const amount = isUnset ? (WORKER_AMOUNTS.get(name)?.(worker) ?? 0n) : stated;
   const unit = parseQuantity(divisor === '0' ? '1' : divisor)?.nano ?? 1n;
   return String((amount + unit - 1n) / unit);
 }

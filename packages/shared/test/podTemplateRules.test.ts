@@ -619,15 +619,18 @@ const containerCases: Case[] = [
     given: env(
       ...[
         { resource: 'requests.memory', divisor: '1Mi' },
-        { resource: 'limits.memory' },
+        { resource: 'limits.ephemeral-storage' },
         { resource: 'requests.cpu', containerName: 'other' },
         { resource: 'requests.gpu' },
         { resource: 'requests.cpu', divisor: '1Mi' },
         { resource: '' },
+        // What the worker has.
+        { resource: 'limits.cpu' },
+        { resource: 'limits.memory' },
       ].map((resourceFieldRef, at) => ({ name: `A${at}`, valueFrom: { resourceFieldRef } })),
     ),
     want: [
-      'containers[0].env[1].valueFrom.resourceFieldRef.resource Forbidden container "main" has no limit of memory',
+      'containers[0].env[1].valueFrom.resourceFieldRef.resource Forbidden container "main" has no limit of ephemeral-storage',
       'containers[0].env[2].valueFrom.resourceFieldRef.containerName NotFound',
       'containers[0].env[3].valueFrom.resourceFieldRef.resource NotSupported supported values: "limits.cpu"',
       "containers[0].env[4].valueFrom.resourceFieldRef.divisor Invalid only divisor's values 1m, 1 are supported",

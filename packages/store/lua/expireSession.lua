@@ -44,16 +44,9 @@ end
 
 if leaseEnd > 0 then
   redis.call('ZREM', KEYS[2], ARGV[2])
-  local info = redis.call('HGETALL', KEYS[3])
-  local has = redis.call('HMGET', KEYS[3], 'cpu', 'memory')
-  for i = 1, #info, 2 do
-    local fittingKey = string.match(info[i], '^lanes:(.*)$')
-    if fittingKey and redis.call('HINCRBY', KEYS[6], fittingKey, -tonumber(info[i + 1])) <= 0 then
-      redis.call('HDEL', KEYS[6], fittingKey)
-    end
-    if fittingKey and has[1] then
-      redis.call('ZREM', KEYS[8], capacityMember(fittingKey, has[1], has[2], info[i + 1], ARGV[2]))
-    end
+  -- Those of one that takes no pods were taken away before.
+  if redis.call('HEXISTS', KEYS[3], 'withheld') == 0 then
+    changeLanes(KEYS[6], KEYS[8], ARGV[2], redis.call('HGETALL', KEYS[3]), false)
   end
 end
 local claims = redis.call('SRANDMEMBER', KEYS[4], 500)

@@ -33,6 +33,7 @@
 -- @include clock
 -- @include due
 -- @include triggerAll
+-- @include waiting
 -- @include capacity
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local now = readClock(KEYS[1], ARGV[1])
@@ -54,21 +55,15 @@ if not number then
   if former then redis.call('HDEL', KEYS[9], former) end
   redis.call('HSET', KEYS[9], ARGV[5], number, '#' .. number, ARGV[5])
 end
-redis.call('HSET', KEYS[6], 'node', ARGV[5], 'nodeNumber', number, 'cpu', ARGV[6], 'memory', ARGV[7])
+local fields = { 'node', ARGV[5], 'nodeNumber', number, 'cpu', ARGV[6], 'memory', ARGV[7] }
 for i = 8, #ARGV, 2 do
-  redis.call('HSET', KEYS[6], 'lanes:' .. ARGV[i], ARGV[i + 1])
-  redis.call('HINCRBY', KEYS[7], ARGV[i], ARGV[i + 1])
-  redis.call('ZADD', KEYS[11], 0, capacityMember(ARGV[i], ARGV[6], ARGV[7], ARGV[i + 1], ARGV[3]))
+  fields[#fields + 1] = 'lanes:' .. ARGV[i]
+  fields[#fields + 1] = ARGV[i + 1]
 end
+redis.call('HSET', KEYS[6], unpack(fields))
+changeLanes(KEYS[7], KEYS[11], ARGV[3], fields, true)
 local leaseEnd = now + tonumber(ARGV[4])
 redis.call('ZADD', KEYS[5], leaseEnd, ARGV[3])
 schedule(due.set, due.wake, 'session:' .. ARGV[3], leaseEnd)
-
-local waiting = redis.call('SPOP', KEYS[8], 500)
-if #waiting == 0 then return 1 end
-local members = {}
-for i, uid in ipairs(waiting) do
-  members[i] = 'job:' .. uid
-end
-triggerAll(due, members, now)
+wakeWaiting(due, KEYS[8], now)
 return 1

@@ -478,6 +478,8 @@ export interface SessionLoad {
   readonly node: string;
   /** Pods that it runs, stopping ones included. */
   readonly podCount: number;
+  /** It takes no pods: its node is cordoned, or drains. */
+  readonly isWithheld: boolean;
 }
 
 /** What a live session has for the pods of a Job, and what of it is taken. */

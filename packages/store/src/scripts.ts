@@ -28,6 +28,7 @@ export const SCRIPT_NAMES = [
   'loseItems',
   'observeCronJob',
   'observeJob',
+  'offerLanes',
   'openSlots',
   'purgeJob',
   'recordEvents',

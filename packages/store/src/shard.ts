@@ -572,6 +572,24 @@ export class Shard extends ShardReader {
     );
   }
 
+  /** Says whether a session takes pods: the lanes of one that does not are there for nobody. */
+  async offerLanes(session: string, isOffered: boolean): Promise<'changed' | 'replayed' | 'ended'> {
+    const { sessions, lanes, waiting, capacity } = this.keys;
+    const reply = await this.#scripts.run(
+      'offerLanes',
+      [
+        ...this.#scripts.dueKeys,
+        sessions,
+        this.keys.session(session).session,
+        lanes,
+        waiting,
+        capacity,
+      ],
+      [this.#scripts.now, this.keys.wakeChannel, session, isOffered ? 1 : 0],
+    );
+    return choose(reply, { '1': 'changed', '0': 'replayed', '-1': 'ended' });
+  }
+
   /** Extends the lease of a session; answers its stop orders, or that it was ended. */
   async heartbeat(
     session: string,

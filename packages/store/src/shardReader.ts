@@ -470,15 +470,16 @@ export class ShardReader {
     const pipeline = this.redis.pipeline();
     for (const id of ids) {
       const keys = this.keys.session(id);
-      pipeline.hget(keys.session, 'node');
+      pipeline.hmget(keys.session, 'node', 'withheld');
       pipeline.scard(keys.claims);
     }
     const replies = ids.length === 0 ? [] : ((await pipeline.exec()) ?? []);
     return ids.flatMap((id, i) => {
-      const node = pipelineValue(replies[2 * i]);
+      const [node, withheld] = pipelineValue(replies[2 * i]) as (string | null)[];
       // Ended between the two reads.
       if (typeof node !== 'string') return [];
-      return [{ id, node, podCount: Number(pipelineValue(replies[2 * i + 1])) }];
+      const podCount = Number(pipelineValue(replies[2 * i + 1]));
+      return [{ id, node, podCount, isWithheld: withheld === '1' }];
     });
   }
 
@@ -595,7 +596,7 @@ export class ShardReader {
 
   async #capacities(
     lanes: string,
-  ): Promise<Omit<SessionCapacity, 'node' | 'podCount' | 'taken'>[]> {
+  ): Promise<Omit<SessionCapacity, Exclude<keyof SessionLoad, 'id'> | 'taken'>[]> {
     const members = await this.redis.zrangebylex(this.keys.capacity, `[${lanes} `, `(${lanes}!`);
     return members.map((member) => {
       const [cpu, memory, count, id = ''] = member.slice(lanes.length + 1).split(',');

@@ -351,6 +351,7 @@ const CASES: Record<ScriptName, Case> = {
       }),
     results: { 0: undefined, 1: undefined },
   },
+  offerLanes: { call: (shard) => shard.offerLanes(SESSION, false) },
   removePod: { call: (shard) => shard.removePodRecord(UID, 2000), results: { 0: false, 1: true } },
   report: {
     call: async (shard) =>

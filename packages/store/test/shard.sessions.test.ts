@@ -7,6 +7,45 @@ StoreBed.forEachTest((fresh) => {
   bed = fresh;
 });
 
+describe('offerLanes', () => {
+  test('lanes that are not on offer are there for nobody, and Jobs wait for them', async () => {
+    const resources = { cpuMilli: 2_000, memoryBytes: 1_000 };
+    const id = await bed.registerSession({ lanes: { [LANE]: 4 }, resources });
+    const other = await bed.registerSession({ lanes: { [LANE]: 1 }, resources });
+    const fittingKey = `cpu=1000,memory=0 ${LANE}`;
+    const lanes = async () => [
+      await bed.shard.fittingLanes(LANE),
+      await bed.shard.fittingLanes(fittingKey),
+    ];
+    expect(await bed.shard.offerLanes(id, true)).toBe('replayed');
+    expect(await bed.shard.offerLanes(id, false)).toBe('changed');
+    expect(await bed.shard.offerLanes(id, false)).toBe('replayed');
+    expect(await lanes()).toEqual([1, 1]);
+    expect(await bed.shard.sessions()).toMatchObject(
+      [
+        { id, isWithheld: true },
+        { id: other, isWithheld: false },
+      ].toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+    );
+
+    const uid = await bed.createJob({ fittingKey });
+    expect(await bed.shard.awaitLanes(uid, fittingKey, 1)).toBe('waiting');
+    await bed.settleDue();
+    expect(await bed.shard.offerLanes(id, true)).toBe('changed');
+    expect(await bed.dueAtMs(`job:${uid}`)).toBe(T0);
+    expect(await lanes()).toEqual([5, 3]);
+  });
+
+  test('are taken away once, also when the session ends', async () => {
+    const id = await bed.registerSession({ lanes: { [LANE]: 4 } });
+    await bed.registerSession({ lanes: { [LANE]: 3 } });
+    await bed.shard.offerLanes(id, false);
+    await bed.shard.expireSession(id, { force: true });
+    expect(await bed.shard.offerLanes(id, true)).toBe('ended');
+    expect(await bed.shard.fittingLanes(LANE)).toBe(3);
+  });
+});
+
 describe('registerSession', () => {
   test('adds lanes once, however often it is sent', async () => {
     const info = {

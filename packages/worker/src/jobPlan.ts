@@ -14,6 +14,7 @@ import {
   type ArgumentListSettings,
   type ClientConnection,
   type ClientSettings,
+  type ComputeResources,
   type Container,
   type DownwardAPIVolumeFile,
   type ItemPerPod,
@@ -70,6 +71,8 @@ export interface PodExtras {
 export interface PlanSurroundings {
   readonly nodeName: string;
   readonly hostIP: string;
+  /** What the pods of the worker may request together. */
+  readonly resources: ComputeResources;
   /** How to reach Redis, for pods that are clients. */
   readonly client: ClientConnection;
   /** See `baseEnvironment`. */
@@ -359,7 +362,9 @@ export class JobPlan {
     const { command = [], args = [], env = [], envFrom = [] } = container ?? NO_CONTAINER;
     const extras = this.#extras.get(claim.podNumber)?.variables(name);
     const before = { ...this.#clientVariables(claim), ...extras, ...given };
-    const resource = (field: ResourceFieldSelector) => resourceFieldValue(field, spec, name);
+    const { resources } = this.#surroundings;
+    const resource = (field: ResourceFieldSelector) =>
+      resourceFieldValue(field, spec, name, resources);
     const sources = { envFrom, configs, resource };
     const { declared } = buildEnvironment(env, this.#podFacts(claim), {}, before, sources);
     const expand = (text: string): string => expandVariables(text, declared);
@@ -401,7 +406,8 @@ export class JobPlan {
   fileText(claim: Claim, { fieldRef, resourceFieldRef }: DownwardAPIVolumeFile): string {
     if (fieldRef !== undefined) return podField(fieldRef.fieldPath, this.#podFacts(claim));
     if (resourceFieldRef === undefined) return '';
-    return resourceFieldValue(resourceFieldRef, podSpec(this.#job, this.#identity(claim)), '');
+    const spec = podSpec(this.#job, this.#identity(claim));
+    return resourceFieldValue(resourceFieldRef, spec, '', this.#surroundings.resources);
   }
 
   /** The name of its host that a pod sees. */

@@ -39,6 +39,8 @@ export class ShardWorker implements HolderShard {
   /** Reports have a connection of their own: nothing urgent queues behind them. */
   readonly #reports: Link;
   #unsubscribe: (() => void) | null = null;
+  /** The session whose lanes are not on offer. */
+  #withheld: string | null = null;
 
   constructor(options: ShardWorkerOptions) {
     const { shard, control, logger } = options;
@@ -85,6 +87,17 @@ export class ShardWorker implements HolderShard {
     // Nothing is reported any more, and the answer to the goodbye may never come.
     this.#reports.close();
     await closed;
+  }
+
+  /**
+   * Says whether this worker takes pods, unless its session was told before. To be called again from time to time: a
+   * session that begins takes some.
+   */
+  async offerLanes(isOffered: boolean): Promise<void> {
+    const { id } = await this.keeper.current();
+    if (isOffered === (this.#withheld !== id)) return;
+    await this.port.run((shard) => shard.offerLanes(id, isOffered));
+    this.#withheld = isOffered ? null : id;
   }
 
   /** A hint only: the orders come with every heartbeat. */

@@ -94,8 +94,9 @@ export class WorkerParts {
   async stopTaking(): Promise<void> {
     this.#reservations.close();
     await Promise.all(this.#queues.map((queue) => queue.pause()));
-    if (this.#node !== null)
-      await this.#quietly('node', within(GOODBYE_TIMEOUT_MS, this.#node.drain()));
+    const shown = this.#node === null ? [] : [this.#node.drain()];
+    const told = Promise.all([...shown, this.#offerLanes(false)]);
+    await this.#quietly('node', within(GOODBYE_TIMEOUT_MS, told));
   }
 
   /** Closes everything, by force when the state says so. Never rejects, never hangs. */
@@ -152,11 +153,19 @@ export class WorkerParts {
 
   /** Takes no slots while somebody says so; those held are left between two pods. */
   async #cordon(isCordoned: boolean): Promise<void> {
-    if (this.#state.cordoned === isCordoned || this.#state.draining) return;
-    this.#state.cordoned = isCordoned;
-    const { logger, name } = this.#options;
-    logger.info({ node: name }, isCordoned ? 'worker takes no pods' : 'worker takes pods again');
-    await Promise.all(this.#queues.map((queue) => (isCordoned ? queue.pause() : queue.resume())));
+    if (this.#state.draining) return;
+    if (this.#state.cordoned !== isCordoned) {
+      this.#state.cordoned = isCordoned;
+      const { logger, name } = this.#options;
+      logger.info({ node: name }, isCordoned ? 'worker takes no pods' : 'worker takes pods again');
+      await Promise.all(this.#queues.map((queue) => (isCordoned ? queue.pause() : queue.resume())));
+    }
+    await this.#offerLanes(!isCordoned);
+  }
+
+  /** What is not on offer counts for nobody, nor where it is said why pods wait. */
+  async #offerLanes(isOffered: boolean): Promise<void> {
+    await Promise.all(this.#shards.map((shard) => shard.offerLanes(isOffered)));
   }
 
   #openRuntimes(store: Store, items: ItemHub, subscriber: Subscriber): void {
@@ -268,10 +277,11 @@ export class WorkerParts {
   }
 
   #openQueues(store: Store): void {
-    const { connection, prefix, pool, lanes, name, logger } = this.#options;
+    const { connection, prefix, pool, lanes, resources, name, logger } = this.#options;
     const plans = new PlanCache({
       nodeName: name,
       hostIP: hostAddress(),
+      resources,
       client: this.#client,
       baseEnv: baseEnvironment(process.env),
     });

@@ -10,6 +10,7 @@ const claim: Claim = { podNumber: 1, index: 0, createdMs: 0, startMs: 0, restart
 const SURROUNDINGS: PlanSurroundings = {
   nodeName: 'node-1',
   hostIP: '10.0.0.7',
+  resources: { cpuMilli: 2_000, memoryBytes: 2 ** 30 },
   client: { connection: 'redis://localhost', prefix: 'drover' },
   baseEnv: { PATH: '/bin' },
 };

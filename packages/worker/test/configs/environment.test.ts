@@ -91,7 +91,7 @@ describe('a program', () => {
   });
 
   test('finds what its containers may take, in the unit that is asked for', async () => {
-    await worker();
+    await worker({ cpu: '2500m', memory: '4Gi' });
     const field = (resource: string, more: object = {}) => ({
       valueFrom: { resourceFieldRef: { resource, ...more } },
     });
@@ -107,6 +107,15 @@ describe('a program', () => {
     });
     await ended(uid);
     expect(await logOf(engine, uid)).toBe('2 1500 96 100000000 0\n');
+    // Without limits it is what the worker has.
+    const free = await run('echo $CPU $MIB', {
+      env: [
+        { name: 'CPU', ...field('limits.cpu', { divisor: '1m' }) },
+        { name: 'MIB', ...field('limits.memory', { divisor: '1Mi' }) },
+      ],
+    });
+    await ended(free);
+    expect(await logOf(engine, free)).toBe('2500 4096\n');
   });
 });
 

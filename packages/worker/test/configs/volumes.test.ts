@@ -27,6 +27,7 @@ beforeEach(async () => {
     maxPods: 2,
     volumes: { directory },
     secretKeyFile: configs.keyPath,
+    cpu: 3,
   });
 });
 afterEach(async () => {
@@ -100,6 +101,10 @@ describe('a volume of files', () => {
       { path: 'note', fieldRef: { fieldPath: "metadata.annotations['note']" } },
       { path: 'notes', fieldRef: { fieldPath: 'metadata.annotations' } },
       {
+        path: 'cpu',
+        resourceFieldRef: { containerName: 'main', resource: 'limits.cpu' },
+      },
+      {
         path: 'memory',
         resourceFieldRef: { containerName: 'main', resource: 'limits.memory', divisor: '1Mi' },
       },
@@ -107,6 +112,7 @@ describe('a volume of files', () => {
     const resources = { limits: { memory: '1Gi' } };
     const uid = await run(LIST, { downwardAPI: { items } }, { resources });
     const text = await output(uid);
+    expect(text).toContain('644 ./cpu 3\n');
     expect(text).toContain('644 ./labels app="test"\n');
     expect(text).toMatch(/^job-name="job-\w+"$/m);
     expect(text).toContain(
