@@ -61,7 +61,6 @@ export class ItemIntake {
   #tokens = 0;
   /** QueueJobs that Redis was asked for. */
   #asked = 0;
-  #isGathering = false;
   #isClosed = false;
   #lastError = '';
   #running: Promise<void> | null = null;
@@ -206,7 +205,6 @@ export class ItemIntake {
     }
     const fetchNext = this.#options.wantsMore(this.#asked);
     if (fetchNext) this.#asked += 1;
-    this.#gatherWrites();
     let next: unknown;
     try {
       next = await move(fetchNext);
@@ -225,18 +223,6 @@ export class ItemIntake {
     if (!Array.isArray(next) || !next[0] || this.#isClosed) return;
     const [data, id] = next as [Parameters<typeof QueueJob.fromJSON>[1], string];
     this.#accept(QueueJob.fromJSON<ItemQueueJobData, void>(this.#worker, data, id), job.token);
-  }
-
-  /** What is sent in this turn of the event loop goes out at its end: a write costs as much as all else of a command. */
-  #gatherWrites(): void {
-    if (this.#isGathering) return;
-    this.#isGathering = true;
-    const { stream } = this.#options.redis;
-    stream.cork();
-    setImmediate(() => {
-      this.#isGathering = false;
-      stream.uncork();
-    });
   }
 
   /** BullMQ repeats itself while a connection is away. */
