@@ -11,6 +11,10 @@ const ENGINE_OPTIONS: ReadonlySet<string> = new Set([
   'redis',
   'redisFile',
   'redisPasswordFile',
+  'redisCacert',
+  'redisCert',
+  'redisKey',
+  'redisServername',
   'prefix',
   'namespace',
 ]);

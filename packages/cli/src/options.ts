@@ -14,6 +14,10 @@ export interface EngineOptions {
   redis?: string;
   redisFile?: string;
   redisPasswordFile?: string;
+  redisCacert?: string;
+  redisCert?: string;
+  redisKey?: string;
+  redisServername?: string;
   prefix?: string;
 }
 
@@ -36,7 +40,7 @@ export interface ServiceOptions extends EngineOptions {
 /** What stands above the options in help that say which engine is meant. */
 const ENGINE_GROUP = 'Options of the engine:';
 
-/** Adds --redis, --redis-file, --redis-password-file and --prefix. */
+/** Adds --redis and all that says how to reach it, and --prefix. */
 export function withEngine(command: Command): Command {
   const options = [
     new Option('--redis <url>', "the engine's Redis (default: $DROVER_REDIS_URL, or `drover dev`)"),
@@ -47,6 +51,19 @@ export function withEngine(command: Command): Command {
     new Option(
       '--redis-password-file <path>',
       'read the password for that URL from a file (default: $DROVER_REDIS_PASSWORD_FILE)',
+    ),
+    new Option(
+      '--redis-cacert <path>',
+      'trust these certificate authorities for rediss:// (default: $DROVER_REDIS_CACERT, or those of the system)',
+    ),
+    new Option(
+      '--redis-cert <path>',
+      'client certificate for rediss:// (default: $DROVER_REDIS_CERT)',
+    ),
+    new Option('--redis-key <path>', 'its key (default: $DROVER_REDIS_KEY)'),
+    new Option(
+      '--redis-servername <name>',
+      "name in the server's certificate, when it is not the host's (default: $DROVER_REDIS_SERVERNAME)",
     ),
     new Option('--prefix <text>', 'key prefix of the installation').env('DROVER_PREFIX'),
   ];

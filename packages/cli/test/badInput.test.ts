@@ -250,6 +250,22 @@ describe('Redis', () => {
     });
   });
 
+  test('TLS for an address that has none, twice, in a file that is not there, and for nothing', async () => {
+    const plain = { DROVER_REDIS_URL: `redis://127.0.0.1:${redis.port}` };
+    const flags = ['get', 'jobs', '--redis-cacert', '/nowhere'];
+    expectTold(
+      await home.drover(flags, { env: { ...plain, DROVER_REDIS_SERVERNAME: 'db' } }),
+      2,
+      /^error: --redis-cacert \/nowhere, DROVER_REDIS_SERVERNAME=db: .* begin with rediss:/,
+    );
+    const url = 'rediss://127.0.0.1:1';
+    const twice = { DROVER_REDIS_URL: `${url}?cacert=/etc/ca` };
+    expectTold(await home.drover(flags, { env: twice }), 2, /has cacert already, leave one out/);
+    const missing = await home.drover(flags, { env: { DROVER_REDIS_URL: url } });
+    expectTold(missing, 3, /^error: cacert of the address of Redis: ENOENT.*'\/nowhere'/);
+    expectTold(await home.drover(flags), 2, /--redis-cacert \/nowhere says nothing of where Redis/);
+  });
+
   test('an eviction policy that loses data', async () => {
     const admin = new Redis({ port: redis.port, password: 'right' });
     await admin.config('SET', 'maxmemory-policy', 'allkeys-lru');

@@ -4,6 +4,7 @@ import {
   checkHost,
   EventRecorder,
   type InstallationSettings,
+  openRedis,
   type Shard,
   Store,
   type Subscriber,
@@ -281,7 +282,7 @@ function openConnection(connection: ControllerOptions['connection']): Redis {
     keepAlive: SOCKET_TIMEOUT_MS,
   };
   if (connection instanceof Redis) return connection.duplicate(ours);
-  if (typeof connection === 'string') return new Redis(connection, ours);
+  if (typeof connection === 'string') return openRedis(connection, ours);
   const { replyMapping: _scriptsReadRawReplies, ...options } = connection;
   return new Redis({ ...options, ...ours });
 }

@@ -1,9 +1,13 @@
+import type { ConnectionOptions } from 'node:tls';
+
 import { ConnectionError, DroverError, ResourceExhaustedError } from '@drover/shared';
+import { openRedis } from '@drover/store';
 import { Redis, type RedisOptions } from 'ioredis';
 
 /**
  * Where Redis is: a `redis://` or `rediss://` URL or the path of a unix socket; options of
- * ioredis; or an ioredis instance, which is used and never closed.
+ * ioredis; or an ioredis instance, which is used and never closed. A `rediss://` URL may have the
+ * parameters `cacert`, `cert` and `key`, which name files in PEM form, and `servername`.
  */
 export type ConnectionOption = string | RedisOptions | Redis;
 
@@ -11,6 +15,12 @@ export type ConnectionOption = string | RedisOptions | Redis;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A command waits over so many reconnections (about ten seconds) before it fails. */
 const MAX_RETRIES_PER_REQUEST = 12;
+
+/** What messages say of a connection. */
+interface Whereabouts {
+  readonly address: string;
+  readonly tls: ConnectionOptions | undefined;
+}
 
 /** A connection to Redis that knows whether it is ours to close, and how to speak of itself. */
 export class Connection {
@@ -36,6 +46,11 @@ export class Connection {
     return path ?? `${host ?? 'localhost'}:${port ?? 6379}`;
   }
 
+  /** What TLS it is to have; undefined for none. */
+  get tls(): ConnectionOptions | undefined {
+    return this.redis.options.tls;
+  }
+
   /**
    * Connects if that has not been done.
    *
@@ -48,7 +63,7 @@ export class Connection {
     } catch (error) {
       const cause = this.#lastError ?? error;
       this.close();
-      throw connectionError(this.address, cause);
+      throw connectionError(this, cause);
     }
   }
 
@@ -93,9 +108,7 @@ export class Connection {
         { cause: error },
       );
     }
-    return isConnectionTrouble(error)
-      ? connectionError(this.address, this.#lastError ?? error)
-      : error;
+    return isConnectionTrouble(error) ? connectionError(this, this.#lastError ?? error) : error;
   }
 }
 
@@ -108,7 +121,7 @@ function createRedis(option: string | RedisOptions): Redis {
   if (typeof option === 'string') {
     const address = option.replace(/^unix:(\/\/)?(?=\/)/, '');
     checkUrl(address);
-    return new Redis(address, ours);
+    return openRedis(address, ours);
   }
   // The mapping of replies is ours to choose: the store reads the classic one.
   const { replyMapping: _mapping, ...options } = option;
@@ -126,18 +139,26 @@ function checkUrl(text: string): void {
 
 const TROUBLE =
   /ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT|EACCES|EPIPE|Connection is closed|connect ETIMEDOUT|NOAUTH|WRONGPASS|NOPERM|MaxRetriesPerRequest|max retries per request|Stream isn't writeable/;
+/** What Node and OpenSSL say when TLS does not come about. */
+const TLS_TROUBLE =
+  /CERT_|_CERT|ERR_TLS|ERR_SSL|ERR_OSSL|UNABLE_TO_|SSL routines|before secure TLS connection/;
 
 function isConnectionTrouble(error: Error): boolean {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  return TROUBLE.test(`${code} ${error.name} ${error.message}`);
+  const text = `${code} ${error.name} ${error.message}`;
+  return TROUBLE.test(text) || TLS_TROUBLE.test(text);
 }
 
-function connectionError(address: string, cause: unknown): ConnectionError {
-  return new ConnectionError(connectionAdvice(address, cause), { cause });
+function connectionError(where: Whereabouts, cause: unknown): ConnectionError {
+  return new ConnectionError(connectionAdvice(where, cause), { cause });
 }
 
-function connectionAdvice(address: string, cause: unknown): string {
+function connectionAdvice({ address, tls }: Whereabouts, cause: unknown): string {
   const text = cause instanceof Error ? cause.message : String(cause);
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  if (TLS_TROUBLE.test(`${code} ${text}`)) {
+    return `Redis at ${address} can not be reached by TLS: ${tlsAdvice(code, text)}`;
+  }
   if (/WRONGPASS|invalid password/i.test(text)) {
     return `Redis at ${address} refused the login: wrong user name or password`;
   }
@@ -147,18 +168,54 @@ function connectionAdvice(address: string, cause: unknown): string {
   if (/NOPERM/.test(text)) {
     return `Redis at ${address} does not let this user do that: ${text}`;
   }
-  const reason = reasonOf(text);
+  const reason = reasonOf(text, tls);
   return (
     `Redis at ${address} is not reachable (${reason}): ` +
     'start one with `drover dev`, or check the address'
   );
 }
 
-function reasonOf(text: string): string {
+/** What is wrong with TLS, and what to do. */
+function tlsAdvice(code: string, text: string): string {
+  const said = `${code} ${text}`;
+  if (/ALTNAME_INVALID/.test(said)) {
+    return `its certificate is for another host: use a name that it has, or say with servername which one is right (${text})`;
+  }
+  if (/CERT_HAS_EXPIRED/.test(said)) return 'its certificate has expired';
+  if (/CERT_NOT_YET_VALID/.test(said)) return 'its certificate is not valid yet';
+  if (/SELF_SIGNED|UNABLE_TO_|CERT_UNTRUSTED|CERT_SIGNATURE_FAILURE/.test(said)) {
+    return 'its certificate is of an authority that is not trusted here: name the right one with cacert';
+  }
+  if (/CERTIFICATE_REQUIRED|certificate required/i.test(said)) {
+    return 'it is a server that wants a client certificate: give cert and key';
+  }
+  if (/ALERT_UNKNOWN_CA|ALERT_BAD_CERTIFICATE|unknown ca|bad certificate/i.test(said)) {
+    return 'it is a server that does not accept our client certificate';
+  }
+  if (/KEY_VALUES_MISMATCH/.test(said)) return 'cert and key do not belong together';
+  if (/WRONG_VERSION_NUMBER|packet length|before secure TLS connection/i.test(said)) {
+    return 'what listens there does not speak TLS: use redis:// instead of rediss://, or its port for TLS';
+  }
+  return text;
+}
+
+function reasonOf(text: string, tls: ConnectionOptions | undefined): string {
   if (/ECONNREFUSED/.test(text)) return 'nothing listens there';
   if (/ENOTFOUND|EAI_AGAIN/.test(text)) return 'the host name is not known';
-  if (/ETIMEDOUT|timed? ?out/i.test(text)) return 'no answer';
+  if (/ETIMEDOUT|timed? ?out/i.test(text)) {
+    // Redis waits for the rest of what it takes for a command.
+    return tls === undefined ? 'no answer' : 'no answer, as from a server that does not speak TLS';
+  }
+  if (/ECONNRESET|EPIPE/.test(text)) return `the connection was cut at once, as by ${cutBy(tls)}`;
   if (/ENOENT/.test(text)) return 'there is no such socket';
   if (/EACCES/.test(text)) return 'permission denied';
   return text;
+}
+
+/** Who cuts a connection at once. What a server of TLS 1.3 has against us often comes after that. */
+function cutBy(tls: ConnectionOptions | undefined): string {
+  if (tls === undefined) return 'a server that speaks TLS only: that wants rediss://';
+  return tls.cert === undefined
+    ? 'a server that wants a client certificate: give cert and key'
+    : 'a server that does not accept our client certificate';
 }

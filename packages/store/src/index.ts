@@ -77,6 +77,7 @@ export * from './objectApi.ts';
 export { cronMember, Objects } from './objects.ts';
 export { decodePodRecord, decodeSlotRecord, entrySize } from './records.ts';
 export { defineScripts } from './scripts.ts';
+export { hasTlsParameters, openRedis, type TlsParameter } from './redisAddress.ts';
 export { SECRET_KEY_VARIABLE, SecretKeyFile } from './secrets/keyFile.ts';
 export { newSecretKey, SecretKeys, type Sealed } from './secrets/keys.ts';
 export {

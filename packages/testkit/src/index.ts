@@ -1,3 +1,4 @@
+export { TestAuthority, type CertificateFiles } from './certificates.ts';
 export { isAlive } from './isAlive.ts';
 export { kubernetesPrograms, type KubernetesPrograms } from './kubectl.ts';
 export { NodeProcess, spawnNode } from './nodeProcess.ts';

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ConnectionOptions } from 'node:tls';
 import { Redis } from 'ioredis';
-import { Clients, type StartRedisOptions, type TestRedis } from './testRedis.ts';
+import { Clients, type RedisTls, type StartRedisOptions, type TestRedis } from './testRedis.ts';
 import { guardFolder, guardProcess } from './watchdog.ts';
 
 /** A `redis-server` process of this test process. */
@@ -40,8 +42,9 @@ export class RedisProcess implements TestRedis {
   }
 
   get url(): string {
+    const scheme = this.#options.tls === undefined ? 'redis' : 'rediss';
     return this.socketPath === null
-      ? `redis://127.0.0.1:${this.port}`
+      ? `${scheme}://127.0.0.1:${this.port}`
       : `unix://${this.socketPath}`;
   }
 
@@ -69,7 +72,12 @@ export class RedisProcess implements TestRedis {
   }
 
   #makeClient(): Redis {
-    const options = { maxRetriesPerRequest: null, retryStrategy: () => 20 };
+    const { tls } = this.#options;
+    const options = {
+      maxRetriesPerRequest: null,
+      retryStrategy: () => 20,
+      ...(tls === undefined ? {} : { tls: clientTls(tls) }),
+    };
     return this.socketPath === null
       ? new Redis({ ...options, host: '127.0.0.1', port: this.port })
       : new Redis({ ...options, path: this.socketPath });
@@ -117,7 +125,7 @@ export class RedisProcess implements TestRedis {
   }
 
   #arguments(): string[] {
-    const { appendOnly = false, config = {} } = this.#options;
+    const { appendOnly = false, config = {}, tls } = this.#options;
     const settings: Record<string, string> = {
       bind: '127.0.0.1',
       port: String(this.port),
@@ -128,6 +136,7 @@ export class RedisProcess implements TestRedis {
       appendfsync: 'always',
       daemonize: 'no',
       ...(this.socketPath === null ? {} : { unixsocket: this.socketPath }),
+      ...(tls === undefined ? {} : tlsSettings(tls, this.port)),
       ...config,
     };
     return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
@@ -142,6 +151,26 @@ export class RedisProcess implements TestRedis {
     child.kill(signal);
     await ended;
   }
+}
+
+function tlsSettings(tls: RedisTls, port: number): Record<string, string> {
+  return {
+    port: '0',
+    'tls-port': String(port),
+    'tls-cert-file': tls.cert,
+    'tls-key-file': tls.key,
+    'tls-ca-cert-file': tls.cacert,
+    'tls-auth-clients': tls.client === undefined ? 'no' : 'yes',
+  };
+}
+
+function clientTls({ cacert, client }: RedisTls): ConnectionOptions {
+  return {
+    ca: readFileSync(cacert),
+    ...(client === undefined
+      ? {}
+      : { cert: readFileSync(client.cert), key: readFileSync(client.key) }),
+  };
 }
 
 async function findFreePort(): Promise<number> {

@@ -1,18 +1,30 @@
 import type { Redis } from 'ioredis';
 
+import type { CertificateFiles } from './certificates.ts';
+
 /** How `startRedis` starts a server. */
 export interface StartRedisOptions {
   /** Keep an append-only file, so that data survives `kill()` and `restart()`. Default false. */
   readonly appendOnly?: boolean;
   /** Listen on a unix socket only; faster than TCP, for simulations. Default false. */
   readonly unixSocket?: boolean;
+  /** Speak TLS only. */
+  readonly tls?: RedisTls;
   /** More settings as in redis.conf, such as `{ maxmemory: '20mb' }`. */
   readonly config?: Readonly<Record<string, string>>;
 }
 
+/** Files for a server that speaks TLS. */
+export interface RedisTls extends CertificateFiles {
+  /** Whose certificates it accepts of clients. */
+  readonly cacert: string;
+  /** A certificate that `connect()` shows, so that the server asks for one; without it, it does not. */
+  readonly client?: CertificateFiles;
+}
+
 /** A Redis for one test file. */
 export interface TestRedis {
-  /** Where it listens, `redis://127.0.0.1:PORT` or `unix:///PATH`; ioredis and BullMQ take both. */
+  /** Where it listens, `redis://127.0.0.1:PORT`, `rediss://127.0.0.1:PORT` or `unix:///PATH`; ioredis and BullMQ take both. */
   readonly url: string;
   /** TCP port on 127.0.0.1; 0 with a unix socket. */
   readonly port: number;

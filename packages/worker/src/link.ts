@@ -1,3 +1,4 @@
+import { openRedis } from '@drover/store';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
 
@@ -89,7 +90,7 @@ export class Link {
 
 /** Opens a connection of our own. */
 export function openConnection(connection: Connection): Redis {
-  if (typeof connection === 'string') return new Redis(connection, LINK_OPTIONS);
+  if (typeof connection === 'string') return openRedis(connection, LINK_OPTIONS);
   if (connection instanceof Redis) return connection.duplicate(LINK_OPTIONS);
   return new Redis({ ...connection, ...LINK_OPTIONS } as RedisOptions & {
     replyMapping?: 'legacy';

@@ -4,6 +4,7 @@ import { environmentOf } from '../define/environment.ts';
 import { findEngine } from '../engine/address.ts';
 import { contextPath } from '../engine/context.ts';
 import { PASSWORD_FILE_VARIABLE } from '../engine/passwordFile.ts';
+import { findTls, TLS_PARAMETERS, tlsVariable } from '../engine/tlsFiles.ts';
 import { EXIT } from '../exitCodes.ts';
 import type { ObjectOptions } from '../options.ts';
 import { withoutCredentials } from '../text/redact.ts';
@@ -40,6 +41,7 @@ export async function configViewCommand(
   const isEngine = new Set([
     'DROVER_REDIS_URL',
     PASSWORD_FILE_VARIABLE,
+    ...TLS_PARAMETERS.map(tlsVariable),
     'DROVER_PREFIX',
     'DROVER_NAMESPACE',
   ]);
@@ -103,6 +105,11 @@ async function engineSettings(
         ? { source: 'environment', from: `${PASSWORD_FILE_VARIABLE}=${passwordFile}` }
         : { source: 'option', from: `--redis-password-file ${passwordFile}` }),
     });
+  }
+  if (address.source !== 'dev') {
+    for (const { parameter, value: given, source, saidAs: from } of findTls(options)) {
+      settings.push({ name: `redis ${parameter}`, value: given, source, from });
+    }
   }
   settings.push(
     prefixSetting(options, isPrefixFromEnv, address.source === 'dev' ? prefix : undefined),

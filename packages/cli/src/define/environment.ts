@@ -1,5 +1,6 @@
 import type { Command, Option } from 'commander';
 
+import { TLS_PARAMETERS, tlsVariable } from '../engine/tlsFiles.ts';
 import { pathOf } from './definition.ts';
 
 /** An environment variable that Drover reads. */
@@ -18,6 +19,10 @@ const OWN_VARIABLES: readonly Variable[] = [
     name: 'DROVER_REDIS_PASSWORD_FILE',
     meaning: 'as `--redis-password-file`, for an address that does not come of `drover dev`',
   },
+  ...TLS_PARAMETERS.map((parameter) => ({
+    name: tlsVariable(parameter),
+    meaning: `as \`--redis-${parameter}\`, for an address that does not come of \`drover dev\``,
+  })),
   {
     name: 'DROVER_SECRET_KEY_FILE',
     meaning: 'as `--secret-key-file`, for an engine that does not come of `drover dev`',

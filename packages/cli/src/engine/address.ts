@@ -4,6 +4,7 @@ import { CliError, badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import { readDevContext } from './context.ts';
 import { addPassword, findPasswordFile } from './passwordFile.ts';
+import { addTls, findTls, type TlsOptions } from './tlsFiles.ts';
 
 /** Where an engine's Redis is, and how we came to know. */
 export interface EngineAddress {
@@ -18,7 +19,7 @@ export interface EngineAddress {
 }
 
 /** Options that say where the engine is; every command that needs one has them. */
-export interface AddressOptions {
+export interface AddressOptions extends TlsOptions {
   /** --redis URL. */
   readonly redis?: string | undefined;
   /** --redis-file PATH: a file with the URL, so that it shows in no process list. */
@@ -32,7 +33,7 @@ export interface AddressOptions {
 /**
  * Looks for the engine: `--redis` or `--redis-file`, then DROVER_REDIS_URL, then a running
  * `drover dev`. The password may come from a file of its own, by `--redis-password-file` or
- * DROVER_REDIS_PASSWORD_FILE.
+ * DROVER_REDIS_PASSWORD_FILE; files for TLS by options or variables of their own.
  *
  * @returns null when there is none.
  */
@@ -40,7 +41,12 @@ export async function findEngine(options: AddressOptions): Promise<EngineAddress
   const named = await findNamed(options);
   if (named !== null) {
     const file = findPasswordFile(options.redisPasswordFile);
-    return file === null ? named : { ...named, url: await addPassword(named.url, file) };
+    const url = file === null ? named.url : await addPassword(named.url, file);
+    return { ...named, url: addTls(url, findTls(options)) };
+  }
+  const [orphan] = findTls(options).filter(({ source }) => source === 'option');
+  if (orphan !== undefined) {
+    throw badInput(`${orphan.saidAs} says nothing of where Redis is: add --redis URL`);
   }
   if (options.redisPasswordFile !== undefined) {
     throw badInput('--redis-password-file says nothing of where Redis is: add --redis URL');

@@ -1,4 +1,5 @@
 import type { ClientConnection } from '@drover/shared';
+import { hasTlsParameters, openRedis } from '@drover/store';
 import { Redis, type RedisOptions } from 'ioredis';
 
 import type { Connection } from '../link.ts';
@@ -25,14 +26,23 @@ const TLS_FIELDS = ['ca', 'cert', 'key', 'passphrase', 'servername', 'rejectUnau
 
 /** A worker's connection as plain data, for its pods. */
 export function describeConnection(connection: Connection): ClientConnection['connection'] {
-  if (typeof connection === 'string') return connection;
-  const options: RedisOptions = connection instanceof Redis ? connection.options : connection;
+  const options = optionsOf(connection);
+  if (typeof options === 'string') return options;
   const plain: Record<string, unknown> = {};
   for (const field of FIELDS) if (options[field] !== undefined) plain[field] = options[field];
   for (const field of ['tls', 'sentinelTLS'] as const) {
     if (options[field] !== undefined) plain[field] = describeTls({ ...options[field] });
   }
   return plain;
+}
+
+/** A pod may not be let to the files that an address names, so they are read for it. */
+function optionsOf(connection: Connection): string | RedisOptions {
+  if (typeof connection !== 'string') {
+    return connection instanceof Redis ? connection.options : connection;
+  }
+  if (!hasTlsParameters(connection)) return connection;
+  return openRedis(connection, { lazyConnect: true }).options;
 }
 
 function describeTls(tls: Readonly<Record<string, unknown>>): Record<string, unknown> {
