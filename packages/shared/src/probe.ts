@@ -100,6 +100,7 @@ export function probeIssues(
     }
     const { httpGet, tcpSocket } = probe;
     const issues = oneProbeIssues(probe, here);
+    if (httpGet !== undefined) issues.push(...httpGetIssues(httpGet, `${here}.httpGet`));
     for (const [kind, port] of Object.entries({
       httpGet: httpGet?.port,
       tcpSocket: tcpSocket?.port,
@@ -113,6 +114,33 @@ export function probeIssues(
     }
     return issues;
   });
+}
+
+function httpGetIssues(
+  { host, httpHeaders = [] }: NonNullable<Probe['httpGet']>,
+  path: string,
+): ValidationIssue[] {
+  const issues: ValidationIssue[] = [];
+  if (host !== undefined && host !== '' && !isHost(host)) {
+    issues.push(invalid(`${path}.host`, host, 'must be the name or the address of a host'));
+  }
+  for (const [at, { name, value }] of httpHeaders.entries()) {
+    const here = `${path}.httpHeaders[${at}]`;
+    if (!/^[-A-Za-z0-9]+$/.test(name)) {
+      const detail =
+        "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name')";
+      issues.push(invalid(`${here}.name`, name, detail));
+    }
+    if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
+      issues.push(invalid(`${here}.value`, value, 'must have no control characters'));
+    }
+  }
+  return issues;
+}
+
+/** A name, or an address of IPv4 or IPv6. */
+function isHost(text: string): boolean {
+  return /^([\w.-]+|[\dA-Fa-f:.]+)$/.test(text);
 }
 
 function oneProbeIssues(probe: Probe, path: string): ValidationIssue[] {

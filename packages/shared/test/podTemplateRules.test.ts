@@ -307,7 +307,14 @@ const severalCases: Case[] = [
     given: {
       container: {
         livenessProbe: {
-          httpGet: { port: 'web' },
+          httpGet: {
+            port: 'web',
+            host: 'a/b',
+            httpHeaders: [
+              { name: 'not a token', value: 'x' },
+              { name: 'X-Two', value: 'lines\n' },
+            ],
+          },
           tcpSocket: { port: 0 },
           initialDelaySeconds: -1,
           periodSeconds: 0,
@@ -321,6 +328,9 @@ const severalCases: Case[] = [
       'containers[0].livenessProbe.initialDelaySeconds Invalid must be between 0 and 2147483647, inclusive',
       'containers[0].livenessProbe.periodSeconds Invalid must be between 1 and 2147483647, inclusive',
       'containers[0].livenessProbe.successThreshold Invalid must be 1',
+      'containers[0].livenessProbe.httpGet.host Invalid must be the name or the address of a host',
+      "containers[0].livenessProbe.httpGet.httpHeaders[0].name Invalid a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name')",
+      'containers[0].livenessProbe.httpGet.httpHeaders[1].value Invalid must have no control characters',
       'containers[0].livenessProbe.httpGet.port Invalid must be a number, or the name of one of its ports',
       'containers[0].livenessProbe.tcpSocket.port Invalid must be between 1 and 65535, inclusive',
       'containers[0].startupProbe.exec.command Required',

@@ -44,6 +44,16 @@ export function beginHook(
   };
 }
 
+/** One that could not even be begun has failed. */
+export function begun(begin: () => RunningHook): RunningHook {
+  try {
+    return begin();
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    return { over: Promise.resolve(problem), kill: () => undefined };
+  }
+}
+
 function sleepHook(ms: number): RunningHook {
   const { promise: over, resolve } = Promise.withResolvers<null>();
   const timer = setTimeout(() => resolve(null), ms);

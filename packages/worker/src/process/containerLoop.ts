@@ -104,6 +104,10 @@ export class ContainerLoop {
   /** What is done before the program is told to stop. */
   #preStop: RunningHook | null = null;
   #killTimer: NodeJS.Timeout | null = null;
+  /** The program of the present run is there. */
+  #isUp = false;
+  /** When the present run is killed, since it was told to stop. */
+  #runEndMs = Number.POSITIVE_INFINITY;
   #probing: ProbeLoop | null = null;
   /** The present run was stopped since a probe failed. */
   #hasFailedProbe = false;
@@ -162,10 +166,13 @@ export class ContainerLoop {
     this.#options.restarts.stop();
   }
 
-  /** Its hook comes first; both have the same grace period. */
+  /** Ends the present run, whyever. Its hook comes first; both have the same grace period. Repeated: as of {@link stop}. */
   #stopRunning(running: RunningProcess, graceMs: number): void {
+    const endMs = performance.now() + graceMs;
+    if (this.#runEndMs <= endMs) return;
+    this.#runEndMs = endMs;
     const { preStop } = this.#options;
-    if (preStop === undefined || !this.#hasStarted || graceMs <= 0) {
+    if (preStop === undefined || !this.#isUp || graceMs <= 0) {
       this.#preStop?.kill();
       running.stop(graceMs);
       return;
@@ -181,7 +188,7 @@ export class ContainerLoop {
     void hook.over.then((problem) => {
       if (this.#running !== running) return;
       if (problem !== null) this.#options.onHookFailed?.('PreStop', problem);
-      running.stop(Math.max(0, (this.#killAtMs ?? 0) - performance.now()));
+      running.stop(Math.max(0, this.#runEndMs - performance.now()));
     });
   }
 
@@ -231,7 +238,9 @@ export class ContainerLoop {
     });
     this.#running = running;
     const memory = watchMemory?.(running);
-    if (this.#killAtMs !== null) running.stop(Math.max(0, this.#killAtMs - performance.now()));
+    if (this.#killAtMs !== null) {
+      this.#stopRunning(running, Math.max(0, this.#killAtMs - performance.now()));
+    }
     if (onChange !== undefined) {
       void running.started.then((process) => this.#afterStart(running, process));
     }
@@ -262,13 +271,14 @@ export class ContainerLoop {
   async #afterStart(running: RunningProcess, process: StartedProcess | null): Promise<void> {
     const { postStart, onHookFailed } = this.#options;
     const isRunning = (): boolean => process !== null && this.#running === running;
+    this.#isUp = isRunning();
     if (postStart !== undefined && isRunning() && this.#killAtMs === null) {
       const hook = postStart();
       this.#postStart = hook;
       const problem = await hook.over;
       if (problem !== null && isRunning()) {
         onHookFailed?.('PostStart', problem);
-        running.stop(this.#options.graceMs ?? 0);
+        this.#stopRunning(running, this.#options.graceMs ?? 0);
         return;
       }
     }
@@ -298,7 +308,7 @@ export class ContainerLoop {
     const outcome = await loop.run(name === 'Startup');
     if (outcome === 'failed' && this.#running === running && this.#killAtMs === null) {
       this.#hasFailedProbe = true;
-      running.stop(probe.graceMs ?? graceMs);
+      this.#stopRunning(running, probe.graceMs ?? graceMs);
     }
     return outcome;
   }
@@ -309,6 +319,9 @@ export class ContainerLoop {
     this.#postStart?.kill();
     this.#preStop?.kill();
     this.#postStart = null;
+    this.#preStop = null;
+    this.#isUp = false;
+    this.#runEndMs = Number.POSITIVE_INFINITY;
     if (this.#killTimer !== null) clearTimeout(this.#killTimer);
     this.#killTimer = null;
   }

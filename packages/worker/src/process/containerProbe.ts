@@ -13,9 +13,12 @@ export type ProbeCheck =
   | {
       readonly type: 'http';
       readonly url: string;
-      readonly headers: Readonly<Record<string, string>>;
+      readonly headers: ProbeHeaders;
     }
   | { readonly type: 'tcp'; readonly host: string; readonly port: number };
+
+/** Headers of a question by HTTP; one may come several times. */
+type ProbeHeaders = Readonly<Record<string, string | string[]>>;
 
 /** A probe as a template has it. */
 export interface PlannedProbe {
@@ -64,24 +67,34 @@ function checkOf(
 ): ProbeCheck | null {
   if (exec?.command !== undefined) return { type: 'exec', command: exec.command };
   if (httpGet !== undefined) {
-    const {
-      host = LOCALHOST,
-      path = '/',
-      scheme = 'HTTP',
-      httpHeaders = [],
-    } = httpGet as Partial<typeof httpGet>;
+    const { path = '/', scheme = 'HTTP', httpHeaders = [] } = httpGet as Partial<typeof httpGet>;
     const port = probePort(httpGet.port, ports);
-    const url = `${scheme.toLowerCase()}://${host}:${port}${path.startsWith('/') ? '' : '/'}${path}`;
-    const headers = Object.fromEntries(httpHeaders.map(({ name, value }) => [name, value]));
+    const host = httpGet.host || LOCALHOST;
+    // The address of IPv6 has colons of its own.
+    const name = host.includes(':') ? `[${host}]` : host;
+    const url = `${scheme.toLowerCase()}://${name}:${port}${path.startsWith('/') ? '' : '/'}${path}`;
+    const headers = headersOf(httpHeaders);
     return port === null ? null : { type: 'http', url, headers };
   }
   if (tcpSocket === undefined) return null;
   const port = probePort(tcpSocket.port, ports);
-  return port === null ? null : { type: 'tcp', host: tcpSocket.host ?? LOCALHOST, port };
+  return port === null ? null : { type: 'tcp', host: tcpSocket.host || LOCALHOST, port };
 }
 
-/** Asks by HTTP. */
-export function askHttp(url: string, headers: Readonly<Record<string, string>>): RunningHook {
+function headersOf(
+  headers: readonly { readonly name: string; readonly value: string }[],
+): ProbeHeaders {
+  const byName = Map.groupBy(headers, ({ name }) => name.toLowerCase());
+  return Object.fromEntries(
+    [...byName].map(([name, some]) => {
+      const values = some.map(({ value }) => value);
+      return [name, values.length === 1 ? (values[0] ?? '') : values];
+    }),
+  );
+}
+
+/** Asks by HTTP. @throws Error when the URL or a header is none. */
+export function askHttp(url: string, headers: ProbeHeaders): RunningHook {
   const { promise: over, resolve } = Promise.withResolvers<string | null>();
   const isSecure = url.startsWith('https:');
   const common = { headers: { 'user-agent': 'drover-probe', ...headers }, agent: false as const };

@@ -10,7 +10,7 @@ import type { JobPlan, PodInvocation } from '../jobPlan.ts';
 import type { ContainersLog } from '../podLog.ts';
 import type { PodRestarts } from '../podRestarts.ts';
 import { messageOf } from './containerMessage.ts';
-import { beginHook, type Hook, type RunningHook } from './containerHook.ts';
+import { beginHook, begun, type Hook, type RunningHook } from './containerHook.ts';
 import {
   ContainerLoop,
   type HookName,
@@ -244,19 +244,22 @@ export class PodProcesses {
   }
 
   #ask(container: PlannedContainer, check: ProbeCheck): RunningHook {
-    if (check.type === 'http') return askHttp(check.url, check.headers);
-    if (check.type === 'tcp') return askTcp(check.host, check.port);
-    return beginHook(check, (program, sink) =>
-      this.#launch(container, { ...this.#invocation(container), ...program }, undefined, sink),
-    );
+    return begun(() => {
+      if (check.type === 'http') return askHttp(check.url, check.headers);
+      if (check.type === 'tcp') return askTcp(check.host, check.port);
+      return this.#beginHook(container, check);
+    });
   }
 
   #hook(container: PlannedContainer, hook: Hook | null): (() => RunningHook) | undefined {
     if (hook === null) return undefined;
-    return () =>
-      beginHook(hook, (program, sink) =>
-        this.#launch(container, { ...this.#invocation(container), ...program }, undefined, sink),
-      );
+    return () => begun(() => this.#beginHook(container, hook));
+  }
+
+  #beginHook(container: PlannedContainer, hook: Hook): RunningHook {
+    return beginHook(hook, (program, sink) =>
+      this.#launch(container, { ...this.#invocation(container), ...program }, undefined, sink),
+    );
   }
 
   #start(container: PlannedContainer, sink: OutputSink): RunningProcess {

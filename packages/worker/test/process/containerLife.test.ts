@@ -238,4 +238,31 @@ describe('probes', () => {
     expect(await ended(engine, uid)).toMatchObject({ outcome: 'Failed' });
     await told(engine, 'Unhealthy Startup probe of container main failed: no answer within 1s');
   });
+
+  test('what can not even be asked has failed, and its worker lives', async () => {
+    const httpHeaders = [{ name: 'not a token', value: 'x' }];
+    const { engine, uid } = await startOne({
+      containers: [
+        container('main', 'sleep 60', {
+          startupProbe: { httpGet: { port: 1, host: 'no host' }, ...quick },
+        }),
+        container('other', 'sleep 60', {
+          livenessProbe: { httpGet: { port: 1, httpHeaders }, ...quick },
+        }),
+      ],
+    });
+    expect(await ended(engine, uid)).toMatchObject({ outcome: 'Failed', exitCode: 143 });
+    await told(engine, 'Unhealthy Startup probe of container main failed: Invalid URL');
+    await told(engine, 'Unhealthy Liveness probe of container other failed: Header name must be');
+  });
+
+  test('preStop comes before the end of a container that failed its probe', async () => {
+    const lifecycle = { preStop: sh('echo hook >> notes') };
+    const livenessProbe = { tcpSocket: { port: 1 }, ...quick, initialDelaySeconds: 1 };
+    const { engine, uid } = await startOne({
+      containers: [patient({ lifecycle, livenessProbe })],
+    });
+    expect(await ended(engine, uid)).toMatchObject({ outcome: 'Succeeded' });
+    expect(await notes()).toEqual(['began', 'hook', 'stopped']);
+  });
 });
