@@ -211,7 +211,7 @@ class RunningController implements Controller {
     const kept = new KeptPodsKeeper(shard, limits, logger);
     const events = this.#makeRecorder(shard, logger);
     const jobs = new JobReconciler({ shard, offers, backoff, resyncMs, kept, events, logger });
-    const cronJobs = new CronJobReconciler({ shard, events, logger });
+    const cronJobs = new CronJobReconciler({ shard, events, resyncMs, logger });
     return new DueLoop({
       shard,
       subscriber,

@@ -61,6 +61,8 @@ export type CronShard = GarbageShard & {
 export interface CronReconcilerOptions {
   readonly shard: CronShard;
   readonly events: EventSink;
+  /** How often one that is waited for is looked at though nothing happened, ms. */
+  readonly resyncMs: number;
   readonly logger: Logger;
 }
 
@@ -88,11 +90,13 @@ type Refusal = 'nameTaken' | 'invalid' | 'ran';
 export class CronJobReconciler {
   readonly #shard: CronShard;
   readonly #events: EventSink;
+  readonly #resyncMs: number;
   readonly #logger: Logger;
 
   constructor(options: CronReconcilerOptions) {
     this.#shard = options.shard;
     this.#events = options.events;
+    this.#resyncMs = options.resyncMs;
     this.#logger = options.logger;
   }
 
@@ -110,8 +114,8 @@ export class CronJobReconciler {
       if (observed === null) return null;
       const cronJob = readCronJob(observed.stored);
       if (observed.stored.deletedMs !== null) {
-        await this.#dismantle(observed.stored, cronJob);
-        return null;
+        const isOver = await this.#dismantle(observed.stored, cronJob);
+        return isOver ? null : observed.nowMs + this.#resyncMs;
       }
       const nextAtMs = await this.#pass(observed, cronJob);
       if (nextAtMs === null || nextAtMs > observed.nowMs) return nextAtMs;
@@ -191,19 +195,19 @@ export class CronJobReconciler {
     return outcome;
   }
 
-  /** What is to be done for one whose deletion was asked for. */
-  async #dismantle(stored: StoredObject, cronJob: CronJob): Promise<void> {
+  /** What is to be done for one whose deletion was asked for. False: something of it is still waited for. */
+  async #dismantle(stored: StoredObject, cronJob: CronJob): Promise<boolean> {
     const { finalizers = [] } = cronJob.metadata;
     let done: string | null = null;
     if (finalizers.includes(FOREGROUND_FINALIZER)) {
       await deleteDependents(this.#shard, stored.uid);
-      if (await this.#isAwaited(stored.uid)) return;
+      if (await this.#isAwaited(stored.uid)) return false;
       done = FOREGROUND_FINALIZER;
     } else if (finalizers.includes(ORPHAN_FINALIZER)) {
       await releaseDependents(this.#shard, stored.uid);
       done = ORPHAN_FINALIZER;
     }
-    if (done === null) return;
+    if (done === null) return true;
     const rest = finalizers.filter((one) => one !== done);
     const object = JSON.parse(stored.object) as CronJob;
     // When somebody else wrote it meanwhile, that made it due again.
@@ -213,9 +217,10 @@ export class CronJobReconciler {
       object: JSON.stringify({ ...object, metadata: { ...object.metadata, finalizers: rest } }),
       finalizerCount: rest.length,
     });
+    return true;
   }
 
-  /** Whether a Job blocks its deletion; the end of the Job makes it due. */
+  /** Whether something blocks its deletion. The end of a Job that it controls makes it due, that of other things does not. */
   async #isAwaited(uid: string): Promise<boolean> {
     let after: string | null = null;
     do {

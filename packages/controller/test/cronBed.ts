@@ -47,6 +47,7 @@ export class CronBed {
         new CronJobReconciler({
           shard: this.#watched(bed.shard),
           events: { record: (event) => this.events.push(event) },
+          resyncMs: 30_000,
           logger: silent,
         }),
     );

@@ -1,4 +1,7 @@
 /** CronJobs: from a schedule to Jobs, on a real Redis with a clock that the test moves. */
+import { randomUUID } from 'node:crypto';
+import { manualJobOf, parseJob } from '@drover/shared';
+import { completeJob, newJobOf, ownersOf } from '@drover/store';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { T0, TestBed } from './bed.ts';
 import { Crash, CronBed, type CronSpecInput } from './cronBed.ts';
@@ -329,6 +332,18 @@ describe('changes', () => {
   });
 });
 
+test('a run by hand is in the history, also when its name ends like one of the schedule', async () => {
+  await made({ schedule: '0 0 * * *' });
+  const { shard, clock } = cron.bed;
+  const { job } = parseJob(manualJobOf(await cron.get(), 'report-20260115'));
+  const named = { uid: randomUUID(), name: 'report-20260115', createdMs: clock.now() };
+  await shard.createJob(newJobOf(completeJob(job, named)));
+  await cron.settle();
+  expect(await shard.cronJobs.history('default', 'report')).toEqual([
+    { type: 'manual', slotMs: T0, job: named.name, uid: named.uid },
+  ]);
+});
+
 describe('deletion', () => {
   const deleted = async (finalizers: string[]): Promise<void> => {
     cron.runsForMs = null;
@@ -350,6 +365,26 @@ describe('deletion', () => {
   test('in Foreground: its Jobs first', async () => {
     await deleted(['foregroundDeletion']);
     expect(await cron.jobs()).toEqual([]);
+  });
+
+  test('in Foreground: what blocks it need not be a Job', async () => {
+    await made({ schedule: '0 0 * * *' });
+    const { name, uid } = (await cron.get()).metadata;
+    const owner = { apiVersion: 'batch/v1', kind: 'CronJob', name, uid };
+    const metadata = { ownerReferences: [{ ...owner, blockOwnerDeletion: true }] };
+    const { objects } = cron.bed.shard;
+    const path = { kind: 'ConfigMap', namespace: 'default', name: 'own' };
+    const object = JSON.stringify({ metadata: { ...metadata, finalizers: ['x.io/y'] } });
+    const owners = ownersOf({ metadata });
+    await objects.create({ ...path, uid: randomUUID(), object, finalizerCount: 1, owners });
+    await cron.change({}, { finalizers: ['foregroundDeletion'], isDeletion: true });
+    const stored = (await objects.get(path))!;
+    expect(stored.deletedMs).not.toBeNull();
+    expect((await cron.get()).metadata.deletionTimestamp).toBeDefined();
+    const expectedResourceVersion = stored.resourceVersion;
+    await objects.update({ ...stored, expectedResourceVersion, object: '{}', finalizerCount: 0 });
+    await cron.runUntil(T0 + MINUTE);
+    await expect(cron.get()).rejects.toThrow('there is no CronJob');
   });
 
   test('Orphan: its Jobs stay, and belong to nobody', async () => {

@@ -18,8 +18,6 @@ import { ShardScripts, type ShardScriptsOptions } from './shardScripts.ts';
 const KIND = 'CronJob';
 /** Owned Jobs that are read at a time. */
 const PAGE_SIZE = 200;
-/** How the names of Jobs end that a schedule made: minutes since the epoch, or seconds. */
-const MADE_BY_SCHEDULE = /-\d{8,10}$/;
 
 /** The CronJobs of a shard, beyond what they are as objects. */
 export class CronJobs {
@@ -79,7 +77,7 @@ export class CronJobs {
       const read = page.map(async (entry) => {
         const job = await this.#ownedJob(entry.slice(entry.indexOf('job:') + 'job:'.length), uid);
         if (job === null) return null;
-        const isScheduled = scheduled.has(job.uid) || MADE_BY_SCHEDULE.test(job.name);
+        const isScheduled = scheduled.has(job.uid) || isMadeBySchedule(job, uid);
         const isNew = !isScheduled && (await this.#redis.hexists(record, manualField(job))) === 0;
         return { ...job, isNew, isManual: isNew && (await this.#isManual(job.uid)) };
       });
@@ -203,6 +201,19 @@ export function cronJobUid(ownerUid: string, slotMs: number): string {
     .slice(1)
     .map((end, i) => text.slice(parts[i], end))
     .join('-');
+}
+
+/**
+ * Whether a schedule made it, or a backfill: its uid follows from its time, which its name ends with, see
+ * `cronJobJobName`. Names alone do not tell: those of runs by hand may end with a date.
+ */
+function isMadeBySchedule(
+  { uid, name }: Pick<OwnedJob, 'uid' | 'name'>,
+  ownerUid: string,
+): boolean {
+  const [, digits = ''] = /-(\d+)$/.exec(name) ?? [];
+  const time = Number(digits);
+  return [time * 60_000, time * 1_000].some((slotMs) => cronJobUid(ownerUid, slotMs) === uid);
 }
 
 /** Reasons by the digit that stands for them in a note. */

@@ -61,9 +61,7 @@ export class EventRecorder implements EventSink {
   async flush(): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = null;
-    });
+    this.#writing ??= this.#write();
     await this.#writing;
   }
 
@@ -81,6 +79,8 @@ export class EventRecorder implements EventSink {
         this.#options.onLost(batch.length, error);
       }
     }
+    // In the same turn as the last look at what waits: what comes later begins another writing.
+    this.#writing = null;
     if (this.#droppedCount === 0) return;
     this.#options.onLost(this.#droppedCount, null);
     this.#droppedCount = 0;

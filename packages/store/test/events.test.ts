@@ -1,3 +1,4 @@
+import { waitFor } from '@drover/testkit';
 import { describe, expect, test } from 'vitest';
 import { EventRecorder } from '../src/eventRecorder.ts';
 import { type CountedEvent, eventPath, type Events, type NewEvent } from '../src/events.ts';
@@ -171,6 +172,30 @@ describe('a recorder', () => {
     expect(Object.fromEntries(counts)).toEqual({ Completed: 1, SuccessfulCreate: 5 });
     await recorder.flush();
     expect(batches).toHaveLength(1);
+  });
+
+  test('writes what comes in the moment in which a writing ends', async () => {
+    const isLateWritten = async (turns: number): Promise<void> => {
+      const { promise: isRecorded, resolve: goOn } = Promise.withResolvers<'recorded'>();
+      let writtenCount = 0;
+      const recorder = new EventRecorder({
+        events: {
+          record: async (_writer, _batch, { length }) => {
+            writtenCount += length;
+            return await isRecorded;
+          },
+        },
+        onLost: () => expect.unreachable(),
+      });
+      recorder.record(event({}, 'first'));
+      void recorder.flush();
+      goOn('recorded');
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      recorder.record(event({}, 'late'));
+      await waitFor(() => writtenCount === 2);
+    };
+    // Whichever turn of the queue that moment is.
+    await Promise.all(Array.from({ length: 12 }, (_, turns) => isLateWritten(turns)));
   });
 
   test('drops what is too much, and says how much that was', async () => {

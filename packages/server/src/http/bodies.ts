@@ -50,13 +50,23 @@ export function readValue({ bytes }: RawBody, type: BodyType): unknown {
   if (type === 'application/vnd.kubernetes.protobuf') return decodeProtobuf(bytes);
   const text = decodeText(bytes);
   try {
-    // JSON is YAML, too, and read much more quickly as what it is.
-    const isYaml = type.endsWith('yaml') && !text.startsWith('{');
-    return isYaml ? parseYaml(text, { maxAliasCount: 0 }) : JSON.parse(text);
+    return type.endsWith('yaml') ? parseYamlOrJson(text) : JSON.parse(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n')[0] : '';
     throw badRequest(`the body of the request can not be read: ${reason}`);
   }
+}
+
+/** JSON is YAML, too, and read much more quickly as what it is; but what begins like it may be YAML of one line. */
+function parseYamlOrJson(text: string): unknown {
+  if (text.startsWith('{')) {
+    try {
+      return JSON.parse(text);
+    } catch {
+      // Then it is YAML, or nothing.
+    }
+  }
+  return parseYaml(text, { maxAliasCount: 0 });
 }
 
 function decodeText(bytes: Buffer): string {
