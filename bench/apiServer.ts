@@ -16,7 +16,7 @@ import { parseArgs } from 'node:util';
 
 import { type NodeProcess, spawnNode } from '@drover/testkit';
 
-import { Bed, median, quantile, residentMegabytes } from './bed.ts';
+import { Bed, cpuSeconds, median, quantile, residentMegabytes } from './bed.ts';
 import { podsPerSecond } from './scenarios.ts';
 
 const { values: flags } = parseArgs({
@@ -199,6 +199,7 @@ async function measureLoad(bed: Bed, api: Api): Promise<void> {
   console.log(`${latencies.length} of ${WATCHERS} watchers are there; ${api.restarts} began anew`);
   latencies.length = 0;
   const watching = residentMegabytes(pid).now;
+  const cpuBefore = cpuSeconds(pid);
   const lists: number[] = [];
   const failures: string[] = [];
   const endMs = performance.now() + SECONDS * 1_000;
@@ -220,6 +221,7 @@ async function measureLoad(bed: Bed, api: Api): Promise<void> {
     await delay(60_000 / LISTS_PER_MINUTE);
   }
   await Promise.all([changing, ...pending]);
+  const cpu = cpuSeconds(pid) - cpuBefore;
   await delay(1_000);
   for (const stop of stops) stop();
   const { now, peak } = residentMegabytes(pid);
@@ -229,6 +231,9 @@ async function measureLoad(bed: Bed, api: Api): Promise<void> {
   console.log(`lists: ${ms(lists)}; ${failures.length} failed ${failures.slice(0, 3).join('; ')}`);
   console.log(
     `changes: ${changedMs.size}, each to ${WATCHERS} watchers: ${latencies.length} told, ${ms(latencies)}; ${api.restarts} watches began anew ${[...ends].slice(0, 3).join('; ')}`,
+  );
+  console.log(
+    `CPU of the server: ${cpu.toFixed(1)} s, for ${lists.length} lists and ${latencies.length} events`,
   );
   console.log(
     `memory of the server, MB: ${before.toFixed(0)} before, ${watching.toFixed(0)} with watchers, ${now.toFixed(0)} after, ${peak.toFixed(0)} at the highest`,

@@ -90,6 +90,19 @@ export function residentMegabytes(pid: number): { now: number; peak: number } {
   }
 }
 
+/** CPU time that a process has used, s. Linux only; NaN elsewhere. */
+export function cpuSeconds(pid: number): number {
+  try {
+    // After the name, which may contain anything: utime and stime, in ticks of 10 ms.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return Number.NaN;
+  }
+}
+
 /** The middle value; of an even number the lower of the two. */
 export function median(values: readonly number[]): number {
   return quantile(values, 0.5);

@@ -1,6 +1,6 @@
 export * from './api.ts';
 export { type Arguments, ARGUMENTS_PER_CHUNK } from './argumentList.ts';
-export { composeJob, type JobSource } from './compose/job.ts';
+export { composeJob, type JobSource, liveStatus } from './compose/job.ts';
 export {
   completeJob,
   jobText,
@@ -76,6 +76,7 @@ export { CronJobs, cronJobUid } from './cronJobs.ts';
 export * from './objectApi.ts';
 export { cronMember, Objects } from './objects.ts';
 export { decodePodRecord, decodeSlotRecord, entrySize } from './records.ts';
+export { decodeHot } from './hot.ts';
 export { defineScripts } from './scripts.ts';
 export { hasTlsParameters, openRedis, type TlsParameter } from './redisAddress.ts';
 export { SECRET_KEY_VARIABLE, SecretKeyFile } from './secrets/keyFile.ts';

@@ -324,6 +324,17 @@ export class ShardReader {
     };
   }
 
+  /** The packed hot states of Jobs, for `decodeHot`; null for a Job that there is not. */
+  async packedHots(uids: readonly string[]): Promise<(Buffer | null)[]> {
+    if (uids.length === 0) return [];
+    return await this.redis.mgetBuffer(uids.map((uid) => this.keys.job(uid).hot));
+  }
+
+  /** How many Jobs and pods without a Job there are. */
+  async jobCount(): Promise<number> {
+    return await this.redis.zcard(this.keys.names);
+  }
+
   async #readRaw(uids: readonly string[]): Promise<RawJob[]> {
     const pipeline = this.redis.pipeline();
     for (const uid of uids) {

@@ -19,6 +19,8 @@ export interface PageRequest extends Scope {
   readonly limit: number | null;
   /** Where the page before ended, as its `next`; null = from the beginning. */
   readonly after: string | null;
+  /** As things were at this version, or later: 0 = at any. null = as they are now. */
+  readonly notOlderThan: number | null;
 }
 
 /** A part of a list. */

@@ -15,11 +15,13 @@ export class Selection<T extends ApiObject = ApiObject> {
   readonly labels: Selector;
   readonly fields: readonly FieldRequirement[];
   readonly #readers: SelectableFields<T>;
+  readonly #lasting: readonly FieldRequirement[];
 
   /** @throws ApiError for a field that objects of the kind can not be selected by. */
   constructor(labels: Selector, fields: readonly FieldRequirement[], readers: SelectableFields<T>) {
     this.labels = labels;
     this.fields = fields;
+    this.#lasting = fields.filter(({ field }) => !field.startsWith('status.'));
     this.#readers = {
       'metadata.name': ({ metadata }) => metadata.name,
       'metadata.namespace': ({ metadata }) => metadata.namespace,
@@ -44,9 +46,18 @@ export class Selection<T extends ApiObject = ApiObject> {
 
   /** Whether an object is meant. */
   matches(object: T): boolean {
+    return this.#matches(object, this.fields);
+  }
+
+  /** Whether an object may be meant whose status may be another one by now. */
+  mayMatch(object: T): boolean {
+    return this.#matches(object, this.#lasting);
+  }
+
+  #matches(object: T, fields: readonly FieldRequirement[]): boolean {
     return (
       matchesSelector(this.labels, object.metadata.labels) &&
-      this.fields.every(({ field, equals, value }) => {
+      fields.every(({ field, equals, value }) => {
         const read = this.#readers[field];
         return read !== undefined && (read(object) === value) === equals;
       })

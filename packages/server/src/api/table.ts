@@ -1,5 +1,6 @@
 /** Tables: what kubectl prints, made by the server so that clients need to know nothing of a kind. */
 
+import { jsonOf, metadataJsonOf, withList } from './json.ts';
 import type { ApiObject } from './object.ts';
 
 /** A column of a kind's table. */
@@ -33,37 +34,20 @@ export interface TableDefinition<T extends ApiObject> {
 /** How much of each object a row carries. */
 export type IncludeObject = 'None' | 'Metadata' | 'Object';
 
-interface TableRow {
-  readonly cells: readonly (string | number)[];
-  readonly conditions?: readonly RowCondition[];
-  readonly object?: unknown;
-}
-
-/** A Table of the API. */
-export interface Table {
-  readonly kind: 'Table';
-  readonly apiVersion: 'meta.k8s.io/v1';
-  readonly metadata: object;
-  readonly columnDefinitions: readonly object[];
-  readonly rows: readonly TableRow[];
-}
-
-/** Options of {@link makeTable}. */
+/** Options of {@link tableJson}. */
 export interface TableOptions {
   /** Of the list: its resourceVersion and the like. */
   readonly metadata: object;
-  readonly includeObject: IncludeObject;
-  readonly nowMs: number;
   /** Of a watch only the first table says what its columns are. */
   readonly withColumns: boolean;
 }
 
-/** Makes the table of some objects. */
-export function makeTable<T extends ApiObject>(
-  { columns, conditions }: TableDefinition<T>,
-  objects: readonly T[],
-  { metadata, includeObject, nowMs, withColumns }: TableOptions,
-): Table {
+/** The table of some rows, each as {@link rowJson} makes it, as JSON. */
+export function tableJson(
+  { columns }: TableDefinition<never>,
+  rows: readonly string[],
+  { metadata, withColumns }: TableOptions,
+): string {
   const definitions = columns.map(({ name, type, format = '', description, priority }) => ({
     name,
     type,
@@ -71,29 +55,49 @@ export function makeTable<T extends ApiObject>(
     description,
     priority,
   }));
-  return {
+  const head = {
     kind: 'Table',
     apiVersion: 'meta.k8s.io/v1',
     metadata,
     columnDefinitions: withColumns ? definitions : [],
-    rows: objects.map((object) => {
-      const found = conditions?.(object) ?? [];
-      return {
-        cells: columns.map(({ cell }) => cell(object, nowMs)),
-        ...(found.length === 0 ? {} : { conditions: found }),
-        ...(includeObject === 'None' ? {} : { object: rowObject(object, includeObject) }),
-      };
-    }),
   };
+  return withList(head, 'rows', rows);
 }
 
-function rowObject(object: ApiObject, include: 'Metadata' | 'Object'): unknown {
-  return include === 'Object' ? object : partialMetadata(object);
+/** The row of an object as JSON. */
+export function rowJson<T extends ApiObject>(
+  { columns, conditions }: TableDefinition<T>,
+  object: T,
+  include: IncludeObject,
+  nowMs: number,
+): string {
+  const found = conditions?.(object) ?? [];
+  const row = {
+    cells: columns.map(({ cell }) => cell(object, nowMs)),
+    ...(found.length === 0 ? {} : { conditions: found }),
+  };
+  return withObject(row, object, include);
 }
 
-/** An object without all but its metadata. */
-export function partialMetadata({ metadata }: { readonly metadata: object }) {
-  return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata } as const;
+/** The row of an object of which nothing is known but its metadata, as JSON. */
+export function nameRowJson(
+  { columns }: TableDefinition<never>,
+  object: { readonly metadata: { readonly name?: string } },
+): string {
+  const { name = '' } = object.metadata;
+  const cells = columns.map(({ format }) => (format === 'name' ? name : ''));
+  return withObject({ cells }, object, 'Metadata');
+}
+
+function withObject(
+  row: object,
+  object: { readonly metadata: object },
+  include: IncludeObject,
+): string {
+  const text = JSON.stringify(row);
+  if (include === 'None') return text;
+  const shown = include === 'Object' ? jsonOf(object) : metadataJsonOf(object);
+  return `${text.slice(0, -1)},"object":${shown}}`;
 }
 
 /** The column that every kind begins with. */

@@ -5,12 +5,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { User } from '../access/user.ts';
 import type { ApiObject } from '../api/object.ts';
 import type { Resource } from '../api/resource.ts';
-import {
-  makeTable,
-  partialMetadata,
-  type IncludeObject,
-  type TableDefinition,
-} from '../api/table.ts';
+import { jsonOf, metadataJsonOf } from '../api/json.ts';
+import { rowJson, tableJson, type IncludeObject, type TableDefinition } from '../api/table.ts';
 import { negotiateForm } from './accept.ts';
 import type { RawBody } from './bodies.ts';
 import { param, type Query } from './query.ts';
@@ -84,30 +80,34 @@ export class Context {
   async sendObject(code: number, object: ApiObject): Promise<void> {
     switch (negotiateForm(this.request.headers.accept)) {
       case 'Object':
-        return await this.send(code, object);
+        return await this.sendText(code, jsonOf(object));
       case 'PartialObjectMetadata':
-        return await this.send(code, partialMetadata(object));
+        return await this.sendText(code, metadataJsonOf(object));
       case 'Table': {
         const { resourceVersion = '' } = object.metadata;
-        return await this.send(code, this.table([object], { resourceVersion }));
+        return await this.sendText(code, this.table([object], { resourceVersion }));
       }
     }
   }
 
   /** Answers with JSON, and the warnings that there were. */
   async send(code: number, body: unknown): Promise<void> {
-    this.#addWarnings();
-    await this.reply.code(code).type('application/json').send(JSON.stringify(body));
+    await this.sendText(code, JSON.stringify(body));
   }
 
-  /** The table of some objects. */
-  table(objects: readonly ApiObject[], metadata: object) {
-    return makeTable(this.resource.table as TableDefinition<ApiObject>, objects, {
-      metadata,
-      includeObject: this.includeObject(),
-      nowMs: Date.now(),
-      withColumns: true,
-    });
+  /** As {@link send}, of what is JSON already. */
+  async sendText(code: number, json: string): Promise<void> {
+    this.#addWarnings();
+    await this.reply.code(code).type('application/json').send(json);
+  }
+
+  /** The table of some objects, as JSON. */
+  table(objects: readonly ApiObject[], metadata: object): string {
+    const definition = this.resource.table as TableDefinition<ApiObject>;
+    const include = this.includeObject();
+    const nowMs = Date.now();
+    const rows = objects.map((object) => rowJson(definition, object, include, nowMs));
+    return tableJson(definition, rows, { metadata, withColumns: true });
   }
 
   /** How much of each object the rows of a table carry. */

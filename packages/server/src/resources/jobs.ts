@@ -23,7 +23,7 @@ import { NAME_COLUMN, type TableDefinition } from '../api/table.ts';
 import type { ApiObject } from '../api/object.ts';
 import { FeedWatch } from '../watch/feedWatch.ts';
 import { AGE_COLUMN, templateColumns, textColumn } from './columns.ts';
-import { pageOfShards } from './paging.ts';
+import { liveJobs } from './liveJobs.ts';
 import { checkPreconditions } from './preconditions.ts';
 
 const TABLE: TableDefinition<Job> = {
@@ -65,12 +65,10 @@ export class JobsResource implements Resource {
   readonly table = TABLE;
   readonly fields = FIELDS;
   readonly hasStatus = true;
-  readonly #backend: Backend;
   readonly #jobs: JobsClient;
   readonly #watch: FeedWatch<Job>;
 
   constructor(backend: Backend) {
-    this.#backend = backend;
     this.#jobs = new JobsClient(backend, 'default');
     this.#watch = new FeedWatch(backend, {
       apiVersion: 'batch/v1',
@@ -93,6 +91,8 @@ export class JobsResource implements Resource {
           views.filter((view) => view !== null && !view.deleted).map((view) => view!),
         );
       },
+      asNow: liveJobs,
+      count: async (shard) => await shard.jobCount(),
     });
   }
 
@@ -101,8 +101,7 @@ export class JobsResource implements Resource {
   }
 
   async list(request: PageRequest): Promise<Page> {
-    return await pageOfShards(
-      this.#backend,
+    return await this.#watch.list(
       request,
       async (shard, { namespace, after, limit }) => {
         const from = after === null ? {} : { after };
@@ -113,7 +112,6 @@ export class JobsResource implements Resource {
         const view = await shard.getJob(path.namespace, path.name);
         return view === null ? null : ((await composeJobs(shard, [view]))[0] ?? null);
       },
-      ({ metadata }) => `${metadata.namespace}/${metadata.name}`,
     );
   }
 

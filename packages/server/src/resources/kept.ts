@@ -15,7 +15,6 @@ import type {
 import type { SelectableFields } from '../api/selection.ts';
 import type { TableDefinition } from '../api/table.ts';
 import { FeedWatch } from '../watch/feedWatch.ts';
-import { pageOfShards } from './paging.ts';
 import { checkPreconditions } from './preconditions.ts';
 
 /** What is told of a kind of kept objects. */
@@ -50,7 +49,6 @@ export class KeptResource<T extends KeptObject> implements Resource {
   readonly table: TableDefinition<T>;
   readonly fields: SelectableFields<T>;
   readonly hasStatus: boolean;
-  protected readonly backend: Backend;
   readonly #client: ObjectsClient<T>;
   readonly #watch: FeedWatch<T>;
 
@@ -66,7 +64,6 @@ export class KeptResource<T extends KeptObject> implements Resource {
     this.explained = options.explained;
     this.table = options.table;
     this.fields = options.fields;
-    this.backend = backend;
     this.#client = client;
     this.#watch = new FeedWatch(backend, {
       apiVersion: kind.apiVersion,
@@ -104,8 +101,7 @@ export class KeptResource<T extends KeptObject> implements Resource {
 
   async list(request: PageRequest): Promise<Page> {
     const { kind } = this;
-    return await pageOfShards(
-      this.backend,
+    return await this.#watch.list(
       request,
       async ({ objects }, { namespace, after, limit }) => {
         const from = after === null ? {} : { after };
@@ -118,7 +114,6 @@ export class KeptResource<T extends KeptObject> implements Resource {
         const stored = await objects.get({ kind, ...path });
         return stored === null ? null : await this.#client.decode(stored);
       },
-      ({ metadata }) => `${metadata.namespace}/${metadata.name}`,
     );
   }
 

@@ -2,7 +2,8 @@ import type { Backend } from '@drover/sdk/internals';
 import type { Shard } from '@drover/store';
 
 import type { ApiObject } from '../api/object.ts';
-import type { Page, PageRequest } from '../api/resource.ts';
+import type { Page, PageRequest, Scope } from '../api/resource.ts';
+import { pathOf } from '../watch/orderedObjects.ts';
 
 /** Objects of a shard in a fixed order. */
 export interface ShardPage<T> {
@@ -11,15 +12,20 @@ export interface ShardPage<T> {
   readonly next: string | null;
 }
 
-/** Reads a page of a shard, of one namespace or of all. */
-type ReadShard<T> = (
-  shard: Shard,
-  options: {
-    readonly namespace: string | null;
-    readonly after: string | null;
-    readonly limit: number;
-  },
-) => Promise<ShardPage<T>>;
+/** What of a shard is wanted. */
+export interface ShardPageRequest extends Scope {
+  readonly after: string | null;
+  /** At most so many. */
+  readonly limit: number;
+}
+
+/** What the objects of a shard are listed from. */
+export interface ShardLister<T> {
+  /** A watch from here misses nothing that happened since. */
+  readonly version: number;
+  /** A page; objects that are not selected may be left out. */
+  page(request: ShardPageRequest): Promise<ShardPage<T>>;
+}
 
 /** Reads one; null = there is none. */
 type ReadOne<T> = (
@@ -28,54 +34,52 @@ type ReadOne<T> = (
 ) => Promise<T | null>;
 
 /** Objects read at once. */
-const READ_SIZE = 500;
+export const READ_SIZE = 500;
 
 /**
  * A page of a list that may go over several shards: reads on until so many objects were found that
  * are selected.
  *
  * @param readOne - For a list that can have only one.
- * @param keyOf - The place of an object in the order of its shard, as `after` takes it.
  */
 export async function pageOfShards<T extends ApiObject>(
   backend: Backend,
-  { namespace, selection, limit, after }: PageRequest,
-  read: ReadShard<T>,
+  { namespace, selection, limit, after, notOlderThan }: PageRequest,
+  listerOf: (shard: Shard, notOlderThan: number | null) => Promise<ShardLister<T>>,
   readOne: ReadOne<T>,
-  keyOf: (object: T) => string,
 ): Promise<Page> {
   const store = await backend.store();
   const shards = namespace === null ? store.shards : [store.shardOf(namespace)];
-  // Before anything is read: a watch from here tells what was missed.
-  const versions = await backend.run(() =>
-    Promise.all(shards.map((shard) => shard.resourceVersion())),
-  );
-  const resourceVersion = Math.max(...versions).toFixed(0);
   const { name } = selection;
   const [only] = shards;
   if (name !== null && namespace !== null && only !== undefined) {
+    // Before it is read: a watch from here tells what was missed.
+    const version = await backend.run(() => only.resourceVersion());
     const found = await backend.run(() => readOne(only, { namespace, name }));
     const items = found !== null && selection.matches(found) ? [found] : [];
-    return { items, next: null, resourceVersion };
+    return { items, next: null, resourceVersion: version.toFixed(0) };
   }
+  // Before anything is read, for the same reason.
+  const listers = await Promise.all(shards.map((shard) => listerOf(shard, notOlderThan)));
+  const resourceVersion = Math.max(...listers.map(({ version }) => version)).toFixed(0);
   let { shardIndex, key } = parsePlace(after);
   const items: T[] = [];
   for (; shardIndex < shards.length; shardIndex++, key = null) {
-    const shard = shards[shardIndex];
-    if (shard === undefined) break;
+    const lister = listers[shardIndex];
+    if (lister === undefined) break;
     let from: string | null = key;
     do {
-      // What will be left out has to be read, too.
+      // What will be left out may have to be read, too.
       const isExact = selection.isEmpty && limit !== null;
       const size = isExact ? Math.min(limit - items.length, READ_SIZE) : READ_SIZE;
-      const options = { namespace, after: from, limit: size };
-      const page: ShardPage<T> = await backend.run(() => read(shard, options));
+      const options = { namespace, selection, after: from, limit: size };
+      const page: ShardPage<T> = await lister.page(options);
       for (const [at, object] of page.items.entries()) {
         if (!selection.matches(object)) continue;
         items.push(object);
         if (limit === null || items.length < limit) continue;
         const isLast = at === page.items.length - 1 && page.next === null;
-        if (!isLast) return { items, next: `${shardIndex} ${keyOf(object)}`, resourceVersion };
+        if (!isLast) return { items, next: `${shardIndex} ${pathOf(object)}`, resourceVersion };
         const next = shardIndex + 1 < shards.length ? `${shardIndex + 1} ` : null;
         return { items, next, resourceVersion };
       }
@@ -97,15 +101,14 @@ export function pageOf(
   objects: readonly ApiObject[],
   resourceVersion: string,
 ): Page {
-  const keyOf = ({ metadata }: ApiObject): string => `${metadata.namespace}/${metadata.name}`;
   const found = objects.filter(
     (object) =>
       (namespace === null || object.metadata.namespace === namespace) &&
-      (after === null || keyOf(object) > after) &&
+      (after === null || pathOf(object) > after) &&
       selection.matches(object),
   );
   const items = found.slice(0, limit ?? found.length);
   const last = items.at(-1);
-  const next = last !== undefined && items.length < found.length ? keyOf(last) : null;
+  const next = last !== undefined && items.length < found.length ? pathOf(last) : null;
   return { items, next, resourceVersion };
 }

@@ -1,5 +1,6 @@
 import type { Backend } from '@drover/sdk/internals';
 import {
+  Gather,
   lastChange,
   readChanges,
   watchShard,
@@ -9,6 +10,8 @@ import {
 } from '@drover/store';
 
 import type { ApiObject } from '../api/object.ts';
+import type { ShardLister } from '../resources/paging.ts';
+import { OrderedObjects } from './orderedObjects.ts';
 import type { Subscriber } from './subscriber.ts';
 
 /** An entry of the store about an object that has a name. */
@@ -34,6 +37,10 @@ export interface FeedSource<T extends ApiObject> {
   list(shard: Shard): Promise<readonly T[]>;
   /** Objects by their entries; those that are gone are left out. */
   read(shard: Shard, entries: readonly ObjectEntry[]): Promise<readonly T[]>;
+  /** The same objects with what changes without a version, as it is now; default: nothing does. */
+  asNow?(shard: Shard, objects: readonly T[]): Promise<readonly T[]>;
+  /** About how many objects a shard has; left out when lists are not to begin a feed. */
+  count?(shard: Shard): Promise<number>;
 }
 
 /** What happened in a time from which no events are kept, as the store still knows it. */
@@ -41,6 +48,14 @@ export interface Missed {
   readonly entries: readonly ObjectEntry[];
   /** The time ends with this version. */
   readonly upTo: number;
+}
+
+/** What of a shard could be known at a moment. */
+interface CaughtUp {
+  /** The newest version. */
+  readonly version: number;
+  /** The newest change that has an entry. */
+  readonly last: number;
 }
 
 /** Events that are kept for those who come back. */
@@ -57,12 +72,19 @@ export class FeedRun<T extends ApiObject> {
   readonly #source: FeedSource<T>;
   readonly #ending = new AbortController();
   readonly #started = Promise.withResolvers<void>();
-  readonly #objects = new Map<string, T>();
+  #isStarted = false;
+  readonly #objects = new OrderedObjects<T>();
   readonly #kept: FeedEvent<T>[] = [];
   /** All events after this version are kept. */
   #keptSince = 0;
   /** The last entry that was worked in. */
   #position = 0;
+  /** Objects that were changed again before they were read: how far what is known of them goes. */
+  readonly #late = new Map<string, number>();
+  readonly #catchUps = new Gather<null, CaughtUp>({ calls: 1_000 }, async (calls) => {
+    const caughtUp = await this.#readClock();
+    return calls.map(() => caughtUp);
+  });
   readonly #waiting = new Set<{
     readonly version: number;
     readonly wake: PromiseWithResolvers<void>;
@@ -81,18 +103,24 @@ export class FeedRun<T extends ApiObject> {
     return this.#started.promise;
   }
 
+  /** Whether the objects have been read. */
+  get isStarted(): boolean {
+    return this.#isStarted;
+  }
+
   /** Reads the objects, and then what happens, until `end`. Never rejects. */
   async serve(): Promise<void> {
     const { signal } = this.#ending;
     try {
       const since = await this.#backend.run(() => this.#shard.resourceVersion());
       for (const object of await this.#backend.run(() => this.#source.list(this.#shard))) {
-        this.#objects.set(object.metadata.uid, object);
+        this.#objects.set(object);
       }
-      const versions = [...this.#objects.values()].map(versionOf);
+      const versions = [...this.#objects].map(versionOf);
       this.#keptSince = versions.reduce((most, version) => Math.max(most, version), since);
       this.#position = since;
       const redis = await this.#backend.duplicate();
+      this.#isStarted = true;
       this.#started.resolve();
       const options = { since, pods: false, signal };
       for await (const batch of watchShard(redis, this.#shard.keys, options)) {
@@ -111,21 +139,58 @@ export class FeedRun<T extends ApiObject> {
 
   /** A version up to which everything that happened has been worked in when this resolves. */
   async catchUp(): Promise<number> {
-    const version = await this.#backend.run(() => this.#shard.resourceVersion());
-    // After that: whatever got a version until then has its entry.
-    const last = await this.#backend.run(({ redis }) => lastChange(redis, this.#shard.keys));
+    const { version, last } = await this.#catchUps.call(null);
     if (this.#failure !== null) throw this.#failure.error;
-    if (last > this.#position) {
+    if (last > this.#upTo) {
       const waiter = { version: last, wake: Promise.withResolvers<void>() };
       this.#waiting.add(waiter);
       await waiter.wake.promise;
     }
-    return Math.max(version, last);
+    return Math.max(version, this.#upTo);
+  }
+
+  /** Everything up to this version has been worked in. */
+  get #upTo(): number {
+    let upTo = this.#position;
+    for (const version of this.#late.values()) upTo = Math.min(upTo, version);
+    return upTo;
+  }
+
+  async #readClock(): Promise<CaughtUp> {
+    return await this.#backend.run(async ({ redis }) => {
+      // In this order: whatever got a version until then has its entry.
+      const [version, last] = await Promise.all([
+        this.#shard.resourceVersion(),
+        lastChange(redis, this.#shard.keys),
+      ]);
+      return { version, last };
+    });
+  }
+
+  /**
+   * Objects as they were at a version or later, for a list, once it has started.
+   *
+   * @param notOlderThan - null = as they are now.
+   * @throws WatchExpiredError when it ends meanwhile.
+   */
+  async lister(notOlderThan: number | null): Promise<ShardLister<T>> {
+    const isEnough = notOlderThan !== null && notOlderThan <= this.#upTo;
+    const version = isEnough ? this.#upTo : await this.catchUp();
+    return {
+      version,
+      page: async ({ namespace, selection, after, limit }) => {
+        const isWanted = (object: T): boolean => selection.mayMatch(object);
+        const { objects, next } = this.#objects.some({ namespace, after, limit, isWanted });
+        const asNow = this.#source.asNow?.bind(this.#source);
+        if (asNow === undefined) return { items: objects, next };
+        return { items: await this.#backend.run(() => asNow(this.#shard, objects)), next };
+      },
+    };
   }
 
   /** The objects as events, for one who knows nothing. */
   everything(): FeedEvent<T>[] {
-    return [...this.#objects.values()].map((object) => ({
+    return [...this.#objects].map((object) => ({
       type: 'ADDED',
       version: versionOf(object),
       object,
@@ -212,8 +277,9 @@ export class FeedRun<T extends ApiObject> {
       for (const event of events.toSorted((a, b) => a.version - b.version)) this.#tell(event);
     }
     this.#position = newest;
+    const upTo = this.#upTo;
     for (const waiter of this.#waiting) {
-      if (waiter.version > newest) continue;
+      if (waiter.version > upTo) continue;
       this.#waiting.delete(waiter);
       waiter.wake.resolve();
     }
@@ -222,6 +288,8 @@ export class FeedRun<T extends ApiObject> {
   /** @param newest - Entries up to this version have been read. */
   #eventOf(entry: ObjectEntry, object: T | undefined, newest: number): FeedEvent<T> | null {
     const before = this.#objects.get(entry.uid);
+    const lateSince = this.#late.get(entry.uid) ?? this.#position;
+    this.#late.delete(entry.uid);
     if (entry.type === 'DELETED') {
       if (before === undefined) return null;
       const version = entry.resourceVersion;
@@ -230,7 +298,10 @@ export class FeedRun<T extends ApiObject> {
       return { type: 'DELETED', version, object: gone, previous: before, isRemains: false };
     }
     // It is told with the entry that says so: before it there may be some that were not read yet.
-    if (object === undefined || versionOf(object) > newest) return null;
+    if (object === undefined || versionOf(object) > newest) {
+      this.#late.set(entry.uid, lateSince);
+      return null;
+    }
     const version = versionOf(object);
     if (before !== undefined && versionOf(before) >= version) return null;
     const type = before === undefined ? 'ADDED' : 'MODIFIED';
@@ -240,7 +311,7 @@ export class FeedRun<T extends ApiObject> {
   #tell(event: FeedEvent<T>): void {
     const { uid } = event.object.metadata;
     if (event.type === 'DELETED') this.#objects.delete(uid);
-    else this.#objects.set(uid, event.object);
+    else this.#objects.set(event.object);
     this.#kept.push(event);
     if (this.#kept.length > MAX_KEPT) {
       const [oldest] = this.#kept.splice(0, 1);

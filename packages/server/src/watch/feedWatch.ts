@@ -2,7 +2,13 @@ import type { Backend } from '@drover/sdk/internals';
 import type { Shard } from '@drover/store';
 
 import type { ApiObject } from '../api/object.ts';
-import type { WatchEvent, WatchRequest } from '../api/resource.ts';
+import type { Page, PageRequest, WatchEvent, WatchRequest } from '../api/resource.ts';
+import {
+  pageOfShards,
+  type ShardLister,
+  type ShardPage,
+  type ShardPageRequest,
+} from '../resources/paging.ts';
 import type { FeedEvent, FeedSource } from './feedRun.ts';
 import { ObjectFeed } from './objectFeed.ts';
 import { watchShards, type Mark } from './shardWatches.ts';
@@ -25,9 +31,45 @@ export class FeedWatch<T extends ApiObject> {
     );
   }
 
+  /**
+   * A page of a list: from what watches have read already, else from the store.
+   *
+   * @param readOne - For a list that can have only one.
+   */
+  async list(
+    request: PageRequest,
+    read: (shard: Shard, request: ShardPageRequest) => Promise<ShardPage<T>>,
+    readOne: (
+      shard: Shard,
+      path: { readonly namespace: string; readonly name: string },
+    ) => Promise<T | null>,
+  ): Promise<Page> {
+    const backend = this.#backend;
+    const listerOf = async (shard: Shard, notOlderThan: number | null): Promise<ShardLister<T>> => {
+      const feed = this.#feedOf(shard);
+      const lister = await feed.lister(notOlderThan);
+      if (lister !== null) return lister;
+      return {
+        version: await backend.run(() => shard.resourceVersion()),
+        page: async (wanted) => {
+          const page = await backend.run(() => read(shard, wanted));
+          await feed.noteRead(page.items.length);
+          return page;
+        },
+      };
+    };
+    return await pageOfShards(backend, request, listerOf, readOne);
+  }
+
   /** Ends all watches. */
   close(): void {
     for (const feed of this.#feeds.values()) feed.close();
+  }
+
+  #feedOf(shard: Shard): ObjectFeed<T> {
+    const feed = this.#feeds.get(shard) ?? new ObjectFeed(this.#backend, shard, this.#source);
+    this.#feeds.set(shard, feed);
+    return feed;
   }
 
   async *#follow(
@@ -36,9 +78,7 @@ export class FeedWatch<T extends ApiObject> {
     request: WatchRequest,
   ): AsyncGenerator<WatchEvent | Mark> {
     const { bookmarkMs, signal } = request;
-    const feed = this.#feeds.get(shard) ?? new ObjectFeed(this.#backend, shard, this.#source);
-    this.#feeds.set(shard, feed);
-    const { events, version, subscriber, catchUp, close } = await feed.follow(since);
+    const { events, version, subscriber, catchUp, close } = await this.#feedOf(shard).follow(since);
     try {
       yield* selected(events, request);
       if (since === null) yield { type: 'MARK', shard, version };

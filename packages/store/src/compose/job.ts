@@ -54,7 +54,8 @@ export function composeJob({ stored, counters, done, failed = null }: JobSource)
   };
 }
 
-function liveStatus(
+/** The status of a Job that is not finished, with figures as they are now. Pure. */
+export function liveStatus(
   status: JobStatus,
   counters: HotCounters,
   spec: Job['spec'],

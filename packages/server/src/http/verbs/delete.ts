@@ -30,6 +30,7 @@ export async function deleteMany(context: Context): Promise<void> {
     selection: readSelection(query, resource),
     limit: null,
     after: null,
+    notOlderThan: null,
   });
   const { items } = page;
   for (let at = 0; at < items.length; at += DELETIONS_AT_ONCE) {

@@ -1,7 +1,7 @@
 import type { ApiObject } from '../../api/object.ts';
 import { groupVersionText } from '../../api/object.ts';
-import { partialMetadata } from '../../api/table.ts';
-import { negotiateForm } from '../accept.ts';
+import { jsonOf, metadataJsonOf, withList } from '../../api/json.ts';
+import { negotiateForm, type Form } from '../accept.ts';
 import type { Context } from '../context.ts';
 import { checkListOptions, count, param, readSelection, readVersion } from '../query.ts';
 import { ApiError, badRequest, expired } from '../status.ts';
@@ -33,42 +33,53 @@ export async function listObjects(context: Context): Promise<void> {
     throw badRequest('specifying resource version is not allowed when using continue');
   }
   const limit = count(query, 'limit');
+  const match = param(query, 'resourceVersionMatch') ?? '';
   const page = await resource.list({
     namespace,
     selection: readSelection(query, resource),
     limit: limit === 0 ? null : limit,
     after: continuation?.after ?? null,
+    notOlderThan: match === 'Exact' ? null : version,
   });
   // Where a list goes on is what its client says: it may not lead into a namespace that the client may not read.
   if (namespace !== null && page.items.some(({ metadata }) => metadata.namespace !== namespace)) {
     throw badRequest('continue key is not valid');
   }
   const resourceVersion = continuation?.version ?? page.resourceVersion;
-  checkVersion(version, param(query, 'resourceVersionMatch') ?? '', Number(page.resourceVersion));
+  checkVersion(version, match, Number(page.resourceVersion));
   const metadata = {
     resourceVersion,
     ...(page.next === null
       ? {}
       : { continue: makeToken({ version: resourceVersion, after: page.next }) }),
   };
-  if (form === 'Table') return await context.send(200, context.table(page.items, metadata));
-  if (form === 'PartialObjectMetadata')
-    return await context.send(200, partialList(page.items, metadata));
-  await context.send(200, {
-    kind: `${resource.kind}List`,
-    apiVersion: groupVersionText(resource),
-    metadata,
-    items: page.items,
-  });
+  await context.sendText(200, listText(context, form, page.items, metadata));
 }
 
-function partialList(items: readonly ApiObject[], metadata: object) {
-  return {
-    kind: 'PartialObjectMetadataList',
-    apiVersion: 'meta.k8s.io/v1',
-    metadata,
-    items: items.map(partialMetadata),
-  };
+/** Objects of a list have most often been told before: their text is made once. */
+function listText(
+  context: Context,
+  form: Form,
+  items: readonly ApiObject[],
+  metadata: object,
+): string {
+  const { resource } = context;
+  switch (form) {
+    case 'Table':
+      return context.table(items, metadata);
+    case 'PartialObjectMetadata': {
+      const head = { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata };
+      return withList(head, 'items', items.map(metadataJsonOf));
+    }
+    case 'Object': {
+      const head = {
+        kind: `${resource.kind}List`,
+        apiVersion: groupVersionText(resource),
+        metadata,
+      };
+      return withList(head, 'items', items.map(jsonOf));
+    }
+  }
 }
 
 /** A list is always as things are now: another version can only be waited for, or be gone. */

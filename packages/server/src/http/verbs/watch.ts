@@ -2,7 +2,8 @@ import { WatchExpiredError } from '@drover/store';
 
 import type { ApiObject } from '../../api/object.ts';
 import type { WatchEvent, WatchRequest } from '../../api/resource.ts';
-import { makeTable, partialMetadata, type Table, type TableDefinition } from '../../api/table.ts';
+import { jsonOf, metadataJsonOf } from '../../api/json.ts';
+import { nameRowJson, rowJson, tableJson, type TableDefinition } from '../../api/table.ts';
 import { negotiateForm } from '../accept.ts';
 import type { Context } from '../context.ts';
 import { checkListOptions, count, flag, readSelection, readVersion, type Query } from '../query.ts';
@@ -71,48 +72,27 @@ function makeEncoder(context: Context): (event: WatchEvent) => string {
     case 'Object':
       return ({ type, object }) => `{"type":"${type}","object":${jsonOf(object)}}\n`;
     case 'PartialObjectMetadata':
-      return ({ type, object }) => `${JSON.stringify({ type, object: partialMetadata(object) })}\n`;
+      return ({ type, object }) => `{"type":"${type}","object":${metadataJsonOf(object)}}\n`;
     case 'Table':
       return tableEncoder(context);
   }
 }
 
-/** Many watch the same: an object is written as JSON once. */
-const JSON_TEXTS = new WeakMap<object, string>();
-
-function jsonOf(object: object): string {
-  const known = JSON_TEXTS.get(object);
-  if (known !== undefined) return known;
-  const text = JSON.stringify(object);
-  JSON_TEXTS.set(object, text);
-  return text;
-}
-
 function tableEncoder(context: Context): (event: WatchEvent) => string {
   const definition = context.resource.table as TableDefinition<ApiObject>;
-  const includeObject = context.includeObject();
+  const include = context.includeObject();
   let withColumns = true;
   return ({ type, object, isRemains }) => {
     const metadata = { resourceVersion: object.metadata.resourceVersion };
-    const options = { metadata, includeObject, nowMs: Date.now(), withColumns };
+    const options = { metadata, withColumns };
     withColumns = false;
-    // Of a bookmark and of remains there is nothing to show but the name.
-    const shown = isRemains ? [] : [object as ApiObject];
-    const table = makeTable(definition, shown, options);
-    const isNamed = isRemains && type !== 'BOOKMARK';
-    const rows = isNamed ? [nameRow(object, definition)] : table.rows;
-    return `${JSON.stringify({ type, object: { ...table, rows } })}\n`;
+    const rows = (): string[] => {
+      // Of a bookmark and of remains there is nothing to show but the name.
+      if (isRemains) return type === 'BOOKMARK' ? [] : [nameRowJson(definition, object)];
+      return [rowJson(definition, object as ApiObject, include, Date.now())];
+    };
+    return `{"type":"${type}","object":${tableJson(definition, rows(), options)}}\n`;
   };
-}
-
-function nameRow(
-  object: WatchEvent['object'],
-  { columns }: TableDefinition<ApiObject>,
-): Table['rows'][number] {
-  const cells = columns.map(({ format }) =>
-    format === 'name' ? (object.metadata.name ?? '') : '',
-  );
-  return { cells, object: partialMetadata(object) };
 }
 
 function encodeError(error: unknown, context: Context): string {
