@@ -13,7 +13,7 @@ import type {
   SlotRecord,
   StopInput,
 } from '@drover/store';
-import { MAX_PODS_PER_CALL } from '@drover/store';
+import { isOutOfMemory, MAX_PODS_PER_CALL } from '@drover/store';
 import type { Logger } from 'pino';
 import type { BackoffPolicy } from './decide/backoff.ts';
 import { decide } from './decide/decide.ts';
@@ -286,14 +286,15 @@ export class JobReconciler {
 
   /** Whether the Job names a work queue that does not exist; its creation then makes the Job due. */
   async #missesWorkQueue({ job }: ObservedJob, memo: JobMemo): Promise<boolean> {
-    if (memo.hasWorkQueue || job.finished || job.deleted) return false;
+    // One that is being deleted starts nothing.
+    if (memo.hasWorkQueue || job.finished || job.deleted || job.deletionMs !== null) return false;
     const name = workQueueOf(job);
     if (name === null) return false;
     const { workQueues } = this.#shard;
     const isThere = async (): Promise<boolean> =>
       (memo.hasWorkQueue = (await workQueues.find(job.namespace, name)) !== null);
     if (await isThere()) return false;
-    await workQueues.awaitCreation(job.namespace, name, job.uid);
+    await this.#asFarAsRoom(workQueues.awaitCreation(job.namespace, name, job.uid));
     // It may have been created in between.
     return !(await isThere());
   }
@@ -524,10 +525,23 @@ export class JobReconciler {
     if (memo.contendedUntilMs - nowMs > this.#resyncMs / 2) return;
     memo.contendedUntilMs = nowMs + this.#resyncMs + CONTENDED_SLACK_MS;
     try {
-      await this.#shard.markContended(job.queue, memo.contendedUntilMs);
+      const marking = this.#shard.markContended(job.queue, memo.contendedUntilMs);
+      if (!(await this.#asFarAsRoom(marking))) memo.contendedUntilMs = 0;
     } catch (error) {
       memo.contendedUntilMs = 0;
       throw error;
+    }
+  }
+
+  /** Awaits a note that only makes something sooner. Without memory for it the look goes on: the next resync notes it. */
+  async #asFarAsRoom(note: Promise<void>): Promise<boolean> {
+    try {
+      await note;
+      return true;
+    } catch (error) {
+      if (!isOutOfMemory(error)) throw error;
+      this.#logger.debug({ err: error }, 'Redis has no memory for a note');
+      return false;
     }
   }
 

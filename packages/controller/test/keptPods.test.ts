@@ -150,6 +150,27 @@ describe('of all finished Jobs', () => {
     expect(await kept(failing)).toEqual([]);
   });
 
+  test('room is made when there is none left in Redis, past Jobs of which only failed ones are left', async () => {
+    const controller = controllerFor(1_000);
+    const failing = await bed.createJob({ backoffLimit: 0, completions: 2 });
+    await bed.settle(controller);
+    const [pod] = await worker.acquireAll(failing);
+    await worker.fail(pod!);
+    await bed.settle(controller);
+    bed.clock.advance(100);
+    await finished(controller, 4);
+    await bed.shard.trigger('kept:all');
+    const { redis } = bed.store;
+    await redis.config('SET', 'maxmemory', '1');
+    try {
+      await bed.settle(controllerFor(1_000, 2));
+    } finally {
+      await redis.config('SET', 'maxmemory', '0');
+    }
+    expect(await keptTotal()).toBe(1);
+    expect(await kept(failing)).toEqual(['1 Failed']);
+  });
+
   test('those of deleted Jobs do not count, however they are removed', async () => {
     const controller = controllerFor(1_000);
     const uids = [

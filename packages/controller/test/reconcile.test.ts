@@ -491,6 +491,21 @@ describe('a work queue', () => {
     return uid;
   }
 
+  test('is deleted in Foreground though Redis has no memory left', async () => {
+    const uid = await bed.createJob({ parallelism: 2, workQueue: 'pages' });
+    await bed.settle(controller);
+    const { redis } = bed.store;
+    await redis.config('SET', 'maxmemory', '1');
+    try {
+      await controller.jobs.reconcile(uid);
+      await bed.shard.deleteJob(uid, { policy: 'Foreground' });
+      await bed.settle(controller);
+    } finally {
+      await redis.config('SET', 'maxmemory', '0');
+    }
+    expect(await bed.shard.getJobByUid(uid)).toBeNull();
+  });
+
   test('that a Job names and that does not exist is waited for', async () => {
     const worker = await bed.worker();
     const uid = await bed.createJob({ parallelism: 2, workQueue: 'pages' });

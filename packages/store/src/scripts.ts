@@ -25,6 +25,7 @@ export const SCRIPT_NAMES = [
   'finalizeJob',
   'heartbeat',
   'judge',
+  'keepForFailures',
   'loseItems',
   'observeCronJob',
   'observeJob',

@@ -194,9 +194,8 @@ export class Shard extends ShardReader {
 
   /** Of a finished Job only failed pods are left: it is the last whose pods are removed to make room. */
   async keepForFailures(uid: string, finishedMs: number): Promise<void> {
-    // First this: of one that is in neither nothing would ever be removed.
-    await this.redis.zadd(this.keys.keptFailed, finishedMs, uid);
-    await this.redis.zrem(this.keys.kept, uid);
+    const { kept, keptFailed } = this.keys;
+    await this.#scripts.run('keepForFailures', [kept, keptFailed], [uid, finishedMs]);
   }
 
   /** A finished Job is no more among those whose pods may be removed to make room. */

@@ -313,6 +313,10 @@ const CASES: Record<ScriptName, Case> = {
     reply: (code) => [code],
     plain: [[9], { type: 'judged', decisionVersion: 9 }],
   },
+  keepForFailures: {
+    call: (shard) => shard.keepForFailures(UID, 5),
+    plain: [1, undefined],
+  },
   observeJob: {
     call: (shard) => shard.observeJob(UID, 10),
     plain: [[Buffer.from('5'), null], null],

@@ -92,7 +92,9 @@ export class ItemJob implements LockHolder {
   sayHowToRetry(): void {
     const { opts } = this.queueJob;
     opts.attempts = this.#attempts;
-    opts.backoff ??= DEFAULT_ITEM_RETRY.backoff;
+    const { type, delay } = DEFAULT_ITEM_RETRY.backoff;
+    // BullMQ counts the runs of this QueueJob alone.
+    opts.backoff ??= { type, delay: delay * 2 ** this.#attemptsBefore };
   }
 
   /** How often its item was run, in other QueueJobs. */

@@ -19,7 +19,7 @@ test.each([
     opts: {},
     max: 3,
     left: 2,
-    backoff: usual,
+    backoff: { type: 'exponential', delay: 2_000 },
   },
   {
     name: 'attempts of its own',
