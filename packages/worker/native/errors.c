@@ -19,7 +19,7 @@ static const struct {
     {ENOTDIR, "ENOTDIR"}, {EPERM, "EPERM"},
     {EROFS, "EROFS"},     {ETXTBSY, "ETXTBSY"},
     {EUSERS, "EUSERS"},   {ENAMETOOLONG, "ENAMETOOLONG"},
-    {ESTALE, "ESTALE"},
+    {EEXIST, "EEXIST"},   {ESTALE, "ESTALE"},
 };
 
 const char *errorName(int error) {

@@ -60,16 +60,18 @@ static bool enterNamespace(void) {
   return writeFile("/proc/self/gid_map", map);
 }
 
-/* Whether the machine does not notice what is made in an existing directory. */
-static bool isOwned(const char *path) {
+/* Whether the machine does not notice what is made in an existing directory, wherever links on the way lead. */
+static bool isOwned(const char *way) {
   struct stat status;
-  if (stat(path, &status) != 0) return false;
+  char path[PATH_MAX], volume[PATH_MAX];
+  if (stat(way, &status) != 0 || realpath(way, path) == NULL) return false;
   for (size_t index = 0; index < replacementCount; index++) {
     if (replacements[index] == status.st_dev) return true;
   }
   for (size_t index = 0; index < volumeCount; index++) {
-    size_t length = strlen(volumes[index]);
-    if (strncmp(path, volumes[index], length) == 0 && (path[length] == '/' || path[length] == '\0'))
+    if (realpath(volumes[index], volume) == NULL) continue;
+    size_t length = strlen(volume);
+    if (strncmp(path, volume, length) == 0 && (path[length] == '/' || path[length] == '\0'))
       return true;
   }
   return false;
@@ -214,7 +216,8 @@ static bool makeFile(const char *path) {
     *slash = '\0';
     if (!makeFolders(folder)) return false;
   }
-  int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  /* There is none, or it is a link that leads nowhere, and that is not followed. */
+  int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (file < 0) return false;
   close(file);
   return true;

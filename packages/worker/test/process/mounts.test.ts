@@ -1,4 +1,14 @@
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { existsSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -181,6 +191,26 @@ describe.skipIf(!canCompile).each(users.filter(({ can }) => can))('$name', ({ he
     expect(await readFile(join(directory, 'other', 'x'), 'utf8')).toBe('inner\n');
     await rm(join(volume, 'b'), { recursive: true });
     await rm(join(directory, 'other', 'x'));
+  });
+
+  test('nothing is made outside through links that a program left in a volume', async () => {
+    const outside = join(directory, 'other');
+    const within = join(directory, 'existing');
+    const linked = await mkdtemp(join(directory, 'linked-'));
+    await chmod(linked, 0o777);
+    await symlink(join(outside, 'file'), join(linked, 'gone'));
+    await symlink(outside, join(linked, 'out'));
+    const mount = (source: string, target: string) => ({ source, target, readOnly: false });
+    const first = mount(linked, within);
+    const file = await run(runner, 'true', [
+      first,
+      mount(join(directory, 'file'), join(within, 'gone')),
+    ]);
+    expect(file.mountProblem).toBe(`${join(within, 'gone')}: EEXIST`);
+    const inner = join(within, 'out', 'deep');
+    const folder = await run(runner, `cat ${inner}/given`, [first, mount(volume, inner)]);
+    expect(folder).toMatchObject({ output: 'from outside', mountProblem: null });
+    expect(await readdir(outside)).toEqual([]);
   });
 
   test('when one can not be made none is, and the program runs', async () => {
