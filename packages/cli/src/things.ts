@@ -1,7 +1,7 @@
 import { badInput } from './errors.ts';
 
 /** Kinds that commands are about. */
-export type Kind = 'job' | 'cronjob' | 'pod' | 'node' | 'configmap' | 'secret';
+export type Kind = 'job' | 'cronjob' | 'pod' | 'node' | 'configmap' | 'secret' | 'resourcequota';
 
 const KINDS: Readonly<Record<string, Kind>> = {
   job: 'job',
@@ -24,6 +24,9 @@ const KINDS: Readonly<Record<string, Kind>> = {
   cm: 'configmap',
   secret: 'secret',
   secrets: 'secret',
+  resourcequota: 'resourcequota',
+  resourcequotas: 'resourcequota',
+  quota: 'resourcequota',
 };
 
 /** An object that the user named. */
@@ -36,7 +39,9 @@ export interface Thing {
 export function parseKind(text: string): Kind {
   const kind = KINDS[text.toLowerCase()];
   if (kind === undefined)
-    throw badInput(`there are no "${text}": jobs, cronjobs, pods, nodes, configmaps or secrets`);
+    throw badInput(
+      `there are no "${text}": jobs, cronjobs, pods, nodes, configmaps, secrets or resourcequotas`,
+    );
   return kind;
 }
 

@@ -17,6 +17,7 @@ import { DueLoop } from './dueLoop.ts';
 import { reconcileOwner } from './garbage.ts';
 import { removeItems } from './itemQueues.ts';
 import { DEFAULT_KEPT_PODS, DEFAULT_KEPT_PODS_PER_JOB, KeptPodsKeeper } from './keptPods.ts';
+import { reconcileQuota } from './quotas.ts';
 import { JobReconciler } from './reconcile.ts';
 import { reconcileSession } from './sessions.ts';
 import { reconcileWorkQueue } from './workQueues.ts';
@@ -224,6 +225,7 @@ class RunningController implements Controller {
         if (kind === 'kept') return kept.reckon();
         if (kind === 'gc') return reconcileOwner(shard, id, logger);
         if (kind === 'cron') return cronJobs.reconcile(id);
+        if (kind === 'quota') return reconcileQuota(shard, id, logger);
         if (kind === 'wq') return reconcileWorkQueue(shard.workQueues, id, logger);
         if (kind === 'items') return removeItems(queues, store.prefix, id);
         return jobs.reconcile(id, reconcileId);

@@ -18,6 +18,7 @@ import {
   ORPHAN_FINALIZER,
   parseJob,
   parseTime,
+  quotaDenialText,
   scheduledJobOf,
   TerminalError,
 } from '@drover/shared';
@@ -84,7 +85,10 @@ interface Plan {
   readonly events: readonly CronEvent[];
 }
 
-type Refusal = 'nameTaken' | 'invalid' | 'ran';
+/** Why a time has no Job. `why`: in words, of what quota does not allow. */
+type Refusal =
+  | { readonly type: 'nameTaken' | 'invalid' | 'ran' }
+  | { readonly type: 'quota'; readonly why: string };
 
 /** Reconciles the CronJobs of one shard. */
 export class CronJobReconciler {
@@ -148,16 +152,17 @@ export class CronJobReconciler {
         return decision.nextAtMs;
       }
       if (outcome === 'again') return 0;
-      const { at, type } = outcome;
+      const { at, refusal } = outcome;
+      const { type } = refusal;
       this.#logger.warn({ cronJob: stored.name, slot: plan.started[at], type }, 'no Job was made');
-      plan = planJobs(look, new Map([...plan.refused, [plan.started[at]!, type]]));
+      plan = planJobs(look, new Map([...plan.refused, [plan.started[at]!, refusal]]));
     }
   }
 
   async #apply(
     { observed, cronJob, decision }: Look,
     { jobs, started, refused }: Plan,
-  ): Promise<'done' | 'unchanged' | 'again' | { type: Refusal; at: number }> {
+  ): Promise<'done' | 'unchanged' | 'again' | { refusal: Refusal; at: number }> {
     const { stored, nowMs } = observed;
     const status = statusOf(cronJob, decision, jobs);
     const isSame = isSemanticallyEqual(status, cronJob.status);
@@ -192,7 +197,9 @@ export class CronJobReconciler {
     if (outcome.type === 'done') return 'done';
     // Gone, or changed, or another controller was first: the next look tells.
     if (outcome.type === 'notFound' || outcome.type === 'conflict') return 'again';
-    return outcome;
+    const { at } = outcome;
+    if (outcome.type !== 'forbidden') return { at, refusal: { type: outcome.type } };
+    return { at, refusal: { type: 'quota', why: quotaDenialText(outcome.denial, null) } };
   }
 
   /** What is to be done for one whose deletion was asked for. False: something of it is still waited for. */
@@ -297,10 +304,11 @@ function planJobs({ observed, cronJob, decision }: Look, known: Map<number, Refu
   const events: CronEvent[] = [];
   for (const slotMs of decision.start) {
     const name = cronJobJobName(cronJob.metadata.name, slotMs);
-    if (refused.get(slotMs) === 'nameTaken') {
-      events.push(failed(`jobs.batch ${JSON.stringify(name)} already exists`));
-    }
-    if (refused.has(slotMs)) continue;
+    const refusal = refused.get(slotMs);
+    const what = `jobs.batch ${JSON.stringify(name)}`;
+    if (refusal?.type === 'nameTaken') events.push(failed(`${what} already exists`));
+    if (refusal?.type === 'quota') events.push(failed(`${what} is forbidden: ${refusal.why}`));
+    if (refusal !== undefined) continue;
     const uid = cronJobUid(cronJob.metadata.uid, slotMs);
     try {
       const { namespace } = cronJob.metadata;
@@ -310,7 +318,7 @@ function planJobs({ observed, cronJob, decision }: Look, known: Map<number, Refu
       events.push({ type: 'Normal', reason: 'SuccessfulCreate', message: `Created job ${name}` });
     } catch (error) {
       if (!(error instanceof InvalidSpecError)) throw error;
-      refused.set(slotMs, 'invalid');
+      refused.set(slotMs, { type: 'invalid' });
       events.push(failed(error.message));
     }
   }
@@ -327,7 +335,7 @@ function deleted(name: string): CronEvent {
 
 function skipNotes(skips: readonly CronSkip[], refused: ReadonlyMap<number, Refusal>): CronRun[] {
   const notes: CronRun[] = skips.map((skip) => ({ type: 'skipped', ...skip }));
-  for (const [slotMs, reason] of refused) {
+  for (const [slotMs, { type: reason }] of refused) {
     // What ran is noted.
     if (reason !== 'ran') notes.push({ type: 'skipped', slotMs, reason });
   }

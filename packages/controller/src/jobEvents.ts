@@ -10,6 +10,8 @@ import {
   parseTime,
   podName,
   podSuffix,
+  type QuotaDenial,
+  quotaDenialText,
 } from '@drover/shared';
 import {
   composePod,
@@ -101,6 +103,25 @@ export class JobEvents {
       message: `${COMBINED_PREFIX}Created pod: ${last}`,
       shape: 'created',
       count: { inAll: podCount - TOLD_SINGLY },
+    });
+  }
+
+  /** Tells that quota allowed no more pods. */
+  denied({ job: stored }: ObservedJob, denial: QuotaDenial | null, podCount: number): void {
+    // A pod without a Job is denied when it is created.
+    if (denial === null || stored.bare) return;
+    const { spec } = jobOf(stored);
+    // Which index it would have had is not known: none was taken for it.
+    const suffix = podSuffix(stored.uid, podCount + 1);
+    const name = podName(stored.name, null, suffix);
+    const why = quotaDenialText(denial, spec.template.spec);
+    this.#sink.record({
+      about: referenceOf(stored),
+      type: 'Warning',
+      reason: 'FailedCreate',
+      message: `Error creating: pods "${name}" is forbidden: ${why}`,
+      shape: `denied ${denial.type} ${denial.quota}`,
+      component: COMPONENT,
     });
   }
 

@@ -447,6 +447,7 @@ export class JobReconciler {
     await this.#events.failed(look, judge);
     const podCount = look.counters.podCount + slots.length;
     await this.#events.created(look, memo, podCount, { indexed, startTime });
+    this.#events.denied(look, opened.denial, podCount);
     let written: StatusEnd;
     if (isStatusWritten && plan.type === 'write') {
       await this.#noteStatus(pass, plan);

@@ -344,6 +344,27 @@ test('a run by hand is in the history, also when its name ends like one of the s
   ]);
 });
 
+test('a time for which quota leaves no room is skipped, and says so', async () => {
+  const hard = { 'count/jobs.batch': '1' };
+  await cron.bed.shard.objects.create({
+    kind: 'ResourceQuota',
+    namespace: 'default',
+    name: 'small',
+    uid: '6f1d2c3b-4a59-4687-9abc-def012345678',
+    object: JSON.stringify({ metadata: {}, spec: { hard } }),
+    finalizerCount: 0,
+  });
+  cron.runsForMs = null;
+  await made({ schedule: '*/5 * * * *' });
+  await cron.runUntil(T0 + 10 * MINUTE);
+  expect(await cron.jobs()).toHaveLength(1);
+  expect(cron.events.at(-1)?.message).toMatch(
+    /^Error creating job: jobs.batch "report-\d+" is forbidden: exceeded quota: small, requested: count\/jobs.batch=1, used: count\/jobs.batch=1, limited: count\/jobs.batch=1$/,
+  );
+  const history = await cron.bed.shard.cronJobs.history('default', 'report');
+  expect(history.at(-1)).toMatchObject({ type: 'skipped', reason: 'quota' });
+});
+
 describe('deletion', () => {
   const deleted = async (finalizers: string[]): Promise<void> => {
     cron.runsForMs = null;

@@ -4,6 +4,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import {
   AlreadyExistsError,
   ConflictError,
+  ForbiddenError,
   InvalidSpecError,
   NotFoundError,
   barePodOf,
@@ -13,6 +14,7 @@ import {
   jobOfBarePod,
   parseBarePod,
   parseBarePodUpdate,
+  quotaDenialText,
   type BarePod,
   type OwnerReference,
   type Pod,
@@ -237,6 +239,10 @@ async function store(host: BarePodHost, pod: BarePod): Promise<'created' | 'alre
     const known = await shard.getBarePod(namespace, name);
     if (known === null && (await host.exists(namespace, name))) return 'alreadyExists';
     const outcome = await shard.createJob({ ...newJobOf(jobOfBarePod(pod)), bare: true });
+    if (outcome.type === 'forbidden') {
+      const why = quotaDenialText(outcome.denial, pod.spec);
+      throw new ForbiddenError(reference(pod.metadata), why);
+    }
     if (outcome.type !== 'replayed') return outcome.type;
     if (known?.uid !== uid) throw new NotFoundError(reference(pod.metadata));
     return 'created';

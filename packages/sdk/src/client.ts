@@ -3,6 +3,7 @@
  */
 export type { ArgumentListInput } from './argumentList.ts';
 export type { ConfigMapsClient, SecretsClient } from './configs.ts';
+export type { ResourceQuotasClient } from './resourceQuotas.ts';
 export type { BackfilledTime, BackfillRange } from './cronBackfill.ts';
 export type { BackfillOptions, CronJobsClient, TriggerOptions } from './cronJobs.ts';
 export type { ItemPerPodInput } from './itemPerPod.ts';
@@ -68,6 +69,7 @@ export {
   ConflictError,
   ConnectionError,
   DroverError,
+  ForbiddenError,
   InvalidItemsError,
   InvalidSelectorError,
   InvalidSpecError,
@@ -86,6 +88,7 @@ export {
   type Node,
   type Pod,
   type PodPhase,
+  type ResourceQuota,
   type Secret,
   type WorkQueue,
   type WorkQueueSpec,

@@ -45,10 +45,10 @@ export interface BackfilledTime {
   /** Name of its Job. */
   readonly job: string;
   /**
-   * `created`: it has its Job now. `ran`: it had one before. `nameTaken`: another Job has the name. `wouldCreate`:
-   * without `dryRun` it would be created.
+   * `created`: it has its Job now. `ran`: it had one before. `nameTaken`: another Job has the name. `quota`:
+   * the quota of the namespace allows no more Jobs. `wouldCreate`: without `dryRun` it would be created.
    */
-  readonly outcome: 'created' | 'ran' | 'nameTaken' | 'wouldCreate';
+  readonly outcome: 'created' | 'ran' | 'nameTaken' | 'quota' | 'wouldCreate';
 }
 
 /** Makes the Jobs for times that had none. @throws InvalidSpecError for a range that can not be. */
@@ -161,6 +161,11 @@ async function makeJobs(
     if (outcome.type === 'ran' || outcome.type === 'nameTaken') {
       const [refused] = open.splice(outcome.at, 1);
       if (refused !== undefined) outcomes.set(refused, outcome.type);
+      continue;
+    }
+    if (outcome.type === 'forbidden') {
+      const [refused] = open.splice(outcome.at, 1);
+      if (refused !== undefined) outcomes.set(refused, 'quota');
       continue;
     }
     attempts += 1;

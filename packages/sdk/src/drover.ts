@@ -10,6 +10,7 @@ import { JobsClient } from './jobs.ts';
 import { NodesClient } from './nodes.ts';
 import { podClientSettings } from './podClient.ts';
 import { PodsClient } from './pods.ts';
+import { ResourceQuotasClient } from './resourceQuotas.ts';
 import { WorkQueueHandle, type WorkQueueHandleOptions } from './workQueues/workQueue.ts';
 import { WorkQueuesClient } from './workQueues/workQueues.ts';
 
@@ -58,6 +59,8 @@ export class Drover {
   readonly workQueues: WorkQueuesClient;
   /** ConfigMaps: create, read, change, delete, watch. */
   readonly configMaps: ConfigMapsClient;
+  /** ResourceQuotas: create, read, change, delete, watch. */
+  readonly resourceQuotas: ResourceQuotasClient;
   /** Secrets: the same, encrypted with the key file. */
   readonly secrets: SecretsClient;
   /** What happened: list, watch. */
@@ -89,6 +92,7 @@ export class Drover {
     this.events = new EventsClient(this.#backend, this.namespace);
     this.workQueues = new WorkQueuesClient(this.#backend, this.namespace);
     this.configMaps = new ConfigMapsClient(this.#backend, this.namespace);
+    this.resourceQuotas = new ResourceQuotasClient(this.#backend, this.namespace);
     const keyFile = new SecretKeyFile(options.secretKeyFile);
     this.secrets = new SecretsClient(this.#backend, this.namespace, keyFile);
   }

@@ -18,6 +18,8 @@ import {
   type OwnerReference,
   type ParsedJob,
   type PropagationPolicy,
+  ForbiddenError,
+  quotaDenialText,
 } from '@drover/shared';
 import {
   completeJob,
@@ -204,6 +206,10 @@ export class JobsClient {
       const completed = completeJob(job, { uid, name, createdMs: Date.now() });
       if (options.dryRun === true) return completed;
       const outcome = await this.#store(completed);
+      if (outcome.type === 'forbidden') {
+        const why = quotaDenialText(outcome.denial, null);
+        throw new ForbiddenError(reference(completed.metadata), why);
+      }
       if (outcome.type !== 'alreadyExists') {
         if (argumentList !== undefined) {
           await this.#backend.onShard(job.metadata.namespace, (shard) => shard.keepArguments(uid));

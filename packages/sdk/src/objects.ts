@@ -3,12 +3,14 @@ import { randomInt, randomUUID } from 'node:crypto';
 import {
   AlreadyExistsError,
   ConflictError,
+  ForbiddenError,
   NotFoundError,
   generateName,
   isSemanticallyEqual,
   matchesSelector,
   parseObject,
   parseObjectUpdate,
+  quotaDenialText,
   type KeptObject,
   type ObjectKind,
 } from '@drover/shared';
@@ -129,6 +131,10 @@ export class ObjectsClient<T extends KeptObject> {
         return withStored(object, { ...path, ...outcome, uid, object: text, deletedMs: null });
       }
       if (outcome.type === 'replayed') return await this.get(object);
+      if (outcome.type === 'forbidden') {
+        const why = quotaDenialText(outcome.denial, null);
+        throw new ForbiddenError(this.reference({ name, namespace }), why);
+      }
       if (prefix === null || attempt === MAX_NAME_ATTEMPTS) {
         throw new AlreadyExistsError(this.reference({ name, namespace }));
       }

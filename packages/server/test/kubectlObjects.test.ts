@@ -149,3 +149,47 @@ test('events tell what happened to a Job and its pods', async () => {
   const described = await kubectl('describe', 'job', 'eventful');
   expect(described).toMatch(/Warning +PodFailed .*pod eventful-\w+ failed: exit code 1/);
 });
+
+test('ResourceQuotas: created, listed with what is taken, described, kept to', async () => {
+  await kubectl('create', 'quota', 'small', '--hard=pods=1,limits.memory=1Gi', '-n', 'bounded');
+  await expect
+    .poll(() => kubectl('get', 'resourcequota', '-n', 'bounded'))
+    .toMatch(/^NAME +REQUEST +LIMIT +AGE\nsmall +pods: 0\/1 +limits.memory: 0\/1Gi +\d+s\n$/);
+  const limits = { memory: '512Mi' };
+  const pod = (name: string) => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: 'bounded' },
+    spec: {
+      restartPolicy: 'Never',
+      nodeSelector: { 'drover.dev/pool': 'none' },
+      containers: [{ name: 'main', command: ['true'], resources: { limits } }],
+    },
+  });
+  // Until what runs there is counted, nothing is allowed.
+  await expect
+    .poll(
+      async () => (await bed.kubectl(['create', '-f', await bed.write('1.json', pod('one'))])).code,
+    )
+    .toBe(0);
+  const two = await bed.kubectl(['create', '-f', await bed.write('2.json', pod('two'))]);
+  expect(two.stderr).toContain('(Forbidden)');
+  expect(two.stderr).toContain(
+    'pods "two" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1',
+  );
+  expect(await kubectl('describe', 'quota', 'small', '-n', 'bounded')).toMatch(
+    /Resource +Used +Hard\n-+ +-+ +-+\nlimits.memory +512Mi +1Gi\npods +1 +1\n/,
+  );
+  const scoped = {
+    apiVersion: 'v1',
+    kind: 'ResourceQuota',
+    metadata: { name: 'scoped', namespace: 'bounded' },
+    spec: { hard: { 'count/pods': '1', services: '2' }, scopes: ['Terminating'] },
+  };
+  const refused = await bed.kubectl(['apply', '-f', await bed.write('scoped.json', scoped)]);
+  expect(refused.stderr).toContain('spec.hard[count/pods]: Forbidden: counts pods that ended too');
+  expect(refused.stderr).toContain('spec.hard[services]: Unsupported value: "services"');
+  expect(refused.stderr).toContain('spec.scopes: Forbidden: not supported');
+  await kubectl('delete', 'pod', 'one', '-n', 'bounded');
+  await kubectl('delete', 'quota', 'small', '-n', 'bounded');
+});

@@ -16,6 +16,7 @@ export type DroverErrorCode =
   | 'CONNECTION'
   | 'TIMEOUT'
   | 'RESOURCE_EXHAUSTED'
+  | 'FORBIDDEN'
   | 'SEALED'
   | 'UNSUITABLE_HOST'
   | 'SECRET_KEY'
@@ -131,6 +132,20 @@ export class ConnectionError extends DroverError {
 export class TimeoutError extends DroverError {
   constructor(message: string, options: DroverErrorOptions = {}) {
     super('TIMEOUT', message, options);
+  }
+}
+
+/** The object may not be, as things are: a quota does not allow it. The message says which, and by how much. */
+export class ForbiddenError extends DroverError {
+  /** What was to be made. */
+  readonly object: ObjectReference;
+  /** Why not. */
+  readonly why: string;
+
+  constructor(object: ObjectReference, why: string, options: DroverErrorOptions = {}) {
+    super('FORBIDDEN', `${object.resource} "${object.name}" is forbidden: ${why}`, options);
+    this.object = object;
+    this.why = why;
   }
 }
 

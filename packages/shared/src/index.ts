@@ -120,6 +120,7 @@ export {
   ResourceExhaustedError,
   SecretKeyError,
   TerminalError,
+  ForbiddenError,
   TimeoutError,
   UnsuitableHostError,
   type DroverErrorCode,
@@ -314,6 +315,19 @@ export {
   type Fitting,
   type Runtime,
 } from './runtime.ts';
+export {
+  COUNTED_KINDS,
+  countedKinds,
+  quotaAmounts,
+  quotaColumn,
+  quotaDenialText,
+  quotaShare,
+  quotaStatus,
+  RESOURCE_QUOTA_KIND,
+  ResourceQuota,
+  type QuotaDenial,
+  type QuotaUsage,
+} from './resourceQuota.ts';
 export { foldStringData, Secret, SECRET_KIND } from './secret.ts';
 export { SERVICE_ACCOUNT_KIND, ServiceAccount } from './serviceAccount.ts';
 export { SUPPORTED, type Feature } from './supported.ts';

@@ -14,6 +14,8 @@
   KEYS[7]  hash    <tag>:due:counts
   KEYS[8]  hash    <tag>:object:<kind>:<namespace>:<name>:record   goes with the object
   KEYS[9]  zset    <tag>:owned              members <owner uid>/<0 or 1>/<member>
+  KEYS[10] hash    <tag>:quota:hard
+  KEYS[11] hash    <tag>:quota:used
 
   ARGV[1]  nowMs      test clock, or ''
   ARGV[2]  channel    of objects
@@ -35,6 +37,7 @@
 -- @include due
 -- @include owners
 -- @include object
+-- @include quotaObject
 local uid, namespace, name = ARGV[4], ARGV[5], ARGV[6]
 local known = redis.call('HMGET', KEYS[3], 'uid', 'finalizers', 'deletedMs', 'owners')
 if known[1] ~= uid then return -1 end
@@ -47,6 +50,7 @@ triggerObject(due, ARGV[8], now)
 if known[2] == '0' then
   local path = { kind = ARGV[3], namespace = namespace, name = name }
   setObjectOwners(due, KEYS[9], KEYS[3], path, known[4] or '', '', now)
+  if ARGV[3] == 'ResourceQuota' then removeQuota({ hard = KEYS[10], used = KEYS[11] }, namespace, name) end
   removeObject(KEYS[3], KEYS[2], uid, namespace, name)
   removeRecord(due, ARGV[8], KEYS[8], uid, now)
   tellOfObject(KEYS[4], ARGV[2], rv, ARGV[3], 'DELETED', uid, namespace, name)

@@ -19,7 +19,9 @@
   KEYS[13]  string  <tag>:watchers:pods
   KEYS[14]  hash    <tag>:job:<uid>:overlay
   KEYS[15]  zset    <tag>:job:<uid>:retry
-  KEYS[16+] string  <tag>:job:<uid>:pods:<chunk>   one for each pod in ARGV
+  KEYS[16]  hash    <tag>:quota:used
+  KEYS[17]  zset    <tag>:quota:waiting
+  KEYS[18+] string  <tag>:job:<uid>:pods:<chunk>   one for each pod in ARGV
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  string
@@ -38,6 +40,7 @@
 -- @include record
 -- @include hot
 -- @include watch
+-- @include grants
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local uid = ARGV[5]
 if redis.call('ZSCORE', KEYS[5], ARGV[3]) then return -1 end
@@ -46,7 +49,7 @@ local hot = readHot(KEYS[8])
 local ended = 0
 local rv, fromPod, toPod
 -- Each key is read and written once: 200 pods in single calls would hold Redis up for too long.
-local closed, unjudged, claims = {}, {}, {}
+local closed, unjudged, claims, grants = {}, {}, {}, {}
 local slots = {}
 for i = 6, #ARGV, 2 do slots[#slots + 1] = ARGV[i] end
 local held = hot and redis.call('HMGET', KEYS[9], unpack(slots)) or {}
@@ -68,6 +71,10 @@ for i = 6, #ARGV, 2 do
       if settled then
         rv = rv or nextResourceVersion(KEYS[1], now)
         closed[#closed + 1] = slot
+        if #packed > SLOT_BYTES then
+          local grant = string.sub(packed, SLOT_BYTES + 1)
+          grants[grant] = (grants[grant] or 0) + 1
+        end
         if phase >= STOPPING then hot.terminating = hot.terminating - 1 end
         if phase == RETURNING then
           giveBackIndex(hot, KEYS[15], index)
@@ -85,7 +92,7 @@ for i = 6, #ARGV, 2 do
               string.format('{"failures":{"counted":%d,"ignored":%d}}', struct.unpack('>I4I4', failures)))
           end
           local record = podRecord(index, node, startMs, now, 137, flags, REASON_NODE_LOST, rv)
-          writeRecords(KEYS[16 + (i - 6) / 2], podNumber, record)
+          writeRecords(KEYS[18 + (i - 6) / 2], podNumber, record)
           unjudged[#unjudged + 1] = podNumber
           unjudged[#unjudged + 1] = record
           countLoss(index)
@@ -111,6 +118,7 @@ if #claims > 0 then
   redis.call('HDEL', KEYS[7], unpack(claims))
 end
 if #closed > 0 then redis.call('HDEL', KEYS[9], unpack(closed)) end
+giveBack({ used = KEYS[16], waiting = KEYS[17] }, due, grants, now)
 if #unjudged > 0 then redis.call('HSET', KEYS[10], unpack(unjudged)) end
 if ended > 0 then
   writeHot(KEYS[8], hot)

@@ -9,6 +9,9 @@
   KEYS[2]  hash    <tag>:queues
   KEYS[3]  stream  <tag>:watch
   KEYS[4]  string  <tag>:watchers:pods
+  KEYS[5]  hash    <tag>:quota:hard
+  KEYS[6]  hash    <tag>:quota:used
+  KEYS[7]  zset    <tag>:quota:waiting
   then for each Job:
   KEYS[+1] hash    <tag>:job:<uid>
   KEYS[+2] string  <tag>:job:<uid>:hot
@@ -38,9 +41,13 @@
   ARGV[+14] number of pods, then for each podNumber, verdict (failed, ignored, indexFailed), countsToLimit (0 or 1),
             retryAtMs (0 = at once), failures of its index (packed, or '')
 
-  Returns a list, for each Job in order {decisionVersion, 1 when the status was written, slot, slot, ...}, or
+  Returns a list, for each Job in order {decisionVersion, 1 when the status was written, denial, slot, slot, ...}, or
            {-1}  MOVED  generation or decisionVersion changed
            {-2}  GONE   no such Job, or it is finished or deleted
+           denial: JSON of why the quota of the namespace allows no more of them, or ''
+
+  In a namespace with a ResourceQuota each slot takes its share of it, see grants.lua; a Job that is denied some is noted
+  in KEYS[7], and becomes due when there is some again.
 
   A second run opens only what the gate still allows, or answers MOVED: active pods are counted here, not by the
   caller. O(Jobs + slots + pods), together at most 500 slots and pods, and 500 indexes whose back-off is over. One
@@ -51,11 +58,39 @@
 -- @include hot
 -- @include verdicts
 -- @include watch
+-- @include quota
+local quotaKeys = { hard = KEYS[5], used = KEYS[6] }
 local now, rv = readClock(KEYS[1], ARGV[1])
 
-local function open(hot, count, slotsKey, pendingKey, retryKey, perIndex)
+-- What the slots of a Job take of the quota of its namespace; nil when that has none.
+local function quotaFor(namespace, share, reserved)
+  local found = quotasOf(quotaKeys, namespace)
+  -- A pod without a Job was granted its share when it was created.
+  if reserved then return { text = reserved, isGranted = true } end
+  if not found then return nil end
+  share = shareOf(share)
+  return { found = found, namespace = namespace, share = share, text = grantText(namespace, share) }
+end
+
+-- Whether another slot may be had, which then has its share.
+local function isAllowed(quota)
+  if not quota or quota.isGranted then return true end
+  quota.denial = denialOf(quota.found, quota.share)
+  if not quota.denial then takeShare(quota.found, quota.share) end
+  return not quota.denial
+end
+
+-- Notes a Job that was denied quota, once, behind those that wait already.
+local function awaitQuota(jobKey, uid, namespace, share, noted)
+  if noted and redis.call('ZSCORE', KEYS[7], noted) then return end
+  local member = string.format('%s %015.0f %s %s', namespace, now, uid, share or '')
+  redis.call('ZADD', KEYS[7], 0, member)
+  redis.call('HSET', jobKey, 'awaitsQuota', member)
+end
+
+local function open(hot, count, slotsKey, pendingKey, retryKey, perIndex, quota)
   local opened, slots, pending = {}, {}, {}
-  while #opened < count and mayStart(hot, now) do
+  while #opened < count and mayStart(hot, now) and isAllowed(quota) do
     local slot = hot.nextSlot
     hot.nextSlot = slot + 1
     hot.podCount = hot.podCount + 1
@@ -72,6 +107,7 @@ local function open(hot, count, slotsKey, pendingKey, retryKey, perIndex)
           .. string.sub(slots[n + 2], FAILURES_END + 1)
       end
     end
+    if quota then slots[n + 2] = slots[n + 2] .. quota.text end
     pending[n + 1], pending[n + 2] = hot.podCount, slot
     opened[#opened + 1] = slot
   end
@@ -85,7 +121,8 @@ end
 local function openFor(argument, keyBase, judges)
   local jobKey, hotKey = KEYS[keyBase + 1], KEYS[keyBase + 2]
   local hot = readHot(hotKey)
-  local job = redis.call('HMGET', jobKey, 'queue', 'finished', 'deleted', 'namespace', 'name', 'bare', 'rv')
+  local job = redis.call('HMGET', jobKey, 'queue', 'finished', 'deleted', 'namespace', 'name', 'bare', 'rv',
+    'share', 'grant', 'awaitsQuota')
   if not hot or job[2] == '1' or job[3] == '1' then return { -2 } end
   if hot.generation ~= tonumber(ARGV[argument + 1]) or hot.decisionVersion ~= tonumber(ARGV[argument + 2]) then
     return { -1 }
@@ -98,7 +135,20 @@ local function openFor(argument, keyBase, judges)
   rv = math.max(rv + 1, now * 4096)
   redis.call('SET', KEYS[1], rv)
   local firstPod = hot.podCount + 1
-  local opened = open(hot, count, KEYS[keyBase + 3], KEYS[keyBase + 4], KEYS[keyBase + 5], perIndex)
+  local quota = quotaFor(job[4], job[8], job[9])
+  local opened = open(hot, count, KEYS[keyBase + 3], KEYS[keyBase + 4], KEYS[keyBase + 5], perIndex, quota)
+  local denied = ''
+  if quota and #opened > 0 then
+    if quota.isGranted then
+      redis.call('HDEL', jobKey, 'grant')
+    else
+      grant(quotaKeys.used, job[4], quota.share, #opened)
+    end
+  end
+  if quota and quota.denial then
+    denied = cjson.encode(quota.denial)
+    awaitQuota(jobKey, uid, job[4], job[8], job[10])
+  end
   if #opened > 0 and hot.onQueue == 0 then
     hot.onQueue = 1
     redis.call('HINCRBY', KEYS[2], job[1], 1)
@@ -113,11 +163,11 @@ local function openFor(argument, keyBase, judges)
   end
   writeHot(hotKey, hot)
   if #opened > 0 then tellPods(KEYS[3], KEYS[4], rv, uid, firstPod, hot.podCount) end
-  return { hot.decisionVersion, isWritten and 1 or 0, unpack(opened) }
+  return { hot.decisionVersion, isWritten and 1 or 0, denied, unpack(opened) }
 end
 
 local replies = {}
-local keyBase, argument = 4, 2
+local keyBase, argument = 7, 2
 while argument <= #ARGV do
   local judges = tonumber(ARGV[argument + 6])
   replies[#replies + 1] = openFor(argument, keyBase, judges)

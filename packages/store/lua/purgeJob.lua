@@ -23,8 +23,16 @@
   KEYS[16]  zset    <tag>:kept
   KEYS[17]  zset    <tag>:kept:failed
   KEYS[18]  string  <tag>:kept:total
+  KEYS[19]  hash    <tag>:quota:used
+  KEYS[20]  zset    <tag>:quota:waiting
+  KEYS[21]  string  <tag>:clock
+  KEYS[22]  zset    <tag>:due
+  KEYS[23]  hash    <tag>:due:taken
+  KEYS[24]  hash    <tag>:due:counts
 
-  ARGV[1]  uid  string
+  ARGV[1]  uid          string
+  ARGV[2]  nowMs        test clock, or ''
+  ARGV[3]  wakeChannel  string
 
   Returns   1  PURGED     or there was nothing left
            -1  NOT_EMPTY  pods are active or terminating, or the Job is not deleted
@@ -34,12 +42,20 @@
 ]]
 -- @include hot
 -- @include kept
-local job = redis.call('HMGET', KEYS[1], 'deleted', 'queue', 'namespace', 'name', 'finished')
+-- @include clock
+-- @include due
+-- @include grants
+local job = redis.call('HMGET', KEYS[1], 'deleted', 'queue', 'namespace', 'name', 'finished', 'grant')
 local hot = readHot(KEYS[2])
 if job[1] == '0' then return -1 end
 if hot and (hot.active > 0 or hot.terminating > 0) then return -1 end
 if hot and job[5] == '1' then
   subtractKept({ jobs = KEYS[16], failed = KEYS[17], total = KEYS[18] }, ARGV[1], hot.kept, 0)
+end
+-- A pod that was deleted before it had a slot.
+if job[6] then
+  local due = { set = KEYS[22], taken = KEYS[23], counts = KEYS[24], wake = ARGV[3] }
+  giveBack({ used = KEYS[19], waiting = KEYS[20] }, due, { [job[6]] = 1 }, readClock(KEYS[21], ARGV[2]))
 end
 redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9],
   KEYS[12], KEYS[13], KEYS[15])

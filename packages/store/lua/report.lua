@@ -15,6 +15,8 @@
   KEYS[8]   stream  <tag>:watch
   KEYS[9]   string  <tag>:watchers:pods
   KEYS[10]  zset    <tag>:sessions
+  KEYS[11]  hash    <tag>:quota:used
+  KEYS[12]  zset    <tag>:quota:waiting
   then for each Job:
   KEYS[+1]  string  <tag>:job:<uid>:hot
   KEYS[+2]  hash    <tag>:job:<uid>:slots
@@ -55,6 +57,7 @@
 -- @include record
 -- @include hot
 -- @include watch
+-- @include grants
 local NEXT, RELEASED, YIELD, STALE, ROLLED_BACK, RETRY = 1, 2, 3, 4, 5, 6
 local ANSWER = '>BI4I4I6'
 local FAILED, HAS_LOG, LEAVE, QUANTUM_OVER, HAS_OVERLAY = 1, 2, 4, 8, 16
@@ -70,7 +73,7 @@ local session = ARGV[3]
 local isAlive = call('ZSCORE', KEYS[10], ARGV[4])
 
 -- One read of what is a string: the clock, whether pods are watched, the Jobs' hot states.
-local hotKeys, keyBase, argument = {}, 10, 5
+local hotKeys, keyBase, argument = {}, 12, 5
 while argument <= #ARGV do
   hotKeys[#hotKeys + 1] = KEYS[keyBase + 1]
   keyBase, argument = keyBase + 8 + ARGV[argument + 3], argument + 5 + ARGV[argument + 3] + ARGV[argument + 4]
@@ -94,7 +97,7 @@ local function keepRecords(chunkKey, chunkArgument, chunkCount, firstPod, record
   return 0
 end
 
-keyBase, argument = 10, 5
+keyBase, argument = 12, 5
 for job = 1, #hotKeys do
   local uid, text, chunkCount, overlayCount = ARGV[argument], ARGV[argument + 2], ARGV[argument + 3], ARGV[argument + 4]
   local chunkKey, chunkArgument = keyBase + 8, argument + 4
@@ -252,7 +255,7 @@ for job = 1, #hotKeys do
       cap = capOf(limit, completions, succeeded)
       if isReplacingEnded then cap = cap - terminating end
     end
-    local slots, closed, claims, isContended = {}, NONE, NONE, nil
+    local slots, closed, claims, grants, isContended = {}, NONE, NONE, NONE, nil
     for i = 1, size do
       local e, s = (i - 1) * ENTRY_FIELDS, (i - 1) * STATE_FIELDS
       local phase, slot, flags = states[s + PHASE], entries[e + SLOT_NUMBER], entries[e + FLAGS]
@@ -264,6 +267,11 @@ for job = 1, #hotKeys do
         if claims == NONE then claims = {} end
         closed[#closed + 1] = slot
         claims[#claims + 1] = uid .. ':' .. slot
+        if #held[i] > SLOT_BYTES then
+          local grant = string.sub(held[i], SLOT_BYTES + 1)
+          if grants == NONE then grants = {} end
+          grants[grant] = (grants[grant] or 0) + 1
+        end
       elseif phase then
         local index, failures = cursor, nil
         if retryCount > 0 then
@@ -295,6 +303,7 @@ for job = 1, #hotKeys do
           slots[n + 2] = string.sub(slots[n + 2], 1, FAILURES_AT - 1) .. failures
             .. string.sub(slots[n + 2], FAILURES_END + 1)
         end
+        if #held[i] > SLOT_BYTES then slots[n + 2] = slots[n + 2] .. string.sub(held[i], SLOT_BYTES + 1) end
       end
     end
 
@@ -304,6 +313,11 @@ for job = 1, #hotKeys do
     if claims ~= NONE then call('SREM', KEYS[5], unpack(claims)) end
     if orders ~= NONE then call('HDEL', KEYS[6], unpack(orders)) end
     if overlays ~= NONE then call('HSET', KEYS[keyBase + 7], unpack(overlays)) end
+
+    if grants ~= NONE then
+      local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
+      giveBack({ used = KEYS[11], waiting = KEYS[12] }, due, grants, now)
+    end
 
     -- Does the controller have to look, and when?
     local isFinished = succeeded > succeededBefore

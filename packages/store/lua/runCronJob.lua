@@ -16,6 +16,8 @@
   KEYS[8]   zset    <tag>:owned
   KEYS[9]   hash    <tag>:object:<kind>:<namespace>:<name>
   KEYS[10]  hash    <tag>:object:<kind>:<namespace>:<name>:record
+  KEYS[11]  hash    <tag>:quota:hard
+  KEYS[12]  hash    <tag>:quota:used
   then for each Job:
   KEYS[+1]  hash    <tag>:job:<uid>
   KEYS[+2]  string  <tag>:job:<uid>:hot      packed numbers
@@ -42,6 +44,7 @@
            {-2}                   CONFLICT    it was changed, or this was done to it, since the decision
            {-3, position}         NAME_TAKEN  another Job has the name of that one, counted from 1; nothing was done
            {-4, position}         RAN         that one was made before, or its time had another; nothing was done
+           {-5, position, denial} FORBIDDEN   the quota of the namespace does not allow that one, JSON of why; nothing was done
 
   O(Jobs log n + notes), at most 32 Jobs; of the notes about a hundred are kept, the latest. A second run answers
   CONFLICT. One hash tag. Refused when memory is full.
@@ -54,6 +57,7 @@
 -- @include owners
 -- @include newJob
 -- @include object
+-- @include quota
 local MOST_NOTES, KEPT_NOTES = 128, 100
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local cronJob = redis.call('HMGET', KEYS[9], 'uid', 'rv', 'runs')
@@ -61,20 +65,24 @@ if cronJob[1] ~= ARGV[4] then return { -1 } end
 if cronJob[2] ~= ARGV[8] or (cronJob[3] or '0') ~= ARGV[7] then return { -2 } end
 local noteCount = tonumber(ARGV[12])
 local firstJob = 13 + 2 * noteCount
-for i = firstJob, #ARGV, 12 do
-  local position = (i - firstJob) / 12 + 1
+local found = quotasOf({ hard = KEYS[11], used = KEYS[12] }, ARGV[5])
+local jobCount = found and countNames(KEYS[5], ARGV[5])
+for i = firstJob, #ARGV, 13 do
+  local position = (i - firstJob) / 13 + 1
   -- `s`: a Job was started for the time; `b`: by hand, afterwards.
   local known = redis.call('HGET', KEYS[10], ARGV[11 + 2 * position])
-  if redis.call('EXISTS', KEYS[9 + 2 * position]) == 1 or known and string.find(known, '^[sb]') then
+  if redis.call('EXISTS', KEYS[11 + 2 * position]) == 1 or known and string.find(known, '^[sb]') then
     return { -4, position }
   end
   if redis.call('HEXISTS', KEYS[6], ARGV[i + 1] .. '/' .. ARGV[i + 2]) == 1 then return { -3, position } end
+  local denied = found and countDenialOf(found, 'count/jobs.batch', jobCount + position - 1)
+  if denied then return { -5, position, cjson.encode(denied) } end
 end
 
 local now, rv = readClock(KEYS[1], ARGV[1])
 local text = string.format('%.0f', now)
-local members, keyBase = {}, 10
-for i = firstJob, #ARGV, 12 do
+local members, keyBase = {}, 12
+for i = firstJob, #ARGV, 13 do
   local uid, namespace, name = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local path = namespace .. '/' .. name
   rv = math.max(rv + 1, now * 4096)

@@ -19,7 +19,9 @@
   KEYS[9]   hash    <tag>:job:<uid>:unjudged
   KEYS[10]  stream  <tag>:watch
   KEYS[11]  string  <tag>:watchers:pods
-  KEYS[12+] hash    <tag>:session:<id>:orders   one for each session named in ARGV
+  KEYS[12]  hash    <tag>:quota:used
+  KEYS[13]  zset    <tag>:quota:waiting
+  KEYS[14+] hash    <tag>:session:<id>:orders   one for each session named in ARGV
 
   ARGV[1]  nowMs            test clock, or ''
   ARGV[2]  wakeChannel      string
@@ -43,6 +45,7 @@
 -- @include record
 -- @include hot
 -- @include watch
+-- @include grants
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local uid, countAs = ARGV[3], ARGV[6]
 local hot = readHot(KEYS[5])
@@ -61,7 +64,7 @@ local sessionCount = tonumber(ARGV[7])
 local stopped = 0
 local rv, fromPod, toPod
 -- Each key is written once: 200 pods in single writes would hold Redis up for too long.
-local closed, marked, unjudged, orders = {}, {}, {}, {}
+local closed, marked, unjudged, orders, grants = {}, {}, {}, {}, {}
 
 -- What becomes of a running pod, see record.lua.
 local stopping = STOPPING
@@ -110,6 +113,10 @@ for i = firstPod, #ARGV, 3 do
       passed[slot] = true
       if isPending then
         closed[#closed + 1] = slot
+        if #packed > SLOT_BYTES then
+          local grant = string.sub(packed, SLOT_BYTES + 1)
+          grants[grant] = (grants[grant] or 0) + 1
+        end
       else
         append(marked, slot, struct.pack(SLOT_HEAD, pod, index, previous, stopping, restarts, attempts, node, holder,
           createdMs, startMs, rv, asked) .. string.sub(packed, FAILURES_AT))
@@ -135,10 +142,11 @@ if #closed > 0 then
   redis.call('HDEL', KEYS[6], unpack(closed))
   redis.call('ZREM', KEYS[7], unpack(closed))
 end
+giveBack({ used = KEYS[12], waiting = KEYS[13] }, due, grants, now)
 if #marked > 0 then redis.call('HSET', KEYS[6], unpack(marked)) end
 if #unjudged > 0 then redis.call('HSET', KEYS[9], unpack(unjudged)) end
 for position, fields in pairs(orders) do
-  redis.call('HSET', KEYS[11 + position], unpack(fields))
+  redis.call('HSET', KEYS[13 + position], unpack(fields))
   redis.call('PUBLISH', ARGV[9 + 2 * (position - 1)], '1')
 end
 if ARGV[4] == '' then trigger(due, 'job:' .. uid, now, now) end

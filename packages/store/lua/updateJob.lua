@@ -29,6 +29,7 @@
   ARGV[9]   fittingKey       string
   ARGV[10]  finalizers       apart by spaces; '=' = as they are
   ARGV[11]  owners           as in the field of the Job; '=' = as they are
+  ARGV[12]  share            what a pod takes of quota, see quota.lua; '=' = as it is
 
   Returns   1  UPDATED
             2  DELETED    it waited for its finalizers and has no more of them
@@ -57,6 +58,11 @@ local finalizers = ARGV[10] == '=' and job.finalizers or ARGV[10]
 local owners = ARGV[11] == '=' and job.owners or ARGV[11]
 redis.call('HSET', keys.job, 'object', ARGV[5], 'rv', string.format('%.0f', rv), 'queue', ARGV[8],
   'fittingKey', ARGV[9], 'finalizers', finalizers, 'owners', owners)
+if ARGV[12] == '' then
+  redis.call('HDEL', keys.job, 'share')
+elseif ARGV[12] ~= '=' then
+  redis.call('HSET', keys.job, 'share', ARGV[12])
+end
 setOwners(due, keys.owned, 'job:' .. uid, job.namespace, job.owners, owners, now)
 if job.deletionMs and finalizers == '' then
   job.owners = owners

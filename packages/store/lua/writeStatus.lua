@@ -15,6 +15,8 @@
   KEYS[8]  zset    <tag>:due
   KEYS[9]  hash    <tag>:due:taken
   KEYS[10]  hash   <tag>:due:counts
+  KEYS[11] hash    <tag>:quota:used
+  KEYS[12] zset    <tag>:quota:waiting
   then for each Job:
   KEYS[+1] hash    <tag>:job:<uid>
   KEYS[+2] string  <tag>:job:<uid>:hot
@@ -42,6 +44,7 @@
 -- @include kept
 -- @include due
 -- @include owners
+-- @include grants
 local kept = { jobs = KEYS[5], failed = KEYS[6], total = KEYS[7] }
 local due = { set = KEYS[8], taken = KEYS[9], counts = KEYS[10], wake = ARGV[2] }
 local now, rv = readClock(KEYS[1], ARGV[1])
@@ -49,7 +52,8 @@ local now, rv = readClock(KEYS[1], ARGV[1])
 local function write(argument, keyBase)
   local jobKey, hotKey = KEYS[keyBase + 1], KEYS[keyBase + 2]
   local uid, status, finish = ARGV[argument], ARGV[argument + 3], ARGV[argument + 4]
-  local job = redis.call('HMGET', jobKey, 'namespace', 'name', 'deleted', 'queue', 'bare', 'rv', 'owners')
+  local job = redis.call('HMGET', jobKey, 'namespace', 'name', 'deleted', 'queue', 'bare', 'rv', 'owners',
+    'grant')
   local hot = readHot(hotKey)
   if not job[1] or not hot or job[3] == '1' then return -2 end
   if hot.generation ~= tonumber(ARGV[argument + 1]) or hot.decisionVersion ~= tonumber(ARGV[argument + 2]) then
@@ -72,6 +76,11 @@ local function write(argument, keyBase)
     if hot.onQueue == 1 then redis.call('HINCRBY', KEYS[2], job[4], -1) end
     hot.limit, hot.onQueue = 0, 0
     addKept(kept, uid, hot.kept, now)
+    -- A pod that ends without ever having had a slot.
+    if job[8] then
+      redis.call('HDEL', jobKey, 'grant')
+      giveBack({ used = KEYS[11], waiting = KEYS[12] }, due, { [job[8]] = 1 }, now)
+    end
     if job[7] then lookAtCronJob(due, job[7], job[1], now) end
   else
     redis.call('HSET', jobKey, 'status', status, 'rv', version)
@@ -85,7 +94,7 @@ local function write(argument, keyBase)
 end
 
 local replies = {}
-local keyBase = 10
+local keyBase = 12
 for argument = 3, #ARGV, 6 do
   replies[#replies + 1] = write(argument, keyBase)
   keyBase = keyBase + 2

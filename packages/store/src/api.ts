@@ -3,7 +3,12 @@
  * `shard.ts` have the same names as the files in `lua/`.
  */
 
-import type { ComputeResources, ContainerStatus, PropagationPolicy } from '@drover/shared';
+import type {
+  ComputeResources,
+  ContainerStatus,
+  PropagationPolicy,
+  QuotaDenial,
+} from '@drover/shared';
 
 /** The gate of a Job: the numbers every claim checks. Only the controller sets them. */
 export interface Gate {
@@ -143,6 +148,8 @@ export interface SlotRecord {
   readonly owesIndex?: true;
   /** Of pods of its index before it; left out when none failed. */
   readonly failures?: IndexFailures;
+  /** What it was granted of the quota of its namespace, see `lua/include/grants.lua`; left out when nothing. */
+  readonly grant?: string;
 }
 
 /** A container of a pod in the form of the API, without what its template says. */
@@ -326,6 +333,8 @@ export interface Opened {
   readonly decisionVersion: number;
   /** Whether the status was written too. */
   readonly isStatusWritten: boolean;
+  /** Why the quota of the namespace allowed no more of them; null = it did. */
+  readonly denial: QuotaDenial | null;
 }
 
 /** Input of `stopPods`. */
@@ -394,6 +403,8 @@ export interface NewJob {
   readonly owners?: readonly Owner[];
   /** It is a pod without a Job, stored as a Job of its own. Default false. */
   readonly bare?: boolean;
+  /** What each of its pods takes of quota, see `quotaShare`. Default: nothing but being a pod. */
+  readonly share?: string;
 }
 
 /** An owner as the index of what belongs to whom has it. */
@@ -444,7 +455,9 @@ export type Created =
   /** The same uid was created before. */
   | { readonly type: 'replayed' }
   /** Another Job has the name. */
-  | { readonly type: 'alreadyExists' };
+  | { readonly type: 'alreadyExists' }
+  /** The quota of the namespace does not allow it. */
+  | { readonly type: 'forbidden'; readonly denial: QuotaDenial };
 
 /** A change of a Job's object. */
 export interface JobUpdate {
@@ -458,6 +471,8 @@ export interface JobUpdate {
   /** As in {@link NewJob}: a suspended Job may move to another pool. */
   readonly queue: string;
   readonly fittingKey: string;
+  /** As in {@link NewJob}; default: as it is. */
+  readonly share?: string;
   /** As in {@link NewJob}; default: as they are. */
   readonly finalizers?: readonly string[];
   /** As in {@link NewJob}; default: as they are. */

@@ -1,5 +1,7 @@
 /** What the store says of CronJobs: docs/design/0010-cron-jobs.md. */
 
+import type { QuotaDenial } from '@drover/shared';
+
 import type { NewJob, StoredJob } from './api.ts';
 import type { StoredObject } from './objectApi.ts';
 
@@ -34,6 +36,8 @@ export const CRON_SKIP_REASONS = [
   'repeatedHour',
   /** Its hour did not come. */
   'skippedHour',
+  /** The quota of its namespace allowed no more Jobs. */
+  'quota',
 ] as const;
 /** One of {@link CRON_SKIP_REASONS}. */
 export type CronSkipReason = (typeof CRON_SKIP_REASONS)[number];
@@ -107,4 +111,6 @@ export type CronJobRunOutcome =
   /** Another Job has the name of the one at this place. */
   | { readonly type: 'nameTaken'; readonly at: number }
   /** The one at this place was made before. */
-  | { readonly type: 'ran'; readonly at: number };
+  | { readonly type: 'ran'; readonly at: number }
+  /** Quota does not allow the one at this place. */
+  | { readonly type: 'forbidden'; readonly at: number; readonly denial: QuotaDenial };

@@ -12,7 +12,7 @@ import {
 import { newJobArguments } from './jobScripts.ts';
 import type { ShardKeys } from './keys.ts';
 import { storedObject } from './objects.ts';
-import { integer, list, textMap } from './replies.ts';
+import { integer, list, quotaDenial, textMap } from './replies.ts';
 import { ShardScripts, type ShardScriptsOptions } from './shardScripts.ts';
 
 const KIND = 'CronJob';
@@ -145,6 +145,8 @@ export class CronJobs {
           owned,
           this.#keys.object(KIND, namespace, name),
           this.#keys.objectRecord(KIND, namespace, name),
+          this.#keys.quotaHard,
+          this.#keys.quotaUsed,
           ...jobKeys,
         ],
         [
@@ -174,8 +176,14 @@ export class CronJobs {
         return { type: 'conflict' };
       case -3:
         return { type: 'nameTaken', at: integer(reply[1]) - 1 };
-      default:
+      case -4:
         return { type: 'ran', at: integer(reply[1]) - 1 };
+      default:
+        return {
+          type: 'forbidden',
+          at: integer(reply[1]) - 1,
+          denial: quotaDenial(reply[2] ?? null),
+        };
     }
   }
 

@@ -23,7 +23,16 @@ import { Gather } from './gather.ts';
 import { encodeRules } from './hot.ts';
 import type { JobKeys, ShardKeys } from './keys.ts';
 import { decodeFailures, encodeFailures, failuresField } from './records.ts';
-import { choose, integer, list, observedJob, refused, storedJob, textMap } from './replies.ts';
+import {
+  choose,
+  integer,
+  list,
+  observedJob,
+  quotaDenial,
+  refused,
+  storedJob,
+  textMap,
+} from './replies.ts';
 import type { ScriptReply } from './scripts.ts';
 import { sessionBytes } from './session.ts';
 import { ShardScripts, type ShardScriptsOptions } from './shardScripts.ts';
@@ -174,8 +183,8 @@ export class JobScripts {
   }
 
   async #createJobs(jobs: readonly NewJob[]): Promise<Created[]> {
-    const { names, uids, watch, owned } = this.#keys;
-    const keys = [...this.#scripts.dueKeys, names, uids, watch, owned];
+    const { names, uids, watch, owned, quotaHard, quotaUsed } = this.#keys;
+    const keys = [...this.#scripts.dueKeys, names, uids, watch, owned, quotaHard, quotaUsed];
     const args: Argument[] = [this.#scripts.now, this.#keys.wakeChannel];
     for (const job of jobs) {
       const ofJob = this.#keys.job(job.uid);
@@ -228,7 +237,9 @@ export class JobScripts {
   }
 
   async #openSlotsOf(inputs: readonly Opening[]): Promise<(Opened | Refused)[]> {
-    const keys = [this.#keys.clock, this.#keys.queues, this.#keys.watch, this.#keys.podWatchers];
+    const { clock, queues, watch, podWatchers } = this.#keys;
+    const { quotaHard, quotaUsed, quotaWaiting } = this.#keys;
+    const keys = [clock, queues, watch, podWatchers, quotaHard, quotaUsed, quotaWaiting];
     const args: Argument[] = [this.#scripts.now];
     for (const input of inputs) {
       const ofJob = this.#keys.job(input.uid);
@@ -241,13 +252,15 @@ export class JobScripts {
       if (judge !== null) addVerdicts(args, judge);
     }
     return list(await this.#scripts.run('openSlots', keys, args)).map((reply) => {
-      const [version, written, ...slots] = list(reply).map((one) => integer(one));
+      const [version, written, denial = null, ...slots] = list(reply);
+      const decisionVersion = integer(version);
       return (
-        refused(version!) ?? {
+        refused(decisionVersion) ?? {
           type: 'opened',
-          slots,
-          decisionVersion: version!,
-          isStatusWritten: written === 1,
+          slots: slots.map((slot) => integer(slot)),
+          decisionVersion,
+          isStatusWritten: integer(written) === 1,
+          denial: denial === null || String(denial) === '' ? null : quotaDenial(denial),
         }
       );
     });
@@ -256,7 +269,9 @@ export class JobScripts {
   async #writeStatuses(inputs: readonly WriteStatusInput[]): Promise<number[]> {
     const { queues, waiting, watch, kept, keptFailed, keptTotal } = this.#keys;
     const [clock, ...due] = this.#scripts.dueKeys;
+    const { quotaUsed, quotaWaiting } = this.#keys;
     const keys = [clock, queues, waiting, watch, kept, keptFailed, keptTotal, ...due];
+    keys.push(quotaUsed, quotaWaiting);
     const args: Argument[] = [this.#scripts.now, this.#keys.wakeChannel];
     for (const input of inputs) {
       const ofJob = this.#keys.job(input.uid);
@@ -318,6 +333,7 @@ export function newJobArguments(job: NewJob): (string | number)[] {
     (job.finalizers ?? []).join(' '),
     ownersText(job.owners ?? []),
     job.bare === true ? 1 : 0,
+    job.share ?? '',
   ];
 }
 
@@ -346,6 +362,8 @@ function created(reply: readonly ScriptReply[]): Created {
       };
     case 0:
       return { type: 'replayed' };
+    case -2:
+      return { type: 'forbidden', denial: quotaDenial(reply[1] ?? null) };
     default:
       return { type: 'alreadyExists' };
   }

@@ -188,6 +188,12 @@ export class ShardKeys {
   readonly owned: string;
   /** Deleted Jobs whose pods were left behind. */
   readonly orphaned: string;
+  /** What ResourceQuotas allow, by namespace. */
+  readonly quotaHard: string;
+  /** What is granted of them, by namespace and resource. */
+  readonly quotaUsed: string;
+  /** Jobs that were denied some of them. */
+  readonly quotaWaiting: string;
   /** Pub/sub channel that wakes controllers; the message is a time in ms. */
   readonly wakeChannel: string;
   readonly workQueueNames: string;
@@ -229,6 +235,9 @@ export class ShardKeys {
     this.keptTotal = `${tag}:kept:total`;
     this.owned = `${tag}:owned`;
     this.orphaned = `${tag}:jobs:orphaned`;
+    this.quotaHard = `${tag}:quota:hard`;
+    this.quotaUsed = `${tag}:quota:used`;
+    this.quotaWaiting = `${tag}:quota:waiting`;
     this.wakeChannel = `${tag}:wake`;
     this.workQueueNames = `${tag}:wq:names`;
     this.workQueueUids = `${tag}:wq:uids`;

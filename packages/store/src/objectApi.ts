@@ -1,5 +1,7 @@
 /** What the store says of objects that are kept as they are: ConfigMaps, Secrets. */
 
+import type { QuotaDenial } from '@drover/shared';
+
 import type { Owner } from './api.ts';
 
 /** Names a kept object. */
@@ -34,7 +36,9 @@ export interface ChangedObject extends NewObject {
 export type ObjectCreated =
   | { readonly type: 'created'; readonly resourceVersion: number; readonly createdMs: number }
   | { readonly type: 'replayed' }
-  | { readonly type: 'alreadyExists' };
+  | { readonly type: 'alreadyExists' }
+  /** The quota of the namespace does not allow it. */
+  | { readonly type: 'forbidden'; readonly denial: QuotaDenial };
 
 /** What became of a change. `removed`: it was to be deleted, and this took its last finalizer away. */
 export type ObjectUpdated =

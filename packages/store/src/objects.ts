@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { COUNTED_KINDS, quotaAmounts, type ResourceQuota } from '@drover/shared';
 import type { Redis } from 'ioredis';
 import { ownersText } from './jobScripts.ts';
 import type { ShardKeys } from './keys.ts';
@@ -10,7 +11,7 @@ import type {
   ObjectUpdated,
   StoredObject,
 } from './objectApi.ts';
-import { choose, integer, list } from './replies.ts';
+import { choose, integer, list, quotaDenial } from './replies.ts';
 import { ShardScripts, type ShardScriptsOptions } from './shardScripts.ts';
 
 /**
@@ -43,11 +44,14 @@ export class Objects {
         this.#keys.wakeChannel,
         dueMember(object),
         ownersText(object.owners ?? []),
+        hardOf(object),
+        (COUNTED_KINDS[object.kind] ?? []).join(' '),
       ]),
     );
     const code = integer(reply[0]);
     if (code === 0) return { type: 'replayed' };
     if (code === -1) return { type: 'alreadyExists' };
+    if (code === -2) return { type: 'forbidden', denial: quotaDenial(reply[1] ?? null) };
     return { type: 'created', resourceVersion: integer(reply[1]), createdMs: integer(reply[2]) };
   }
 
@@ -68,6 +72,7 @@ export class Objects {
         dueMember(object),
         object.isDeletion === true ? 1 : 0,
         object.owners === undefined ? '=' : ownersText(object.owners),
+        hardOf(object),
       ]),
     );
     const code = integer(reply[0]);
@@ -135,19 +140,28 @@ export class Objects {
   #keysOf(path: ObjectPath): string[] {
     const { kind, namespace, name } = path;
     const record = this.#keys.objectRecord(kind, namespace, name);
-    return [...this.#createKeysOf(path).slice(0, -1), record, this.#keys.owned];
+    const { owned, quotaHard, quotaUsed } = this.#keys;
+    return [...this.#createKeysOf(path).slice(0, 7), record, owned, quotaHard, quotaUsed];
   }
 
   #createKeysOf({ kind, namespace, name }: ObjectPath): string[] {
-    const { clock, watch, due, dueTaken, dueCounts, owned } = this.#keys;
+    const { clock, watch, due, dueTaken, dueCounts, owned, quotaHard, quotaUsed } = this.#keys;
     const object = this.#keys.object(kind, namespace, name);
-    return [clock, this.#keys.objectNames(kind), object, watch, due, dueTaken, dueCounts, owned];
+    const names = this.#keys.objectNames(kind);
+    return [clock, names, object, watch, due, dueTaken, dueCounts, owned, quotaHard, quotaUsed];
   }
 }
 
 /** The member of the due set for an object of a kind that does something; '' for others. */
 function dueMember({ kind, namespace, name }: ObjectPath): string {
+  if (kind === 'ResourceQuota') return `quota:${namespace}`;
   return kind === 'CronJob' ? cronMember(namespace, name) : '';
+}
+
+/** What a ResourceQuota allows, as the scripts read it; '' for other kinds. */
+function hardOf({ kind, object }: Pick<NewObject, 'kind' | 'object'>): string {
+  if (kind !== 'ResourceQuota') return '';
+  return JSON.stringify(quotaAmounts(JSON.parse(object) as ResourceQuota));
 }
 
 /** The member of the due set for a CronJob. */

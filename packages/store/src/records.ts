@@ -67,7 +67,8 @@ function reasonAt(code: number): PodReason {
 
 /** Unpacks what a slot holds. */
 export function decodeSlotRecord(slot: number, buffer: Buffer): SlotRecord {
-  assert.equal(buffer.length, SLOT_RECORD_BYTES, 'slot record');
+  // What it was granted of quota may follow.
+  assert(buffer.length >= SLOT_RECORD_BYTES, 'slot record');
   const phase = PHASES[buffer.readUInt8(12)];
   assert(phase !== undefined, 'unknown phase in a slot record');
   return {
@@ -85,6 +86,9 @@ export function decodeSlotRecord(slot: number, buffer: Buffer): SlotRecord {
     ...(buffer.readUInt8(12) === LEAVING && { countsByEnd: true }),
     ...(buffer.readUInt8(12) === RETURNING && { owesIndex: true }),
     ...failuresField(decodeFailures(buffer, SLOT_FAILURES_AT)),
+    ...(buffer.length > SLOT_RECORD_BYTES && {
+      grant: buffer.toString('utf8', SLOT_RECORD_BYTES),
+    }),
   };
 }
 

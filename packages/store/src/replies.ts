@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { QuotaDenial } from '@drover/shared';
 import { NO_FAILURES, type ObservedJob, type Refused, type StoredJob } from './api.ts';
 import { decodeHot } from './hot.ts';
 import { decodeFailures, decodePodRecord } from './records.ts';
@@ -111,6 +112,11 @@ export function refused(reply: number): Refused | null {
   if (reply === -1) return { type: 'moved' };
   if (reply === -2) return { type: 'gone' };
   return null;
+}
+
+/** Why quota does not allow something, as scripts say it. */
+export function quotaDenial(reply: ScriptReply): QuotaDenial {
+  return JSON.parse(String(reply)) as QuotaDenial;
 }
 
 /** A reply that is a list. */

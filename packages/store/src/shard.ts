@@ -37,6 +37,7 @@ import { JobScripts, MAX_PODS_PER_CALL, ownersText } from './jobScripts.ts';
 import { RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
 import { CronJobs } from './cronJobs.ts';
 import { Objects } from './objects.ts';
+import { Quotas } from './quotas.ts';
 import { decodeAnswers, decodeSlotRecord, encodeEntries, encodeOverlays } from './records.ts';
 import { choose, integer, list, refused, textMap } from './replies.ts';
 import { defineScripts } from './scripts.ts';
@@ -77,6 +78,8 @@ export class Shard extends ShardReader {
   readonly events: Events;
   /** CronJobs, beyond what they are as objects. */
   readonly cronJobs: CronJobs;
+  /** ResourceQuotas, beyond what they are as objects. */
+  readonly quotas: Quotas;
 
   constructor(options: ShardOptions) {
     super(options);
@@ -87,6 +90,7 @@ export class Shard extends ShardReader {
     this.objects = new Objects(options);
     this.events = new Events(options);
     this.cronJobs = new CronJobs(options);
+    this.quotas = new Quotas(options);
     this.index = options.index;
     defineScripts(options.redis);
   }
@@ -122,6 +126,7 @@ export class Shard extends ShardReader {
         update.fittingKey,
         update.finalizers?.join(' ') ?? '=',
         update.owners === undefined ? '=' : ownersText(update.owners),
+        update.share ?? '=',
       ],
     );
     return choose(reply, { '1': 'updated', '2': 'deleted', '-1': 'notFound', '-2': 'conflict' });
@@ -385,6 +390,8 @@ export class Shard extends ShardReader {
           keys.unjudged,
           this.keys.watch,
           this.keys.podWatchers,
+          this.keys.quotaUsed,
+          this.keys.quotaWaiting,
           ...sessions.map((id) => this.keys.session(id).orders),
         ],
         [
@@ -500,8 +507,11 @@ export class Shard extends ShardReader {
         this.keys.orphaned,
         keys.failed,
         ...this.#keptKeys,
+        this.keys.quotaUsed,
+        this.keys.quotaWaiting,
+        ...this.#scripts.dueKeys,
       ],
-      [uid],
+      [uid, this.#scripts.now, this.keys.wakeChannel],
     );
     return choose(reply, { '1': 'purged', '-1': 'notEmpty' });
   }
@@ -672,6 +682,8 @@ export class Shard extends ShardReader {
         this.keys.podWatchers,
         jobKeys.overlay,
         jobKeys.retry,
+        this.keys.quotaUsed,
+        this.keys.quotaWaiting,
         ...podNumbers.map((n) => this.keys.podChunk(uid, Math.floor(n / RECORDS_PER_CHUNK))),
       ],
       [
@@ -712,6 +724,8 @@ export class Shard extends ShardReader {
       this.keys.watch,
       this.keys.podWatchers,
       this.keys.sessions,
+      this.keys.quotaUsed,
+      this.keys.quotaWaiting,
     ];
     const args: (string | number | Buffer)[] = [
       this.#scripts.now,

@@ -147,6 +147,9 @@ const RETRY = 6;
 const RUN = [1, '7', '3', '10', '20', 0, '1', [], Buffer.alloc(8)] as unknown as ScriptReply;
 const PER_INDEX_GATE = { ...OPEN_GATE, perIndex: true };
 
+/** Why quota does not allow something, as scripts say it. */
+const DENIAL = Buffer.from('{"quota":"q","type":"exceeded","resources":[]}');
+
 interface Case {
   /** Calls the wrapper; with variable parts, more than one of each. */
   readonly call: (shard: Shard, redis: Redis) => Promise<unknown>;
@@ -232,13 +235,14 @@ const CASES: Record<ScriptName, Case> = {
     reply: (code) => [code === 1 ? RUN : [code, Buffer.from('30')]],
   },
   awaitLanes: { call: (shard) => shard.awaitLanes(UID, 'default/process', 0) },
+  countQuota: { call: (shard) => shard.quotas.count(UID, [1, 2]), plain: [2, 2] },
   createJob: {
     call: (shard) => shard.createJob(newJob(UID)),
-    reply: (code) => [code === 1 ? [1, Buffer.from('8'), Buffer.from('2')] : [code]],
+    reply: (code) => [code === 1 ? [1, Buffer.from('8'), Buffer.from('2')] : [code, DENIAL]],
   },
   createObject: {
     call: (shard) => shard.objects.create(OBJECT),
-    reply: (code) => (code === 1 ? [1, Buffer.from('8'), Buffer.from('2')] : [code]),
+    reply: (code) => (code === 1 ? [1, Buffer.from('8'), Buffer.from('2')] : [code, DENIAL]),
   },
   updateObject: {
     call: (shard) => shard.objects.update({ ...OBJECT, expectedResourceVersion: 7 }),
@@ -250,7 +254,7 @@ const CASES: Record<ScriptName, Case> = {
   },
   runCronJob: {
     call: (shard) => shard.cronJobs.run(CRON_RUN),
-    reply: (code) => [code, 1],
+    reply: (code) => [code, 1, DENIAL],
   },
   deleteObject: { call: (shard) => shard.objects.delete(OBJECT) },
   recordEvents: {
@@ -325,8 +329,14 @@ const CASES: Record<ScriptName, Case> = {
     call: (shard) => shard.openSlots(GUARD, 2, { perIndex: true }),
     reply: (code) => [[code]],
     plain: [
-      [[9, 1, 4, 5]],
-      { type: 'opened', slots: [4, 5], decisionVersion: 9, isStatusWritten: true },
+      [[9, 1, DENIAL, 4, 5]],
+      {
+        type: 'opened',
+        slots: [4, 5],
+        decisionVersion: 9,
+        isStatusWritten: true,
+        denial: { quota: 'q', type: 'exceeded', resources: [] },
+      },
     ],
   },
   purgeJob: { call: (shard) => shard.purgeJob(UID) },
@@ -429,6 +439,10 @@ const CASES: Record<ScriptName, Case> = {
         fittingKey: 'p/process',
       }),
   },
+  wakeQuota: {
+    call: (shard) => shard.quotas.wake('default', ''),
+    reply: (code) => (code === 1 ? [1, Buffer.from('5'), 2, 3] : [code, Buffer.from('7')]),
+  },
   addItems: {
     call: (_shard, redis) =>
       addItems(redis, { prefix: 't', uid: UID, name: 'item', options: {}, data: ['{}', '{}'] }),
@@ -458,6 +472,7 @@ const CASES: Record<ScriptName, Case> = {
 /** Scripts that add to what is stored are refused when memory is full; all others go on. */
 const CREATING = [
   'addItems',
+  'countQuota',
   'writeContainers',
   'createJob',
   'createObject',

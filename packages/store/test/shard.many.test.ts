@@ -130,7 +130,13 @@ describe('openSlots', () => {
     const replies = await Promise.all(
       guards.map((guard) => bed.shard.openSlots(guard, 1, { judge: OPENING, status })),
     );
-    const opened = { type: 'opened', slots: [1], decisionVersion: 3, isStatusWritten: true };
+    const opened = {
+      type: 'opened',
+      slots: [1],
+      decisionVersion: 3,
+      isStatusWritten: true,
+      denial: null,
+    };
     expect(replies).toEqual([opened, { type: 'moved' }, opened]);
     expect(await queueCount()).toBe('2');
     const jobs = await Promise.all(uids.map((uid) => bed.shard.getJobByUid(uid)));
@@ -173,6 +179,7 @@ describe('openSlots', () => {
       slots: [1, 2],
       decisionVersion: guard.decisionVersion + 1,
       isStatusWritten: false,
+      denial: null,
     });
     expect((await bed.shard.getJobByUid('u1'))?.status).toBe('{}');
   });

@@ -7,6 +7,7 @@ import {
   parseBarePod,
   parseJob,
   parseObject,
+  RESOURCE_QUOTA_KIND,
   SECRET_KIND,
   type ObjectMeta,
 } from '@drover/shared';
@@ -77,6 +78,11 @@ const KINDS: Readonly<Record<string, Applicable>> = {
     apiVersion: 'v1',
     check: ({ object }, namespace) => parseObject(CONFIG_MAP_KIND, object, namespace).metadata,
     apply: (drover, manifest, { dryRun }) => drover.configMaps.apply(manifest, { dryRun }),
+  },
+  ResourceQuota: {
+    apiVersion: 'v1',
+    check: ({ object }, namespace) => parseObject(RESOURCE_QUOTA_KIND, object, namespace).metadata,
+    apply: (drover, manifest, { dryRun }) => drover.resourceQuotas.apply(manifest, { dryRun }),
   },
   Secret: {
     apiVersion: 'v1',

@@ -18,6 +18,7 @@ const TEXTS: Readonly<Record<BackfilledTime['outcome'], string>> = {
   created: 'created',
   ran: 'ran already',
   nameTaken: 'not created: another Job has the name',
+  quota: 'not created: quota allows no more Jobs',
   wouldCreate: 'would be created (dry run)',
 };
 
@@ -38,5 +39,7 @@ export async function cronBackfillCommand(
     const rows = times.map(({ time, job, outcome }) => [time, job, TEXTS[outcome]]);
     process.stdout.write(`${formatTable(['utc', 'job', 'result'], rows).join('\n')}\n`);
   }
-  return times.some(({ outcome }) => outcome === 'nameTaken') ? EXIT.failed : EXIT.ok;
+  return times.some(({ outcome }) => outcome === 'nameTaken' || outcome === 'quota')
+    ? EXIT.failed
+    : EXIT.ok;
 }

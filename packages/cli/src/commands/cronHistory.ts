@@ -49,6 +49,7 @@ const REASONS: Readonly<Record<SkipReason, string>> = {
   excludedDate: 'the date is excluded',
   repeatedHour: 'its hour came for the second time',
   skippedHour: 'its hour did not come',
+  quota: 'the quota of the namespace allowed no more Jobs',
 };
 
 /** Lists the past times of a CronJob, those without a Job too. */

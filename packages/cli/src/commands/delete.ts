@@ -107,6 +107,7 @@ async function listTargets(drover: Drover, kind: Kind, options: DeleteOptions): 
     pod: () => drover.pods.list(query),
     configmap: () => drover.configMaps.list(query),
     secret: () => drover.secrets.summaries(query),
+    resourcequota: () => drover.resourceQuotas.list(query),
   };
   // Nodes were refused.
   const objects = kind === 'node' ? [] : await lists[kind]();
@@ -137,6 +138,8 @@ async function deleteOne(
       return true;
     case 'configmap':
       return await drover.configMaps.delete(name, where);
+    case 'resourcequota':
+      return await drover.resourceQuotas.delete(name, where);
     case 'secret':
       return await drover.secrets.delete(name, where);
     case 'node':

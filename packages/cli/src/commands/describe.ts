@@ -4,6 +4,7 @@ import { checkSelector, withClient } from '../client.ts';
 import { describeJob } from '../describe/job.ts';
 import { describeCronJob } from '../describe/cronJob.ts';
 import { describeConfigMap, describeSecret } from '../describe/config.ts';
+import { describeResourceQuota } from '../describe/resourceQuota.ts';
 import { describeNode } from '../describe/node.ts';
 import { paint } from '../describe/layout.ts';
 import { describePod } from '../describe/pod.ts';
@@ -71,6 +72,7 @@ async function listThings(
     node: () => drover.nodes.list(query),
     configmap: () => drover.configMaps.list(query),
     secret: () => drover.secrets.summaries(query),
+    resourcequota: () => drover.resourceQuotas.list(query),
   };
   const objects = await lists[kind]();
   return objects.map(({ metadata }) => ({ kind, name: metadata.name }));
@@ -112,6 +114,10 @@ async function describe(drover: Drover, { kind, name }: Thing): Promise<Descript
     case 'configmap': {
       const configMap = await drover.configMaps.get(name);
       return { lines: describeConfigMap(configMap), data: { configMap } };
+    }
+    case 'resourcequota': {
+      const resourceQuota = await drover.resourceQuotas.get(name);
+      return { lines: describeResourceQuota(resourceQuota), data: { resourceQuota } };
     }
     case 'secret': {
       // What is in it is for those who ask for it with `get -o yaml`.

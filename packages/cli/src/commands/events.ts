@@ -27,6 +27,7 @@ const KIND_NAMES: Readonly<Record<Kind, string>> = {
   node: 'Node',
   configmap: 'ConfigMap',
   secret: 'Secret',
+  resourcequota: 'ResourceQuota',
 };
 
 /** Tells what happened, once or with `-w` as it happens. */

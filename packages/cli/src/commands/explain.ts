@@ -20,6 +20,7 @@ const KINDS = {
   node: 'Node',
   configmap: 'ConfigMap',
   secret: 'Secret',
+  resourcequota: 'ResourceQuota',
 } as const;
 const VERSIONS = {
   Job: 'batch/v1',
@@ -28,6 +29,7 @@ const VERSIONS = {
   Node: 'v1',
   ConfigMap: 'v1',
   Secret: 'v1',
+  ResourceQuota: 'v1',
   WorkQueue: 'drover.dev/v1',
 } as const;
 const WORK_QUEUE = /^(workqueues?|wq)$/i;

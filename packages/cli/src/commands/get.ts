@@ -97,6 +97,8 @@ async function readThing(
       return await drover.nodes.get(name);
     case 'configmap':
       return await drover.configMaps.get(name);
+    case 'resourcequota':
+      return await drover.resourceQuotas.get(name);
     case 'secret':
       return whole ? await drover.secrets.get(name) : await drover.secrets.summary(name);
   }
@@ -120,6 +122,8 @@ async function listKind(drover: Drover, kind: Kind, options: GetOptions): Promis
       return await drover.nodes.list(query);
     case 'configmap':
       return await drover.configMaps.list(query);
+    case 'resourcequota':
+      return await drover.resourceQuotas.list(query);
     case 'secret':
       return await (isWhole(options)
         ? drover.secrets.list(query)

@@ -26,13 +26,14 @@ export async function watchThings(
     }
     return;
   }
-  if (kind === 'configmap' || kind === 'secret' || kind === 'cronjob') {
+  if (kind !== 'pod' && kind !== 'node') {
     if (name !== undefined) await readKept(drover, kind, name);
     const which = { ...query(options), ...named(name), signal };
     const watches = {
       configmap: () => drover.configMaps.watch(which),
       secret: () => drover.secrets.watchSummaries(which),
       cronjob: () => drover.cronJobs.watch(which),
+      resourcequota: () => drover.resourceQuotas.watch(which),
     };
     for await (const { object } of watches[kind]()) print(object);
     return;
@@ -45,11 +46,15 @@ export async function watchThings(
 
 async function readKept(
   drover: Drover,
-  kind: 'configmap' | 'secret' | 'cronjob',
+  kind: 'configmap' | 'secret' | 'cronjob' | 'resourcequota',
   name: string,
 ): Promise<void> {
-  if (kind === 'secret') await drover.secrets.summary(name);
-  else await (kind === 'cronjob' ? drover.cronJobs : drover.configMaps).get(name);
+  if (kind === 'secret') {
+    await drover.secrets.summary(name);
+    return;
+  }
+  const { cronJobs, configMaps, resourceQuotas } = drover;
+  await { cronjob: cronJobs, configmap: configMaps, resourcequota: resourceQuotas }[kind].get(name);
 }
 
 function named(name: string | undefined): { name?: string } {

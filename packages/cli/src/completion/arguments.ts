@@ -3,14 +3,15 @@ import { startingWith, type Candidate, type Completion, type Line, type Names } 
 
 type Argument = (line: Line, names: Names) => Promise<Completion>;
 
-const KINDS = ['job', 'cronjob', 'pod', 'node', 'configmap', 'secret'] as const;
+const KINDS = ['job', 'cronjob', 'pod', 'node', 'configmap', 'secret', 'resourcequota'] as const;
 type Kind = (typeof KINDS)[number];
 
 /** What the arguments of commands may be; by the command's name. */
 export const ARGUMENTS: Readonly<Record<string, Argument>> = {
   get: (line, names) => things(line, names, KINDS),
   describe: (line, names) => things(line, names, KINDS),
-  delete: (line, names) => things(line, names, ['job', 'cronjob', 'pod', 'configmap', 'secret']),
+  delete: (line, names) =>
+    things(line, names, ['job', 'cronjob', 'pod', 'configmap', 'secret', 'resourcequota']),
   logs: logs,
   wait: jobs,
   scale: jobs,
@@ -41,6 +42,7 @@ const EXPLAINED: Readonly<Record<string, ExplainedKind>> = {
   node: 'Node',
   configmap: 'ConfigMap',
   secret: 'Secret',
+  resourcequota: 'ResourceQuota',
   workqueue: 'WorkQueue',
 };
 
@@ -164,6 +166,8 @@ async function namesOf(kind: Kind, names: Names): Promise<readonly Candidate[]> 
       return await names.configMaps();
     case 'secret':
       return await names.secrets();
+    case 'resourcequota':
+      return await names.resourceQuotas();
   }
 }
 

@@ -22,6 +22,7 @@ export interface Names {
   nodes(): Promise<readonly Candidate[]>;
   configMaps(): Promise<readonly Candidate[]>;
   secrets(): Promise<readonly Candidate[]>;
+  resourceQuotas(): Promise<readonly Candidate[]>;
   workQueues(): Promise<readonly Candidate[]>;
   namespaces(): Promise<readonly Candidate[]>;
   pools(): Promise<readonly Candidate[]>;

@@ -44,6 +44,11 @@ export function engineNames(options: Readonly<Record<string, string>>): Names {
         (drover) => drover.configMaps.list({ limit: MAX_NAMES }),
         ({ metadata }) => ({ value: metadata.name, text: '' }),
       ),
+    resourceQuotas: () =>
+      read(
+        (drover) => drover.resourceQuotas.list({ limit: MAX_NAMES }),
+        ({ metadata }) => ({ value: metadata.name, text: '' }),
+      ),
     secrets: () =>
       read(
         (drover) => drover.secrets.summaries({ limit: MAX_NAMES }),

@@ -41,7 +41,7 @@ function defineApply({ program, finish }: Definition): void {
     .addOption(outputOption(['name', 'json', 'yaml']));
   withHelp(withNamespace(withSecretKey(withEngine(command))), {
     notes: [
-      'Objects are Jobs, CronJobs, ConfigMaps and Secrets.',
+      'Objects are Jobs, CronJobs, ConfigMaps, Secrets and ResourceQuotas.',
       'Prints `created`, `configured` or `unchanged`. All documents are checked before any is written, against what is stored too; problems come with file, line and column. As with `kubectl apply`, what the last manifest said and this one does not is removed, and what others set stays.',
     ],
     examples: ['drover apply -f pi.yaml', 'cat *.yaml | drover apply -f -'],
@@ -54,10 +54,10 @@ function defineApply({ program, finish }: Definition): void {
 function defineGet({ program, problems, finish }: Definition): void {
   const command = program
     .command('get')
-    .description('List jobs, cronjobs, pods, nodes, configmaps or secrets.')
+    .description('List jobs, cronjobs, pods, nodes, configmaps, secrets or resourcequotas.')
     .argument(
       '<what>',
-      'jobs, cronjobs (cj), pods, nodes, configmaps (cm), secrets, several with commas, or job/NAME',
+      'jobs, cronjobs (cj), pods, nodes, configmaps (cm), secrets, resourcequotas (quota), several with commas, or job/NAME',
     )
     .argument('[names...]', 'only these')
     .option('-l, --selector <selector>', 'only those with these labels')
@@ -88,7 +88,7 @@ function defineDescribe({ program, finish }: Definition): void {
   const command = program
     .command('describe')
     .description(
-      'Tell all about Jobs, CronJobs, pods or nodes: how they stand, what happened, why they wait. And what is in ConfigMaps and Secrets.',
+      'Tell all about Jobs, CronJobs, pods or nodes: how they stand, what happened, why they wait. And what is in ConfigMaps and Secrets, and what is taken of ResourceQuotas.',
     )
     .argument('<what>', 'job/NAME, pod/NAME, node/NAME and the like, or jobs, pods, nodes, ...')
     .argument('[names...]', 'only these')
@@ -244,7 +244,7 @@ function defineDelete({ program, finish }: Definition): void {
   const command = program
     .command('delete')
     .description(
-      'Delete Jobs with their pods, CronJobs with their Jobs, single pods, ConfigMaps or Secrets.',
+      'Delete Jobs with their pods, CronJobs with their Jobs, single pods, ConfigMaps, Secrets or ResourceQuotas.',
     )
     .argument('[things...]', 'job/NAME, pod/NAME and the like, or `job NAME...`')
     .addOption(listOption('-f, --filename <path>', 'the objects of a manifest; may repeat'))

@@ -14,6 +14,8 @@ import {
   lastScheduleText,
   type ConfigMap,
   type CronJob,
+  quotaColumn,
+  type ResourceQuota,
   type Job,
   type Node,
   type Pod,
@@ -107,6 +109,14 @@ export const CONFIG_MAP_COLUMNS: readonly Column<ConfigMap>[] = [
       String(Object.keys(data).length + Object.keys(binaryData).length),
   },
   { header: 'age', cell: (map, nowMs) => ageText(map.metadata.creationTimestamp, nowMs) },
+];
+
+/** Columns of ResourceQuotas. */
+export const RESOURCE_QUOTA_COLUMNS: readonly Column<ResourceQuota>[] = [
+  { header: 'name', cell: (quota) => quota.metadata.name },
+  { header: 'request', cell: (quota) => quotaColumn(quota, 'requests') },
+  { header: 'limit', cell: (quota) => quotaColumn(quota, 'limits') },
+  { header: 'age', cell: (quota, nowMs) => ageText(quota.metadata.creationTimestamp, nowMs) },
 ];
 
 /** Columns of Secrets, for which their data are not needed. */

@@ -1,5 +1,5 @@
 import type { SecretSummary } from '@drover/sdk/client';
-import type { ConfigMap, CronJob, Job, Node, Pod, Secret } from '@drover/shared';
+import type { ConfigMap, CronJob, Job, Node, Pod, ResourceQuota, Secret } from '@drover/shared';
 
 import { formatTable } from '../text/table.ts';
 import { refText, type Kind } from '../things.ts';
@@ -9,12 +9,21 @@ import {
   JOB_COLUMNS,
   NODE_COLUMNS,
   POD_COLUMNS,
+  RESOURCE_QUOTA_COLUMNS,
   SECRET_COLUMNS,
   type Column,
 } from './columns.ts';
 
 /** An object that can be printed. */
-export type Printable = Job | CronJob | Pod | Node | ConfigMap | Secret | SecretSummary;
+export type Printable =
+  | Job
+  | CronJob
+  | Pod
+  | Node
+  | ConfigMap
+  | Secret
+  | SecretSummary
+  | ResourceQuota;
 
 /** How objects are printed. */
 export interface PrintOptions {
@@ -33,6 +42,7 @@ const KIND_OF: Readonly<Record<Printable['kind'], Kind>> = {
   Pod: 'pod',
   Node: 'node',
   ConfigMap: 'configmap',
+  ResourceQuota: 'resourcequota',
   Secret: 'secret',
 };
 
@@ -97,6 +107,7 @@ export class TablePrinter {
       Node: NODE_COLUMNS,
       ConfigMap: CONFIG_MAP_COLUMNS,
       Secret: SECRET_COLUMNS,
+      ResourceQuota: RESOURCE_QUOTA_COLUMNS,
       // Each column is only asked about objects of its own kind.
     }[object.kind] as readonly Column<Printable>[];
     return this.#options.output === 'wide' ? columns : columns.filter(({ wide }) => wide !== true);

@@ -8,6 +8,8 @@ const program = buildProgram(() => undefined);
 const named = (...values: string[]) =>
   Promise.resolve(values.map((value) => ({ value, text: '' })));
 
+const KINDS = ['job', 'cronjob', 'pod', 'node', 'configmap', 'secret', 'resourcequota'];
+
 /** An engine with a few objects. */
 const names: Names = {
   jobs: () => named('pi', 'pearl'),
@@ -16,6 +18,7 @@ const names: Names = {
   nodes: () => named('host-1'),
   configMaps: () => named('settings'),
   secrets: () => named('login'),
+  resourceQuotas: () => named('small'),
   workQueues: () => named('pages', 'parts'),
   namespaces: () => named('default', 'shelf'),
   pools: () => named('gpu'),
@@ -33,11 +36,10 @@ describe('complete', () => {
     { line: ['nonsense', ''], want: [] },
     {
       line: ['get', ''],
-      want: ['job', 'cronjob', 'pod', 'node', 'configmap', 'secret']
-        .flatMap((kind) => [`${kind}s`])
-        .concat(['job', 'cronjob', 'pod', 'node', 'configmap', 'secret'].map((kind) => `${kind}/`)),
+      want: KINDS.map((kind) => `${kind}s`).concat(KINDS.map((kind) => `${kind}/`)),
     },
     { line: ['get', 'secret', ''], want: ['login'] },
+    { line: ['get', 'resourcequota/'], want: ['resourcequota/small'] },
     { line: ['describe', 'configmap/'], want: ['configmap/settings'] },
     { line: ['get', 'job/'], want: ['job/pi', 'job/pearl'] },
     { line: ['get', 'job/pe'], want: ['job/pearl'] },
@@ -86,7 +88,7 @@ describe('complete', () => {
     },
     {
       line: ['explain', ''],
-      want: ['job', 'cronjob', 'pod', 'node', 'configmap', 'secret', 'workqueue'],
+      want: [...KINDS, 'workqueue'],
     },
     { line: ['explain', 'secret.st'], mode: 'nospace', want: ['secret.stringData'] },
     {

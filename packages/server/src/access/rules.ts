@@ -89,6 +89,7 @@ const NAMESPACED_RESOURCES = [
   'jobs',
   'pods',
   'pods/log',
+  'resourcequotas',
   'serviceaccounts',
   'workqueues',
 ];

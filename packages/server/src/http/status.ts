@@ -5,6 +5,7 @@ import {
   ConflictError,
   ContainerNotFoundError,
   DroverError,
+  ForbiddenError,
   InvalidSpecError,
   NotFoundError,
   formatIssue,
@@ -146,6 +147,10 @@ export function asApiError(error: unknown): ApiError | null {
       `Operation cannot be fulfilled on ${text}: the object has been modified; please apply your changes to the latest version and try again`,
       details,
     );
+  }
+  if (error instanceof ForbiddenError) {
+    const { text, details } = named(error.object);
+    return new ApiError(403, 'Forbidden', `${text} is forbidden: ${error.why}`, details);
   }
   switch (error.code) {
     case 'INVALID_SELECTOR':

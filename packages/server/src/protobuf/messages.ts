@@ -136,6 +136,8 @@ const MESSAGES = {
   Secret:
     'metadata=1:ObjectMeta data=2:map<bytes> type=3:string stringData=4:map<string> immutable=5:bool?',
   ConfigMap: 'metadata=1:ObjectMeta data=2:map<string> binaryData=3:map<bytes> immutable=4:bool?',
+  ResourceQuota: 'metadata=1:ObjectMeta spec=2:ResourceQuotaSpec status=3:Opaque',
+  ResourceQuotaSpec: 'hard=1:map<Quantity> scopes=2:[]string scopeSelector=3:Opaque',
   Namespace: 'metadata=1:ObjectMeta spec=2:NamespaceSpec status=3:Opaque',
   NamespaceSpec: 'finalizers=1:[]string',
   ServiceAccount:
@@ -196,6 +198,7 @@ export const PROTOBUF_KINDS: ReadonlySet<string> = new Set<MessageName>([
   'Namespace',
   'Node',
   'Pod',
+  'ResourceQuota',
   'Secret',
   'SelfSubjectAccessReview',
   'SelfSubjectReview',

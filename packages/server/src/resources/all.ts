@@ -12,6 +12,7 @@ import { notOffered } from './notOffered.ts';
 import { podEviction } from './podEviction.ts';
 import { podLog } from './podLog.ts';
 import { PodsResource } from './pods.ts';
+import { resourceQuotas } from './resourceQuotas.ts';
 import {
   selfSubjectAccessReviews,
   selfSubjectReviews,
@@ -40,6 +41,7 @@ export function makeResources(backend: Backend, secretKeyFile: string | undefine
   const kept = [
     configMaps(backend),
     secrets(backend, secretKeyFile),
+    resourceQuotas(backend),
     new ServiceAccountsResource(backend),
   ];
   const keptKinds = [cronJobs, ...kept].map(({ kind }) => kind);

@@ -556,6 +556,18 @@ export const KIND_FIELD_TEXTS = {
     "type": "What is in it: `kubernetes.io/tls` and the like have rules of their own. Default Opaque.",
     "immutable": "Once true the content can not change any more. Default false.",
   },
+  ResourceQuota: {
+    "apiVersion": "`v1`.",
+    "kind": "`ResourceQuota`.",
+    "metadata": "Name, labels and the like.",
+    "spec": "What may be taken.",
+    "spec.hard": "The most of each resource: `pods`, `requests.cpu`, `count/jobs.batch`, ...",
+    "spec.scopes": "Not supported: a quota is for all pods of its namespace.",
+    "spec.scopeSelector": "Not supported: a quota is for all pods of its namespace.",
+    "status": "What is taken now.",
+    "status.hard": "The most of each resource, as in the spec.",
+    "status.used": "How much of it is taken.",
+  },
   CronJob: {
     "apiVersion": "`batch/v1`.",
     "kind": "`CronJob`.",

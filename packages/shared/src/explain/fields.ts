@@ -2,6 +2,7 @@
 
 import { FIELD_RULES, type FieldRule } from '../fields.ts';
 import { ConfigMap } from '../configMap.ts';
+import { ResourceQuota } from '../resourceQuota.ts';
 import { CronJob } from '../cronJob.ts';
 import { CRON_JOB_FIELD_RULES } from '../cronJobFields.ts';
 import { Job } from '../job.ts';
@@ -55,6 +56,10 @@ const CRON_JOB_RULES: ReadonlyMap<string, FieldRule> = new Map(
 
 const OTHER_KINDS = {
   WorkQueue: { schema: WorkQueue, text: 'A queue of items for the pods of work-queue Jobs.' },
+  ResourceQuota: {
+    schema: ResourceQuota,
+    text: 'How much the pods and other objects of a namespace may take together.',
+  },
   ConfigMap: { schema: ConfigMap, text: 'Settings for pods, in plain text.' },
   Secret: {
     schema: Secret,
@@ -64,7 +69,7 @@ const OTHER_KINDS = {
 
 /** The fields of a kind. */
 export function fieldsOf(kind: ExplainedKind): Field {
-  if (kind === 'WorkQueue' || kind === 'ConfigMap' || kind === 'Secret') {
+  if (kind !== 'Job' && kind !== 'Pod' && kind !== 'Node' && kind !== 'CronJob') {
     const { schema, text } = OTHER_KINDS[kind];
     const texts = { ...JOB_FIELD_TEXTS, ...KIND_FIELD_TEXTS[kind] };
     // The rules are those of a Job's fields.

@@ -4,6 +4,8 @@
 -- After these how often pods of the index failed before, counted and ignored, I4 each; with backoffLimitPerIndex.
 -- Padded above 64 bytes, so that Redis keeps the slots in a hash table, where access is O(1), not in a listpack.
 local SLOT = '>I4I4I4BI2I4I2c8I6I6I7I4xxxxxxxxxxxxxxxx'
+-- What was granted of quota may follow, as text: see grants.lua.
+local SLOT_BYTES = 68
 -- The same without what follows, which stays with the pod.
 local SLOT_HEAD, FAILURES_AT, FAILURES_END = '>I4I4I4BI2I4I2c8I6I6I7I4', 53, 60
 local NO_FAILURES = '\0\0\0\0\0\0\0\0'

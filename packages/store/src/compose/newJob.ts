@@ -5,6 +5,7 @@ import {
   formatTime,
   generateSelectorAndLabels,
   poolOf,
+  quotaShare,
   runtimeOf,
   uidProblems,
   withoutShown,
@@ -14,19 +15,25 @@ import {
 import type { NewJob, Owner } from '../api.ts';
 import { slotQueueName } from '../slotQueue.ts';
 
-/** Where the pods of a Job go. */
+/** Where the pods of a Job go, and what they take. */
 export interface Placement {
   /** Queue that its slots are offered on. */
   readonly queue: string;
   /** Key of the lanes that fit. */
   readonly fittingKey: string;
+  /** What each of them takes of quota. */
+  readonly share: string;
 }
 
 /** Reads the placement from a validated Job. */
 export function placementOf(job: Pick<Job, 'spec'>): Placement {
   const podSpec = job.spec.template.spec;
   const runtime = runtimeOf(podSpec) ?? 'process';
-  return { queue: slotQueueName(poolOf(podSpec), runtime), fittingKey: fittingKey(podSpec) };
+  return {
+    queue: slotQueueName(poolOf(podSpec), runtime),
+    fittingKey: fittingKey(podSpec),
+    share: quotaShare(podSpec),
+  };
 }
 
 /** What creation adds: identity, time, and the selector and labels that Kubernetes generates. */
