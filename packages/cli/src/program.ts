@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 
 import { Command, CommanderError } from 'commander';
 
+import { defineAcl } from './define/acl.ts';
 import { defineCron } from './define/cron.ts';
 import type { Definition } from './define/definition.ts';
 import { defineObjects } from './define/objects.ts';
@@ -92,6 +93,7 @@ export function buildProgram(finish: Definition['finish']): Command {
   defineServices(definition);
   defineSecretKey(definition);
   defineToken(definition);
+  defineAcl(definition);
   return program;
 }
 

@@ -1,3 +1,4 @@
+export { ACL_ROLES, aclPassword, type AclRole, aclUsers } from './acl.ts';
 export * from './api.ts';
 export { type Arguments, ARGUMENTS_PER_CHUNK } from './argumentList.ts';
 export { composeJob, type JobSource, liveStatus } from './compose/job.ts';

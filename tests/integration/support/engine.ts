@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { Drover, type Job, type Pod } from '@drover/sdk';
-import { Store, type InstallationSettings } from '@drover/store';
+import {
+  aclPassword,
+  aclUsers,
+  Store,
+  type AclRole,
+  type InstallationSettings,
+} from '@drover/store';
 import {
   guardFolder,
   spawnNode,
@@ -40,8 +46,14 @@ export const QUICK: Partial<InstallationSettings> = {
   resyncMs: 5_000,
 };
 
+/** DROVER_TEST_ACL=1: each process logs in as the user of Redis that `drover acl` makes for it, and may do no more. */
+const HAS_ACL = process.env['DROVER_TEST_ACL'] === '1';
+const PASSWORD = 'not-in-any-log';
+
 /** How an engine is set up. */
 export interface EngineOptions {
+  /** Whether each process has a user of its own in Redis. Default: what DROVER_TEST_ACL says. */
+  readonly hasAcl?: boolean;
   /** How its Redis is started. With it, it is never one that others use too. */
   readonly redis?: StartRedisOptions;
   /** Default {@link QUICK}; `{}` for those of a real installation. */
@@ -61,15 +73,23 @@ export class Engine {
   readonly drover: Drover;
   readonly records: PodRecords;
   readonly prefix: string;
+  readonly #hasAcl: boolean;
   readonly #processes: { readonly name: string; readonly process: NodeProcess }[] = [];
   #workerCount = 0;
 
-  private constructor(parts: { redis: TestRedis; store: Store; prefix: string; folder: string }) {
+  private constructor(parts: {
+    redis: TestRedis;
+    store: Store;
+    prefix: string;
+    folder: string;
+    hasAcl: boolean;
+  }) {
+    this.#hasAcl = parts.hasAcl;
     this.redis = parts.redis;
     this.store = parts.store;
     this.prefix = parts.prefix;
     this.records = new PodRecords(parts.folder);
-    this.drover = new Drover({ connection: parts.redis.url, prefix: parts.prefix });
+    this.drover = new Drover({ connection: this.urlOf('server'), prefix: parts.prefix });
   }
 
   /** Opens an installation; no process runs yet. */
@@ -78,10 +98,11 @@ export class Engine {
     const prefix = uniquePrefix();
     const folder = mkdtempSync(join(tmpdir(), 'drover-pods-'));
     guardFolder(folder);
-    const settings = options.settings ?? QUICK;
+    const { settings = QUICK, hasAcl = HAS_ACL } = options;
+    if (hasAcl) await makeUsers(redis, prefix);
     // The first to open an installation decides its settings.
     const store = await Store.open({ redis: redis.connect(), prefix, settings });
-    return new Engine({ redis, store, prefix, folder });
+    return new Engine({ redis, store, prefix, folder, hasAcl });
   }
 
   /** Opens an installation for one test, which shows what the processes said when it fails. */
@@ -91,11 +112,32 @@ export class Engine {
     return engine;
   }
 
+  /** The address of Redis for a role: with its user, where processes have users. */
+  urlOf(role: AclRole): string {
+    const { url } = this.redis;
+    if (!this.#hasAcl) return url;
+    return url.replace('://', `://${this.prefix}-${role}:${PASSWORD}@`);
+  }
+
+  /** What users were refused, as `<user> <reason> <what>`. */
+  async refusals(): Promise<string[]> {
+    const entries = (await this.store.redis.call('ACL', 'LOG')) as string[][];
+    return entries.flatMap((entry) => {
+      const field = (name: string): string => entry[entry.indexOf(name) + 1] ?? '';
+      const text = `${field('username')} ${field('reason')} ${field('object')}`;
+      return text.startsWith(`${this.prefix}-`) ? [text] : [];
+    });
+  }
+
   /** Starts a controller; resolves when it serves. */
   async controller(
     options: Pick<ControllerConfig, 'backoffBaseMs' | 'backoffCapMs'> = {},
   ): Promise<NodeProcess> {
-    const config: ControllerConfig = { url: this.redis.url, prefix: this.prefix, ...options };
+    const config: ControllerConfig = {
+      url: this.urlOf('controller'),
+      prefix: this.prefix,
+      ...options,
+    };
     const process = this.#spawn('controller', CONTROLLER, config);
     await process.waitForLine(/controller runs/, START_TIMEOUT_MS);
     return process;
@@ -106,7 +148,7 @@ export class Engine {
     this.#workerCount += 1;
     const name = `worker-${this.#workerCount}`;
     const config: WorkerConfig = {
-      url: this.redis.url,
+      url: this.urlOf('worker'),
       prefix: this.prefix,
       name,
       folder: this.records.folder,
@@ -164,10 +206,13 @@ export class Engine {
 
   /** Kills what runs and removes everything. */
   async close(): Promise<void> {
+    // Of a Redis that is gone nothing can be asked.
+    const refusals = this.#hasAcl ? await this.refusals().catch(() => []) : [];
     await Promise.all(this.#processes.map(({ process }) => process.kill('SIGKILL')));
     await this.drover.close();
     await this.redis.stop();
     await rm(this.records.folder, { recursive: true, force: true });
+    if (refusals.length > 0) throw new Error(`Redis refused: ${refusals.join('; ')}`);
   }
 
   /** As {@link close}, for `await using`. */
@@ -180,6 +225,13 @@ export class Engine {
     const process = spawnNode(script, [JSON.stringify(config)], { env });
     this.#processes.push({ name, process });
     return process;
+  }
+}
+
+async function makeUsers(redis: TestRedis, prefix: string): Promise<void> {
+  const admin = redis.connect();
+  for (const { name, rules } of aclUsers(prefix)) {
+    await admin.call('ACL', 'SETUSER', name, ...rules, aclPassword(PASSWORD));
   }
 }
 

@@ -41,7 +41,8 @@ export async function addPassword(url: string, file: PasswordFile): Promise<stri
   return parsed.href;
 }
 
-async function readPassword({ path, saidAs }: PasswordFile): Promise<string> {
+/** Reads it. @throws CliError as {@link addPassword}. */
+export async function readPassword({ path, saidAs }: PasswordFile): Promise<string> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
