@@ -69,7 +69,8 @@ test('a worker that was killed is started again', async () => {
 
 test('SIGINT stops all of it and removes the context; until then kubectl works', async () => {
   const kubeconfig = join(home.dir, 'made', 'kubeconfig');
-  dev = await home.dev(['--port', '0', '--kubeconfig', kubeconfig]);
+  // Any ports that are free.
+  dev = await home.dev(['--port', '0', '--redis-port', '0', '--kubeconfig', kubeconfig]);
   const { kubectl } = await kubernetesPrograms();
   const nodes = await promisify(execFile)(kubectl, [
     '--kubeconfig',

@@ -11,6 +11,9 @@ export const ACCESS_ROLES = ['view', 'edit', 'admin'] as const;
 /** One of {@link ACCESS_ROLES}. */
 export type AccessRole = (typeof ACCESS_ROLES)[number];
 
+/** Whom an API server's own token belongs to. No other token may be called so: what it did would be taken for the administrator's. */
+export const ADMIN_NAME = 'drover-admin';
+
 /** A role where it holds. */
 export interface AccessGrant {
   readonly role: AccessRole;
@@ -73,6 +76,10 @@ function accessTokenIssues(token: AccessToken, path: string): ValidationIssue[] 
   const issues: ValidationIssue[] = [];
   for (const problem of dnsLabelProblems(token.name)) {
     issues.push(invalid(`${path}.name`, token.name, problem));
+  }
+  if (token.name === ADMIN_NAME) {
+    const detail = "is the name of the holder of the server's own token";
+    issues.push(invalid(`${path}.name`, token.name, detail));
   }
   if (!/^sha256:[\da-f]{64}$/.test(token.hash)) {
     const detail = 'must be `sha256:` and 64 hexadecimal digits in lower case';

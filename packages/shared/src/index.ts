@@ -1,5 +1,6 @@
 export {
   ACCESS_ROLES,
+  ADMIN_NAME,
   AccessToken,
   parseAccessGrant,
   parseAccessTokens,

@@ -139,14 +139,15 @@ async function startRedis(
   wanted: number | undefined,
 ): Promise<{ redis: RedisServer; redisUrl: string; port: number }> {
   for (let attempt = 1; ; attempt++) {
-    const port = wanted ?? (await freePort(attempt === 1 ? PREFERRED_REDIS_PORT : 0));
+    const preferred = wanted === undefined && attempt === 1 ? PREFERRED_REDIS_PORT : 0;
+    const port = wanted || (await freePort(preferred));
     const options = { dataDir, persistent: true, port, socketPath: null, password };
     try {
       const redis = await startRedisServer(options);
       return { redis, redisUrl: `redis://:${password}@127.0.0.1:${port}`, port };
     } catch (error) {
       // Somebody else may have taken the port since it was found free.
-      if (wanted !== undefined || attempt === MAX_PORT_ATTEMPTS) throw error;
+      if (port === wanted || attempt === MAX_PORT_ATTEMPTS) throw error;
     }
   }
 }

@@ -1,4 +1,4 @@
-import { parseAccessGrant, type AccessGrant, type AccessToken } from '@drover/shared';
+import { ADMIN_NAME, parseAccessGrant, type AccessGrant, type AccessToken } from '@drover/shared';
 
 /** Who sent a request, and what they may do. */
 export interface User {
@@ -11,7 +11,7 @@ const AUTHENTICATED = 'system:authenticated';
 
 /** The holder of the server's own token. */
 export const ADMIN: User = {
-  name: 'drover-admin',
+  name: ADMIN_NAME,
   groups: ['system:masters', AUTHENTICATED],
   grants: [{ role: 'admin', namespace: null }],
 };

@@ -85,7 +85,8 @@ async function inspectShard(
     redis.smembers(keys.waiting),
   ]);
   const jobs = await readJobs(redis, keys);
-  const waitingJobs = jobs.filter(({ uid }) => waiting.includes(uid));
+  const waitingUids = new Set(waiting);
+  const waitingJobs = jobs.filter(({ uid }) => waitingUids.has(uid));
   return {
     index,
     jobs: jobs.length,
