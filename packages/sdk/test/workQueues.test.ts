@@ -13,7 +13,7 @@ import {
   WorkQueues,
 } from '@drover/store';
 import { startRedis, type TestRedis, uniquePrefix, waitFor } from '@drover/testkit';
-import { Queue, Worker } from 'bullmq';
+import { Job as QueueJob, Queue, Worker } from 'bullmq';
 import {
   afterAll,
   afterEach,
@@ -684,6 +684,28 @@ test('clear also settles what left a chunk that is in flight, and waits by itsel
   expect(await waiting('pages')).toEqual([]);
   await worker.close();
   await queue.close();
+});
+
+test('clear beside a chunk that is in flight does not look through all that waits for each item', async () => {
+  const pages = drover.workQueue<number>('pages');
+  await pages.enqueue([1, 2], { chunk: 2 });
+  const numbers = Array.from({ length: 600 }, (_, n) => n);
+  const { metadata } = await drover.workQueues.get('pages');
+  const queueOptions = { connection: redis.connect(), ...itemQueueOptions(prefix, metadata.uid) };
+  const worker = new Worker<ItemQueueJobData>(ITEM_QUEUE_NAME, null, queueOptions);
+  await worker.getNextJob('t1');
+  await pages.enqueue(numbers, { chunk: false });
+  await pages.enqueue(numbers.slice(0, 3), { delay: 60_000 });
+  const remove = vi.spyOn(QueueJob.prototype, 'remove');
+  expect(await pages.clear()).toBe(603);
+  expect(remove).toHaveBeenCalledTimes(3);
+  remove.mockRestore();
+  expect(await waiting('pages')).toEqual([]);
+  const left = await redis
+    .connect()
+    .keys(`${itemQueueOptions(prefix, metadata.uid).prefix}:i:[0-9]*`);
+  expect(left.filter((key) => !key.endsWith(':lock'))).toHaveLength(1);
+  await worker.close();
 });
 
 describe('a Job of which each pod takes one item', () => {

@@ -21,12 +21,14 @@ export { Gather, type GatherLimits } from './gather.ts';
 export { checkHost } from './host.ts';
 export {
   addItems,
+  dropItems,
   type ChunkData,
   type FreeState,
   isOutOfMemory,
   ITEM_QUEUE_NAME,
   type ItemQueueJobData,
   itemQueueOptions,
+  MAX_DROPPED,
   obliterateItems,
   type SingleItemData,
 } from './itemQueue.ts';

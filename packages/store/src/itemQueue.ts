@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 
 import { itemQueueKeys, itemQueuePrefix } from './keys.ts';
+import { list } from './replies.ts';
 import { defineScripts, runScript } from './scripts.ts';
 
 /** Name of BullMQ's queue of a work queue's items; each has a prefix of its own. Short, since it is part of all keys. */
@@ -103,4 +104,25 @@ export async function addItems(redis: Redis, items: NewItems): Promise<void> {
     scripts.push(runScript(redis, 'addItems', [wait, meta, id, active, marker], args));
   }
   await Promise.all(scripts);
+}
+
+/** QueueJobs that one script removes at most: bounds its time. */
+export const MAX_DROPPED = 250;
+
+/**
+ * Removes QueueJobs that wait for a worker. Runs when memory is full.
+ *
+ * @param ids - At most {@link MAX_DROPPED}: those that are taken next, the next one first.
+ * @returns Those that are there no more.
+ */
+export async function dropItems(
+  redis: Redis,
+  { prefix, uid, ids }: Pick<NewItems, 'prefix' | 'uid'> & { readonly ids: readonly string[] },
+): Promise<ReadonlySet<string>> {
+  defineScripts(redis);
+  const { wait } = itemQueueKeys(prefix, uid, ITEM_QUEUE_NAME);
+  const keyOfJobs = `${itemQueuePrefix(prefix, uid)}:${ITEM_QUEUE_NAME}:`;
+  return new Set(
+    list(await runScript(redis, 'dropItems', [wait], [keyOfJobs, ...ids])).map(String),
+  );
 }

@@ -20,6 +20,7 @@ export const SCRIPT_NAMES = [
   'deleteObject',
   'deleteWorkQueue',
   'doneDue',
+  'dropItems',
   'dropPods',
   'endLostPods',
   'expireSession',

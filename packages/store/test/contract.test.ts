@@ -13,7 +13,7 @@ import {
   ShardKeys,
   tokenKey,
 } from '../src/keys.ts';
-import { addItems, ITEM_QUEUE_NAME } from '../src/itemQueue.ts';
+import { addItems, dropItems, ITEM_QUEUE_NAME } from '../src/itemQueue.ts';
 import { LogKind } from '../src/podLog.ts';
 import { writePodLog } from '../src/podLogEntries.ts';
 import { POD_RECORD_BYTES, SLOT_RECORD_BYTES } from '../src/records.ts';
@@ -447,6 +447,10 @@ const CASES: Record<ScriptName, Case> = {
     call: (_shard, redis) =>
       addItems(redis, { prefix: 't', uid: UID, name: 'item', options: {}, data: ['{}', '{}'] }),
     plain: [1, undefined],
+  },
+  dropItems: {
+    call: (_shard, redis) => dropItems(redis, { prefix: 't', uid: UID, ids: ['5', '6'] }),
+    plain: [['5'], new Set(['5'])],
   },
   writeLog: {
     call: (_shard, redis) => {

@@ -1,10 +1,12 @@
 import {
   addItems,
+  dropItems,
   type FreeState,
   isOutOfMemory,
   ITEM_QUEUE_NAME,
   type ItemQueueJobData,
   itemQueueOptions,
+  MAX_DROPPED,
   obliterateItems,
 } from '@drover/store';
 import type { Job, Queue } from 'bullmq';
@@ -20,14 +22,21 @@ const CLOCK_ERROR_MS = 86_400_000;
 /** Adds QueueJobs that are ready at once, with the name and the options of the first. */
 type AddReady = (jobs: readonly ItemQueueJob[], first: ItemQueueJob) => Promise<void>;
 
+/** What BullMQ has one script each for, or looks through all that waits for: done here in a few scripts. */
+interface OwnScripts {
+  readonly addReady: AddReady;
+  /** Removes those QueueJobs that no worker has, the next ones first. Answers the ids of those that are gone. */
+  readonly drop: (ids: readonly string[]) => Promise<ReadonlySet<string>>;
+}
+
 /** BullMQ's queue of a work queue's items. */
 export class ItemQueue {
   readonly #queue: Queue<ItemQueueJobData>;
-  readonly #addReady: AddReady;
+  readonly #own: OwnScripts;
 
-  constructor(queue: Queue<ItemQueueJobData>, addReady: AddReady) {
+  constructor(queue: Queue<ItemQueueJobData>, own: OwnScripts) {
     this.#queue = queue;
-    this.#addReady = addReady;
+    this.#own = own;
   }
 
   /** Hands items over, all of one kind and with the same options. Some may be there when it fails. */
@@ -36,7 +45,7 @@ export class ItemQueue {
     if (first === undefined) return;
     const { delay, priority } = first.opts;
     // The rest is left to BullMQ, which has a script for each.
-    if (delay === undefined && priority === undefined) await this.#addReady(jobs, first);
+    if (delay === undefined && priority === undefined) await this.#own.addReady(jobs, first);
     else await this.#queue.addBulk([...jobs]);
   }
 
@@ -67,7 +76,7 @@ export class ItemQueue {
 
   /**
    * Removes what waits. Answers the items of it that a chunk in flight may have brought: they left that,
-   * and nobody has them any more. O(QueueJobs), and slower while a chunk is in flight.
+   * and nobody has them any more. O(QueueJobs).
    */
   async drain(): Promise<ReadonlySet<number>> {
     const removed = new Set<number>();
@@ -98,11 +107,21 @@ export class ItemQueue {
     }
   }
 
-  /** Removes QueueJobs one by one; answers how many were there, and adds their items. */
+  /** Removes QueueJobs; answers how many were there, and adds their items. */
   async #removeSome(state: FreeState, size: number, items: Set<number>): Promise<number> {
+    if (state === 'waiting') return await this.#dropNext(Math.min(size, MAX_DROPPED), items);
     const jobs = await this.#queue.getJobs([state], 0, size - 1);
     const gone = await Promise.all(jobs.map((job) => this.#remove(job)));
     for (const ids of gone) for (const id of ids) items.add(id);
+    return jobs.length;
+  }
+
+  /** The same of those that workers take next. */
+  async #dropNext(size: number, items: Set<number>): Promise<number> {
+    const jobs = await this.#queue.getJobs(['waiting'], 0, size - 1, true);
+    const gone = await this.#own.drop(jobs.map(({ id }) => id!));
+    for (const { id, data } of jobs)
+      if (gone.has(id!)) for (const item of idsOf(data)) items.add(item);
     return jobs.length;
   }
 
@@ -143,8 +162,11 @@ export async function openItemQueue(redis: Redis, prefix: string, uid: string): 
   });
   // What fails is told to whoever asked.
   queue.on('error', () => undefined);
-  return new ItemQueue(queue, async (jobs, { name, opts }) => {
-    const data = jobs.map((job) => JSON.stringify(job.data));
-    await addItems(redis, { prefix, uid, name, options: opts, data });
+  return new ItemQueue(queue, {
+    addReady: async (jobs, { name, opts }) => {
+      const data = jobs.map((job) => JSON.stringify(job.data));
+      await addItems(redis, { prefix, uid, name, options: opts, data });
+    },
+    drop: (ids) => dropItems(redis, { prefix, uid, ids }),
   });
 }
