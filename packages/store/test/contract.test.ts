@@ -450,7 +450,7 @@ const CASES: Record<ScriptName, Case> = {
   },
   dropItems: {
     call: (_shard, redis) => dropItems(redis, { prefix: 't', uid: UID, ids: ['5', '6'] }),
-    plain: [['5'], new Set(['5'])],
+    plain: [[5], new Set(['5'])],
   },
   writeLog: {
     call: (_shard, redis) => {
