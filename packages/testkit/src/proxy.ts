@@ -25,7 +25,7 @@ export class FaultProxy {
   readonly #server: Server;
   readonly #target: ProxyTarget;
   readonly #pairs = new Set<Pair>();
-  #mode: 'healthy' | 'cut' | 'blackhole' = 'healthy';
+  #mode: 'healthy' | 'cut' | 'blackhole' | 'deaf' = 'healthy';
   #delayMs = 0;
 
   /** Use {@link startProxy}. */
@@ -56,7 +56,16 @@ export class FaultProxy {
     }
   }
 
-  /** Ends `cut` and `blackhole`; what was held back by the black hole arrives now. */
+  /**
+   * Passes on what clients send and keeps back what they are answered, until `heal()`: everything is done, and nobody
+   * hears of it. With a `cut()` before the heal the answers are lost.
+   */
+  deafen(): void {
+    this.#mode = 'deaf';
+    for (const pair of this.#pairs) pair.target.pause();
+  }
+
+  /** Ends `cut`, `blackhole` and `deafen`; what was held back arrives now. */
   heal(): void {
     this.#mode = 'healthy';
     for (const pair of this.#pairs) {
@@ -87,16 +96,14 @@ export class FaultProxy {
     const target = connect(this.#target);
     const pair: Pair = { client, target, lines: [] };
     this.#pairs.add(pair);
-    this.#pass(pair, client, target);
-    this.#pass(pair, target, client);
-    if (this.#mode === 'blackhole') {
-      client.pause();
-      target.pause();
-    }
+    this.#pass(pair, client, target, () => this.#mode !== 'blackhole');
+    this.#pass(pair, target, client, () => this.#mode !== 'blackhole' && this.#mode !== 'deaf');
+    if (this.#mode === 'blackhole') client.pause();
+    if (this.#mode === 'blackhole' || this.#mode === 'deaf') target.pause();
   }
 
-  #pass(pair: Pair, from: Socket, to: Socket): void {
-    const line = new DelayLine(() => this.#mode !== 'blackhole');
+  #pass(pair: Pair, from: Socket, to: Socket, isOpen: () => boolean): void {
+    const line = new DelayLine(isOpen);
     pair.lines.push(line);
     from.setNoDelay(true);
     from.on('error', ignore);
@@ -106,7 +113,7 @@ export class FaultProxy {
         if (to.writable && !to.write(data)) {
           from.pause();
           to.once('drain', () => {
-            if (this.#mode !== 'blackhole') from.resume();
+            if (isOpen()) from.resume();
           });
         }
       });

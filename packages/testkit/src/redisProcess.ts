@@ -27,9 +27,7 @@ export class RedisProcess implements TestRedis {
   }
 
   static async start(options: StartRedisOptions): Promise<RedisProcess> {
-    // Short, since the path of a unix socket has 107 bytes at most.
-    const folder = await mkdtemp(join(tmpdir(), 'drover-redis-'));
-    guardFolder(folder);
+    const folder = options.folder ?? (await makeFolder());
     const redis = new RedisProcess(options, folder);
     if (options.unixSocket === true) redis.socketPath = join(redis.#folder, 'redis.sock');
     try {
@@ -68,7 +66,9 @@ export class RedisProcess implements TestRedis {
   async stop(): Promise<void> {
     this.#clients.close();
     await this.#end('SIGKILL');
-    await rm(this.#folder, { recursive: true, force: true });
+    if (this.#options.folder === undefined) {
+      await rm(this.#folder, { recursive: true, force: true });
+    }
   }
 
   #makeClient(): Redis {
@@ -171,6 +171,13 @@ function clientTls({ cacert, client }: RedisTls): ConnectionOptions {
       ? {}
       : { cert: readFileSync(client.cert), key: readFileSync(client.key) }),
   };
+}
+
+async function makeFolder(): Promise<string> {
+  // Short, since the path of a unix socket has 107 bytes at most.
+  const folder = await mkdtemp(join(tmpdir(), 'drover-redis-'));
+  guardFolder(folder);
+  return folder;
 }
 
 async function findFreePort(): Promise<number> {

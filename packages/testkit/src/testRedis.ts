@@ -10,6 +10,8 @@ export interface StartRedisOptions {
   readonly unixSocket?: boolean;
   /** Speak TLS only. */
   readonly tls?: RedisTls;
+  /** Where its data lies; exists, and stays. Default: a temporary folder that goes with it. */
+  readonly folder?: string;
   /** More settings as in redis.conf, such as `{ maxmemory: '20mb' }`. */
   readonly config?: Readonly<Record<string, string>>;
 }

@@ -66,6 +66,32 @@ test('cut resets open connections and new ones until heal', async () => {
   await waitFor(() => after.received() === 'b');
 });
 
+test('deafen passes on what clients send and keeps back the answers, which a cut loses', async () => {
+  const asked: string[] = [];
+  echo.on('connection', (socket: Socket) => {
+    socket.on('data', (data: Buffer) => asked.push(data.toString()));
+  });
+  const client = dial();
+  client.socket.write('a');
+  await waitFor(() => client.received() === 'a');
+  proxy.deafen();
+  client.socket.write('b');
+  await waitFor(() => asked.includes('b'));
+  const late = dial();
+  late.socket.write('c');
+  await waitFor(() => asked.includes('c'));
+  expect([client.received(), late.received()]).toEqual(['a', '']);
+  proxy.heal();
+  await waitFor(() => client.received() === 'ab' && late.received() === 'c');
+
+  proxy.deafen();
+  client.socket.write('d');
+  await waitFor(() => asked.includes('d'));
+  proxy.cut();
+  await waitFor(client.isClosed);
+  expect(client.received()).toBe('ab');
+});
+
 test('blackhole keeps connections open and holds data until heal', async () => {
   const client = dial();
   client.socket.write('a');

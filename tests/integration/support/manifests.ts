@@ -73,31 +73,6 @@ export function recordedScript(
   ]);
 }
 
-/** As {@link recordedScript}, in a pod with an initContainer, a sidecar and a volume that it needs. */
-export function recordedPod(records: PodRecords, script: string, shape: JobShape): JobManifest {
-  const checked = `[ "$(cat "$DROVER_VOLUME_DATA/word")" = ready ] || exit 9\n${script}`;
-  const job = recordedScript(records, checked, shape) as {
-    readonly spec: { readonly template: { readonly spec: { containers: readonly object[] } } };
-  };
-  const { template } = job.spec;
-  const volumeMounts = [{ name: 'data', mountPath: '/drover-data' }];
-  const shell = (name: string, command: string): object => ({
-    name,
-    command: ['/bin/sh', '-c', command],
-    volumeMounts,
-  });
-  const spec = {
-    ...template.spec,
-    volumes: [{ name: 'data', emptyDir: {} }],
-    initContainers: [
-      shell('prepare', 'echo ready > "$DROVER_VOLUME_DATA/word"'),
-      { ...shell('proxy', 'exec sleep 1000'), restartPolicy: 'Always' },
-    ],
-    containers: template.spec.containers.map((container) => ({ ...container, volumeMounts })),
-  };
-  return { ...job, spec: { ...job.spec, template: { ...template, spec } } };
-}
-
 function podSpec({ restartPolicy = 'Never', graceSeconds, pod }: JobShape): object {
   return {
     restartPolicy,

@@ -35,7 +35,6 @@ export interface RecordLine {
 }
 
 const EXTENSION = '.records';
-const NOTED_FILE = 'noted.txt';
 
 /**
  * A folder outside Redis where pods write down when they start and end, so that what really ran
@@ -58,19 +57,6 @@ export class PodRecords {
   write({ job, node, pod, index, event }: RecordLine): void {
     const line = [job, node, pod, index ?? '-', process.pid, event, Date.now()].join(' ');
     appendFileSync(join(this.folder, `${process.pid}${EXTENSION}`), `${line}\n`);
-  }
-
-  /** Appends what ran to a list; see {@link readNoted}. */
-  note(what: string | number): void {
-    appendFileSync(join(this.folder, NOTED_FILE), `${what}\n`);
-  }
-
-  /** What was noted by whatever process, with how often. */
-  readNoted(): Map<string, number> {
-    const counts = new Map<string, number>();
-    const lines = readFileSync(join(this.folder, NOTED_FILE), 'utf8').split('\n');
-    for (const line of lines.slice(0, -1)) counts.set(line, (counts.get(line) ?? 0) + 1);
-    return counts;
   }
 
   /** Lets the pods of a Job that wait for it go on. */

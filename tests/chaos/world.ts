@@ -1,0 +1,156 @@
+/** The processes of a run: Redis, and controllers and workers, each behind a proxy of its own. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { Drover } from '@drover/sdk';
+import { Store, type InstallationSettings } from '@drover/store';
+import {
+  spawnNode,
+  startProxy,
+  startRedis,
+  type FaultProxy,
+  type NodeProcess,
+  type TestRedis,
+} from '@drover/testkit';
+
+import type { ControllerConfig } from '../integration/fixtures/controllerProcess.ts';
+import type { ChaosWorkerConfig } from './processes/workerProcess.ts';
+
+const CONTROLLER = pathOf('../integration/fixtures/controllerProcess.ts');
+const WORKER = pathOf('./processes/workerProcess.ts');
+const CLOCK = pathOf('./processes/clock.ts');
+/** Compiled code is kept: starting processes would take most of a run. */
+const COMPILE_CACHE = pathOf('../../node_modules/.cache/node');
+/** A start waits for a Redis that is away and for a network that is cut. */
+const START_TIMEOUT_MS = 120_000;
+/** Key prefix of a run's installation. */
+const PREFIX = 'chaos';
+/** Lanes of a worker. */
+const MAX_PODS = 6;
+
+/** Leases short enough for faults to outlast them many times in a short run. */
+const SETTINGS: Partial<InstallationSettings> = {
+  leaseTtlMs: 2_000,
+  heartbeatMs: 400,
+  slotLockMs: 3_000,
+  slotStalledMs: 1_000,
+  resyncMs: 5_000,
+};
+
+/** A machine of the run: what runs on it, and its way to Redis. */
+export interface Host {
+  readonly name: string;
+  readonly kind: 'controller' | 'worker';
+  readonly proxy: FaultProxy;
+  process: NodeProcess;
+  /** Something is being done to it. */
+  isBusy: boolean;
+}
+
+/** How many processes a run has. */
+export interface WorldSize {
+  readonly controllers: number;
+  readonly workers: number;
+}
+
+/** See the top of the file. */
+export class World {
+  readonly redis: TestRedis;
+  readonly store: Store;
+  readonly drover: Drover;
+  readonly hosts: Host[] = [];
+  /** Where pods write down what they do. */
+  readonly recordFolder: string;
+  /** Redis is being broken. */
+  isRedisBusy = false;
+  readonly #folder: string;
+  readonly #processes: { readonly name: string; readonly process: NodeProcess }[] = [];
+
+  private constructor(folder: string, redis: TestRedis, store: Store) {
+    this.#folder = folder;
+    this.redis = redis;
+    this.store = store;
+    this.recordFolder = join(folder, 'records');
+    this.drover = new Drover({ connection: redis.url, prefix: PREFIX });
+  }
+
+  /**
+   * Starts all processes.
+   *
+   * @param folder - Exists and is empty; keeps Redis' data, logs and records.
+   */
+  static async open(folder: string, size: WorldSize): Promise<World> {
+    for (const name of ['redis', 'records', 'volumes', 'logs']) mkdirSync(join(folder, name));
+    const redis = await startRedis({ appendOnly: true, folder: join(folder, 'redis') });
+    const store = await Store.open({ redis: redis.connect(), prefix: PREFIX, settings: SETTINGS });
+    const world = new World(folder, redis, store);
+    // The first connection of a client fails early, later ones wait.
+    await world.drover.connect();
+    const names = [
+      ...Array.from({ length: size.controllers }, (_, i) => `controller-${i + 1}`),
+      ...Array.from({ length: size.workers }, (_, i) => `worker-${i + 1}`),
+    ];
+    await Promise.all(names.map((name) => world.#addHost(name)));
+    return world;
+  }
+
+  /** Starts the process of a host anew; resolves when it serves. */
+  async restart(host: Host, clockOffsetMs: number): Promise<void> {
+    host.process = this.#spawn(host.name, host.proxy, clockOffsetMs);
+    await serves(host.process);
+  }
+
+  /** Ends all processes; what they said is kept in the folder. */
+  async close(): Promise<void> {
+    for (const { process } of this.#processes) {
+      process.signal('SIGCONT');
+      process.signal('SIGKILL');
+    }
+    await Promise.all(this.#processes.map(({ process }) => process.exited));
+    await this.drover.close();
+    await Promise.all(this.hosts.map(({ proxy }) => proxy.stop()));
+    await this.redis.stop();
+    for (const [i, { name, process }] of this.#processes.entries()) {
+      const file = `${name}.${String(i).padStart(3, '0')}.log`;
+      writeFileSync(join(this.#folder, 'logs', file), process.output());
+    }
+  }
+
+  async #addHost(name: string): Promise<void> {
+    const proxy = await startProxy({ target: { port: this.redis.port } });
+    const process = this.#spawn(name, proxy, 0);
+    const kind = name.startsWith('worker') ? 'worker' : 'controller';
+    this.hosts.push({ name, kind, proxy, process, isBusy: false });
+    await serves(process);
+  }
+
+  #spawn(name: string, proxy: FaultProxy, clockOffsetMs: number): NodeProcess {
+    const address = { url: `redis://127.0.0.1:${proxy.port}`, prefix: PREFIX };
+    const worker: ChaosWorkerConfig = {
+      ...address,
+      name,
+      folder: this.recordFolder,
+      maxPods: MAX_PODS,
+      volumeDirectory: join(this.#folder, 'volumes'),
+    };
+    const controller: ControllerConfig = { ...address, backoffBaseMs: 20, backoffCapMs: 200 };
+    const [script, config] = name.startsWith('worker')
+      ? [WORKER, worker]
+      : [CONTROLLER, controller];
+    const process = spawnNode(script, [JSON.stringify(config)], {
+      env: { NODE_COMPILE_CACHE: COMPILE_CACHE, CHAOS_CLOCK_MS: String(clockOffsetMs) },
+      execArgv: ['--disable-warning=ExperimentalWarning', '--import', CLOCK],
+    });
+    this.#processes.push({ name, process });
+    return process;
+  }
+}
+
+async function serves(process: NodeProcess): Promise<void> {
+  await process.waitForLine(/controller runs|worker is ready/, START_TIMEOUT_MS);
+}
+
+function pathOf(relative: string): string {
+  return fileURLToPath(new URL(relative, import.meta.url));
+}
