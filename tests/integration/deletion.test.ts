@@ -1,6 +1,7 @@
 /** How Jobs go: by time, by their users, with what belongs to them, and held by finalizers. */
 import type { JobManifest } from '@drover/sdk';
 import { NotFoundError } from '@drover/sdk';
+import { COMPLETION_INDEX_LABEL } from '@drover/shared';
 import { waitFor } from '@drover/testkit';
 import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest';
 
@@ -106,6 +107,45 @@ test('Orphan: pods run to their end, stay, can be read and deleted; a Job of the
   );
   // Nothing is left of it but the mark of a purged Job.
   const uid = orphans[0]?.metadata.labels?.['controller-uid'] ?? '';
+  await waitFor(async () => (await engine.store.redis.keys(`*${uid}*`)).length === 1);
+});
+
+test('a pod whose labels its Job does not select any more is released: replaced, not counted, and left behind', async () => {
+  onTestFailed(() => engine.show());
+  const { drover, records } = engine;
+  const shape = { name: 'lets-go', completions: 2, parallelism: 2, indexed: true };
+  await drover.jobs.create(handlerJob('talk', shape));
+  await engine.until('lets-go', ({ ready }) => ready === 2);
+  const [first, second] = await drover.pods.list({ job: 'lets-go' });
+  const uid = first?.metadata.labels?.['controller-uid'] ?? '';
+  const labels = { 'batch.kubernetes.io/controller-uid': null, debug: 'me' };
+  const released = await drover.pods.patch(first!, { metadata: { labels } });
+  expect(released.metadata).not.toHaveProperty('ownerReferences');
+  expect(released.metadata).not.toHaveProperty('finalizers');
+  expect(released.metadata.labels).toMatchObject({ debug: 'me', 'job-name': 'lets-go' });
+
+  // One of the same index runs in its place, while it goes on.
+  const pods = await waitFor(async () => {
+    const found = await drover.pods.list({ job: 'lets-go' });
+    return found.length === 2 && found.every(({ status }) => status.phase === 'Running') && found;
+  });
+  const indexes = pods.map(({ metadata }) => metadata.annotations?.[COMPLETION_INDEX_LABEL]);
+  expect(new Set(indexes)).toEqual(new Set(['0', '1']));
+  expect(pods.map(({ metadata }) => metadata.name)).toContain(second!.metadata.name);
+  expect((await drover.pods.list({ labelSelector: 'debug=me' }))[0]?.status.phase).toBe('Running');
+  expect(await drover.pods.list({ labelSelector: 'job-name=lets-go' })).toHaveLength(3);
+
+  records.go('lets-go');
+  const { status } = await engine.finished('lets-go');
+  expect(status).toMatchObject({ succeeded: 2, completedIndexes: '0,1' });
+  await waitFor(async () => (await drover.pods.get(first!)).status.phase === 'Succeeded');
+  await drover.jobs.delete('lets-go');
+  await waitFor(async () => {
+    const left = await drover.pods.list({ labelSelector: 'job-name=lets-go' });
+    return left.length === 1 && left[0]?.metadata.name === first!.metadata.name;
+  });
+  expect((await drover.pods.get(first!)).metadata.labels).toMatchObject({ debug: 'me' });
+  await drover.pods.delete(first!);
   await waitFor(async () => (await engine.store.redis.keys(`*${uid}*`)).length === 1);
 });
 

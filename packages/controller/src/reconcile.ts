@@ -281,7 +281,11 @@ export class JobReconciler {
     const end = supply.completions ?? 0;
     const grows = indexed && (completions ?? 0) > end;
     if (!grows || !replacesEnded || counters.terminating === 0) return false;
-    return (await this.#shard.allSlots(job.uid)).some(({ index }) => index >= end);
+    return (await this.#ownSlots(job.uid)).some(({ index }) => index >= end);
+  }
+
+  async #ownSlots(uid: string): Promise<SlotRecord[]> {
+    return (await this.#shard.allSlots(uid)).filter(isOwn);
   }
 
   /** Whether the Job names a work queue that does not exist; its creation then makes the Job due. */
@@ -347,7 +351,7 @@ export class JobReconciler {
     if (guard === null || decision.isUnjudged) return AGAIN;
     const { from, completions, figures, standing } = decision;
     if (from !== null) {
-      const slots = await this.#shard.allSlots(guard.uid);
+      const slots = await this.#ownSlots(guard.uid);
       const inTheWay = slots.filter(
         (slot) => slot.index >= from && (slot.phase !== 'Stopping' || owesSomething(slot)),
       );
@@ -412,7 +416,7 @@ export class JobReconciler {
     const guard = await this.#judge(pass.look, judge);
     if (guard === null) return AGAIN;
     if (pods.type === 'stop' || pods.type === 'stopPending') {
-      const slots = await this.#shard.allSlots(guard.uid);
+      const slots = await this.#ownSlots(guard.uid);
       const chosen =
         pods.type === 'stop'
           ? stopOrder(slots, pods.count)
@@ -558,9 +562,12 @@ export class JobReconciler {
     do {
       const page = await this.#shard.listSlots(guard.uid, cursor);
       cursor = page.cursor;
-      const active = page.slots.filter(
-        (slot) => slot.phase !== 'Stopping' || (countAs === 'failed' && slot.countsByEnd === true),
-      );
+      const active = page.slots
+        .filter(isOwn)
+        .filter(
+          (slot) =>
+            slot.phase !== 'Stopping' || (countAs === 'failed' && slot.countsByEnd === true),
+        );
       present = await this.#stop(pass, present, active, countAs);
     } while (cursor !== '0' && present !== null);
   }
@@ -678,6 +685,11 @@ function shownBy({ figures, standing, judge }: Converge, opened: number): Shown 
     standing,
     finish: null,
   };
+}
+
+/** Pods that were released run on, whatever becomes of the Job. */
+function isOwn({ isFree }: SlotRecord): boolean {
+  return isFree !== true;
 }
 
 /** Whether the end of a pod that was told to stop still changes something. */

@@ -44,6 +44,8 @@ export async function orphan(shard: RemovalShard, look: ObservedJob): Promise<vo
 export async function purge(shard: RemovalShard, uid: string): Promise<RemovalStep> {
   for (let step = 0; step < MAX_PURGE_STEPS; step++) {
     const outcome = await shard.purgeJob(uid);
+    // What is left are pods that the Job had released: they are looked at anew, as those that Orphan left.
+    if (outcome === 'left') return 'more';
     if (outcome !== 'more') return outcome === 'purged' ? 'done' : 'waiting';
   }
   return 'more';

@@ -5,7 +5,6 @@ import {
   AlreadyExistsError,
   ConflictError,
   ForbiddenError,
-  InvalidSpecError,
   NotFoundError,
   barePodOf,
   formatTime,
@@ -144,7 +143,7 @@ export async function patchBarePod(
 /**
  * Changes labels, annotations or owners of a pod without a Job by a function of the pod as it is shown.
  *
- * @throws InvalidSpecError for a pod of a Job, and for what can not be changed.
+ * @throws InvalidSpecError for what can not be changed.
  * @throws ConflictError when the result names a `metadata.resourceVersion` that is not current.
  */
 export async function updateBarePod(
@@ -155,8 +154,6 @@ export async function updateBarePod(
 ): Promise<Pod> {
   const { namespace, name } = target;
   const pod = await host.read(namespace, name);
-  const bare = await host.backend.onShard(namespace, (shard) => shard.getBarePod(namespace, name));
-  if (bare === null) throw new InvalidSpecError('Pod', name, [OF_A_JOB]);
   const { next } = await modify(
     host,
     target,
@@ -170,12 +167,6 @@ export async function updateBarePod(
   const { labels, annotations, ownerReferences } = next.metadata;
   return { ...pod, metadata: { ...pod.metadata, labels, annotations, ownerReferences } };
 }
-
-const OF_A_JOB = {
-  path: 'metadata',
-  kind: 'Forbidden',
-  detail: 'a pod of a Job can not be changed: change the Job, or delete the pod',
-} as const;
 
 /** A changed pod without what it is only shown with: where it runs, and what it said. */
 function asStored(changed: unknown, shown: Pod, stored: BarePod): unknown {

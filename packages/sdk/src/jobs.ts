@@ -583,6 +583,8 @@ function asCreated(
     failedDroppedTo: 0,
     droppedPods: 0,
     orphaned: false,
+    hasFreePods: false,
+    hasChangedPods: false,
     emptied: false,
     cut: null,
     bare: false,

@@ -2,6 +2,8 @@ import type { Pod } from '@drover/shared';
 import {
   WatchExpiredError,
   announcePodWatcher,
+  showsPods,
+  versionOfPod,
   watchShard,
   type JobView,
   type PodNotes,
@@ -71,7 +73,7 @@ export async function* watchPods(
       for await (const batch of watchShard(redis, shard.keys, { since, pods: true, signal })) {
         for (const { uid, from, to } of ranges(batch)) {
           const view = await backend.run(() => shard.getJobByUid(uid));
-          if (view === null || (view.deleted && !view.orphaned)) yield* forget(known, uid);
+          if (view === null || !showsPods(view)) yield* forget(known, uid);
           else if (reader.accepts(view)) {
             yield* changesOf(backend, shard, reader, known, view, from, to);
           }
@@ -126,11 +128,16 @@ async function* changesOf(
       if (stored.podNumber > to) break;
       gone.delete(stored.podNumber);
       const before = pods.byNumber.get(stored.podNumber);
-      if (before?.resourceVersion === stored.resourceVersion) continue;
+      if (before !== undefined && versionOfPod(before) === versionOfPod(stored)) continue;
       const pod = composer.compose(stored, notes.get(stored.podNumber));
-      if (!reader.selects(pod)) continue;
-      pods.byNumber.set(stored.podNumber, stored);
-      yield { type: before === undefined ? 'ADDED' : 'MODIFIED', pod };
+      if (reader.selects(pod)) {
+        pods.byNumber.set(stored.podNumber, stored);
+        yield { type: before === undefined ? 'ADDED' : 'MODIFIED', pod };
+      } else if (before !== undefined) {
+        // Its labels were changed.
+        pods.byNumber.delete(stored.podNumber);
+        yield { type: 'DELETED', pod };
+      }
     }
     after = page.next;
   }

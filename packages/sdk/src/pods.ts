@@ -15,12 +15,12 @@ import {
   readPodLog,
   readWholeLogs,
   removeLogs,
+  showsPods,
   type JobView,
   type LogPiece,
   type PodLogLine,
   type Shard,
   type SlotRecord,
-  type StoredPod,
 } from '@drover/store';
 
 import type { Backend } from './backend.ts';
@@ -38,7 +38,8 @@ import {
 } from './barePods.ts';
 import { runsToRead } from './containerRuns.ts';
 import { mergeAll } from './merge.ts';
-import type { MergePatch } from './mergePatch.ts';
+import { changeJobPod, type LocatedPod } from './jobPods.ts';
+import { applyMergePatch, type MergePatch } from './mergePatch.ts';
 import { OutputTail } from './outputTail.ts';
 import { watchPodEnds, type PodEnd } from './podEnds.ts';
 import { runningNumbers, watchPods, type PodComposer, type PodEvent } from './podWatch.ts';
@@ -106,14 +107,6 @@ const PAGE_SIZE = 1000;
 const DELETE_ATTEMPTS = 5;
 const JOB_NAME_LABELS: ReadonlySet<string> = new Set(['job-name', 'batch.kubernetes.io/job-name']);
 
-/** A pod with what is needed to read more of it. */
-interface Located {
-  readonly shard: Shard;
-  readonly view: JobView;
-  readonly stored: StoredPod;
-  readonly pod: Pod;
-}
-
 /** Pods: list, read, their logs, delete. */
 export class PodsClient {
   readonly #backend: Backend;
@@ -148,6 +141,7 @@ export class PodsClient {
         if (left <= 0) return;
         if (options.phase !== undefined && pod.status?.phase !== options.phase) continue;
         if (!matchesSelector(selector, pod.metadata.labels)) continue;
+        if (options.job !== undefined && isReleased(pod, view)) continue;
         left -= 1;
         yield pod;
       }
@@ -180,17 +174,26 @@ export class PodsClient {
     return await applyBarePod(this.#host, manifest, options);
   }
 
-  /** Changes labels, annotations or owners of a pod without a Job. @throws NotFoundError for any other. */
+  /**
+   * Changes labels and annotations of a pod; of one without a Job its owners, too. As `update`.
+   *
+   * @example
+   * await drover.pods.patch(pod, { metadata: { labels: { 'job-name': null } } });
+   */
   async patch(ref: ObjectRef, patch: MergePatch, options: PodNamespaceOptions = {}): Promise<Pod> {
+    const { view } = await this.#locate(ref, options);
+    if (!view.bare) return await this.update(ref, (pod) => applyMergePatch(pod, patch), options);
     const target = resolveRef(ref, options.namespace ?? this.#namespace);
     return await patchBarePod(this.#host, target, patch);
   }
 
   /**
-   * Changes labels, annotations or owners of a pod without a Job by a function of the pod.
+   * Changes labels and annotations of a pod by a function of the pod; of one without a Job its owners, too. A Job that
+   * does not select the labels of a pod any more releases it: it runs to its end, but is nobody's, is not counted, and
+   * the Job starts another one in its place.
    *
    * @throws NotFoundError
-   * @throws InvalidSpecError for a pod of a Job, and for what can not be changed.
+   * @throws InvalidSpecError for what can not be changed.
    * @throws ConflictError when the result names a `metadata.resourceVersion` that is not current.
    */
   async update(
@@ -198,6 +201,8 @@ export class PodsClient {
     change: (stored: Pod) => unknown,
     options: PodNamespaceOptions & UpdatePodOptions = {},
   ): Promise<Pod> {
+    const { view } = await this.#locate(ref, options);
+    if (!view.bare) return await changeJobPod(() => this.#locate(ref, options), change, options);
     const target = resolveRef(ref, options.namespace ?? this.#namespace);
     return await updateBarePod(this.#host, target, change, options);
   }
@@ -268,7 +273,7 @@ export class PodsClient {
   }
 
   /** False when it began to run, or ended, since it was found. */
-  async #delete({ shard, view, stored, pod }: Located): Promise<boolean> {
+  async #delete({ shard, view, stored, pod }: LocatedPod): Promise<boolean> {
     return await this.#backend.run(async () => {
       if (view.bare) {
         const isRunning = stored.kind === 'slot' && stored.phase !== 'Pending';
@@ -314,7 +319,9 @@ export class PodsClient {
       accepts: (view: JobView) =>
         only === null ? all || view.namespace === namespace : view.uid === only.view.uid,
       composer: (shard: Shard, view: JobView) => this.#composer(shard, view),
-      selects: (pod: Pod) => matchesSelector(selector, pod.metadata.labels),
+      selects: (pod: Pod) =>
+        matchesSelector(selector, pod.metadata.labels) &&
+        (only === null || !isReleased(pod, only.view)),
     };
     const sources = shards.map((shard) => watchPods(this.#backend, shard, reader, signal));
     yield* mergeAll(sources, () => controller.abort());
@@ -392,9 +399,9 @@ export class PodsClient {
     const namespace = options.namespace ?? this.#namespace;
     if (jobName !== null && options.allNamespaces !== true) {
       const shard = store.shardOf(namespace);
-      for (const uid of await this.#backend.run(() => shard.findPodOwners(namespace, jobName))) {
+      for (const uid of await this.#backend.run(() => shard.findJobsWithPods(namespace, jobName))) {
         const view = await this.#backend.run(() => shard.getJobByUid(uid));
-        if (view !== null && hasPods(view)) yield { shard, view };
+        if (view !== null && showsPods(view)) yield { shard, view };
       }
       return;
     }
@@ -526,13 +533,14 @@ export class PodsClient {
           nodeName: nodeNames.get(stored.nodeNumber) ?? '',
           isOrphan: view.orphaned,
           isBare: view.bare,
+          changed: stored.changed,
           notes,
           ...pending,
         }),
     };
   }
 
-  async #locate(ref: ObjectRef, options: PodNamespaceOptions): Promise<Located> {
+  async #locate(ref: ObjectRef, options: PodNamespaceOptions): Promise<LocatedPod> {
     const { name, namespace, uid } = resolveRef(ref, options.namespace ?? this.#namespace);
     const shard = (await this.#backend.store()).shardOf(namespace);
     const bare = await this.#backend.run(() => shard.getBarePod(namespace, name));
@@ -540,7 +548,7 @@ export class PodsClient {
     for (const owner of bare === null ? owners : [bare.uid, ...owners]) {
       const view = await this.#backend.run(() => shard.getJobByUid(owner));
       const podNumber = view?.bare === true ? 1 : podNumberFromName(owner, name);
-      if (view === null || !hasPods(view) || podNumber === null) continue;
+      if (view === null || !showsPods(view) || podNumber === null) continue;
       const stored = await this.#backend.run(() => shard.getPod(view.uid, podNumber));
       if (stored === null) continue;
       const composer = await this.#composer(shard, view);
@@ -556,11 +564,6 @@ export class PodsClient {
   }
 }
 
-/** Those of a deleted Job are not shown any more, but for the ones that it left behind. */
-function hasPods(view: JobView): boolean {
-  return !view.deleted || view.orphaned;
-}
-
 /** The Job that a selector is about, when it names one. */
 function jobNameOf(selector: Selector): string | null {
   for (const { key, operator, values } of selector) {
@@ -569,6 +572,11 @@ function jobNameOf(selector: Selector): string | null {
     }
   }
   return null;
+}
+
+/** Whether a pod that a Job had started is not its own any more. */
+function isReleased({ metadata }: Pod, { bare }: JobView): boolean {
+  return !bare && metadata.ownerReferences === undefined;
 }
 
 function readSelector(text: string | undefined): Selector {

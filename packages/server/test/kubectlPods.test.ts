@@ -123,6 +123,52 @@ describe('pods', () => {
   });
 });
 
+test('labels and annotations of pods of Jobs are changed, and followed', async () => {
+  await run('named', 'sleep 60', { parallelism: 1 });
+  const ofJob = ['-l', 'job-name=named'];
+  await kubectl('wait', '--for=condition=Ready', 'pod', ...ofJob, '--timeout=20s');
+  const pod = (await kubectl('get', 'pods', ...ofJob, '-o', 'name')).trim();
+  const watch = bed.startKubectl(['get', 'pods', '-w', '-L', 'tier', '-l', 'tier!=gone']);
+  let seen = '';
+  watch.stdout.setEncoding('utf8').on('data', (text: string) => (seen += text));
+  await expect.poll(() => seen).toContain('named-');
+  expect(await kubectl('label', pod, 'tier=front')).toBe(`${pod} labeled\n`);
+  await expect.poll(() => seen).toMatch(/named-.* front\n/);
+  expect((await bed.kubectl(['label', pod, 'tier=back'])).stderr).toContain("'tier' already has");
+  await kubectl('annotate', pod, 'note=why');
+  await kubectl('patch', pod, '-p', '{"metadata":{"labels":{"app":"x"}}}');
+  expect(await kubectl('get', 'pods', '-l', 'tier=front,app=x', '-o', 'name')).toBe(`${pod}\n`);
+  expect(await kubectl('describe', pod)).toMatch(/^Annotations: +note: why$/m);
+  const refused = await bed.kubectl(['patch', pod, '-p', '{"spec":{"priority":7}}']);
+  expect(refused.stderr).toContain('what a pod of a Job runs can not be changed');
+  const owned = '{"metadata":{"ownerReferences":null}}';
+  const disowned = await bed.kubectl(['patch', pod, '--type=merge', '-p', owned]);
+  expect(disowned.stderr).toContain('metadata.ownerReferences: Forbidden');
+
+  // To another selector it is gone; to its Job, too, and another one takes its place.
+  await kubectl('label', pod, 'tier=gone', '--overwrite');
+  await expect.poll(() => seen.trimEnd().split('\n').at(-1)).toMatch(/named-.* gone$/);
+  await kubectl(
+    'label',
+    pod,
+    'batch.kubernetes.io/controller-uid-',
+    'job-name=other',
+    '--overwrite',
+  );
+  await expect
+    .poll(async () => (await kubectl('get', 'pods', ...ofJob, '-o', 'name')).trim())
+    .toMatch(/^pod\/named-/);
+  expect(await kubectl('get', 'pods', ...ofJob, '-o', 'name')).not.toContain(pod);
+  expect(await kubectl('get', 'pods', '-l', 'job-name=other', '-o', 'name')).toBe(`${pod}\n`);
+  expect(await kubectl('describe', pod)).not.toContain('Controlled By');
+  watch.kill();
+  await kubectl('delete', 'job', 'named');
+  await expect.poll(async () => await kubectl('get', 'pods', ...ofJob)).toBe('');
+  await expect.poll(async () => await kubectl('get', pod, '-o', 'name')).toBe(`${pod}\n`);
+  await kubectl('delete', pod, '--wait=false');
+  await expect.poll(async () => (await bed.kubectl(['get', pod])).code).toBe(1);
+}, 60_000);
+
 test('nodes are the workers', async () => {
   expect(await kubectl('get', 'nodes')).toMatch(
     /^NAME +STATUS +POOL +RUNTIMES +MAX PODS +CPU +MEMORY +AGE +VERSION\nworker-1 +Ready +default +handler,process +16 /,

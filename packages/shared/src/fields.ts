@@ -174,7 +174,7 @@ const TEMPLATE_METADATA = under('spec.template.metadata', {
   namespace: inert('pods live in the namespace of the Job'),
   creationTimestamp: inert('each pod has its own'),
   finalizers: refused(
-    "the metadata of a Job's pods can not be changed, so nobody could take one away",
+    "the finalizers of a Job's pods can not be changed, so nobody could take one away",
   ),
 });
 
@@ -287,7 +287,7 @@ const POD = under('spec.template.spec', {
   priority: refused('the integer value of priority must not be provided in pod spec'),
   preemptionPolicy: inert('no pod is preempted', 'PreemptLowerPriority'),
   schedulingGates: refused(
-    "a Job's pods can not be changed, so nobody could open a gate; suspend the Job, or set its annotation drover.dev/hold-new-pods",
+    "the spec of a Job's pods can not be changed, so nobody could open a gate; suspend the Job, or set its annotation drover.dev/hold-new-pods",
   ),
   resourceClaims: refused('there are no devices to claim'),
   workloadRef: refused('there is no gang scheduling'),

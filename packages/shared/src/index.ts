@@ -348,3 +348,10 @@ export {
 } from './workQueue.ts';
 export { ITEM_PER_POD_VALUES, itemPerPodOf, type ItemPerPod } from './workQueueRules.ts';
 export { withoutNulls } from './structure.ts';
+export {
+  isSaidByPod,
+  parsePodChange,
+  type PodMetadata,
+  PROGRESS_ANNOTATION,
+  RESULT_ANNOTATION,
+} from './podChange.ts';

@@ -14,6 +14,8 @@
   KEYS[8]   zset    <tag>:kept              finished Jobs with pods that are kept
   KEYS[9]   zset    <tag>:kept:failed       those of which only failed ones are left
   KEYS[10]  string  <tag>:kept:total        how many pods these are
+  KEYS[11]  hash    <tag>:job:<uid>:changed
+  KEYS[12]  hash    <tag>:job:<uid>:free
 
   ARGV[1]  nowMs   test clock, or ''
   ARGV[2]  uid     string
@@ -24,8 +26,8 @@
 
   Returns  {removed, next, pod, pod, ...}: how many, the number where to go on, and those of them that have a log
 
-  Failed pods stay while one waits for its verdict. Counts never depend on what is kept. O(pods), at most 1024. A second
-  run removes nothing more. One hash tag.
+  Pods that the Job has released stay. Failed pods stay while one waits for its verdict. Counts never depend on what is
+  kept. O(pods), at most 1024. A second run removes nothing more. One hash tag.
 ]]
 -- @include clock
 -- @include record
@@ -40,12 +42,14 @@ if not hot or takesFailed and hot.unjudged > 0 then return { 0, from } end
 local first = from % PODS_PER_CHUNK
 local packed = redis.call('GETRANGE', KEYS[5], first * POD_BYTES, (to % PODS_PER_CHUNK + 1) * POD_BYTES - 1)
 local EMPTY = string.rep('\0', POD_BYTES)
-local reply, left, overlays = { 0, to + 1 }, {}, {}
+local reply, left, overlays, gone = { 0, to + 1 }, {}, {}, {}
+local free = {}
+for _, pod in ipairs(redis.call('HKEYS', KEYS[12])) do free[tonumber(pod)] = true end
 local removed = 0
 for at = 1, #packed, POD_BYTES do
   local flags = string.byte(packed, at + 18)
   local isFailed = flags % 2 == FLAG_FAILED
-  if flags == 0 or isFailed and not takesFailed then
+  if flags == 0 or isFailed and not takesFailed or free[from + (at - 1) / POD_BYTES] then
     left[#left + 1] = string.sub(packed, at, at + POD_BYTES - 1)
   elseif removed == most then
     reply[2] = from + (at - 1) / POD_BYTES
@@ -54,6 +58,7 @@ for at = 1, #packed, POD_BYTES do
     local pod = from + (at - 1) / POD_BYTES
     removed = removed + 1
     left[#left + 1] = EMPTY
+    gone[#gone + 1] = pod
     if bit.band(flags, FLAG_OVERLAY) ~= 0 then overlays[#overlays + 1] = pod end
     if bit.band(flags, FLAG_LOG) ~= 0 then reply[#reply + 1] = pod end
   end
@@ -73,6 +78,7 @@ if reply[2] % PODS_PER_CHUNK == 0 then
   local whole = redis.call('GET', KEYS[5])
   if whole == string.rep('\0', #whole) then redis.call('UNLINK', KEYS[5]) end
 end
+redis.call('HDEL', KEYS[11], unpack(gone))
 if #overlays > 0 then redis.call('HDEL', KEYS[4], unpack(overlays)) end
 hot.kept = hot.kept - removed
 writeHot(KEYS[3], hot)

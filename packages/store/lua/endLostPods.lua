@@ -75,7 +75,7 @@ for i = 6, #ARGV, 2 do
           local grant = string.sub(packed, SLOT_BYTES + 1)
           grants[grant] = (grants[grant] or 0) + 1
         end
-        if phase >= STOPPING then hot.terminating = hot.terminating - 1 end
+        if phase >= STOPPING and phase < FREE then hot.terminating = hot.terminating - 1 end
         if phase == RETURNING then
           giveBackIndex(hot, KEYS[15], index)
         elseif phase == LEAVING then
@@ -84,7 +84,7 @@ for i = 6, #ARGV, 2 do
           countLoss(index)
           hot.unjudged = hot.unjudged + 1
           hot.decisionVersion = hot.decisionVersion + 1
-        elseif phase == RUNNING then
+        elseif phase == RUNNING or phase == FREE then
           local flags, failures = FLAG_FAILED + FLAG_LOG, string.sub(packed, FAILURES_AT, FAILURES_END)
           if failures ~= NO_FAILURES then
             flags = flags + FLAG_OVERLAY
@@ -93,15 +93,17 @@ for i = 6, #ARGV, 2 do
           end
           local record = podRecord(index, node, startMs, now, 137, flags, REASON_NODE_LOST, rv)
           writeRecords(KEYS[18 + (i - 6) / 2], podNumber, record)
-          unjudged[#unjudged + 1] = podNumber
-          unjudged[#unjudged + 1] = record
-          countLoss(index)
-          hot.unjudged = hot.unjudged + 1
-          hot.kept = hot.kept + 1
-          hot.active = hot.active - 1
-          hot.running = hot.running - 1
-          hot.restarts = hot.restarts - restarts
-          hot.decisionVersion = hot.decisionVersion + 1
+          if phase == RUNNING then
+            unjudged[#unjudged + 1] = podNumber
+            unjudged[#unjudged + 1] = record
+            countLoss(index)
+            hot.unjudged = hot.unjudged + 1
+            hot.kept = hot.kept + 1
+            hot.active = hot.active - 1
+            hot.running = hot.running - 1
+            hot.restarts = hot.restarts - restarts
+            hot.decisionVersion = hot.decisionVersion + 1
+          end
         end
         ended = ended + 1
         fromPod = math.min(fromPod or podNumber, podNumber)

@@ -36,7 +36,7 @@ if not packed then return -1 end
 local pod, index, previous, phase, restarts, attempts, node, holder, createdMs, startMs, _, asked =
   struct.unpack(SLOT, packed)
 if pod ~= tonumber(ARGV[5]) or holder ~= ARGV[6] or phase == PENDING then return -1 end
-if phase >= STOPPING then return -2 end
+if phase >= STOPPING and phase ~= FREE then return -2 end
 local count = math.min(tonumber(ARGV[7]), 65535)
 if count <= restarts then return 0 end
 
@@ -44,6 +44,8 @@ local now = readClock(KEYS[1], ARGV[1])
 local rv = nextResourceVersion(KEYS[1], now)
 redis.call('HSET', KEYS[6], ARGV[4], struct.pack(SLOT_HEAD, pod, index, previous, phase, count, attempts, node,
   holder, createdMs, startMs, rv, asked) .. string.sub(packed, FAILURES_AT))
+-- Of a pod that its Job has released nobody but its reader wants to know.
+if phase == FREE then return 1 end
 local hot = readHot(KEYS[5])
 hot.restarts = hot.restarts + count - restarts
 hot.decisionVersion = hot.decisionVersion + 1

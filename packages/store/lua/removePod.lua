@@ -18,6 +18,8 @@
   KEYS[12] zset    <tag>:kept
   KEYS[13] zset    <tag>:kept:failed
   KEYS[14] string  <tag>:kept:total
+  KEYS[15] hash    <tag>:job:<uid>:changed
+  KEYS[16] hash    <tag>:job:<uid>:free
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  string
@@ -45,10 +47,13 @@ if #record < POD_BYTES or string.byte(record, 19) == 0 then return 0 end
 
 redis.call('SETRANGE', KEYS[2], offset, string.rep('\0', POD_BYTES))
 redis.call('HDEL', KEYS[3], podNumber)
+redis.call('HDEL', KEYS[15], podNumber)
+local isFree = redis.call('HDEL', KEYS[16], podNumber) == 1 and redis.call('HGET', KEYS[11], 'free') == '1'
 local now = readClock(KEYS[1], ARGV[1])
 local due = { set = KEYS[6], taken = KEYS[7], counts = KEYS[8], wake = ARGV[2] }
 local hot = readHot(KEYS[9])
-if hot then
+-- One that the Job has released is not among those that it keeps.
+if hot and not isFree then
   hot.kept = hot.kept - 1
   writeHot(KEYS[9], hot)
   if redis.call('HGET', KEYS[11], 'finished') == '1' then

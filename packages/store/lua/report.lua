@@ -197,8 +197,8 @@ for job = 1, #hotKeys do
       local phase, pod = states[s + PHASE], entries[e + POD_NUMBER]
       if phase then firstPod, lastPod = math.min(firstPod, pod), math.max(lastPod, pod) end
       local index, flags, why = states[s + INDEX], entries[e + FLAGS], entries[e + WHY]
-      if phase and phase >= STOPPING then
-        terminating = terminating - 1
+      if phase and phase >= STOPPING and phase ~= FREE then
+        if phase < FREE then terminating = terminating - 1 end
         if orders == NONE then orders = {} end
         orders[#orders + 1] = uid .. ':' .. entries[e + SLOT_NUMBER]
         if phase == RETURNING and (completions < 0 or index < completions) then
@@ -207,7 +207,7 @@ for job = 1, #hotKeys do
           why = REASON_DELETED
         end
       end
-      if phase == RUNNING or phase == LEAVING then
+      if phase == RUNNING or phase == LEAVING or phase == FREE then
         local startMs = states[s + START_MS]
         -- FAILED and HAS_LOG are the same bits in an entry and in a record.
         local recordFlags = FLAG_PRESENT + band(flags, FAILED + HAS_LOG)
@@ -232,7 +232,10 @@ for job = 1, #hotKeys do
           active, running, jobRestarts = active - 1, running - 1, jobRestarts - states[s + RESTARTS]
         end
         local isLoss = false
-        if band(flags, FAILED) == 0 then
+        if phase == FREE then
+          -- The Job reckons with it no more, nor with its record.
+          keepRecords(chunkKey, chunkArgument, chunkCount, pod, { record })
+        elseif band(flags, FAILED) == 0 then
           successes = successes + 1
           if wasDone[successes] ~= 1 then succeeded = succeeded + 1 end
           lastSuccessMs = now
@@ -243,7 +246,7 @@ for job = 1, #hotKeys do
         end
         if isLoss then
           if call('HINCRBY', KEYS[keyBase + 6], index, 1) == 1 then lossCount = lossCount + 1 end
-        elseif lossCount > 0 then
+        elseif lossCount > 0 and phase ~= FREE then
           lossCount = lossCount - call('HDEL', KEYS[keyBase + 6], index)
         end
       end

@@ -3,6 +3,7 @@
   stopPods: take pods out of the active ones. A Pending pod is gone at once; a running one is marked stopping and
   its session is told. How it counts is settled here, whatever its end; but of a Job that replaces pods only when they
   ended (rule 4) the index of an uncounted pod goes back with its end, and one that its user deleted counts by its end.
+  A pod that its Job has released is only told to stop, and only by its user.
   With `cut`, the index leaves the Job: it goes back at once, also that of a pod which was told to stop before, and no
   end changes anything any more.
 
@@ -98,13 +99,25 @@ for i = firstPod, #ARGV, 3 do
     local pod, index, previous, phase, restarts, attempts, node, holder, createdMs, startMs, _, asked =
       struct.unpack(SLOT, packed)
     local isPending = phase == PENDING
-    if pod == podNumber and (phase == LEAVING and countAs == 'failed' or phase > STOPPING and countAs == 'cut') then
+    if pod == podNumber
+      and (phase == LEAVING and countAs == 'failed' or (phase == RETURNING or phase == LEAVING) and countAs == 'cut')
+    then
       -- The Job failed meanwhile: all that has not ended counts. Or its index has left the Job.
       rv = rv or nextResourceVersion(KEYS[1], now)
       passed[slot] = true
       append(marked, slot, struct.pack(SLOT_HEAD, pod, index, previous, STOPPING, restarts, attempts, node, holder,
         createdMs, startMs, rv, asked) .. string.sub(packed, FAILURES_AT))
       settle(podNumber, index, node, startMs)
+      stopped = stopped + 1
+      fromPod = math.min(fromPod or podNumber, podNumber)
+      toPod = math.max(toPod or podNumber, podNumber)
+    elseif pod == podNumber and phase == FREE and countAs == 'unjudged' and position > 0 then
+      rv = rv or nextResourceVersion(KEYS[1], now)
+      passed[slot] = true
+      append(marked, slot, struct.pack(SLOT_HEAD, pod, index, previous, FREE_STOPPING, restarts, attempts, node, holder,
+        createdMs, startMs, rv, asked) .. string.sub(packed, FAILURES_AT))
+      orders[position] = orders[position] or {}
+      append(orders[position], uid .. ':' .. slot, podNumber)
       stopped = stopped + 1
       fromPod = math.min(fromPod or podNumber, podNumber)
       toPod = math.max(toPod or podNumber, podNumber)

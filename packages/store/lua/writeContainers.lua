@@ -34,7 +34,7 @@ local pod, index, previous, phase, restarts, attempts, node, holder, createdMs, 
 if pod ~= tonumber(ARGV[4]) or holder ~= ARGV[5] or phase == PENDING then return -1 end
 
 redis.call('SET', KEYS[3], ARGV[6], 'PX', ARGV[7])
-if phase == RUNNING then
+if phase == RUNNING or phase == FREE then
   local rv = nextResourceVersion(KEYS[1], (readClock(KEYS[1], ARGV[1])))
   redis.call('HSET', KEYS[2], ARGV[3], struct.pack(SLOT_HEAD, pod, index, previous, phase, restarts, attempts, node,
     holder, createdMs, startMs, rv, asked) .. string.sub(packed, FAILURES_AT))

@@ -146,6 +146,8 @@ export interface SlotRecord {
   readonly countsByEnd?: true;
   /** It was told to stop, and its index goes back when it has ended. */
   readonly owesIndex?: true;
+  /** Its Job has released it: no figure of the Job knows of it. */
+  readonly isFree?: true;
   /** Of pods of its index before it; left out when none failed. */
   readonly failures?: IndexFailures;
   /** What it was granted of the quota of its namespace, see `lua/include/grants.lua`; left out when nothing. */
@@ -221,6 +223,10 @@ export interface StoredJob {
   readonly droppedPods: number;
   /** Its pods do not belong to it any more (propagation policy Orphan). */
   readonly orphaned: boolean;
+  /** It has released pods, which outlive it. */
+  readonly hasFreePods: boolean;
+  /** Labels or annotations of its pods were changed. */
+  readonly hasChangedPods: boolean;
   /** Nothing is left of its pods (propagation policy Foreground). */
   readonly emptied: boolean;
   /** It is being resized: everything that is known of indexes from this one on is void; null = it is not. */
@@ -506,10 +512,42 @@ export interface SessionCapacity extends SessionLoad {
   readonly taken: ComputeResources;
 }
 
+/** What of a pod's metadata its user may change. */
+export interface PodMetadataChange {
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly managedFields?: readonly unknown[] | undefined;
+}
+
+/** A pod's labels and annotations since its user changed them, in place of those of the template. */
+export interface ChangedPod extends PodMetadataChange {
+  /** Of the last change. */
+  readonly resourceVersion: number;
+  /** Its Job has released it: it is nobody's. */
+  readonly isFree: boolean;
+}
+
+/** A change of a pod of a Job. */
+export interface PodChange {
+  readonly uid: string;
+  readonly podNumber: number;
+  /** Where it was seen; 0 = it had ended. */
+  readonly slot: number;
+  /** resourceVersion that the change was made from. */
+  readonly expectedResourceVersion: number;
+  readonly change: PodMetadataChange;
+  /** Whether the Job selects its labels then; if not, the Job releases it. */
+  readonly isSelected: boolean;
+}
+
 /** A pod as stored: what a slot holds, or a record with its overlay. */
-export type StoredPod =
+export type StoredPod = (
   | ({ readonly kind: 'slot' } & SlotRecord)
-  | ({ readonly kind: 'record'; readonly overlay: PodOverlay | null } & PodRecord);
+  | ({ readonly kind: 'record'; readonly overlay: PodOverlay | null } & PodRecord)
+) & {
+  /** Left out: its labels and annotations are those of the template. */
+  readonly changed?: ChangedPod;
+};
 
 /** A worker session as registered in a shard. */
 export interface SessionInfo {

@@ -14,7 +14,7 @@ export {
 export { composeMetadata, composeObject, objectText } from './compose/object.ts';
 export { composeNode } from './compose/node.ts';
 export { composeWorkQueue } from './compose/workQueue.ts';
-export { composePod, type PodSource } from './compose/pod.ts';
+export { composePod, type PodSource, versionOfPod } from './compose/pod.ts';
 export { type EventQuery, Events, type NewEvent } from './events.ts';
 export { EventRecorder, type EventSink } from './eventRecorder.ts';
 export { Gather, type GatherLimits } from './gather.ts';
@@ -93,6 +93,7 @@ export {
   unsealSecret,
 } from './secrets/secret.ts';
 export { newSessionId } from './session.ts';
+export { showsPods } from './shardReader.ts';
 export { Shard, type ShardOptions } from './shard.ts';
 export {
   slotQueueJob,

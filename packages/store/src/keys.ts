@@ -126,6 +126,10 @@ export interface JobKeys {
   readonly unjudged: string;
   readonly losses: string;
   readonly overlay: string;
+  /** Labels and annotations of pods whose user changed them. */
+  readonly changed: string;
+  /** Pods that the Job has released, with their slots. */
+  readonly free: string;
   /** Arguments of the indexes, for a Job with an argument list. */
   readonly args: string;
   /** Indexes whose ends are counted to halt such a Job. */
@@ -194,6 +198,8 @@ export class ShardKeys {
   readonly quotaUsed: string;
   /** Jobs that were denied some of them. */
   readonly quotaWaiting: string;
+  /** Jobs whose pods have labels or annotations of their own. */
+  readonly changed: string;
   /** Pub/sub channel that wakes controllers; the message is a time in ms. */
   readonly wakeChannel: string;
   readonly workQueueNames: string;
@@ -238,6 +244,7 @@ export class ShardKeys {
     this.quotaHard = `${tag}:quota:hard`;
     this.quotaUsed = `${tag}:quota:used`;
     this.quotaWaiting = `${tag}:quota:waiting`;
+    this.changed = `${tag}:jobs:changed`;
     this.wakeChannel = `${tag}:wake`;
     this.workQueueNames = `${tag}:wq:names`;
     this.workQueueUids = `${tag}:wq:uids`;
@@ -273,6 +280,8 @@ export class ShardKeys {
       unjudged: `${job}:unjudged`,
       losses: `${job}:losses`,
       overlay: `${job}:overlay`,
+      changed: `${job}:changed`,
+      free: `${job}:free`,
       args: `${job}:args`,
       ended: `${job}:ended`,
     };

@@ -22,8 +22,17 @@ const FAILURES_BYTES = 8;
 const FLAG_FAILED = 1;
 const FLAG_LOG = 2;
 const FLAG_OVERLAY = 4;
-/** The last three are all Stopping, see lua/include/record.lua. */
-const PHASES = ['Pending', 'Running', 'Stopping', 'Stopping', 'Stopping'] as const;
+/** By number, see lua/include/record.lua. The last two are of pods that their Job has released. */
+const PHASES = [
+  'Pending',
+  'Running',
+  'Stopping',
+  'Stopping',
+  'Stopping',
+  'Running',
+  'Stopping',
+] as const;
+const FREE = 5;
 const RETURNING = 3;
 const LEAVING = 4;
 
@@ -83,6 +92,7 @@ export function decodeSlotRecord(slot: number, buffer: Buffer): SlotRecord {
     createdMs: buffer.readUIntBE(29, 6),
     startMs: buffer.readUIntBE(35, 6),
     resourceVersion: readUInt56(buffer, 41),
+    ...(buffer.readUInt8(12) >= FREE && { isFree: true }),
     ...(buffer.readUInt8(12) === LEAVING && { countsByEnd: true }),
     ...(buffer.readUInt8(12) === RETURNING && { owesIndex: true }),
     ...failuresField(decodeFailures(buffer, SLOT_FAILURES_AT)),

@@ -53,6 +53,8 @@ export function storedJob(uid: string, map: ReadonlyMap<string, string>): Stored
     failedDroppedTo: integer(map.get('failedDroppedTo') ?? '0'),
     droppedPods: integer(map.get('droppedPods') ?? '0'),
     orphaned: map.get('orphaned') === '1',
+    hasFreePods: map.get('free') === '1',
+    hasChangedPods: map.get('changed') === '1',
     cut: map.has('cut') ? integer(map.get('cut')) : null,
     emptied: map.get('emptied') === '1',
     bare: map.get('bare') === '1',

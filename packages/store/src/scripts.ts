@@ -10,6 +10,7 @@ export const SCRIPT_NAMES = [
   'acquire',
   'addItems',
   'awaitLanes',
+  'changePod',
   'clearItems',
   'commitItems',
   'countQuota',

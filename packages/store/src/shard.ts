@@ -17,6 +17,7 @@ import type {
   NewStatus,
   ObservedJob,
   Opened,
+  PodChange,
   PodDrop,
   PodDetails,
   Refused,
@@ -38,7 +39,13 @@ import { RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
 import { CronJobs } from './cronJobs.ts';
 import { Objects } from './objects.ts';
 import { Quotas } from './quotas.ts';
-import { decodeAnswers, decodeSlotRecord, encodeEntries, encodeOverlays } from './records.ts';
+import {
+  decodeAnswers,
+  decodeSlotRecord,
+  encodeEntries,
+  encodeOverlays,
+  POD_RECORD_BYTES,
+} from './records.ts';
 import { choose, integer, list, refused, textMap } from './replies.ts';
 import { defineScripts } from './scripts.ts';
 import { sessionBytes } from './session.ts';
@@ -173,7 +180,7 @@ export class Shard extends ShardReader {
    * one chunk of records.
    */
   async dropPods(uid: string, drop: PodDrop): Promise<{ removed: number; next: number }> {
-    const { job, hot, overlay } = this.keys.job(uid);
+    const { job, hot, overlay, changed, free } = this.keys.job(uid);
     const { clock, watch, podWatchers } = this.keys;
     const chunk = Math.floor(drop.from / RECORDS_PER_CHUNK);
     const last = Math.min(drop.to, (chunk + 1) * RECORDS_PER_CHUNK - 1);
@@ -189,6 +196,8 @@ export class Shard extends ShardReader {
           watch,
           podWatchers,
           ...this.#keptKeys,
+          changed,
+          free,
         ],
         [this.#scripts.now, uid, drop.from, last, drop.most, drop.failed ? 1 : 0],
       ),
@@ -234,11 +243,48 @@ export class Shard extends ShardReader {
         this.keys.owned,
         this.keys.job(uid).job,
         ...this.#keptKeys,
+        this.keys.job(uid).changed,
+        this.keys.job(uid).free,
       ],
       [this.#scripts.now, this.keys.wakeChannel, uid, podNumber, podUid(uid, podNumber)],
     );
     await this.redis.unlink(this.podLogKey(uid, podNumber));
     return choose(reply, { '1': true, '0': false });
+  }
+
+  /**
+   * Changes labels and annotations of a pod of a Job. One that the Job does not select any more is released, unless
+   * it was told to stop, or the Job is finished or being deleted.
+   */
+  async changePod(
+    change: PodChange,
+  ): Promise<'changed' | 'notFound' | 'conflict' | 'pending' | 'tooMany'> {
+    const { uid, podNumber } = change;
+    const { job, hot, slots, retry, changed, free } = this.keys.job(uid);
+    const chunk = this.keys.podChunk(uid, Math.floor(podNumber / RECORDS_PER_CHUNK));
+    const { changed: changedJobs, watch, podWatchers } = this.keys;
+    const ofJob = [job, hot, slots, retry, changed, free, chunk];
+    const reply = await this.#scripts.run(
+      'changePod',
+      [...this.#scripts.dueKeys, ...ofJob, changedJobs, watch, podWatchers],
+      [
+        this.#scripts.now,
+        this.keys.wakeChannel,
+        uid,
+        podNumber,
+        change.slot,
+        change.expectedResourceVersion,
+        JSON.stringify({ ...change.change, labels: change.change.labels ?? {} }),
+        change.isSelected ? 1 : 0,
+      ],
+    );
+    return choose(reply, {
+      '1': 'changed',
+      '-1': 'notFound',
+      '-2': 'conflict',
+      '-3': 'pending',
+      '-4': 'tooMany',
+    });
   }
 
   // Argument lists
@@ -478,16 +524,18 @@ export class Shard extends ShardReader {
    * A step of removing what is left of a deleted Job. 'more': call again. 'notEmpty': pods are
    * still active or terminating, or the Job is not deleted.
    */
-  async purgeJob(uid: string): Promise<'more' | 'purged' | 'notEmpty'> {
+  async purgeJob(uid: string): Promise<'more' | 'purged' | 'left' | 'notEmpty'> {
     const keys = this.keys.job(uid);
     const job = await this.getJobByUid(uid);
     const counters = job?.counters ?? null;
     if (job !== null && !job.deleted) return 'notEmpty';
     if (counters !== null && counters.active + counters.terminating > 0) return 'notEmpty';
+    if (job?.orphaned === true && job.counters.kept > 0) return 'notEmpty';
     if (job !== null && !job.emptied) {
-      const step = await this.purgePods(uid, job.counters.podCount);
+      const step = await this.purgePods(uid, job.counters.podCount, job.hasFreePods);
       if (step === 'more') return 'more';
     }
+    const free = await this.#freePods(uid);
     const reply = await this.#scripts.run(
       'purgeJob',
       [
@@ -510,25 +558,45 @@ export class Shard extends ShardReader {
         this.keys.quotaUsed,
         this.keys.quotaWaiting,
         ...this.#scripts.dueKeys,
+        keys.changed,
+        keys.free,
+        this.keys.changed,
+        ...free.map(([pod]) => this.keys.podChunk(uid, Math.floor(pod / RECORDS_PER_CHUNK))),
       ],
-      [uid, this.#scripts.now, this.keys.wakeChannel],
+      [uid, this.#scripts.now, this.keys.wakeChannel, ...free.flat()],
     );
-    return choose(reply, { '1': 'purged', '-1': 'notEmpty' });
+    return choose(reply, { '1': 'purged', '2': 'left', '-1': 'notEmpty' });
   }
 
-  /** A step of removing what is kept of a Job's pods, none of which runs any more, with their logs. */
-  async purgePods(uid: string, podCount: number): Promise<'more' | 'purged'> {
+  /**
+   * A step of removing what is kept of a Job's pods, none of which runs any more, with their logs.
+   *
+   * @param keepsFree - Those that the Job has released stay.
+   */
+  async purgePods(uid: string, podCount: number, keepsFree = true): Promise<'more' | 'purged'> {
     const from = this.#purgedChunks.get(uid) ?? 0;
     if (from * RECORDS_PER_CHUNK > podCount) {
       this.#purgedChunks.delete(uid);
       return 'purged';
     }
-    this.#purgedChunks.set(uid, await this.#purgeChunks(uid, from, podCount));
+    const free = new Map(keepsFree ? await this.#freePods(uid) : []);
+    this.#purgedChunks.set(uid, await this.#purgeChunks(uid, from, podCount, free));
     return 'more';
   }
 
+  /** Pods that a Job has released, with their slots. */
+  async #freePods(uid: string): Promise<[podNumber: number, slot: number][]> {
+    const slots = await this.redis.hgetall(this.keys.job(uid).free);
+    return Object.entries(slots).map(([pod, slot]) => [Number(pod), Number(slot)]);
+  }
+
   /** Removes some chunks with their logs; answers how far that came. Only deletes: memory may be full. */
-  async #purgeChunks(uid: string, from: number, podCount: number): Promise<number> {
+  async #purgeChunks(
+    uid: string,
+    from: number,
+    podCount: number,
+    free: ReadonlyMap<number, number>,
+  ): Promise<number> {
     const CHUNKS_PER_STEP = 8;
     const to = Math.min(Math.floor(podCount / RECORDS_PER_CHUNK) + 1, from + CHUNKS_PER_STEP);
     for (let chunk = from; chunk < to; chunk++) {
@@ -542,14 +610,33 @@ export class Shard extends ShardReader {
       const last = Math.min(podCount, (chunk + 1) * RECORDS_PER_CHUNK - 1);
       for (let podNumber = first; podNumber <= last; podNumber++) {
         // A pod that was stopped has no record, but it may have a log.
-        if (!withoutLog.has(podNumber)) {
+        if (!withoutLog.has(podNumber) && !free.has(podNumber)) {
           removals.push(this.redis.unlink(this.podLogKey(uid, podNumber)));
         }
       }
       await Promise.all(removals);
-      await this.redis.unlink(this.keys.podChunk(uid, chunk));
+      const hasFree = [...free.keys()].some((podNumber) => podNumber >= first && podNumber <= last);
+      if (hasFree) await this.#clearRecords(uid, chunk, free);
+      else await this.redis.unlink(this.keys.podChunk(uid, chunk));
     }
     return to;
+  }
+
+  /** Removes the records of a chunk one by one, but for those of released pods. */
+  async #clearRecords(
+    uid: string,
+    chunk: number,
+    free: ReadonlyMap<number, number>,
+  ): Promise<void> {
+    const pipeline = this.redis.pipeline();
+    for (const { podNumber } of await this.readChunk(uid, chunk)) {
+      if (free.has(podNumber)) continue;
+      const offset = (podNumber % RECORDS_PER_CHUNK) * POD_RECORD_BYTES;
+      pipeline.setrange(this.keys.podChunk(uid, chunk), offset, Buffer.alloc(POD_RECORD_BYTES));
+      pipeline.hdel(this.keys.job(uid).overlay, String(podNumber));
+      pipeline.hdel(this.keys.job(uid).changed, String(podNumber));
+    }
+    for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
   }
 
   // Workers

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { parseFittingKey, parsePodName, podsThatFit } from '@drover/shared';
 import type { Redis } from 'ioredis';
 import type {
+  ChangedPod,
   Dependent,
-  HotCounters,
   IndexState,
   JobView,
   PodDetails,
@@ -33,6 +33,13 @@ const SLOTS_PER_PAGE = 500;
 interface RawJob {
   readonly job: [Error | null, unknown];
   readonly hot: [Error | null, unknown];
+}
+
+/** What is to be known of a Job to read its pods. */
+interface PodFacts {
+  readonly podCount: number;
+  readonly isChanged: boolean;
+  readonly onlyFree: boolean;
 }
 
 /** What is plainly read of a shard: Jobs, pods, slots, nodes. Nothing here writes. */
@@ -242,6 +249,15 @@ export class ShardReader {
     return new Set([...paths, ...orphaned].map((path) => path.split('/')[1]!));
   }
 
+  /** As {@link findPodOwners}, with the Jobs of the namespace whose pods may have other labels than they gave them. */
+  async findJobsWithPods(namespace: string, name: string): Promise<string[]> {
+    const [owners, changed] = await Promise.all([
+      this.findPodOwners(namespace, name),
+      this.redis.zrangebylex(this.keys.changed, `[${namespace}/`, `(${namespace}0`),
+    ]);
+    return [...new Set([...owners, ...changed.map(uidOfOrphaned)])];
+  }
+
   /**
    * Namespaces that have something in them, in order: Jobs, pods, work queues, kept objects of some
    * kinds. One short read for each of them and kind of thing.
@@ -346,9 +362,37 @@ export class ShardReader {
     return uids.map((_uid, i) => ({ job: replies[2 * i]!, hot: replies[2 * i + 1]! }));
   }
 
-  async #counters(uid: string): Promise<HotCounters | null> {
-    const packed = await this.redis.getBuffer(this.keys.job(uid).hot);
-    return packed === null ? null : decodeHot(packed).counters;
+  /** How many pods a Job had, and whether labels of some were changed, or only those are shown that it released. */
+  async #podFacts(uid: string): Promise<PodFacts> {
+    const pipeline = this.redis.pipeline();
+    pipeline.getBuffer(this.keys.job(uid).hot);
+    pipeline.hmget(this.keys.job(uid).job, 'changed', 'free', 'deleted', 'orphaned');
+    const [hot, fields] = ((await pipeline.exec()) ?? []).map(pipelineValue);
+    const [changed, free, deleted, orphaned] = (fields as (string | null)[]).map(
+      (is) => is === '1',
+    );
+    return {
+      podCount: hot === null ? 0 : decodeHot(hot as Buffer).counters.podCount,
+      isChanged: changed === true,
+      onlyFree: free === true && deleted === true && orphaned !== true,
+    };
+  }
+
+  /** Pods with the labels and annotations that were given to them, as far as they are shown. */
+  async #withChanges(
+    uid: string,
+    pods: readonly StoredPod[],
+    { isChanged, onlyFree }: Omit<PodFacts, 'podCount'>,
+  ): Promise<StoredPod[]> {
+    if (!isChanged || pods.length === 0) return [...pods];
+    const numbers = pods.map(({ podNumber }) => String(podNumber));
+    const texts = await this.redis.hmget(this.keys.job(uid).changed, ...numbers);
+    return pods.flatMap((pod, i) => {
+      const text = texts[i] ?? null;
+      const changed = text === null ? null : (JSON.parse(text) as ChangedPod);
+      if (onlyFree && changed?.isFree !== true) return [];
+      return [changed === null ? pod : { ...pod, changed }];
+    });
   }
 
   /**
@@ -361,7 +405,8 @@ export class ShardReader {
     options: { readonly after?: number; readonly limit: number },
   ): Promise<{ pods: StoredPod[]; next: number | null }> {
     const after = options.after ?? 0;
-    const podCount = (await this.#counters(uid))?.podCount ?? 0;
+    const facts = await this.#podFacts(uid);
+    const { podCount } = facts;
     const early = podCount === 0 && after === 0 ? await this.#barePodToCome(uid) : null;
     if (early !== null) return { pods: [early], next: null };
     const byNumber = new Map<number, StoredPod>();
@@ -384,11 +429,18 @@ export class ShardReader {
     const all = [...byNumber.values()].toSorted((a, b) => a.podNumber - b.podNumber);
     const pods = all.filter((pod) => pod.podNumber <= readUpTo).slice(0, options.limit);
     const complete = pods.length === all.length && chunk > lastChunk;
-    return { pods, next: complete ? null : (pods.at(-1)?.podNumber ?? readUpTo) };
+    const next = complete ? null : (pods.at(-1)?.podNumber ?? readUpTo);
+    return { pods: await this.#withChanges(uid, pods, facts), next };
   }
 
   /** One pod, or null when there is none of this number (any more). */
   async getPod(uid: string, podNumber: number): Promise<StoredPod | null> {
+    const stored = await this.#findPod(uid, podNumber);
+    if (stored === null) return null;
+    return (await this.#withChanges(uid, [stored], await this.#podFacts(uid)))[0] ?? null;
+  }
+
+  async #findPod(uid: string, podNumber: number): Promise<StoredPod | null> {
     const record = await this.readRecord(uid, podNumber);
     if (record !== null) return record;
     // Before the slots: one that is opened in between is found there.
@@ -627,6 +679,11 @@ export class ShardReader {
       }),
     );
   }
+}
+
+/** Whether a Job, or what is left of it, has pods that are shown: its own, those that it left behind, or has released. */
+export function showsPods(view: Pick<JobView, 'deleted' | 'orphaned' | 'hasFreePods'>): boolean {
+  return !view.deleted || view.orphaned || view.hasFreePods;
 }
 
 /** No namespace is called like this: it is where the Jobs that stand for pods have their names. */

@@ -91,6 +91,8 @@ class Recorder {
             return async (_key: string, ...slots: string[]) =>
               slots.map(() => Buffer.alloc(SLOT_RECORD_BYTES));
           }
+          // Pods that a Job has released.
+          if (name === 'hgetall') return async () => ({ 1: '1', 5000: '0' });
           if (name === 'pipeline') return () => pipeline();
           return async () => null;
         },
@@ -233,6 +235,17 @@ const CASES: Record<ScriptName, Case> = {
         knownGeneration: 1,
       }),
     reply: (code) => [code === 1 ? RUN : [code, Buffer.from('30')]],
+  },
+  changePod: {
+    call: (shard) =>
+      shard.changePod({
+        uid: UID,
+        podNumber: 1,
+        slot: 1,
+        expectedResourceVersion: 7,
+        change: { labels: { a: '1' } },
+        isSelected: true,
+      }),
   },
   awaitLanes: { call: (shard) => shard.awaitLanes(UID, 'default/process', 0) },
   countQuota: { call: (shard) => shard.quotas.count(UID, [1, 2]), plain: [2, 2] },
@@ -477,6 +490,7 @@ const CASES: Record<ScriptName, Case> = {
 const CREATING = [
   'addItems',
   'countQuota',
+  'changePod',
   'writeContainers',
   'createJob',
   'createObject',

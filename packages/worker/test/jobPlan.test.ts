@@ -49,6 +49,8 @@ function planOf(
     failedDroppedTo: 0,
     droppedPods: 0,
     orphaned: false,
+    hasFreePods: false,
+    hasChangedPods: false,
     emptied: false,
     cut: null,
     bare: false,

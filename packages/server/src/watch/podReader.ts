@@ -1,6 +1,6 @@
 import { runningNumbers, type Backend, type PodsClient } from '@drover/sdk/internals';
 import type { Pod } from '@drover/shared';
-import type { JobView, Shard, StoredPod } from '@drover/store';
+import { showsPods, type JobView, type Shard, type StoredPod } from '@drover/store';
 
 import type { PodScope } from './podScope.ts';
 
@@ -88,7 +88,7 @@ export class PodReader {
   /** A Job by its uid; null when its pods are gone with it. */
   async view(uid: string): Promise<JobView | null> {
     const view = await this.#backend.run(() => this.#shard.getJobByUid(uid));
-    return view === null || (view.deleted && !view.orphaned) ? null : view;
+    return view === null || !showsPods(view) ? null : view;
   }
 
   async *#placed(
@@ -113,7 +113,7 @@ export class PodReader {
     if (jobName !== null && namespace !== null && name !== 'listBarePods') {
       // All of them are found at once, with the first list.
       if (name === 'listOrphaned') return;
-      const uids = await this.#backend.run(() => this.#shard.findPodOwners(namespace, jobName));
+      const uids = await this.#backend.run(() => this.#shard.findJobsWithPods(namespace, jobName));
       for (const uid of uids.slice(from === null ? 0 : uids.indexOf(from) + 1)) {
         const view = await this.view(uid);
         if (view !== null) yield { view, path: uid };

@@ -25,10 +25,16 @@ export class PodScope {
   }
 
   /** Whether pods of this Job may be meant. */
-  accepts(view: Pick<JobView, 'namespace' | 'name'> & { readonly bare?: boolean }): boolean {
+  accepts(
+    view: Pick<JobView, 'namespace' | 'name'> & {
+      readonly bare?: boolean;
+      readonly hasChangedPods?: boolean;
+    },
+  ): boolean {
     if (this.namespace !== null && view.namespace !== this.namespace) return false;
-    // A pod without a Job has whatever labels its user gave it.
-    if (this.jobName !== null && view.name !== this.jobName && view.bare !== true) return false;
+    // A pod has whatever labels its user gave it.
+    const isFixed = view.bare !== true && view.hasChangedPods !== true;
+    if (this.jobName !== null && view.name !== this.jobName && isFixed) return false;
     if (this.podName === null) return true;
     if (view.bare === true) return view.name === this.podName;
     return parsePodName(this.podName).some(({ jobName, isCut }) =>

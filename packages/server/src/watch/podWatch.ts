@@ -115,7 +115,8 @@ export class PodWatch {
     for await (const { view, stored, pod } of this.#reader.existing(this.#scope)) {
       const isSelected = this.#note(this.#watched(view), stored, pod);
       const version = versionOf(pod);
-      if (version <= since || (!isSelected && !this.#scope.isDynamic)) continue;
+      const mayHaveBeen = this.#scope.isDynamic || stored.changed !== undefined;
+      if (version <= since || (!isSelected && !mayHaveBeen)) continue;
       const type = createdMsOf(stored) * VERSIONS_PER_MS > since ? 'ADDED' : 'MODIFIED';
       push(events, { type: isSelected ? type : 'DELETED', object: pod, isRemains: false, version });
     }

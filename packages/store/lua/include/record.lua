@@ -13,8 +13,9 @@ local NO_FAILURES = '\0\0\0\0\0\0\0\0'
 local POD = '>I4I2I6I5BBBI7'
 local ASKED_OFFSET = 48
 -- Phases. All but the first two were told to stop: the end of a STOPPING pod changes nothing, that of a RETURNING one
--- gives its index back, and that of a LEAVING one counts for what it is.
-local PENDING, RUNNING, STOPPING, RETURNING, LEAVING = 0, 1, 2, 3, 4
+-- gives its index back, and that of a LEAVING one counts for what it is. The last two are of pods that their Job has
+-- released: no figure of the Job knows of them. FREE_STOPPING was told to stop.
+local PENDING, RUNNING, STOPPING, RETURNING, LEAVING, FREE, FREE_STOPPING = 0, 1, 2, 3, 4, 5, 6
 local FLAG_FAILED, FLAG_LOG, FLAG_OVERLAY, FLAG_PRESENT = 1, 2, 4, 8
 local POD_BYTES, PODS_PER_CHUNK = 27, 1024
 local REASON_NODE_LOST, REASON_DRAINED, REASON_DELETED, REASON_ROLLED_BACK = 4, 5, 6, 7

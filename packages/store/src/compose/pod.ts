@@ -10,8 +10,18 @@ import {
   podMetadata,
   podSpec,
   type PodStatus,
+  PROGRESS_ANNOTATION,
+  RESULT_ANNOTATION,
 } from '@drover/shared';
-import type { PodNotes, PodOverlay, PodReason, PodRecord, SlotRecord } from '../api.ts';
+import type {
+  ChangedPod,
+  PodNotes,
+  PodOverlay,
+  PodReason,
+  PodRecord,
+  SlotRecord,
+  StoredPod,
+} from '../api.ts';
 import {
   type ContainerStatuses,
   defaultStatuses,
@@ -33,6 +43,8 @@ export interface PodSource {
   readonly nodeName: string;
   /** It is a pod without a Job; `job` is what it is stored as. */
   readonly isBare?: boolean;
+  /** What its user changed of it. */
+  readonly changed?: ChangedPod | undefined;
   /** It has outlived its Job, whose deletion left its pods behind. */
   readonly isOrphan?: boolean;
   /** For a Pending pod: why no worker takes it, in words. */
@@ -43,12 +55,6 @@ export interface PodSource {
 
 /** resourceVersions are ms * 4096 or more, so the time of the last change can be told from them. */
 const VERSIONS_PER_MS = 4096;
-/** Annotation of a pod with its handler's return value, as JSON. */
-const RESULT_ANNOTATION = 'drover.dev/result';
-
-/** Annotation of a running pod with how far it has come: `0.25`, or `3/12`. */
-const PROGRESS_ANNOTATION = 'drover.dev/progress';
-
 /** Why a pod is Failed though its program is not to blame. */
 const DISRUPTIONS: Partial<Record<PodReason, string>> = {
   NodeLost: 'the worker that ran the pod is gone',
@@ -90,14 +96,16 @@ function isEnded(pod: SlotRecord | PodRecord): pod is PodRecord {
 }
 
 function composeMetadata(source: PodSource, generated: Pod['metadata']): Pod['metadata'] {
-  const { job, pod, overlay, isOrphan = false, isBare = false } = source;
+  const { job, pod, overlay, changed, isBare = false } = source;
+  const isOrphan = source.isOrphan === true || changed?.isFree === true;
   const { ownerReferences, ...own } = isBare ? bareMetadata(generated) : generated;
   // Of a pod without a Job labels and the like change apart from the rest.
   const ownVersion = isBare ? Number(generated.resourceVersion ?? 0) : 0;
   const metadata: Pod['metadata'] = {
     ...own,
+    ...changedMetadata(changed),
     ...(isOrphan || ownerReferences === undefined ? {} : { ownerReferences }),
-    resourceVersion: formatVersion(Math.max(pod.resourceVersion, ownVersion)),
+    resourceVersion: formatVersion(Math.max(versionOfPod({ ...pod, changed }), ownVersion)),
     creationTimestamp: formatTime(isEnded(pod) ? pod.startMs : pod.createdMs),
   };
   if (overlay?.result !== undefined) {
@@ -118,6 +126,24 @@ function composeMetadata(source: PodSource, generated: Pod['metadata']): Pod['me
     metadata.deletionGracePeriodSeconds = Math.round(graceMs / 1000);
   }
   return metadata;
+}
+
+/** The version of a pod: that of its last change, whichever it was. */
+export function versionOfPod({
+  resourceVersion,
+  changed,
+}: Pick<StoredPod, 'resourceVersion'> & { readonly changed?: ChangedPod | undefined }): number {
+  return Math.max(resourceVersion, changed?.resourceVersion ?? 0);
+}
+
+function changedMetadata(changed: ChangedPod | undefined): Partial<Pod['metadata']> {
+  if (changed === undefined) return {};
+  const { labels, annotations, managedFields } = changed;
+  return {
+    labels: { ...labels },
+    annotations: annotations && { ...annotations },
+    ...(managedFields && { managedFields: [...managedFields] }),
+  };
 }
 
 /** What of the Job that a pod is stored as is not the pod's own: how it is deleted, and its versions. */

@@ -43,6 +43,8 @@ export function stored(given: Job, status: object = {}, over: Partial<StoredJob>
     failedDroppedTo: 0,
     droppedPods: 0,
     orphaned: false,
+    hasFreePods: false,
+    hasChangedPods: false,
     emptied: false,
     cut: null,
     bare: false,

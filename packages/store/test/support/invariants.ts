@@ -154,7 +154,8 @@ function claimViolations(shard: RawShard): string[] {
       const claims = held.get(slot.session) ?? new Set();
       held.set(slot.session, claims.add(`${uid}:${slot.slot}`));
       const order = shard.sessions.get(slot.session)?.orders.get(`${uid}:${slot.slot}`);
-      const wanted = slot.phase === 'Running' ? undefined : slot.podNumber;
+      const isLeftAlone = slot.phase === 'Running' || slot.phase === 'Free';
+      const wanted = isLeftAlone ? undefined : slot.podNumber;
       if (order !== wanted)
         found.push(`Job ${uid}: slot ${slot.slot} is ${slot.phase}, its order is ${order}`);
     }

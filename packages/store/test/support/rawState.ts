@@ -6,7 +6,15 @@ import type { ShardKeys } from '../../src/keys.ts';
 import { decodeFailures, decodeSlotRecord } from '../../src/records.ts';
 
 /** As lua/include/record.lua has them. */
-const PHASES = ['Pending', 'Running', 'Stopping', 'Returning', 'Leaving'] as const;
+const PHASES = [
+  'Pending',
+  'Running',
+  'Stopping',
+  'Returning',
+  'Leaving',
+  'Free',
+  'FreeStopping',
+] as const;
 
 /** All numbers of the hot state by name. */
 export type RawHot = Record<(typeof HOT_FIELDS)[number], number>;
