@@ -80,7 +80,7 @@ describe('rights', () => {
 
 /** Jobs of both runtimes with what they need, items, a CronJob, logs: all users together. */
 test('under these users Jobs, items, CronJobs, logs and the doctor work, and nothing is refused', async () => {
-  await using engine = await Engine.forTest({ hasAcl: true, redis: { config: {} } });
+  await using engine = await Engine.forTest({ hasAcl: true });
   const { drover: server, prefix } = engine;
   const producer = new Drover({ connection: engine.urlOf('producer'), prefix });
   const reader = new Drover({ connection: engine.urlOf('reader'), prefix });
@@ -196,7 +196,7 @@ describe('Redis refuses', () => {
   ];
 
   test('what a role must not do', async () => {
-    const engine = await Engine.forTest({ hasAcl: true, redis: { config: {} } });
+    const engine = await Engine.forTest({ hasAcl: true });
     const clients = new Map<AclRole, Redis>();
     for (const { role, what, command } of cases) {
       const redis = clients.get(role) ?? connect(engine, role);

@@ -1,11 +1,11 @@
 import { createRequire } from 'node:module';
 
+import { errorForLog } from '@drover/shared';
 import { pino, stdTimeFunctions, type Logger } from 'pino';
 import type PinoPretty from 'pino-pretty';
 
 import type { LogLevel } from './logLevels.ts';
 import { wantsColours } from './text/colours.ts';
-import { withoutCredentials } from './text/redact.ts';
 
 /** Field names whose value never appears in a log, at any of the depths where one is met. */
 const SECRET_FIELDS = ['password', 'sentinelPassword', 'redisUrl', 'url', 'token', 'secret'];
@@ -25,23 +25,10 @@ export function createLogger(options: { level: LogLevel; name: string }): Logger
       paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]),
       censor: '[secret]',
     },
-    serializers: { err: withoutSecrets(pino.stdSerializers.err) },
+    serializers: { err: errorForLog },
   };
   if (!process.stderr.isTTY) return pino(settings, pino.destination({ fd: 2, sync: true }));
   return pino(settings, prettyStream());
-}
-
-/** ioredis hangs the whole command on its errors: a script, and whatever data went with it. */
-function withoutSecrets(serialize: (error: Error) => object) {
-  return (error: Error) =>
-    Object.fromEntries(
-      Object.entries(serialize(error))
-        .filter(([key]) => key !== 'command')
-        .map(([key, value]) => [
-          key,
-          typeof value === 'string' ? withoutCredentials(value) : (value as unknown),
-        ]),
-    );
 }
 
 function prettyStream() {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConnectionError, DEFAULT_EVENT_TTL_MS } from '@drover/shared';
+import { ConnectionError, DEFAULT_EVENT_TTL_MS, errorForLog } from '@drover/shared';
 import {
   checkHost,
   EventRecorder,
@@ -109,7 +109,10 @@ export function createController(options: ControllerOptions): Controller {
   if (!Number.isSafeInteger(eventTtlMs) || eventTtlMs < 1) {
     throw new RangeError('eventTtlMs must be an integer of at least 1');
   }
-  const logger = options.logger ?? pino({ level: 'silent' });
+  const logger = (options.logger ?? pino({ level: 'silent' })).child(
+    {},
+    { serializers: { err: errorForLog } },
+  );
   return new RunningController({
     ...options,
     backoff,

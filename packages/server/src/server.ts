@@ -2,6 +2,7 @@ import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 import { Backend } from '@drover/sdk/internals';
+import { errorForLog } from '@drover/shared';
 import fastify, {
   LogController,
   type FastifyBaseLogger,
@@ -108,7 +109,10 @@ class RunningServer implements DroverServer {
     this.#backend = new Backend({ connection, ...(prefix === undefined ? {} : { prefix }) });
     const { resources, subresources, close } = makeResources(this.#backend, options.secretKeyFile);
     this.#closeResources = close;
-    const logger = options.logger ?? pino({ level: 'silent' });
+    const logger = (options.logger ?? pino({ level: 'silent' })).child(
+      {},
+      { serializers: { err: errorForLog } },
+    );
     this.#http = makeHttp(logger, tls);
     this.#addAccess(logger);
     const version = readVersion();

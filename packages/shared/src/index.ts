@@ -302,6 +302,7 @@ export {
   type Quantity,
   type QuantityFormat,
 } from './quantity.ts';
+export { errorForLog, withoutCredentials } from './redact.ts';
 export { resourceFieldValue } from './resourceField.ts';
 export {
   DEFAULT_POOL,

@@ -11,7 +11,7 @@ export interface AclUser {
   readonly role: AclRole;
   /** `<prefix>-<role>`. */
   readonly name: string;
-  /** Rules as ACL SETUSER takes them, without a password: nobody can log in until there is one. */
+  /** Rules as ACL SETUSER takes them for a user that is new or `reset`, without a password: nobody can log in until there is one. */
   readonly rules: readonly string[];
 }
 
@@ -149,6 +149,7 @@ const PRODUCER_KEYS = [
   'jobs:*',
   'owned',
   'queues',
+  'quota:*',
   'watch',
   'watchers:pods',
   'wq:*',
@@ -163,6 +164,8 @@ const PRODUCER_READS = [
   'lanes',
   'meta',
   'nodes',
+  'object:PriorityClass:*',
+  'objects:PriorityClass',
   'sessions',
   'waiting',
 ];
@@ -188,7 +191,6 @@ export function aclUsers(prefix: string): AclUser[] {
       role,
       name: `${prefix}-${role}`,
       rules: [
-        'reset',
         'on',
         ...keys,
         `&{${prefix}:*`,

@@ -12,7 +12,13 @@ import { environmentRefs, type ConfigRef } from './configs/configContent.ts';
 import { hookOf, type Hook } from './process/containerHook.ts';
 import { planProbe, type PlannedProbe } from './process/containerProbe.ts';
 import type { RestartRule } from './process/containerLoop.ts';
-import { findAccount, identityOf, workerIdentity, type Identity } from './process/identity.ts';
+import {
+  findAccount,
+  identityOf,
+  workerIdentity,
+  type FixedUser,
+  type Identity,
+} from './process/identity.ts';
 
 /** What a container is to its pod: `init` runs before, `sidecar` beside, and `main` is what the pod is for. */
 export type ContainerRole = 'init' | 'sidecar' | 'main';
@@ -57,6 +63,7 @@ type Template = Partial<
  * The containers of a pod, in the order in which they are started.
  *
  * @param privateFiles - What they are given that none but the worker's user and root can read; null = nothing.
+ * @param programUser - Whom all programs run as; null = as the worker, unless they say otherwise.
  */
 export function planContainers(
   {
@@ -67,8 +74,9 @@ export function planContainers(
     resources,
   }: Template,
   privateFiles: string | null = null,
+  programUser: FixedUser | null = null,
 ): PlannedContainer[] {
-  const worker = workerIdentity();
+  const worker = programUser ?? workerIdentity();
   const planned = (role: ContainerRole, container: PodSpec['containers'][number]) => ({
     name: container.name,
     role,

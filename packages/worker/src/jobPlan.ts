@@ -28,6 +28,7 @@ import type { Claim, StoredJob } from '@drover/store';
 import type { ClientPlaces } from './client/clientDirectory.ts';
 import { NO_CONFIGS, type ConfigRef, type ConfigSet } from './configs/configContent.ts';
 import { planContainers, type PlannedContainer } from './containerPlan.ts';
+import type { FixedUser } from './process/identity.ts';
 import {
   buildEnvironment,
   expandVariables,
@@ -77,6 +78,8 @@ export interface PlanSurroundings {
   readonly client: ClientConnection;
   /** See `baseEnvironment`. */
   readonly baseEnv: Readonly<Record<string, string>>;
+  /** Whom all programs run as; null: as the worker, unless their pod says otherwise. */
+  readonly programUser?: FixedUser | null;
 }
 
 /** What of a Job is stored as its object. */
@@ -190,7 +193,11 @@ export class JobPlan {
     this.image = this.#container.image ?? '';
     this.workingDir = this.#container.workingDir;
     this.client = clientSettings(stored, this.annotations, surroundings.client);
-    this.containers = planContainers(template, this.#privateFiles());
+    this.containers = planContainers(
+      template,
+      this.#privateFiles(),
+      surroundings.programUser ?? null,
+    );
     this.volumes = planVolumes(template);
     this.volumeRefs = volumeRefs(this.volumes);
     this.volumeOwner = {

@@ -62,7 +62,12 @@ export interface WorkerOptions {
    * there is none, and pods that need a Secret wait.
    */
   readonly secretKeyFile?: string | undefined;
-  /** Directory where programs without workingDir start. Default: that of this process. */
+  /**
+   * User that all programs run as, and no pod may ask for another: a name, its number, or numbers of user and group as in
+   * `1000:1000`. Takes a worker that runs as root. Default: the worker's user, or whom a pod asks for.
+   */
+  readonly runAs?: string | undefined;
+  /** Directory where programs without workingDir start. Default: that of this process; with `runAs` the user's home. */
   readonly workingDir?: string | undefined;
   /**
    * What starts the programs: `native` is faster and leaves no stray, `auto` is the native one where it works, else that

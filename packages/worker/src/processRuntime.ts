@@ -21,6 +21,8 @@ import type { JobPlan } from './jobPlan.ts';
 import { ArgumentList, ListLane } from './listLane.ts';
 import type { OpenPodLog } from './podLog.ts';
 import type { CrashLoopPolicy } from './process/crashLoop.ts';
+import type { ProcessUser } from './process/frames.ts';
+import { handOverTo, keep } from './process/handOver.ts';
 import { MountProbe } from './process/mountProbe.ts';
 import { MemoryLimits } from './process/memoryLimits.ts';
 import { OomKills } from './process/oomKills.ts';
@@ -59,6 +61,8 @@ export interface ProcessRuntimeOptions {
   readonly port: (shard: number) => ControlPort & ListPort & DetailsPort & ObjectPort;
   readonly configs: ConfigSources;
   readonly logger: Logger;
+  /** Whom programs run as; null = as the worker, unless their pod says otherwise. */
+  readonly programUser: ProcessUser | null;
 }
 
 /** Runs pods as child processes of a helper that dies with this worker. */
@@ -76,11 +80,13 @@ export class ProcessRuntime implements Runtime {
 
   constructor(options: ProcessRuntimeOptions) {
     this.#options = options;
-    this.#volumes = new Volumes(options.logger, options.volumeDirectory);
+    const { programUser } = options;
+    const handOver = programUser === null ? keep : handOverTo(programUser);
+    this.#volumes = new Volumes(options.logger, options.volumeDirectory, handOver);
     this.#mountProbe = new MountProbe(options.runner);
-    this.#sockets = new SocketDirectory(options.launcher, options.logger);
-    this.#itemFiles = new ItemFiles(options.logger);
-    this.#clients = new ClientDirectory(options.client, options.launcher, options.logger);
+    this.#sockets = new SocketDirectory(options.launcher, options.logger, handOver);
+    this.#itemFiles = new ItemFiles(options.logger, handOver);
+    this.#clients = new ClientDirectory(options.client, options.launcher, options.logger, handOver);
   }
 
   fittingLanes(pool: string): Readonly<Record<string, number>> {

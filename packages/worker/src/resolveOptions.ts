@@ -1,7 +1,14 @@
 import { randomInt } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { availableParallelism, hostname, networkInterfaces, totalmem } from 'node:os';
 
-import { bytesOf, cpuMilliOf, parseQuantity, type ComputeResources } from '@drover/shared';
+import {
+  bytesOf,
+  cpuMilliOf,
+  errorForLog,
+  parseQuantity,
+  type ComputeResources,
+} from '@drover/shared';
 import { pino, type Logger } from 'pino';
 
 import type { HandlerDefinition } from './handler/defineHandler.ts';
@@ -9,6 +16,7 @@ import type { Connection } from './link.ts';
 import type { WorkerOptions } from './options.ts';
 import { DEFAULT_CRASH_LOOP, type CrashLoopPolicy } from './process/crashLoop.ts';
 import { helperChoice, type HelperChoice } from './process/helperProgram.ts';
+import { fixedUserOf, workerIdentity, type FixedUser } from './process/identity.ts';
 import type { RuntimeName } from './runtime.ts';
 
 /** {@link WorkerOptions} with all defaults filled in. */
@@ -30,6 +38,7 @@ export interface ResolvedOptions {
   readonly volumes: { readonly directory: string | undefined; readonly checkMs: number };
   readonly secretKeyFile: string | undefined;
   readonly workingDir: string | undefined;
+  readonly programUser: FixedUser | null;
   readonly launcher: readonly string[] | undefined;
   readonly processHelper: HelperChoice;
   readonly logger: Logger;
@@ -117,6 +126,17 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
   if (checkMs !== undefined && !(checkMs > 0)) {
     problems.push(`volumes.checkMs ${checkMs}: must be more than 0`);
   }
+  let programUser: FixedUser | null = null;
+  try {
+    if (options.runAs !== undefined) programUser = fixedUserOf(options.runAs, workerIdentity());
+  } catch (error) {
+    problems.push((error as TypeError).message);
+  }
+  if (programUser !== null && !runtimes.includes('process')) {
+    problems.push(
+      'runAs: only the runtime "process" can do that; handlers are functions of the worker',
+    );
+  }
   let processHelper: HelperChoice = 'auto';
   try {
     processHelper = options.processHelper ?? helperChoice();
@@ -154,11 +174,20 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
       checkMs: options.volumes?.checkMs ?? DEFAULT_VOLUME_CHECK_MS,
     },
     secretKeyFile: options.secretKeyFile,
-    workingDir: options.workingDir,
+    workingDir: options.workingDir ?? (programUser === null ? undefined : homeOf(programUser)),
+    programUser,
     launcher: options.launcher,
     processHelper,
-    logger: options.logger ?? pino({ level: 'silent' }),
+    logger: (options.logger ?? pino({ level: 'silent' })).child(
+      {},
+      { serializers: { err: errorForLog } },
+    ),
   };
+}
+
+/** Where programs of a user start, who may have no business in the worker's directory. */
+function homeOf({ home }: FixedUser): string {
+  return existsSync(home) ? home : '/';
 }
 
 /** So that pods that fill the memory of their threads fail alone, and not with the whole worker. */

@@ -175,6 +175,7 @@ export class WorkerParts {
       crashLoop,
       workingDir,
       processHelper,
+      programUser,
       lanes,
       threads,
       threadMemoryMiB,
@@ -214,7 +215,12 @@ export class WorkerParts {
           );
           break;
         case 'process': {
-          const runner = new ProcessRunner({ logger, workingDir, helper: processHelper });
+          const runner = new ProcessRunner({
+            logger,
+            workingDir,
+            helper: processHelper,
+            user: programUser ?? undefined,
+          });
           this.#runtimes.push(
             new ProcessRuntime({
               runner,
@@ -226,6 +232,7 @@ export class WorkerParts {
               items,
               launcher,
               client: this.#client,
+              programUser,
               writeProgress,
               port,
               configs,
@@ -278,12 +285,15 @@ export class WorkerParts {
 
   #openQueues(store: Store): void {
     const { connection, prefix, pool, lanes, resources, name, logger } = this.#options;
+    const { programUser } = this.#options;
+    const base = baseEnvironment(process.env);
     const plans = new PlanCache({
       nodeName: name,
       hostIP: hostAddress(),
       resources,
       client: this.#client,
-      baseEnv: baseEnvironment(process.env),
+      baseEnv: programUser === null ? base : { ...base, HOME: programUser.home },
+      programUser,
     });
     for (const runtime of this.#runtimes) {
       const redis = openConnection(connection);

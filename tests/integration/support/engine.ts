@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -94,12 +94,18 @@ export class Engine {
 
   /** Opens an installation; no process runs yet. */
   static async open(options: EngineOptions = {}): Promise<Engine> {
-    const redis = await startRedis(options.redis);
     const prefix = uniquePrefix();
     const folder = mkdtempSync(join(tmpdir(), 'drover-pods-'));
     guardFolder(folder);
-    const { settings = QUICK, hasAcl = HAS_ACL } = options;
-    if (hasAcl) await makeUsers(redis, prefix);
+    const { hasAcl = HAS_ACL } = options;
+    // In a file, so that the users are there when Redis is started again.
+    const users = hasAcl ? writeUsers(prefix, folder) : null;
+    const redis = await startRedis(
+      users === null
+        ? options.redis
+        : { ...options.redis, config: { ...options.redis?.config, aclfile: users } },
+    );
+    const { settings = QUICK } = options;
     // The first to open an installation decides its settings.
     const store = await Store.open({ redis: redis.connect(), prefix, settings });
     return new Engine({ redis, store, prefix, folder, hasAcl });
@@ -121,7 +127,7 @@ export class Engine {
 
   /** What users were refused, as `<user> <reason> <what>`. */
   async refusals(): Promise<string[]> {
-    const entries = (await this.store.redis.call('ACL', 'LOG')) as string[][];
+    const entries = (await this.store.redis.call('ACL', 'LOG', '128')) as string[][];
     return entries.flatMap((entry) => {
       const field = (name: string): string => entry[entry.indexOf(name) + 1] ?? '';
       const text = `${field('username')} ${field('reason')} ${field('object')}`;
@@ -228,11 +234,14 @@ export class Engine {
   }
 }
 
-async function makeUsers(redis: TestRedis, prefix: string): Promise<void> {
-  const admin = redis.connect();
-  for (const { name, rules } of aclUsers(prefix)) {
-    await admin.call('ACL', 'SETUSER', name, ...rules, aclPassword(PASSWORD));
-  }
+/** @returns The path of the file. */
+function writeUsers(prefix: string, folder: string): string {
+  const path = join(folder, 'users.acl');
+  const lines = aclUsers(prefix).map(
+    ({ name, rules }) => `user ${name} ${rules.join(' ')} ${aclPassword(PASSWORD)}\n`,
+  );
+  writeFileSync(path, lines.join(''));
+  return path;
 }
 
 /** status of a Job. */

@@ -26,9 +26,8 @@ export async function aclCommand(options: AclCommandOptions): Promise<number> {
     const words = [...rules, ...secret];
     process.stdout.write(
       format === 'aclfile'
-        ? // A file has each user once, and begins with none: it knows no reset.
-          `user ${name} ${words.filter((rule) => rule !== 'reset').join(' ')}\n`
-        : `ACL SETUSER ${name} ${words.join(' ')}\n`,
+        ? `user ${name} ${words.join(' ')}\n`
+        : `ACL SETUSER ${name} reset ${words.join(' ')}\n`,
     );
   }
   return EXIT.ok;

@@ -1,3 +1,4 @@
+import { withoutCredentials } from '@drover/shared';
 import type { Command } from 'commander';
 
 import { environmentOf } from '../define/environment.ts';
@@ -7,7 +8,6 @@ import { PASSWORD_FILE_VARIABLE } from '../engine/passwordFile.ts';
 import { findTls, TLS_PARAMETERS, tlsVariable } from '../engine/tlsFiles.ts';
 import { EXIT } from '../exitCodes.ts';
 import type { ObjectOptions } from '../options.ts';
-import { withoutCredentials } from '../text/redact.ts';
 import { formatTable } from '../text/table.ts';
 
 /** Options of `drover config view`. */

@@ -26,6 +26,7 @@ export interface WorkerShape {
   /** Milliseconds. */
   crashLoopCap?: number;
   runtime?: string[];
+  runAs?: string;
 }
 
 /** Options of `drover worker`. */
@@ -69,6 +70,7 @@ export async function workerCommand(options: WorkerCommandOptions): Promise<numb
       threads: options.threads,
       crashLoop: crashLoopOf(options),
       launcher: LAUNCHER,
+      runAs: options.runAs,
     }),
   );
   const release = options.supervised === true ? supervise(worker, logger) : () => undefined;

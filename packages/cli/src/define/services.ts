@@ -193,6 +193,12 @@ function defineWorker({ program, problems, finish }: Definition): void {
     .addOption(new Option('--pool <name>', 'its pool').default('default').env('DROVER_POOL'))
     .option('--name <name>', 'its name among the nodes (default: made from the host name)');
   addWorkerOptions(command, problems);
+  command.addOption(
+    new Option(
+      '--run-as <user>',
+      'user that all programs run as, by name or as 1000 or 1000:1000; the worker itself runs as root',
+    ).env('DROVER_RUN_AS'),
+  );
   command.addOption(new Option('--supervised').hideHelp());
   withHelp(withHealthFile(withLogLevel(withSecretKey(withEngine(command)))), {
     notes: [

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { ClientConnection } from '@drover/shared';
 import type { Logger } from 'pino';
 
+import { keep, type HandOver } from '../process/handOver.ts';
 import { launcherPath, writeLauncher } from '../process/launcher.ts';
 import { WorkerDirectory } from '../process/workerDirectory.ts';
 
@@ -19,7 +20,8 @@ export interface ClientPlaces {
 
 /** The file of a worker from which its pods learn how to reach Redis: never from environment or arguments. */
 export class ClientDirectory {
-  readonly #directory = new WorkerDirectory(tmpdir(), 'client');
+  readonly #directory: WorkerDirectory;
+  readonly #handOver: HandOver;
   readonly #connection: ClientConnection;
   readonly #launcher: readonly string[] | undefined;
   readonly #logger: Logger;
@@ -29,7 +31,10 @@ export class ClientDirectory {
     connection: ClientConnection,
     launcher: readonly string[] | undefined,
     logger: Logger,
+    handOver: HandOver = keep,
   ) {
+    this.#directory = new WorkerDirectory(tmpdir(), 'client', handOver !== keep);
+    this.#handOver = handOver;
     this.#connection = connection;
     this.#launcher = launcher;
     this.#logger = logger;
@@ -67,6 +72,7 @@ export class ClientDirectory {
     const own = await this.#directory.path();
     const file = join(own, 'client.json');
     await writeFile(file, JSON.stringify(this.#connection), { mode: 0o600 });
+    await this.#handOver(file);
     if (this.#launcher === undefined) return { file, searchPath: null };
     await writeLauncher(own, this.#launcher);
     return { file, searchPath: launcherPath(own) };

@@ -18,6 +18,12 @@ interface Account {
   readonly home: string;
 }
 
+/** Whom all programs of a worker run as, whoever that is itself. */
+export interface FixedUser extends ProcessUser {
+  readonly isFixed: true;
+  readonly home: string;
+}
+
 /** Finds a user of the machine; null = there is none of this number. */
 export type FindAccount = (uid: number) => Account | null;
 
@@ -26,12 +32,12 @@ const AS_WORKER: Identity = { type: 'worker' };
 /**
  * Who a container is to run as. What it says itself comes before what the pod says.
  *
- * @param worker - Who the worker runs as. Only root can be somebody else.
+ * @param worker - Who the worker runs as, or its programs in any case. Only root can be somebody else.
  */
 export function identityOf(
   container: Partial<ContainerSecurityContext>,
   pod: Partial<PodSecurityContext>,
-  worker: ProcessUser,
+  worker: ProcessUser | FixedUser,
   accountOf: FindAccount,
 ): Identity {
   const { fsGroup, supplementalGroups = [] } = pod;
@@ -62,16 +68,51 @@ export function workerIdentity(): ProcessUser {
   };
 }
 
+/**
+ * The user that is named as `--run-as` names one: a name, a number, or numbers of user and group.
+ *
+ * @throws TypeError in words.
+ */
+export function fixedUserOf(text: string, worker: ProcessUser): FixedUser {
+  const numbers = /^(\d+)(?::(\d+))?$/.exec(text);
+  const [name, uid] = numbers === null ? [text, uidOf(text)] : [null, Number(numbers[1])];
+  if (uid === null) throw new TypeError(`runAs "${text}": there is no such user in /etc/passwd`);
+  if (uid === 0) throw new TypeError(`runAs "${text}": is root, who can not be kept from anything`);
+  const account = findAccount(uid);
+  const gid = numbers?.[2] === undefined ? (account?.gid ?? uid) : Number(numbers[2]);
+  if (worker.uid !== 0 && worker.uid !== uid) {
+    throw new TypeError(`runAs "${text}": only a worker that runs as root can do that`);
+  }
+  const groups = name === null ? [] : groupsOf(name).filter((group) => group !== gid);
+  return { uid, gid, groups, isFixed: true, home: account?.home ?? '/' };
+}
+
+function uidOf(name: string): number | null {
+  const fields = linesOf('/etc/passwd').find(([known]) => known === name);
+  return fields === undefined ? null : Number(fields[2]);
+}
+
+/** Groups that list a user as a member. */
+function groupsOf(name: string): number[] {
+  return linesOf('/etc/group').flatMap(([, , gid, members = '']) =>
+    members.split(',').includes(name) ? [Number(gid)] : [],
+  );
+}
+
+/** The lines of a file in fields; none when there is no such file. */
+function linesOf(path: string): string[][] {
+  try {
+    return readFileSync(path, 'utf8')
+      .split('\n')
+      .map((line) => line.split(':'));
+  } catch {
+    return [];
+  }
+}
+
 /** A user in /etc/passwd. */
 export function findAccount(uid: number): Account | null {
-  let text: string;
-  try {
-    text = readFileSync('/etc/passwd', 'utf8');
-  } catch {
-    return null;
-  }
-  for (const line of text.split('\n')) {
-    const [, , number, gid, , home] = line.split(':');
+  for (const [, , number, gid, , home] of linesOf('/etc/passwd')) {
     if (number === String(uid) && gid !== undefined && home !== undefined) {
       return { gid: Number(gid), home: home === '' ? '/' : home };
     }
@@ -85,7 +126,7 @@ function sameOrRefused(
     readonly gid: number | undefined;
     readonly groups: readonly number[];
   },
-  worker: ProcessUser,
+  worker: ProcessUser | FixedUser,
 ): Identity {
   const own = new Set([worker.gid, ...worker.groups]);
   const problems: string[] = [];
@@ -96,6 +137,11 @@ function sameOrRefused(
   const foreign = wanted.groups.filter((group) => !own.has(group));
   if (foreign.length > 0) problems.push(`with the groups ${foreign.join(', ')}`);
   if (problems.length === 0) return AS_WORKER;
+  if ('isFixed' in worker) {
+    return refused(
+      `it is to run ${problems.join(' and ')}, but all programs of its worker run as user ${worker.uid}`,
+    );
+  }
   return refused(
     `it is to run ${problems.join(' and ')}, but its worker runs as user ${worker.uid}: that takes one that runs as root`,
   );

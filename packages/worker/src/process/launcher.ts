@@ -8,10 +8,10 @@ export function launcherPath(directory: string): string {
   return join(directory, LAUNCHER_FOLDER);
 }
 
-/** Writes the command `drover` for pods that have its directory in their PATH. */
+/** Writes the command `drover` for pods that have its directory in their PATH; anybody may run it, who gets there. */
 export async function writeLauncher(directory: string, words: readonly string[]): Promise<void> {
   const folder = launcherPath(directory);
-  await mkdir(folder, { mode: 0o700, recursive: true });
+  await mkdir(folder, { mode: 0o755, recursive: true });
   const quoted = words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
-  await writeFile(join(folder, 'drover'), `#!/bin/sh\nexec ${quoted} "$@"\n`, { mode: 0o700 });
+  await writeFile(join(folder, 'drover'), `#!/bin/sh\nexec ${quoted} "$@"\n`, { mode: 0o755 });
 }

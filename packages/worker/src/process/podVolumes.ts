@@ -11,6 +11,7 @@ import type { PlannedContainer } from '../containerPlan.ts';
 import type { PlannedEmptyDir, PlannedFiles, PlannedVolume, VolumeOwner } from '../volumePlan.ts';
 import { expandVariables } from './environment.ts';
 import type { ProcessMount } from './frames.ts';
+import { keep, type HandOver } from './handOver.ts';
 import { checkHostPath } from './hostPath.ts';
 import type { VolumeFile } from './volumeFiles.ts';
 import { removeTree, usedBytes, WorkerDirectory } from './workerDirectory.ts';
@@ -30,14 +31,17 @@ export class Volumes {
   readonly #disk: WorkerDirectory;
   readonly #memory: WorkerDirectory;
   readonly #logger: Logger;
+  readonly #handOver: HandOver;
   /** Directories that are being removed. */
   readonly #removals = new Set<Promise<void>>();
 
   /** @param directory - Where volumes lie on disk. Default: the directory for temporary files. */
-  constructor(logger: Logger, directory: string = tmpdir()) {
+  constructor(logger: Logger, directory: string = tmpdir(), handOver: HandOver = keep) {
     this.#logger = logger;
-    this.#disk = new WorkerDirectory(directory, 'volumes');
-    this.#memory = new WorkerDirectory(MEMORY_DIRECTORY, 'volumes');
+    this.#handOver = handOver;
+    const isOpen = handOver !== keep;
+    this.#disk = new WorkerDirectory(directory, 'volumes', isOpen);
+    this.#memory = new WorkerDirectory(MEMORY_DIRECTORY, 'volumes', isOpen);
   }
 
   /** Removes what workers that were killed left behind. */
@@ -86,12 +90,14 @@ export class Volumes {
         await chmod(path, volume.type === 'files' ? 0o755 : 0o777);
         if (owner.group !== null) await giveToGroup(path, owner.group, volume.type === 'files');
         if (owner.isShared) await chmod(dirname(path), 0o711);
+        if (this.#handOver !== keep) await this.#handOver(dirname(path));
       }
       if (hasMessages) {
         if (owner.isShared) await this.#disk.letThrough();
         const path = join(await this.#disk.path(), directory, MESSAGES);
         await mkdir(path, { recursive: true, mode: 0o755 });
         if (owner.isShared) await chmod(dirname(path), 0o711);
+        if (this.#handOver !== keep) await this.#handOver(dirname(path));
         made.messageDirectory = path;
       }
     } catch (error) {

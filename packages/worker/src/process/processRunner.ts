@@ -4,6 +4,7 @@ import { resolve as resolvePath } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { HelperLog } from './helperLog.ts';
 import { ContainerProcess } from './containerProcess.ts';
+import type { ProcessUser } from './frames.ts';
 import { helperSources, type HelperChoice, type HelperSource } from './helperProgram.ts';
 import { HelperSeat } from './helperSeat.ts';
 import { Program } from './program.ts';
@@ -19,6 +20,8 @@ export interface ProcessRunnerOptions {
   readonly logger: HelperLog;
   /** Where containers without a workingDir start. Default: the worker's own directory. */
   readonly workingDir?: string | undefined;
+  /** Whom programs run as that name nobody. Default: the worker's user. */
+  readonly user?: ProcessUser | undefined;
   /**
    * Which helper, or where to look for one. Default: what the environment variable
    * DROVER_PROCESS_HELPER says, else `auto`.
@@ -36,6 +39,7 @@ export interface ProcessRunnerOptions {
 export class ProcessRunner {
   readonly #logger: HelperLog;
   readonly #workingDir: string;
+  readonly #user: ProcessUser | undefined;
   readonly #sources: readonly HelperSource[];
   readonly #seats: HelperSeat[];
   #isWarm = false;
@@ -48,6 +52,7 @@ export class ProcessRunner {
     this.#sources = typeof helper === 'object' ? helper : helperSources(helper);
     this.#logger = options.logger;
     this.#workingDir = resolvePath(options.workingDir ?? '');
+    this.#user = options.user;
     this.#seats = [this.#createSeat()];
   }
 
@@ -86,7 +91,8 @@ export class ProcessRunner {
 
   /** What many containers have in common, so that none of them costs more than what is its own. */
   prepare(spec: ProcessPodSpec): Program {
-    return new Program(spec, this.#workingDir);
+    const user = this.#user;
+    return new Program(user === undefined ? spec : { user, ...spec }, this.#workingDir);
   }
 
   /**

@@ -24,13 +24,16 @@ interface Owner {
  */
 export class WorkerDirectory {
   readonly #shared: string;
+  readonly #isOpen: boolean;
   #own: Promise<string> | null = null;
 
   /**
    * @param parent - A directory for temporary files.
    * @param purpose - What is in it.
+   * @param isOpen - Other users pass through to what is within, if they know its name.
    */
-  constructor(parent: string, purpose: 'volumes' | 'items' | 'client') {
+  constructor(parent: string, purpose: 'volumes' | 'items' | 'client', isOpen = false) {
+    this.#isOpen = isOpen;
     this.#shared = join(parent, `drover-${purpose}-${process.getuid?.() ?? 0}`);
   }
 
@@ -76,6 +79,7 @@ export class WorkerDirectory {
     const shared = await privateDirectory(this.#shared);
     const own = join(shared, nameOf(thisOwner()));
     await mkdir(own, { mode: 0o700 });
+    if (this.#isOpen) for (const path of [own, shared]) await chmod(path, 0o711);
     return own;
   }
 }

@@ -8,6 +8,7 @@ import type { Claim } from '@drover/store';
 import type { Logger } from 'pino';
 
 import type { JobPlan, PodExtras } from '../../jobPlan.ts';
+import { keep, type HandOver } from '../../process/handOver.ts';
 import { WorkerDirectory } from '../../process/workerDirectory.ts';
 import { readResult, textOf, tooLong } from '../itemText.ts';
 import type { PodItem } from '../podItem.ts';
@@ -22,12 +23,16 @@ const MAX_WRITTEN_BYTES = 2 * MAX_ITEM_RESULT_BYTES;
 
 /** The place of a worker for the files of pods that have one item each. */
 export class ItemFiles {
-  readonly #directory = new WorkerDirectory(tmpdir(), 'items');
+  readonly #directory: WorkerDirectory;
   readonly #logger: Logger;
+  /** Lets the programs of a pod in, once all is there. */
+  readonly handOver: HandOver;
   #podCount = 0;
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, handOver: HandOver = keep) {
+    this.#directory = new WorkerDirectory(tmpdir(), 'items', handOver !== keep);
     this.#logger = logger;
+    this.handOver = handOver;
   }
 
   /** Makes the directory of a pod, which no other user may enter. @throws Error when that can not be done. */
@@ -76,6 +81,7 @@ export class ProgramItem implements ItemCarrier {
     this.#path = path;
     const file = join(path, 'item');
     if (this.#how !== 'env') await writeFile(file, `${text}\n`, { mode: 0o600 });
+    await this.#files.handOver(path);
     this.#plan.setExtras(claim, this.#extras(item, text, file));
   }
 

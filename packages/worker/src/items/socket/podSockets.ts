@@ -47,6 +47,7 @@ export class PodSockets implements PodExtras {
         const path = places.paths[i]!;
         sockets.set(name, { socket: await ItemSocket.open(path, { items, inHand, stop }), path });
       }
+      await places.open();
     } catch (error) {
       await pod.close();
       throw error;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import type { Logger } from 'pino';
 
+import { keep, type HandOver } from '../../process/handOver.ts';
 import { launcherPath, writeLauncher } from '../../process/launcher.ts';
 import { WorkerDirectory } from '../../process/workerDirectory.ts';
 
@@ -15,13 +16,16 @@ export class SocketDirectory {
   readonly #candidates: readonly WorkerDirectory[];
   readonly #launcher: readonly string[] | undefined;
   readonly #logger: Logger;
+  readonly #handOver: HandOver;
   #directory: Promise<{ readonly of: WorkerDirectory; readonly path: string }> | null = null;
   #podCount = 0;
 
   /** @param launcher - Words that start the command `drover`; undefined: pods do not get it. */
-  constructor(launcher: readonly string[] | undefined, logger: Logger) {
+  constructor(launcher: readonly string[] | undefined, logger: Logger, handOver: HandOver = keep) {
+    this.#handOver = handOver;
+    const isOpen = handOver !== keep;
     const parents = [...new Set([tmpdir(), '/tmp'])];
-    this.#candidates = parents.map((parent) => new WorkerDirectory(parent, 'items'));
+    this.#candidates = parents.map((parent) => new WorkerDirectory(parent, 'items', isOpen));
     this.#launcher = launcher;
     this.#logger = logger;
   }
@@ -45,6 +49,7 @@ export class SocketDirectory {
     const path = join(own, name);
     await mkdir(path, { mode: 0o700 });
     return {
+      open: async () => await this.#handOver(path),
       paths: Array.from({ length: count }, (_, i) => join(path, socketName(i))),
       searchPath: this.#launcher === undefined ? null : launcherPath(own),
       remove: () => {
@@ -103,6 +108,8 @@ export interface SocketPlaces {
   readonly paths: readonly string[];
   /** Directory with the command `drover`; null: there is none. */
   readonly searchPath: string | null;
+  /** Lets the programs of the pod in, once the sockets are there. */
+  open(): Promise<void>;
   /** Removes them, in the background. */
   remove(): void;
 }
