@@ -8,6 +8,9 @@ export type Connection = string | RedisOptions | Redis;
 /** Longest pause between two tries to connect. */
 const MAX_RETRY_DELAY_MS = 1_000;
 
+/** An answer that takes longer never comes, ms. BullMQ's calls that wait for something take up to ten seconds. */
+const ANSWER_MS = 15_000;
+
 const LINK_OPTIONS = {
   // A command waits for the connection to come back; who can't wait takes a new link.
   maxRetriesPerRequest: null,
@@ -88,11 +91,13 @@ export class Link {
   }
 }
 
-/** Opens a connection of our own. */
-export function openConnection(connection: Connection): Redis {
-  if (typeof connection === 'string') return openRedis(connection, LINK_OPTIONS);
-  if (connection instanceof Redis) return connection.duplicate(LINK_OPTIONS);
-  return new Redis({ ...connection, ...LINK_OPTIONS } as RedisOptions & {
-    replyMapping?: 'legacy';
-  });
+/**
+ * Opens a connection of our own. One that does not answer any more is opened anew, and what was asked is asked again: the
+ * system itself would take a quarter of an hour to give a peer up that went without a word.
+ */
+export function openConnection(connection: Connection, answerMs = ANSWER_MS): Redis {
+  const ours = { ...LINK_OPTIONS, socketTimeout: answerMs };
+  if (typeof connection === 'string') return openRedis(connection, ours);
+  if (connection instanceof Redis) return connection.duplicate(ours);
+  return new Redis({ ...connection, ...ours } as RedisOptions & { replyMapping?: 'legacy' });
 }

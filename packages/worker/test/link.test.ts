@@ -1,8 +1,8 @@
-import { startRedis, waitFor, type TestRedis } from '@drover/testkit';
+import { startProxy, startRedis, waitFor, type TestRedis } from '@drover/testkit';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { Link } from '../src/link.ts';
+import { Link, openConnection } from '../src/link.ts';
 
 let server: TestRedis;
 const logger = pino({ level: 'silent' });
@@ -37,4 +37,19 @@ test('a call fails with the error of Redis, and whether it succeeds is not chang
   link.replace();
   expect(await answer).toBe('PONG');
   link.close();
+});
+
+test('a connection that does not answer any more is given up, and what was asked is asked again', async () => {
+  const proxy = await startProxy({ target: { host: '127.0.0.1', port: server.port } });
+  const redis = openConnection(`redis://127.0.0.1:${proxy.port}`, 200);
+  // Connections that are lost tell of it, and come back by themselves.
+  redis.on('error', () => undefined);
+  await redis.set('asked', 1);
+  proxy.blackhole();
+  const asked = redis.get('asked');
+  await waitFor(() => redis.status !== 'ready');
+  proxy.heal();
+  expect(await asked).toBe('1');
+  redis.disconnect();
+  await proxy.stop();
 });
