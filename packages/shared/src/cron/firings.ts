@@ -157,7 +157,7 @@ export function* cronSlots(calendar: CronCalendar, afterMs: number): Generator<C
     const skippedMs = nextSkipped(calendar, Math.max(fromMs, toldMs), regularMs ?? untilMs);
     const nominalMs = skippedMs ?? regularMs;
     if (nominalMs === null) return;
-    const endMs = excludedUntil(calendar, nominalMs);
+    const endMs = excludedUntil(calendar, nominalMs, untilMs);
     if (endMs !== null) {
       yield { type: 'passes', reason: 'excludedDate', nominalMs };
       fromMs = pastExcluded(calendar, endMs, untilMs);
@@ -241,27 +241,30 @@ function* changesIn(zone: string, fromMs: number, untilMs: number): Generator<Of
 /**
  * Whether the date of an instant is excluded.
  *
+ * @param untilMs - What is beyond is of no interest, not before the instant.
  * @returns null = no; else an instant after it: all in between are excluded too.
  */
 function excludedUntil(
   { policy: { excludedDates }, timeZone }: CronCalendar,
   nominalMs: number,
+  untilMs: number,
 ): number | null {
   if (excludedDates.length === 0) return null;
   const offsetMs = zoneOffsetMs(timeZone, nominalMs);
   const date = new Date(nominalMs + offsetMs).toISOString().slice(0, 'yyyy-mm-dd'.length);
   const range = excludedDates.find(({ from, to }) => from <= date && date <= to);
   if (range === undefined) return null;
-  const midnightMs = Date.parse(range.to) + DAY_MS - offsetMs;
+  // Some dates are excluded for ever, and thousands of years have many changes of the clock to be looked for.
+  const endMs = Math.min(Date.parse(range.to) + DAY_MS - offsetMs, untilMs + 1);
   // Beyond a change of the clock, midnight is at another instant.
-  return nextOffsetChange(timeZone, nominalMs, midnightMs) ?? midnightMs;
+  return nextOffsetChange(timeZone, nominalMs, endMs) ?? endMs;
 }
 
 /** Goes on, while the date is still excluded, to the last instant of it. */
 function pastExcluded(calendar: CronCalendar, endMs: number, untilMs: number): number {
   let pastMs = endMs;
   for (;;) {
-    const nextMs = pastMs > untilMs ? null : excludedUntil(calendar, pastMs);
+    const nextMs = pastMs > untilMs ? null : excludedUntil(calendar, pastMs, untilMs);
     if (nextMs === null) return pastMs - 1;
     pastMs = nextMs;
   }

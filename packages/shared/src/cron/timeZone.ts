@@ -1,10 +1,14 @@
 /** Formatters that tell the offset of a zone, kept: making one takes longer than using it. */
 const clocks = new Map<string, Intl.DateTimeFormat>();
 
+/** Beyond so many, those held are forgotten: there are fewer zones, but each name in any mixture of cases. */
+const MAX_CLOCKS = 1_000;
+
 function clockOf(zone: string): Intl.DateTimeFormat {
   let clock = clocks.get(zone);
   if (clock === undefined) {
     clock = new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'longOffset' });
+    if (clocks.size >= MAX_CLOCKS) clocks.clear();
     clocks.set(zone, clock);
   }
   return clock;

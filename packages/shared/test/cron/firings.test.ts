@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 
 import { readCronPolicy } from '../../src/cron/annotations.ts';
 import {
@@ -111,6 +111,16 @@ describe('the calendar of a CronJob', () => {
     ]);
     const never = calendar('* * * * *', { 'exclude-dates': '2020-01-01..2099-12-31' });
     expect(nextFiring(never, Date.parse(spring))).toBeUndefined();
+  });
+
+  test('looks no further than five years ahead for the end of what is excluded', () => {
+    const forEver = { 'exclude-dates': '2026-03-29..9999-12-31' };
+    // A zone of which no clock is ever changed again.
+    const of = calendar('0 0 * * *', forEver, { timeZone: 'Asia/Kathmandu' });
+    const years = vi.spyOn(Date, 'UTC');
+    expect(slots(of, spring, 9)).toEqual(['2026-03-28T18:15Z no Job: excludedDate']);
+    expect(Math.max(...years.mock.calls.map(([year]) => year))).toBeLessThan(2033);
+    years.mockRestore();
   });
 
   test('leaves out the time in place of a skipped hour of an excluded date', () => {
