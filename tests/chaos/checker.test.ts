@@ -79,7 +79,7 @@ function job(over: Partial<Omit<JobEvidence, 'plan'>> & { plan?: object } = {}):
 }
 
 function evidence(over: Partial<Evidence>): Evidence {
-  return { jobs: [], queues: [], barePods: [], cronJobs: [], leaks: [], ...over };
+  return { jobs: [], queues: [], barePods: [], cronJobs: [], leaks: [], crashes: [], ...over };
 }
 
 describe('a Job', () => {
@@ -331,9 +331,10 @@ describe('a CronJob', () => {
   });
 });
 
-test('what belongs to nobody is told', () => {
-  expect(check(evidence({ leaks: ['key x'] }))).toEqual([
+test('what belongs to nobody is told, and who ended by itself', () => {
+  expect(check(evidence({ leaks: ['key x'], crashes: ['worker-1 ended'] }))).toEqual([
     { rule: 'leak', about: 'keys', message: 'key x' },
+    { rule: 'crash', about: 'processes', message: 'worker-1 ended' },
   ]);
 });
 

@@ -15,6 +15,7 @@ export function check(evidence: Evidence): Violation[] {
     ...evidence.barePods.flatMap((pod) => checkBarePod(pod)),
     ...evidence.cronJobs.flatMap((cronJob) => checkCronJob(cronJob)),
     ...evidence.leaks.map((message) => ({ rule: 'leak', about: 'keys', message })),
+    ...evidence.crashes.map((message) => ({ rule: 'crash', about: 'processes', message })),
   ];
 }
 

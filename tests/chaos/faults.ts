@@ -81,9 +81,10 @@ export class Faults {
       switch (fault) {
         case 'kill':
         case 'end':
+          host.isEnding = true;
           await host.process.kill(fault === 'kill' ? 'SIGKILL' : 'SIGTERM');
           await delay(Math.min(ms, MAX_REDIS_DOWN_MS));
-          await this.#world.restart(host, clockOffsetMs);
+          await this.#world.start(host, clockOffsetMs);
           break;
         case 'stand':
           host.process.signal('SIGSTOP');

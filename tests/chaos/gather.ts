@@ -67,6 +67,7 @@ export async function gather(options: GatherOptions): Promise<Evidence> {
       cronEvidence(cronJob, [...listed.values()], options.loadEndMs),
     ),
     leaks: await findLeaks(world),
+    crashes: world.crashes,
   };
 }
 

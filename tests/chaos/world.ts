@@ -26,6 +26,8 @@ const COMPILE_CACHE = pathOf('../../node_modules/.cache/node');
 const START_TIMEOUT_MS = 120_000;
 /** Key prefix of a run's installation. */
 const PREFIX = 'chaos';
+/** Last lines that are told of a process that ended by itself. */
+const CRASH_LINES = 20;
 /** Lanes of a worker. */
 const MAX_PODS = 6;
 
@@ -46,6 +48,8 @@ export interface Host {
   process: NodeProcess;
   /** Something is being done to it. */
   isBusy: boolean;
+  /** Its process was told to end, or killed. */
+  isEnding: boolean;
 }
 
 /** How many processes a run has. */
@@ -64,6 +68,8 @@ export class World {
   readonly recordFolder: string;
   /** Redis is being broken. */
   isRedisBusy = false;
+  /** Processes that ended by themselves, with what they said last. */
+  readonly crashes: string[] = [];
   readonly #folder: string;
   readonly #processes: { readonly name: string; readonly process: NodeProcess }[] = [];
 
@@ -95,14 +101,16 @@ export class World {
     return world;
   }
 
-  /** Starts the process of a host anew; resolves when it serves. */
-  async restart(host: Host, clockOffsetMs: number): Promise<void> {
-    host.process = this.#spawn(host.name, host.proxy, clockOffsetMs);
-    await serves(host.process);
+  /** Starts the process of a host anew, until it serves. */
+  async start(host: Host, clockOffsetMs: number): Promise<void> {
+    do {
+      host.process = this.#spawn(host, clockOffsetMs);
+    } while (!(await this.#serves(host)));
   }
 
   /** Ends all processes; what they said is kept in the folder. */
   async close(): Promise<void> {
+    for (const host of this.hosts) host.isEnding = true;
     for (const { process } of this.#processes) {
       process.signal('SIGCONT');
       process.signal('SIGKILL');
@@ -119,13 +127,35 @@ export class World {
 
   async #addHost(name: string): Promise<void> {
     const proxy = await startProxy({ target: { port: this.redis.port } });
-    const process = this.#spawn(name, proxy, 0);
     const kind = name.startsWith('worker') ? 'worker' : 'controller';
-    this.hosts.push({ name, kind, proxy, process, isBusy: false });
-    await serves(process);
+    const process = this.#spawn({ name, proxy }, 0);
+    const host: Host = { name, kind, proxy, process, isBusy: false, isEnding: false };
+    this.hosts.push(host);
+    if (!(await this.#serves(host))) await this.start(host, 0);
   }
 
-  #spawn(name: string, proxy: FaultProxy, clockOffsetMs: number): NodeProcess {
+  /** Waits until a process serves; false: it could not begin without Redis, said so and ended. */
+  async #serves(host: Host): Promise<boolean> {
+    const { process } = host;
+    host.isEnding = false;
+    try {
+      await process.waitForLine(/controller runs|worker is ready/, START_TIMEOUT_MS);
+    } catch (error) {
+      if (process.output().includes('ConnectionError')) return false;
+      throw error;
+    }
+    void process.exited.then(() => {
+      if (!host.isEnding) this.#noteCrash(host.name, process);
+    });
+    return true;
+  }
+
+  #noteCrash(name: string, process: NodeProcess): void {
+    const last = process.lines.slice(-CRASH_LINES).map(({ text }) => text);
+    this.crashes.push(`${name} ended by itself: ${last.join('\n')}`);
+  }
+
+  #spawn({ name, proxy }: Pick<Host, 'name' | 'proxy'>, clockOffsetMs: number): NodeProcess {
     const address = { url: `redis://127.0.0.1:${proxy.port}`, prefix: PREFIX };
     const worker: ChaosWorkerConfig = {
       ...address,
@@ -145,10 +175,6 @@ export class World {
     this.#processes.push({ name, process });
     return process;
   }
-}
-
-async function serves(process: NodeProcess): Promise<void> {
-  await process.waitForLine(/controller runs|worker is ready/, START_TIMEOUT_MS);
 }
 
 function pathOf(relative: string): string {

@@ -548,6 +548,7 @@ export class JobsClient {
           expectedResourceVersion: view.resourceVersion,
           object: jobText(next),
           specChanged,
+          mostActive: next.spec.suspend ? 0 : next.spec.parallelism,
           completions: next.spec.completions ?? null,
           ...placementOf(next),
           finalizers: next.metadata.finalizers ?? [],

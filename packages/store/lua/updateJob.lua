@@ -30,6 +30,7 @@
   ARGV[10]  finalizers       apart by spaces; '=' = as they are
   ARGV[11]  owners           as in the field of the Job; '=' = as they are
   ARGV[12]  share            what a pod takes of quota, see quota.lua; '=' = as it is
+  ARGV[13]  mostActive       pods that the changed spec allows at once, 0 = suspended; -1 = not said
 
   Returns   1  UPDATED
             2  DELETED    it waited for its finalizers and has no more of them
@@ -73,6 +74,9 @@ if ARGV[6] == '1' then
   local hot = readHot(keys.hot)
   hot.generation = redis.call('HINCRBY', keys.job, 'generation', 1)
   hot.decisionVersion = hot.decisionVersion + 1
+  -- Holds from the answer on, whether a controller runs or not. What is more is stopped by one, and a gate opened.
+  local mostActive = tonumber(ARGV[13])
+  if mostActive >= 0 then hot.limit = math.min(hot.limit, mostActive) end
   -- An Indexed Job gets another number by resizeJob.
   if hot.indexed ~= 1 then hot.completions = tonumber(ARGV[7]) end
   -- A suspended Job may choose another pool: its next slots are opened and counted there.

@@ -473,6 +473,8 @@ export interface JobUpdate {
   readonly object: string;
   /** Bumps generation. */
   readonly specChanged: boolean;
+  /** Pods that the changed spec allows at once, 0 when it is suspended: no more are started from then on. Default: as it is. */
+  readonly mostActive?: number;
   readonly completions: number | null;
   /** As in {@link NewJob}: a suspended Job may move to another pool. */
   readonly queue: string;

@@ -134,6 +134,7 @@ export class Shard extends ShardReader {
         update.finalizers?.join(' ') ?? '=',
         update.owners === undefined ? '=' : ownersText(update.owners),
         update.share ?? '=',
+        update.mostActive ?? -1,
       ],
     );
     return choose(reply, { '1': 'updated', '2': 'deleted', '-1': 'notFound', '-2': 'conflict' });

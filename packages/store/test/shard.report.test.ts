@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ReportEntry } from '../src/api.ts';
-import { entryOf, FAILED, type HeldPod, QUEUE, StoreBed, T0 } from './support/bed.ts';
+import { entryOf, FAILED, type HeldPod, LANE, QUEUE, StoreBed, T0 } from './support/bed.ts';
 import { violations } from './support/invariants.ts';
 
 let server: StoreBed;
@@ -240,6 +240,25 @@ describe('the gate', () => {
     expect(await bed.report([pods[1]!])).toEqual([{ type: 'released' }]);
     expect(await bed.report([pods[2]!])).toMatchObject([{ type: 'next' }]);
     expect(await hot()).toMatchObject({ active: 2 });
+  });
+
+  test('is lowered by a changed spec at once, whether a controller runs or not, and never raised by it', async () => {
+    const pods = await bed.runningJob(session, 3, { uid: 'u1' }, { limit: 3 });
+    const update = {
+      uid: 'u1',
+      expectedResourceVersion: null,
+      object: '{}',
+      specChanged: true,
+      completions: 1000,
+      queue: QUEUE,
+      fittingKey: LANE,
+    };
+    await bed.shard.updateJob({ ...update, mostActive: 2 });
+    expect(await bed.report([pods[0]!])).toEqual([{ type: 'released' }]);
+    expect(await bed.report([pods[1]!])).toMatchObject([{ type: 'next' }]);
+    await bed.shard.updateJob({ ...update, mostActive: 0 });
+    await bed.shard.updateJob({ ...update, mostActive: 2 });
+    expect(await bed.report([pods[2]!])).toEqual([{ type: 'released' }]);
   });
 
   test('near the end lets no more run than are left to do', async () => {

@@ -32,6 +32,8 @@ export interface NodeCondition {
 
 /** Between two writes. The lease decides who runs pods, not this: it is for those who look. */
 const PUT_INTERVAL_MS = 5_000;
+/** After a write that failed. */
+const RETRY_MS = 500;
 /** A record without a write for this long counts as gone. */
 const PUT_TTL_MS = 20_000;
 
@@ -65,10 +67,9 @@ export class NodeHeartbeat {
     this.#details = { ...details, conditions: [ready('True', 'WorkerReady', 'takes pods')] };
   }
 
-  /** Writes the record now and every few seconds. */
+  /** Writes the record now and every few seconds. A write that fails is made again: the worker runs without it. */
   async start(): Promise<void> {
-    await this.#put();
-    this.#plan();
+    await this.#beat();
   }
 
   /** Looks whether the node is to take pods: a hint came, or the time. */
@@ -95,13 +96,17 @@ export class NodeHeartbeat {
     if (remove) await this.#call((nodes) => nodes.remove(this.#details.name));
   }
 
-  #plan(): void {
+  async #beat(): Promise<void> {
+    let isWritten = true;
+    try {
+      await this.#put();
+    } catch (error) {
+      isWritten = false;
+      this.#logger.debug({ err: error }, 'node record not written');
+    }
     if (this.#closed) return;
-    this.#timer = setTimeout(() => {
-      this.#put()
-        .catch((error: unknown) => this.#logger.debug({ err: error }, 'node record not written'))
-        .finally(() => this.#plan());
-    }, this.#intervalMs);
+    const afterMs = isWritten ? this.#intervalMs : Math.min(RETRY_MS, this.#intervalMs);
+    this.#timer = setTimeout(() => void this.#beat(), afterMs);
   }
 
   async #put(): Promise<void> {

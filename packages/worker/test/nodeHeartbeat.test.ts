@@ -9,6 +9,19 @@ import { NodeHeartbeat } from '../src/nodeHeartbeat.ts';
 let server: TestRedis;
 const logger = pino({ level: 'silent' });
 
+const DETAILS = {
+  name: 'n1',
+  pool: 'default',
+  runtimes: [],
+  handlers: [],
+  lanes: {},
+  resources: { cpuMilli: 0, memoryBytes: 0 },
+  version: '0',
+  pid: 1,
+  hostname: 'h',
+  startedAt: '',
+};
+
 beforeAll(async () => {
   server = await startRedis({ appendOnly: true });
 });
@@ -27,18 +40,7 @@ test('the record is written again after a write that got no answer', async () =>
       await link.run(() => call(new NodeStore(link.redis, 'drover')));
       answers += 1;
     },
-    {
-      name: 'n1',
-      pool: 'default',
-      runtimes: [],
-      handlers: [],
-      lanes: {},
-      resources: { cpuMilli: 0, memoryBytes: 0 },
-      version: '0',
-      pid: 1,
-      hostname: 'h',
-      startedAt: '',
-    },
+    DETAILS,
     logger,
     async () => undefined,
     5,
@@ -52,6 +54,26 @@ test('the record is written again after a write that got no answer', async () =>
   const before = answers;
   await waitFor(() => answers > before + 1);
   expect(await new NodeStore(link.redis, 'drover').list()).toMatchObject([{ name: 'n1' }]);
+  await heartbeat.close(true);
+  link.close();
+});
+
+test('a first write that fails ends nothing: the connection was given up while the worker began', async () => {
+  const link = new Link(server.url, 'test', logger);
+  let tries = 0;
+  const heartbeat = new NodeHeartbeat(
+    async (call) => {
+      tries += 1;
+      if (tries === 1) throw new Error('the connection to Redis was given up');
+      await link.run(() => call(new NodeStore(link.redis, 'drover')));
+    },
+    { ...DETAILS, name: 'n2' },
+    logger,
+    async () => undefined,
+    5,
+  );
+  await heartbeat.start();
+  await waitFor(async () => (await new NodeStore(link.redis, 'drover').list()).length === 1);
   await heartbeat.close(true);
   link.close();
 });
