@@ -417,8 +417,14 @@ export class ShardReader {
     let chunk = Math.floor((after + 1) / RECORDS_PER_CHUNK);
     const lastChunk = Math.floor(podCount / RECORDS_PER_CHUNK);
     let found = 0;
-    for (; chunk <= lastChunk && found <= options.limit; chunk++) {
-      for (const pod of await this.readChunk(uid, chunk)) {
+    while (chunk <= lastChunk && found <= options.limit) {
+      // As many as may be needed, at once.
+      const wanted = Math.floor((options.limit - found) / RECORDS_PER_CHUNK) + 1;
+      const count = Math.min(wanted, lastChunk - chunk + 1);
+      const first = chunk;
+      chunk += count;
+      const read = Array.from({ length: count }, (_, i) => this.readChunk(uid, first + i));
+      for (const pod of (await Promise.all(read)).flat()) {
         if (pod.podNumber <= after) continue;
         byNumber.set(pod.podNumber, pod);
         found++;

@@ -96,10 +96,10 @@ export class PodsResource implements Resource {
     const resourceVersion = await this.#announce(request.namespace);
     const { selection, limit } = request;
     const items: Pod[] = [];
-    let last: string | null = null;
+    let last: (() => string) | null = null;
     for await (const { pod, place } of this.#candidates(request)) {
       if (!selection.matches(pod)) continue;
-      if (items.length === limit) return { items, next: last, resourceVersion };
+      if (items.length === limit) return { items, next: last?.() ?? null, resourceVersion };
       items.push(pod);
       last = place;
     }
@@ -154,17 +154,19 @@ export class PodsResource implements Resource {
   }
 
   /** The pods that may be selected, with where a list goes on after each. */
-  async *#candidates(request: PageRequest): AsyncGenerator<{ pod: Pod; place: string }> {
+  async *#candidates(request: PageRequest): AsyncGenerator<{ pod: Pod; place: () => string }> {
     const { namespace, selection, after } = request;
     if (selection.name !== null && namespace !== null) {
-      for (const pod of await this.#named(selection.name, namespace)) yield { pod, place: '' };
+      for (const pod of await this.#named(selection.name, namespace))
+        yield { pod, place: () => '' };
       return;
     }
     const node = runningOnNode(selection);
     if (node !== null && after === null) {
       const scope = namespace === null ? { allNamespaces: true } : { namespace };
       // They are few, and answered at once.
-      for await (const pod of this.#pods.iterate({ ...scope, node })) yield { pod, place: '' };
+      for await (const pod of this.#pods.iterate({ ...scope, node }))
+        yield { pod, place: () => '' };
       return;
     }
     const scope = new PodScope(request);
@@ -175,8 +177,13 @@ export class PodsResource implements Resource {
       if (from !== null && index < from.shard) continue;
       const reader = new PodReader(this.#backend, this.#pods, shard);
       const start = from !== null && index === from.shard ? from.place : null;
-      for await (const { pod, place } of reader.existing(scope, start)) {
-        yield { pod, place: JSON.stringify({ shard: index, place }) };
+      for await (const { pods, placeOf } of reader.existing(scope, start)) {
+        for (const found of pods) {
+          yield {
+            pod: found.pod,
+            place: () => JSON.stringify({ shard: index, place: placeOf(found) }),
+          };
+        }
       }
     }
   }

@@ -11,81 +11,11 @@ import {
   type WatchEntry,
 } from '@drover/store';
 
-import type { PodRange } from './podReader.ts';
+import { PodFollower } from './podFollower.ts';
+import { Rest } from './rest.ts';
 
 /** How long it runs on when nobody watches: who comes back finds that nothing was missed. */
 const LINGER_MS = 30_000;
-
-/** What may have changed since it was asked for the last time. */
-export interface PodChanges {
-  /** By the uid of their Job. */
-  readonly ranges: ReadonlyMap<string, PodRange>;
-  /** Jobs that were deleted. */
-  readonly goneJobs: ReadonlySet<string>;
-  /** Everything up to this version is in here, or was before. */
-  readonly upTo: number;
-}
-
-/** One who follows pods. However much happens, what waits for it is a range for each Job. */
-export class PodFollower {
-  #ranges = new Map<string, PodRange>();
-  #gone = new Set<string>();
-  #upTo = 0;
-  #failure: { readonly error: unknown } | null = null;
-  #wake: (() => void) | null = null;
-
-  /** Notes what a batch of entries tells. */
-  tell(batch: readonly WatchEntry[]): void {
-    for (const entry of batch) {
-      if (entry.kind === 'Pods') {
-        const { from, to } = this.#ranges.get(entry.uid) ?? entry;
-        this.#ranges.set(entry.uid, {
-          from: Math.min(from, entry.from),
-          to: Math.max(to, entry.to),
-        });
-      } else if (entry.kind === 'Job' && entry.type === 'DELETED') this.#gone.add(entry.uid);
-      this.#upTo = entry.resourceVersion;
-    }
-    this.#wake?.();
-  }
-
-  /** Ends it with an error. */
-  fail(error: unknown): void {
-    this.#failure ??= { error };
-    this.#wake?.();
-  }
-
-  /** What may have changed, as soon as there is something; null after `timeoutMs`, or at the signal. */
-  async take(timeoutMs: number | null, signal: AbortSignal): Promise<PodChanges | null> {
-    if (this.#isQuiet && this.#failure === null && !signal.aborted) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const wake = (): void => resolve();
-      this.#wake = () => (this.#isQuiet && this.#failure === null ? undefined : resolve());
-      const timer = timeoutMs === null ? null : setTimeout(wake, timeoutMs);
-      signal.addEventListener('abort', wake, { once: true });
-      await promise;
-      if (timer !== null) clearTimeout(timer);
-      signal.removeEventListener('abort', wake);
-      this.#wake = null;
-    }
-    if (signal.aborted) return null;
-    if (this.#failure !== null) throw this.#failure.error;
-    return this.drain();
-  }
-
-  /** As {@link take}, without waiting. */
-  drain(): PodChanges | null {
-    if (this.#isQuiet) return null;
-    const changes = { ranges: this.#ranges, goneJobs: this.#gone, upTo: this.#upTo };
-    this.#ranges = new Map();
-    this.#gone = new Set();
-    return changes;
-  }
-
-  get #isQuiet(): boolean {
-    return this.#ranges.size === 0 && this.#gone.size === 0;
-  }
-}
 
 /** A watch of the log from its begin to its end. */
 interface Run {
@@ -103,10 +33,16 @@ export class PodFeed {
   readonly #shard: Shard;
   #run: Run | null = null;
   #linger: NodeJS.Timeout | null = null;
+  readonly #rest = new Rest();
 
   constructor(backend: Backend, shard: Shard) {
     this.#backend = backend;
     this.#shard = shard;
+  }
+
+  /** Between what its watches read while pods change: they have this together. */
+  get rest(): Rest {
+    return this.#rest;
   }
 
   /** Follows pods from now on: what is read after this resolved has all changes that are not told. */

@@ -1,6 +1,6 @@
 import { runningNumbers, type Backend, type PodsClient } from '@drover/sdk/internals';
 import type { Pod } from '@drover/shared';
-import { showsPods, type JobView, type Shard, type StoredPod } from '@drover/store';
+import { showsPods, versionOfPod, type JobView, type Shard, type StoredPod } from '@drover/store';
 
 import type { PodScope } from './podScope.ts';
 
@@ -13,11 +13,36 @@ export interface PodRange {
 /** All pods of a Job. */
 export const ALL_PODS: PodRange = { from: 1, to: Number.POSITIVE_INFINITY };
 
-/** A pod that is there. */
-export interface FoundPod {
+/** A pod that is there, composed when it is looked at: of most there is no need. */
+export class FoundPod {
   readonly view: JobView;
   readonly stored: StoredPod;
-  readonly pod: Pod;
+  readonly #compose: () => Pod;
+  #pod: Pod | null = null;
+
+  constructor(view: JobView, stored: StoredPod, compose: () => Pod) {
+    this.view = view;
+    this.stored = stored;
+    this.#compose = compose;
+  }
+
+  get pod(): Pod {
+    this.#pod ??= this.#compose();
+    return this.#pod;
+  }
+
+  /** Of a pod without a Job labels and the like have a version of their own; the newer one is shown. */
+  get version(): number {
+    if (!this.view.bare) return versionOfPod(this.stored);
+    return Number(this.pod.metadata.resourceVersion ?? 0);
+  }
+}
+
+/** Some pods of a Job, in order of their numbers. */
+export interface FoundPods {
+  readonly pods: readonly FoundPod[];
+  /** Where a list of pods goes on after one of them. */
+  readonly placeOf: (pod: FoundPod) => PodPlace;
 }
 
 /** What has pods: Jobs, Jobs that were deleted and left theirs behind, and pods without a Job, in this order. */
@@ -48,10 +73,7 @@ export class PodReader {
   }
 
   /** The pods that may be meant, from a place on. */
-  async *existing(
-    scope: PodScope,
-    after: PodPlace | null = null,
-  ): AsyncGenerator<FoundPod & { readonly place: PodPlace }> {
+  async *existing(scope: PodScope, after: PodPlace | null = null): AsyncGenerator<FoundPods> {
     if (after !== null) {
       const view = await this.view(after.uid);
       if (view !== null) yield* this.#placed(view, scope, after.podNumber + 1, after);
@@ -65,8 +87,8 @@ export class PodReader {
     }
   }
 
-  /** Pods of a Job. */
-  async *podsOf(view: JobView, { from, to }: PodRange): AsyncGenerator<FoundPod> {
+  /** Pods of a Job, some at a time. */
+  async *podsOf(view: JobView, { from, to }: PodRange): AsyncGenerator<readonly FoundPod[]> {
     const composer = await this.#pods.composer(this.#shard, view);
     let after: number | null = from - 1;
     while (after !== null && after < to) {
@@ -77,10 +99,12 @@ export class PodReader {
       );
       const running = composer.needsNotes ? runningNumbers(page.pods) : [];
       const notes = await this.#backend.run(() => this.#shard.podNotes(view.uid, running));
-      for (const stored of page.pods) {
-        if (stored.podNumber > to) return;
-        yield { view, stored, pod: composer.compose(stored, notes.get(stored.podNumber)) };
-      }
+      yield page.pods
+        .filter(({ podNumber }) => podNumber <= to)
+        .map((stored) => {
+          const compose = (): Pod => composer.compose(stored, notes.get(stored.podNumber));
+          return new FoundPod(view, stored, compose);
+        });
       after = page.next;
     }
   }
@@ -96,11 +120,10 @@ export class PodReader {
     scope: PodScope,
     from: number,
     place: Omit<PodPlace, 'podNumber'>,
-  ): AsyncGenerator<FoundPod & { readonly place: PodPlace }> {
+  ): AsyncGenerator<FoundPods> {
     const range = narrow({ ...ALL_PODS, from }, scope.podNumber(view));
-    for await (const found of this.podsOf(view, range)) {
-      yield { ...found, place: { ...place, podNumber: found.stored.podNumber } };
-    }
+    const placeOf = ({ stored }: FoundPod): PodPlace => ({ ...place, podNumber: stored.podNumber });
+    for await (const pods of this.podsOf(view, range)) yield { pods, placeOf };
   }
 
   /** The Jobs of a list, with their places in it. */

@@ -48,6 +48,11 @@ export class PodScope {
     return bare === true ? 1 : podNumberFromName(uid, this.podName);
   }
 
+  /** Every pod of the Jobs that it accepts is meant. */
+  get selectsAll(): boolean {
+    return this.#selection.isEmpty;
+  }
+
   /** Whether a pod is meant. */
   selects(pod: Pod): boolean {
     return this.#selection.matches(pod);

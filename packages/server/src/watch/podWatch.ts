@@ -11,8 +11,9 @@ import {
 
 import type { WatchEvent, WatchRequest } from '../api/resource.ts';
 import { KnownPods } from './knownPods.ts';
-import type { PodChanges, PodFeed } from './podFeed.ts';
-import { narrow, PodReader } from './podReader.ts';
+import type { PodFeed } from './podFeed.ts';
+import type { PodChanges, PodFollower } from './podFollower.ts';
+import { type FoundPod, narrow, PodReader } from './podReader.ts';
 import { PodScope } from './podScope.ts';
 import type { Mark } from './shardWatches.ts';
 
@@ -33,9 +34,10 @@ interface WatchedJob {
 
 /** Events of one step; a client that is further behind lists anew. */
 const MAX_STEP = 100_000;
-/** A step with so many events is followed by a pause: a busy Job is not read all the time. */
+/** A step with so many events is followed by a rest: a busy Job is not read all the time. */
 const BUSY_EVENTS = 100;
-const PAUSE_MS = 200;
+/** How long it rests before it looks whether pods still change. */
+const MAX_PAUSE_MS = 250;
 const VERSIONS_PER_MS = 4_096;
 
 /** What a watch of pods is made of. */
@@ -82,18 +84,18 @@ export class PodWatch {
         const leftMs = dueMs === null ? null : Math.max(0, dueMs - performance.now());
         const changes = await follower.take(leftMs, signal);
         if (changes !== null) {
+          const beganMs = performance.now();
           const events = await this.#step(changes, told);
+          const tookMs = performance.now() - beganMs;
           told = Math.max(told, changes.upTo);
           yield* events;
-          if (events.length >= BUSY_EVENTS) await pause(signal);
+          if (events.length >= BUSY_EVENTS) await this.#rest(follower, tookMs);
         }
         if (dueMs === null || performance.now() < dueMs) continue;
         markedMs = performance.now();
         const upTo = await catchUp();
-        const rest = follower.drain();
-        if (rest !== null) yield* await this.#step(rest, told);
-        told = Math.max(told, upTo);
-        yield { type: 'MARK', shard, version: upTo };
+        if (follower.isQuiet) told = Math.max(told, upTo);
+        yield { type: 'MARK', shard, version: told };
       }
     } finally {
       close();
@@ -102,9 +104,11 @@ export class PodWatch {
 
   /** What is there. */
   async *#everything(): AsyncGenerator<WatchEvent> {
-    for await (const { view, stored, pod } of this.#reader.existing(this.#scope)) {
-      const isSelected = this.#note(this.#watched(view), stored, pod);
-      if (isSelected) yield { type: 'ADDED', object: pod, isRemains: false };
+    for await (const { pods } of this.#reader.existing(this.#scope)) {
+      for (const found of pods) {
+        const isSelected = this.#note(this.#watched(found.view), found);
+        if (isSelected) yield { type: 'ADDED', object: found.pod, isRemains: false };
+      }
     }
   }
 
@@ -112,13 +116,16 @@ export class PodWatch {
   async #sinceThen(since: number): Promise<Placed[]> {
     const entries = await this.#options.feed.changesSince(since);
     const events: Placed[] = [];
-    for await (const { view, stored, pod } of this.#reader.existing(this.#scope)) {
-      const isSelected = this.#note(this.#watched(view), stored, pod);
-      const version = versionOf(pod);
-      const mayHaveBeen = this.#scope.isDynamic || stored.changed !== undefined;
-      if (version <= since || (!isSelected && !mayHaveBeen)) continue;
-      const type = createdMsOf(stored) * VERSIONS_PER_MS > since ? 'ADDED' : 'MODIFIED';
-      push(events, { type: isSelected ? type : 'DELETED', object: pod, isRemains: false, version });
+    for await (const { pods } of this.#reader.existing(this.#scope)) {
+      for (const found of pods) {
+        const isSelected = this.#note(this.#watched(found.view), found);
+        const { stored, version } = found;
+        const mayHaveBeen = this.#scope.isDynamic || stored.changed !== undefined;
+        if (version <= since || (!isSelected && !mayHaveBeen)) continue;
+        const isNew = createdMsOf(stored) * VERSIONS_PER_MS > since;
+        const type = !isSelected ? 'DELETED' : isNew ? 'ADDED' : 'MODIFIED';
+        push(events, { type, object: found.pod, isRemains: false, version });
+      }
     }
     for (const entry of entries) await this.#endsOf(entry, events);
     return inOrder(events);
@@ -147,6 +154,15 @@ export class PodWatch {
     }
   }
 
+  /** Rests after a step, while pods change: what is left is told when the engine has time for it. */
+  async #rest(follower: PodFollower, tookMs: number): Promise<void> {
+    const { feed, signal } = this.#options;
+    feed.rest.add(tookMs);
+    while (follower.isBusy && feed.rest.leftMs > 0 && !signal.aborted) {
+      await pause(Math.min(feed.rest.leftMs, MAX_PAUSE_MS), signal);
+    }
+  }
+
   /** Reads what may have changed since `told`. */
   async #step({ ranges, goneJobs, upTo }: PodChanges, told: number): Promise<Placed[]> {
     const events: Placed[] = [];
@@ -157,11 +173,13 @@ export class PodWatch {
       const watched = this.#watched(view);
       const gone = new Set(watched.pods.numbers(range.from, range.to));
       const wanted = narrow(range, this.#scope.podNumber(view));
-      for await (const { stored, pod } of this.#reader.podsOf(view, wanted)) {
-        gone.delete(stored.podNumber);
-        const version = versionOf(pod);
-        // What came after the entries that were read is told with its own.
-        if (version > told && version <= upTo) this.#changed(watched, stored, pod, events);
+      for await (const pods of this.#reader.podsOf(view, wanted)) {
+        for (const found of pods) {
+          const { stored, version } = found;
+          gone.delete(stored.podNumber);
+          // What came after the entries that were read is told with its own.
+          if (version > told && version <= upTo) this.#changed(watched, found, events);
+        }
       }
       for (const number of gone) this.#ended(watched, number, upTo, events);
     }
@@ -175,20 +193,21 @@ export class PodWatch {
   }
 
   /** Notes how a pod is; answers whether it is selected. */
-  #note({ job, pods, live }: WatchedJob, stored: StoredPod, pod: Pod): boolean {
-    const isSelected = this.#scope.selects(pod);
+  #note({ job, pods, live }: WatchedJob, found: FoundPod): boolean {
+    const { stored } = found;
+    const isSelected = this.#scope.selectsAll || this.#scope.selects(found.pod);
     pods.set(stored.podNumber, indexOf(job, stored), isSelected);
-    if (stored.kind === 'slot') live.set(stored.podNumber, pod);
+    if (stored.kind === 'slot') live.set(stored.podNumber, found.pod);
     else live.delete(stored.podNumber);
     return isSelected;
   }
 
-  #changed(watched: WatchedJob, stored: StoredPod, pod: Pod, events: Placed[]): void {
-    const was = watched.pods.get(stored.podNumber)?.isSelected === true;
-    const is = this.#note(watched, stored, pod);
+  #changed(watched: WatchedJob, found: FoundPod, events: Placed[]): void {
+    const was = watched.pods.get(found.stored.podNumber)?.isSelected === true;
+    const is = this.#note(watched, found);
     if (!was && !is) return;
     const type = !is ? 'DELETED' : was ? 'MODIFIED' : 'ADDED';
-    push(events, { type, object: pod, isRemains: false, version: versionOf(pod) });
+    push(events, { type, object: found.pod, isRemains: false, version: found.version });
   }
 
   #allEnded(uid: string, version: number, events: Placed[]): void {
@@ -232,11 +251,6 @@ export class PodWatch {
   }
 }
 
-/** Of a pod without a Job labels and the like have a version of their own; the newer one is shown. */
-function versionOf({ metadata }: Pod): number {
-  return Number(metadata.resourceVersion ?? 0);
-}
-
 function indexOf(job: Job, stored: StoredPod): number {
   return job.spec.completionMode === 'Indexed' ? stored.index : 0;
 }
@@ -270,9 +284,9 @@ function unknownPods(): WatchExpiredError {
   return new WatchExpiredError('pods are gone of which nothing is known');
 }
 
-async function pause(signal: AbortSignal): Promise<void> {
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, PAUSE_MS);
+  const timer = setTimeout(resolve, ms);
   signal.addEventListener('abort', () => resolve(), { once: true });
   await promise;
   clearTimeout(timer);
