@@ -4,12 +4,13 @@ import {
   checkHost,
   EventRecorder,
   type InstallationSettings,
-  openRedis,
+  openClient,
+  type RedisClient,
+  type RedisConnection,
   type Shard,
   Store,
   type Subscriber,
 } from '@drover/store';
-import { Redis, type RedisOptions } from 'ioredis';
 import { type Logger, pino } from 'pino';
 import { DEFAULT_BACKOFF } from './decide/backoff.ts';
 import { CronJobReconciler } from './cronJobs.ts';
@@ -25,8 +26,8 @@ import { SlotOffers } from './slotOffers.ts';
 
 /** Options of {@link createController}. */
 export interface ControllerOptions {
-  /** Redis: a URL, options, or an instance, which is duplicated and stays the caller's. */
-  readonly connection: string | RedisOptions | Redis;
+  /** Redis: an address, options, or a client, which is duplicated and stays the caller's. */
+  readonly connection: RedisConnection;
   /** Prefix of all keys. Default `drover`. */
   readonly prefix?: string;
   /** Wait after the first failed pod, ms > 0. Default 10,000, doubling with each further one. */
@@ -69,6 +70,15 @@ export interface Controller {
 
 /** A silent connection is broken: what was sent goes again over a new one. */
 const SOCKET_TIMEOUT_MS = 10_000;
+
+/** Connections of the controller's own. */
+const CLIENT_OPTIONS = {
+  lazyConnect: true,
+  // Commands wait for the connection to come back: every script may run late, and twice.
+  maxRetriesPerRequest: null,
+  socketTimeout: SOCKET_TIMEOUT_MS,
+  keepAlive: SOCKET_TIMEOUT_MS,
+};
 
 /** Some batches of what is due: while one waits for Redis the next is worked on. */
 const DEFAULT_CONCURRENCY = 128;
@@ -136,7 +146,7 @@ interface Resolved extends ControllerOptions {
 class RunningController implements Controller {
   readonly #options: Resolved;
   readonly #closing = Promise.withResolvers<void>();
-  readonly #connections: Redis[] = [];
+  readonly #connections: RedisClient[] = [];
   readonly #loops: DueLoop[] = [];
   readonly #recorders: EventRecorder[] = [];
   #running: Promise<void> | null = null;
@@ -205,7 +215,11 @@ class RunningController implements Controller {
       offers,
       queues,
       subscriber,
-    }: { readonly offers: SlotOffers; readonly queues: Redis; readonly subscriber: Subscriber },
+    }: {
+      readonly offers: SlotOffers;
+      readonly queues: RedisClient;
+      readonly subscriber: Subscriber;
+    },
   ): DueLoop {
     const { backoff, concurrency } = this.#options;
     const logger = this.#options.logger.child({ shard: shard.index });
@@ -259,11 +273,11 @@ class RunningController implements Controller {
     });
   }
 
-  #connect(what: string): Redis {
-    const redis = openConnection(this.#options.connection);
+  #connect(what: string): RedisClient {
+    const redis = openClient(this.#options.connection, CLIENT_OPTIONS);
     const { logger } = this.#options;
     let isDown = false;
-    redis.on('error', (error) => {
+    redis.on('error', (error: Error) => {
       // One line per outage, not one per attempt.
       if (!isDown) logger.warn({ err: error, connection: what }, 'Redis is not reachable');
       isDown = true;
@@ -275,21 +289,6 @@ class RunningController implements Controller {
     this.#connections.push(redis);
     return redis;
   }
-}
-
-/** A connection of the controller's own; connects with its first command. */
-function openConnection(connection: ControllerOptions['connection']): Redis {
-  const ours = {
-    lazyConnect: true,
-    // Commands wait for the connection to come back: every script may run late, and twice.
-    maxRetriesPerRequest: null,
-    socketTimeout: SOCKET_TIMEOUT_MS,
-    keepAlive: SOCKET_TIMEOUT_MS,
-  };
-  if (connection instanceof Redis) return connection.duplicate(ours);
-  if (typeof connection === 'string') return openRedis(connection, ours);
-  const { replyMapping: _scriptsReadRawReplies, ...options } = connection;
-  return new Redis({ ...options, ...ours });
 }
 
 function splitMember(member: string): [kind: string, id: string] {

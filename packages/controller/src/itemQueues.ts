@@ -1,6 +1,10 @@
-import { ITEM_QUEUE_NAME, itemQueueOptions, obliterateItems } from '@drover/store';
+import {
+  type RedisClient,
+  ITEM_QUEUE_NAME,
+  itemQueueOptions,
+  obliterateItems,
+} from '@drover/store';
 import { Queue } from 'bullmq';
-import type { Redis } from 'ioredis';
 
 /**
  * Removes what BullMQ has of the items of a work queue that was deleted a while ago: a producer, or a worker that put
@@ -8,7 +12,7 @@ import type { Redis } from 'ioredis';
  *
  * @returns null: it is never looked at again.
  */
-export async function removeItems(redis: Redis, prefix: string, uid: string): Promise<null> {
+export async function removeItems(redis: RedisClient, prefix: string, uid: string): Promise<null> {
   const queue = new Queue(ITEM_QUEUE_NAME, {
     connection: redis,
     ...itemQueueOptions(prefix, uid),

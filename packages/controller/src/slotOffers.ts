@@ -1,6 +1,11 @@
-import { Gather, slotQueueJob, slotQueueOptions, type StoredJob } from '@drover/store';
+import {
+  type RedisClient,
+  Gather,
+  slotQueueJob,
+  slotQueueOptions,
+  type StoredJob,
+} from '@drover/store';
 import { Queue } from 'bullmq';
-import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
 /** Slots offered in one call at most; one pipeline of BullMQ's. */
@@ -16,13 +21,13 @@ interface OfferedQueue {
 
 /** Puts slots into the queues that workers take them from. */
 export class SlotOffers {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #prefix: string;
   readonly #logger: Logger;
   readonly #queues = new Map<string, OfferedQueue>();
 
   /** @param redis - A connection for BullMQ; stays the caller's. */
-  constructor(redis: Redis, prefix: string, logger: Logger) {
+  constructor(redis: RedisClient, prefix: string, logger: Logger) {
     this.#redis = redis;
     this.#prefix = prefix;
     this.#logger = logger;

@@ -1,6 +1,11 @@
 import { ConnectionError } from '@drover/shared';
-import { Store, UnsuitableRedisError, type Shard } from '@drover/store';
-import type { Redis } from 'ioredis';
+import {
+  type RedisClient,
+  Store,
+  Subscriber,
+  UnsuitableRedisError,
+  type Shard,
+} from '@drover/store';
 
 import { Connection, type ConnectionOption } from './connection.ts';
 import { SharedWatch } from './sharedWatch.ts';
@@ -66,8 +71,13 @@ export class Backend {
   }
 
   /** A connection of its own for commands that block; the caller disconnects it. */
-  async duplicate(): Promise<Redis> {
+  async duplicate(): Promise<RedisClient> {
     return (await this.#open()).connection.duplicate();
+  }
+
+  /** A connection of its own for pub/sub; the caller closes it. */
+  async openSubscriber(): Promise<Subscriber> {
+    return new Subscriber((await this.#open()).connection.openSubscription());
   }
 
   /** The watch of a shard's Jobs that all calls of this client share. */

@@ -1,15 +1,24 @@
 import type { ConnectionOptions } from 'node:tls';
 
 import { ConnectionError, DroverError, ResourceExhaustedError } from '@drover/shared';
-import { openRedis } from '@drover/store';
-import { Redis, type RedisOptions } from 'ioredis';
+import {
+  addressOf,
+  duplicateClient,
+  isClient,
+  openClient,
+  openSubscriberClient,
+  type RedisClient,
+  type RedisConnection,
+} from '@drover/store';
+import { Cluster, type Redis } from 'ioredis';
 
 /**
- * Where Redis is: a `redis://` or `rediss://` URL or the path of a unix socket; options of
- * ioredis; or an ioredis instance, which is used and never closed. A `rediss://` URL may have the
- * parameters `cacert`, `cert` and `key`, which name files in PEM form, and `servername`.
+ * Where Redis is: an address (`redis://`, `rediss://` for TLS, `redis+sentinel://`, `redis+cluster://`, or the path of
+ * a unix socket); options of ioredis, those of a cluster with some of its nodes as `cluster`; or a client of ioredis,
+ * which is used and never closed. An address for TLS (`rediss`) may have the parameters `cacert`, `cert` and `key`, which
+ * name files in PEM form, and `servername`.
  */
-export type ConnectionOption = string | RedisOptions | Redis;
+export type ConnectionOption = RedisConnection;
 
 /** How long the first connection may take before it counts as not reachable. */
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -18,37 +27,43 @@ const MAX_RETRIES_PER_REQUEST = 12;
 
 /** What messages say of a connection. */
 interface Whereabouts {
+  readonly redis: RedisClient;
   readonly address: string;
   readonly tls: ConnectionOptions | undefined;
 }
 
+/** Of connections whose commands wait for as long as it takes. */
+const WAITING = { lazyConnect: false, maxRetriesPerRequest: null };
+
 /** A connection to Redis that knows whether it is ours to close, and how to speak of itself. */
 export class Connection {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly #owned: boolean;
   #lastError: Error | null = null;
-  readonly #duplicates = new Set<Redis>();
+  readonly #duplicates = new Set<RedisClient>();
 
   constructor(option: ConnectionOption) {
-    this.#owned = !(option instanceof Redis);
-    this.redis = option instanceof Redis ? option : createRedis(option);
+    this.#owned = !isClient(option);
+    this.redis = isClient(option) ? option : createClient(option);
     // Without a listener ioredis writes every failed attempt to the console.
     if (this.#owned) {
       this.redis.on('error', (error: Error) => {
-        this.#lastError = error;
+        // What is the matter with the last of the nodes of a cluster says more than that all failed.
+        const { lastNodeError } = error as { lastNodeError?: Error };
+        this.#lastError = lastNodeError ?? error;
       });
     }
   }
 
-  /** Host and port, or the socket's path; never a password. */
+  /** Hosts and ports, or the socket's path; never a password. */
   get address(): string {
-    const { path, host, port } = this.redis.options;
-    return path ?? `${host ?? 'localhost'}:${port ?? 6379}`;
+    return addressOf(this.redis);
   }
 
   /** What TLS it is to have; undefined for none. */
   get tls(): ConnectionOptions | undefined {
-    return this.redis.options.tls;
+    const { redis } = this;
+    return redis instanceof Cluster ? redis.options.redisOptions?.tls : redis.options.tls;
   }
 
   /**
@@ -68,8 +83,16 @@ export class Connection {
   }
 
   /** A connection of its own for commands that block. Closed with this one at the latest. */
-  duplicate(): Redis {
-    const redis = this.redis.duplicate({ lazyConnect: false, maxRetriesPerRequest: null });
+  duplicate(): RedisClient {
+    return this.#own(duplicateClient(this.redis, WAITING));
+  }
+
+  /** A connection for pub/sub. Closed with this one at the latest. */
+  openSubscription(): Redis {
+    return this.#own(openSubscriberClient(this.redis, WAITING));
+  }
+
+  #own<T extends RedisClient>(redis: T): T {
     redis.on('error', () => undefined);
     redis.once('end', () => this.#duplicates.delete(redis));
     this.#duplicates.add(redis);
@@ -108,33 +131,26 @@ export class Connection {
         { cause: error },
       );
     }
+    const advice = wrongKindAdvice(error.message, this.redis);
+    if (advice !== null) {
+      return new ConnectionError(`Redis at ${this.address} ${advice}`, { cause: error });
+    }
     return isConnectionTrouble(error) ? connectionError(this, this.#lastError ?? error) : error;
   }
 }
 
-function createRedis(option: string | RedisOptions): Redis {
+function createClient(option: Exclude<ConnectionOption, RedisClient>): RedisClient {
   const ours = {
-    lazyConnect: true,
     connectTimeout: CONNECT_TIMEOUT_MS,
     maxRetriesPerRequest: MAX_RETRIES_PER_REQUEST,
   };
-  if (typeof option === 'string') {
-    const address = option.replace(/^unix:(\/\/)?(?=\/)/, '');
-    checkUrl(address);
-    return openRedis(address, ours);
-  }
-  // The mapping of replies is ours to choose: the store reads the classic one.
-  const { replyMapping: _mapping, ...options } = option;
-  return new Redis({ ...ours, ...options, lazyConnect: true });
+  const given = typeof option === 'string' ? {} : option;
+  return openClient(option, { ...ours, ...pick(given, ours), lazyConnect: true });
 }
 
-function checkUrl(text: string): void {
-  if (text.startsWith('/')) return;
-  if (URL.canParse(text) && /^rediss?:$/.test(new URL(text).protocol)) return;
-  throw new ConnectionError(
-    `${JSON.stringify(text.replace(/\/\/[^@/]*@/, '//***@'))} is no address of a Redis: ` +
-      'give redis://[user:password@]host:port[/db], rediss://... for TLS, or the path of a socket',
-  );
+/** Of `from` what is also in `like`: what the caller says himself is his. */
+function pick<T extends object>(from: object, like: T): Partial<T> {
+  return Object.fromEntries(Object.entries(from).filter(([name]) => name in like)) as Partial<T>;
 }
 
 const TROUBLE =
@@ -153,12 +169,14 @@ function connectionError(where: Whereabouts, cause: unknown): ConnectionError {
   return new ConnectionError(connectionAdvice(where, cause), { cause });
 }
 
-function connectionAdvice({ address, tls }: Whereabouts, cause: unknown): string {
+function connectionAdvice({ redis, address, tls }: Whereabouts, cause: unknown): string {
   const text = cause instanceof Error ? cause.message : String(cause);
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   if (TLS_TROUBLE.test(`${code} ${text}`)) {
     return `Redis at ${address} can not be reached by TLS: ${tlsAdvice(code, text)}`;
   }
+  const wrongKind = wrongKindAdvice(text, redis);
+  if (wrongKind !== null) return `Redis at ${address} ${wrongKind}`;
   if (/WRONGPASS|invalid password/i.test(text)) {
     return `Redis at ${address} refused the login: wrong user name or password`;
   }
@@ -173,6 +191,18 @@ function connectionAdvice({ address, tls }: Whereabouts, cause: unknown): string
     `Redis at ${address} is not reachable (${reason}): ` +
     'start one with `drover dev`, or check the address'
   );
+}
+
+/** What to do when the address is one of another kind of Redis; null when it is not that. */
+function wrongKindAdvice(text: string, client: RedisClient): string | null {
+  if (/^(?:MOVED|CROSSSLOT|CLUSTERDOWN) /.test(text) && !(client instanceof Cluster)) {
+    return `is a node of a cluster: give redis+cluster://${addressOf(client)}`;
+  }
+  if (/cluster support disabled/.test(text)) return 'is no cluster: give redis://HOST:PORT';
+  if (text.startsWith('READONLY ')) {
+    return 'takes no writes, it is a replica: give the address of its master, or of its Sentinels';
+  }
+  return null;
 }
 
 /** What is wrong with TLS, and what to do. */

@@ -1,5 +1,5 @@
 import type { CoreV1Event } from '@drover/shared';
-import { type Shard, Subscriber } from '@drover/store';
+import type { Shard } from '@drover/store';
 
 import type { Backend } from './backend.ts';
 import type { NamespaceOptions } from './jobs.ts';
@@ -66,7 +66,7 @@ export class EventsClient {
     const { signal } = options;
     const namespace = this.#namespaceOf(options);
     const shards = await this.#shards(namespace);
-    const subscriber = new Subscriber(await this.#backend.duplicate());
+    const subscriber = await this.#backend.openSubscriber();
     let wakeUp = (): void => {};
     const isOver = (): boolean => signal?.aborted === true;
     try {

@@ -3,8 +3,8 @@ export function withoutCredentials(text: string): string {
   return (
     text
       // Up to the last @ before the path: a password that is not encoded may have one, too.
-      .replace(/(rediss?:\/\/)[^/\s]*@/g, '$1***@')
-      .replace(/([?&]password=)[^&\s]*/g, '$1***')
+      .replace(/(rediss?(?:\+[a-z]+)?:\/\/)[^/\s]*@/g, '$1***@')
+      .replace(/([?&](?:sentinelP|p)assword=)[^&\s]*/g, '$1***')
   );
 }
 

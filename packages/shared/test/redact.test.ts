@@ -7,6 +7,11 @@ test.each([
   ['rediss://:secret@host', 'rediss://***@host'],
   ['redis://user:se@cret@host:1', 'redis://***@host:1'],
   ['redis://host:1', 'redis://host:1'],
+  ['rediss+cluster://:secret@a:1,b:2', 'rediss+cluster://***@a:1,b:2'],
+  [
+    'redis+sentinel://u:secret@a:1/0?name=m&sentinelPassword=other&sentinelUsername=s',
+    'redis+sentinel://***@a:1/0?name=m&sentinelPassword=***&sentinelUsername=s',
+  ],
   ['/run/redis.sock?password=secret&db=1', '/run/redis.sock?password=***&db=1'],
   ['no answer from redis://:secret@host/0 in time', 'no answer from redis://***@host/0 in time'],
 ])('%s', (text, want) => {

@@ -1,5 +1,5 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import type { Redis } from 'ioredis';
+import type { RedisClient } from './redisClient.ts';
 
 /**
  * The arguments of a Job's indexes lie beside the Job, in chunks of a hash: its object, which is
@@ -18,7 +18,7 @@ const CHUNKS_PER_WRITE = 64;
 
 /** Stores a list; it is to be kept once its Job is created. */
 export async function writeArguments(
-  redis: Redis,
+  redis: RedisClient,
   key: string,
   list: readonly Arguments[],
 ): Promise<void> {
@@ -39,7 +39,7 @@ export async function writeArguments(
  * may have died before it could say so.
  */
 export async function readArguments(
-  redis: Redis,
+  redis: RedisClient,
   key: string,
   chunk: number,
 ): Promise<readonly Arguments[] | null> {

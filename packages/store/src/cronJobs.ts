@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { INSTANTIATE_ANNOTATION, type Job } from '@drover/shared';
-import type { Redis } from 'ioredis';
 import {
   CRON_SKIP_REASONS,
   type CronJobRun,
@@ -14,6 +13,7 @@ import type { ShardKeys } from './keys.ts';
 import { storedObject } from './objects.ts';
 import { integer, list, quotaDenial, textMap } from './replies.ts';
 import { ShardScripts, type ShardScriptsOptions } from './shardScripts.ts';
+import type { RedisClient } from './redisClient.ts';
 
 const KIND = 'CronJob';
 /** Owned Jobs that are read at a time. */
@@ -21,7 +21,7 @@ const PAGE_SIZE = 200;
 
 /** The CronJobs of a shard, beyond what they are as objects. */
 export class CronJobs {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #keys: ShardKeys;
   readonly #scripts: ShardScripts;
 

@@ -6,11 +6,11 @@ import {
   type CoreV1Event,
   type InvolvedObject,
 } from '@drover/shared';
-import type { Redis } from 'ioredis';
 import { formatVersion } from './compose/job.ts';
 import type { ShardKeys } from './keys.ts';
 import { choose } from './replies.ts';
 import { ShardScripts, type ShardScriptsOptions } from './shardScripts.ts';
+import type { RedisClient } from './redisClient.ts';
 
 /** Most events per script: bounds its time. */
 export const MAX_EVENTS_PER_CALL = 100;
@@ -72,7 +72,7 @@ export interface CountedEvent {
 
 /** The events of a shard. */
 export class Events {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #keys: ShardKeys;
   readonly #scripts: ShardScripts;
   readonly #now: () => number;

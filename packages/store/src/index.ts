@@ -81,8 +81,26 @@ export { cronMember, Objects } from './objects.ts';
 export type { Quotas, QuotaWoken } from './quotas.ts';
 export { decodePodRecord, decodeSlotRecord, entrySize } from './records.ts';
 export { decodeHot } from './hot.ts';
+export {
+  type ClusterConnectionOptions,
+  parseAddress,
+  redactAddress,
+  withPassword,
+} from './redisAddress.ts';
+export {
+  addressOf,
+  type ClientOptions,
+  duplicateClient,
+  isClient,
+  knownNodes,
+  openClient,
+  openSubscriberClient,
+  type RedisClient,
+  type RedisConnection,
+  serversOf,
+} from './redisClient.ts';
 export { defineScripts } from './scripts.ts';
-export { hasTlsParameters, openRedis, type TlsParameter } from './redisAddress.ts';
+export { hasTlsParameters, type TlsParameter } from './redisTls.ts';
 export { SECRET_KEY_VARIABLE, SecretKeyFile } from './secrets/keyFile.ts';
 export { newSecretKey, SecretKeys, type Sealed } from './secrets/keys.ts';
 export {

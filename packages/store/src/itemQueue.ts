@@ -1,8 +1,7 @@
-import type { Redis } from 'ioredis';
-
 import { itemQueueKeys, itemQueuePrefix } from './keys.ts';
 import { list } from './replies.ts';
 import { defineScripts, runScript } from './scripts.ts';
+import type { RedisClient } from './redisClient.ts';
 
 /** Name of BullMQ's queue of a work queue's items; each has a prefix of its own. Short, since it is part of all keys. */
 export const ITEM_QUEUE_NAME = 'i';
@@ -92,7 +91,7 @@ export interface NewItems {
 const MAX_ADDED = 250;
 
 /** Adds QueueJobs as BullMQ's `addBulk` does, in a few scripts. Some may be there when it fails. */
-export async function addItems(redis: Redis, items: NewItems): Promise<void> {
+export async function addItems(redis: RedisClient, items: NewItems): Promise<void> {
   defineScripts(redis);
   const { prefix, uid, name, options, data } = items;
   const { wait, meta, id, active, marker } = itemQueueKeys(prefix, uid, ITEM_QUEUE_NAME);
@@ -116,7 +115,7 @@ export const MAX_DROPPED = 250;
  * @returns Those that are there no more.
  */
 export async function dropItems(
-  redis: Redis,
+  redis: RedisClient,
   { prefix, uid, ids }: Pick<NewItems, 'prefix' | 'uid'> & { readonly ids: readonly string[] },
 ): Promise<ReadonlySet<string>> {
   defineScripts(redis);

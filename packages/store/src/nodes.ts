@@ -1,5 +1,5 @@
-import type { Redis } from 'ioredis';
 import { nodeKeys } from './keys.ts';
+import type { RedisClient } from './redisClient.ts';
 
 /** A worker as a node: what it said of itself at its last heartbeat. */
 export interface NodeRecord {
@@ -21,10 +21,10 @@ export interface NodeCordon {
 
 /** The registry of nodes: a record per worker, under one fixed tag. */
 export class NodeStore {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #keys: ReturnType<typeof nodeKeys>;
 
-  constructor(redis: Redis, prefix: string) {
+  constructor(redis: RedisClient, prefix: string) {
     this.#redis = redis;
     this.#keys = nodeKeys(prefix);
   }

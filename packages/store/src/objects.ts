@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { COUNTED_KINDS, quotaAmounts, type ResourceQuota } from '@drover/shared';
-import type { Redis } from 'ioredis';
 import { ownersText } from './jobScripts.ts';
 import type { ShardKeys } from './keys.ts';
 import type {
@@ -13,13 +12,14 @@ import type {
 } from './objectApi.ts';
 import { choose, integer, list, quotaDenial } from './replies.ts';
 import { ShardScripts, type ShardScriptsOptions } from './shardScripts.ts';
+import type { RedisClient } from './redisClient.ts';
 
 /**
  * The objects of a shard that are kept as they are, of any kind: what is in them is their kind's own
  * affair. Methods are as idempotent as the contracts in `lua/` say.
  */
 export class Objects {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #keys: ShardKeys;
   readonly #scripts: ShardScripts;
 

@@ -1,9 +1,10 @@
-import type { ChainableCommander, Redis } from 'ioredis';
+import type { ChainableCommander } from 'ioredis';
 
 import type { PodOverlay, PodRecord } from './api.ts';
 import { RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
 import { LogField, LogKind } from './podLog.ts';
 import { decodePodRecord, isPodRecord, POD_RECORD_BYTES } from './records.ts';
+import type { RedisClient } from './redisClient.ts';
 
 /** A pod that ended: its record with what it has beyond it. */
 export interface EndedPod extends PodRecord {
@@ -21,7 +22,7 @@ export type LogPiece =
  * who follows a Job with a great many short pods.
  */
 export async function readPodEnds(
-  redis: Redis,
+  redis: RedisClient,
   keys: ShardKeys,
   uid: string,
   range: { readonly from: number; readonly to: number },
@@ -39,7 +40,7 @@ export async function readPodEnds(
 }
 
 async function readRecords(
-  redis: Redis,
+  redis: RedisClient,
   keys: ShardKeys,
   uid: string,
   { from, to }: { readonly from: number; readonly to: number },
@@ -66,7 +67,7 @@ async function readRecords(
 
 /** Reads whole logs, all at once; the bytes as the programs wrote them. */
 export async function readWholeLogs(
-  redis: Redis,
+  redis: RedisClient,
   logKeys: readonly string[],
 ): Promise<LogPiece[][]> {
   const replies = await together(redis, logKeys, (to, key) => to.xrangeBuffer(key, '-', '+'));
@@ -76,7 +77,7 @@ export async function readWholeLogs(
 }
 
 /** Removes whole logs, all at once. */
-export async function removeLogs(redis: Redis, logKeys: readonly string[]): Promise<void> {
+export async function removeLogs(redis: RedisClient, logKeys: readonly string[]): Promise<void> {
   await together(redis, logKeys, (to, key) => to.unlink(key));
 }
 
@@ -84,9 +85,9 @@ type RawEntry = readonly [id: Buffer, fields: readonly Buffer[]];
 
 /** One command for each key, in one write where they may go together. */
 async function together(
-  redis: Redis,
+  redis: RedisClient,
   keys: readonly string[],
-  send: (to: Redis | ChainableCommander, key: string) => unknown,
+  send: (to: RedisClient | ChainableCommander, key: string) => unknown,
 ): Promise<unknown[]> {
   // Each log lies under a tag of its own, so they can't share a pipeline on a cluster.
   if (redis.isCluster) return await Promise.all(keys.map((key) => send(redis, key)));

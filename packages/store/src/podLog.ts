@@ -1,6 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
+import type { RedisClient } from './redisClient.ts';
 
 /**
  * A pod's log is one Redis stream. An entry holds whole lines where that was possible, at most
@@ -92,7 +92,7 @@ const MAX_FOLLOW_ERRORS = 5;
  * @param key - The pod's stream, see podLogKey. One that does not exist is an empty log.
  */
 export async function* readPodLog(
-  redis: Redis,
+  redis: RedisClient,
   key: string,
   options: ReadPodLogOptions = {},
 ): AsyncGenerator<PodLogLine, void, undefined> {
@@ -119,7 +119,7 @@ type RawEntry = readonly [id: Buffer, fields: readonly Buffer[]];
 
 /** Waits for entries after `lastId`; none when the time is over or the signal came. */
 async function nextEntries(
-  redis: Redis,
+  redis: RedisClient,
   key: string,
   lastId: string,
   blockMs: number,

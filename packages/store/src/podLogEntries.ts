@@ -1,7 +1,6 @@
-import type { Redis } from 'ioredis';
-
 import { choose } from './replies.ts';
 import { defineScripts, runScript, type ScriptArgument } from './scripts.ts';
+import type { RedisClient } from './redisClient.ts';
 
 /** Most entries that are added at once, so that nothing waits for long in Redis. */
 export const MAX_LOG_ENTRIES_PER_CALL = 500;
@@ -41,7 +40,7 @@ export interface PodLogChange {
  * @returns `deleted`: it was removed with its pod, and nothing was written.
  */
 export async function writePodLog(
-  redis: Redis,
+  redis: RedisClient,
   key: string,
   { isFirst, minId, removedIds, entries }: PodLogChange,
 ): Promise<'written' | 'deleted'> {

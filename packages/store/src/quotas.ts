@@ -1,5 +1,5 @@
 import type { QuotaUsage } from '@drover/shared';
-import type { Redis } from 'ioredis';
+import type { RedisClient } from './redisClient.ts';
 import type { ShardKeys } from './keys.ts';
 import { integer, list } from './replies.ts';
 import { ShardScripts, type ShardScriptsOptions } from './shardScripts.ts';
@@ -28,7 +28,7 @@ export type QuotaWoken =
 
 /** What the ResourceQuotas of the namespaces of a shard come to. They are kept as objects. */
 export class Quotas {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #keys: ShardKeys;
   readonly #scripts: ShardScripts;
 

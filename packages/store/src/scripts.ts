@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Redis } from 'ioredis';
+import type { RedisClient } from './redisClient.ts';
 
 /** Lua sources lie beside `src` and, when published, beside `dist`. */
 const LUA_DIRECTORY = new URL('../lua/', import.meta.url);
@@ -85,7 +85,7 @@ function commandName(name: ScriptName): string {
 }
 
 /** Makes the scripts known to a connection. ioredis sends EVALSHA and, after a SCRIPT FLUSH, EVAL. */
-export function defineScripts(redis: Redis): void {
+export function defineScripts(redis: RedisClient): void {
   if (Reflect.has(redis, commandName('report'))) return;
   for (const name of SCRIPT_NAMES) {
     let lua = sources.get(name);
@@ -104,14 +104,14 @@ export type ScriptArgument = string | number | Buffer;
 export type ScriptReply = null | number | Buffer | ScriptReply[];
 
 type BufferCommand = (
-  this: Redis,
+  this: RedisClient,
   keyCount: number,
   ...rest: ScriptArgument[]
 ) => Promise<ScriptReply>;
 
 /** Runs a script on a connection that {@link defineScripts} was called for. */
 export function runScript(
-  redis: Redis,
+  redis: RedisClient,
   name: ScriptName,
   keys: readonly string[],
   args: readonly ScriptArgument[],

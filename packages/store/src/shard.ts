@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { podUid } from '@drover/shared';
-import type { Redis } from 'ioredis';
 import type {
   AcquireReply,
   Created,
@@ -52,6 +51,7 @@ import { sessionBytes } from './session.ts';
 import { ShardReader } from './shardReader.ts';
 import { ShardScripts } from './shardScripts.ts';
 import { WorkQueues } from './workQueues.ts';
+import type { RedisClient } from './redisClient.ts';
 
 /** Most pods per script that takes pods away: these write more of each. */
 const PODS_PER_STOP = 200;
@@ -60,7 +60,7 @@ const PROGRESS_TTL_MS = 3_600_000;
 
 /** What a Shard needs of its installation. */
 export interface ShardOptions {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly keys: ShardKeys;
   readonly prefix: string;
   readonly index: number;
@@ -103,7 +103,7 @@ export class Shard extends ShardReader {
   }
 
   /** The same shard over another connection, so that its calls queue behind no others. */
-  on(redis: Redis): Shard {
+  on(redis: RedisClient): Shard {
     return new Shard({ ...this.#options, redis });
   }
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { parseFittingKey, parsePodName, podsThatFit } from '@drover/shared';
-import type { Redis } from 'ioredis';
 import type {
   ChangedPod,
   Dependent,
@@ -21,6 +20,7 @@ import { decodeHot } from './hot.ts';
 import { podLogKey, RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
 import { decodePodRecord, decodeSlotRecord, isPodRecord, POD_RECORD_BYTES } from './records.ts';
 import { storedJob } from './replies.ts';
+import type { RedisClient } from './redisClient.ts';
 
 /** Jobs read by one pipeline at most. */
 const READS_PER_PIPELINE = 200;
@@ -45,7 +45,7 @@ interface PodFacts {
 /** What is plainly read of a shard: Jobs, pods, slots, nodes. Nothing here writes. */
 export class ShardReader {
   readonly keys: ShardKeys;
-  protected readonly redis: Redis;
+  protected readonly redis: RedisClient;
   protected readonly prefix: string;
 
   readonly #reads = new Gather({ calls: READS_PER_PIPELINE }, (uids: readonly string[]) =>
@@ -53,7 +53,7 @@ export class ShardReader {
   );
 
   constructor(options: {
-    readonly redis: Redis;
+    readonly redis: RedisClient;
     readonly keys: ShardKeys;
     readonly prefix: string;
   }) {

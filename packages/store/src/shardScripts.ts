@@ -1,12 +1,12 @@
 import { ResourceExhaustedError } from '@drover/shared';
-import type { Redis } from 'ioredis';
 import type { ShardKeys } from './keys.ts';
 import { runScript, type ScriptName, type ScriptReply } from './scripts.ts';
+import type { RedisClient } from './redisClient.ts';
 
 /** What {@link ShardScripts} needs of its shard. */
 export interface ShardScriptsOptions {
   /** A connection that `defineScripts` was called for. */
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly keys: ShardKeys;
   /** Tests only: the time that scripts use instead of Redis' own. */
   readonly testClock: (() => number) | null;
@@ -14,7 +14,7 @@ export interface ShardScriptsOptions {
 
 /** Runs the scripts of one shard over one connection. */
 export class ShardScripts {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #keys: ShardKeys;
   readonly #testClock: (() => number) | null;
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { TerminalError } from '@drover/shared';
-import type { Redis } from 'ioredis';
 import { installationKey, shardIndexOf, ShardKeys } from './keys.ts';
 import { NodeStore } from './nodes.ts';
 import { Shard } from './shard.ts';
 import { Subscriber } from './subscriber.ts';
 import { TokenStore } from './tokens.ts';
+import { openSubscriberClient, type RedisClient, serversOf } from './redisClient.ts';
 
 /** Version of the key layout. Another one in Redis is refused. */
 export const LAYOUT_VERSION = 2;
@@ -58,7 +58,7 @@ export type UnsuitableRedisProblem =
 /** Options of {@link Store.open}. */
 export interface StoreOptions {
   /** Connection for commands; stays the caller's. */
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   /** Prefix of all keys, so that installations may share a Redis. Default `drover`. */
   readonly prefix?: string;
   /** Settings for a new installation; ignored where one exists, but `shardCount` must agree. */
@@ -69,7 +69,7 @@ export interface StoreOptions {
 
 /** The state of an installation in Redis. */
 export class Store {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly prefix: string;
   readonly settings: InstallationSettings;
   readonly shards: readonly Shard[];
@@ -77,7 +77,7 @@ export class Store {
   readonly tokens: TokenStore;
 
   private constructor(
-    redis: Redis,
+    redis: RedisClient,
     prefix: string,
     settings: InstallationSettings,
     testClock: (() => number) | null,
@@ -114,7 +114,7 @@ export class Store {
         `prefix ${JSON.stringify(prefix)}: must be 1 to 64 letters, digits, '_', '.' or '-'`,
       );
     }
-    checkServer(await redis.info());
+    for (const info of await infosOf(redis)) checkServer(info);
     const settings = await agreeOnSettings(redis, prefix, options.settings ?? {});
     return new Store(redis, prefix, settings, options.testClock ?? null);
   }
@@ -135,8 +135,17 @@ export class Store {
 
   /** Opens a connection of its own for pub/sub. */
   openSubscriber(): Subscriber {
-    return new Subscriber(this.redis.duplicate());
+    return new Subscriber(openSubscriberClient(this.redis));
   }
+}
+
+/** What the servers say of themselves: each master of a cluster holds some of the shards. */
+async function infosOf(redis: RedisClient): Promise<string[]> {
+  const asked = await Promise.allSettled((await serversOf(redis)).map((server) => server.info()));
+  const infos = asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  // While one of several is replaced the others are there to begin with.
+  if (infos.length === 0 && asked[0]?.status === 'rejected') throw asked[0].reason;
+  return infos;
 }
 
 /** Refuses a server that could lose state, by the text of INFO. */
@@ -160,7 +169,7 @@ export function checkServer(info: string): void {
 }
 
 async function agreeOnSettings(
-  redis: Redis,
+  redis: RedisClient,
   prefix: string,
   wanted: Partial<InstallationSettings>,
 ): Promise<InstallationSettings> {

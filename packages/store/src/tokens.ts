@@ -1,13 +1,12 @@
-import type { Redis } from 'ioredis';
-
 import { tokenKey } from './keys.ts';
+import type { RedisClient } from './redisClient.ts';
 
 /** What is known of the tokens of an installation's API servers; one hash under a fixed tag. */
 export class TokenStore {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #key: string;
 
-  constructor(redis: Redis, prefix: string) {
+  constructor(redis: RedisClient, prefix: string) {
     this.#redis = redis;
     this.#key = tokenKey(prefix);
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import type { Redis } from 'ioredis';
 import type { ShardKeys } from './keys.ts';
+import type { RedisClient } from './redisClient.ts';
+import { ServerLoss } from './serverLoss.ts';
 
 /** What changed; the reader fetches the object itself. */
 export type WatchEntry =
@@ -71,7 +72,7 @@ export interface WatchOptions {
  *   acknowledged last; and when its data are gone.
  */
 export async function* watchShard(
-  redis: Redis,
+  redis: RedisClient,
   keys: ShardKeys,
   options: WatchOptions,
 ): AsyncGenerator<WatchEntry[]> {
@@ -79,17 +80,16 @@ export async function* watchShard(
   const stop = (): void => {
     if (redis.status !== 'end') redis.disconnect();
   };
-  let wasCut = false;
-  const onClose = (): void => {
-    wasCut = true;
-  };
-  redis.on('close', onClose);
+  const loss = new ServerLoss(redis, keys.tag);
   options.signal.addEventListener('abort', stop, { once: true });
   let position = `${options.since}-18446744073709551615`;
   try {
     if (options.signal.aborted) return;
     // Those that were not read yet are among them.
     let added = await assertKept(redis, keys, options.since, 0);
+    // From here on: what came before was read from the server that is there now.
+    if (loss.wasLost)
+      throw new WatchExpiredError('the connection was lost: changes may be missing');
     let checkedMs = performance.now();
     while (!options.signal.aborted) {
       if (options.pods) await announcePodWatcher(redis, keys);
@@ -102,7 +102,9 @@ export async function* watchShard(
         keys.watch,
         position,
       );
-      if (wasCut) throw new WatchExpiredError('the connection was lost: changes may be missing');
+      if (loss.wasLost) {
+        throw new WatchExpiredError('the connection was lost: changes may be missing');
+      }
       const entries = streamEntries(reply);
       // Of the position before this batch, so that a gap before its first entry is seen too.
       if (entries.length === BATCH || performance.now() - checkedMs >= BLOCK_MS) {
@@ -113,10 +115,13 @@ export async function* watchShard(
       yield entries.map(([id, fields]) => parseEntry(id, fields));
     }
   } catch (error) {
-    if (!options.signal.aborted) throw error;
+    if (options.signal.aborted) return;
+    throw isDemotion(error)
+      ? new WatchExpiredError('another server took over', { cause: error })
+      : error;
   } finally {
     options.signal.removeEventListener('abort', stop);
-    redis.off('close', onClose);
+    loss.close();
     stop();
   }
 }
@@ -127,7 +132,7 @@ export async function* watchShard(
  * @throws WatchExpiredError when they are not all kept.
  */
 export async function readChanges(
-  redis: Redis,
+  redis: RedisClient,
   keys: ShardKeys,
   since: number,
 ): Promise<WatchEntry[]> {
@@ -139,7 +144,7 @@ export async function readChanges(
 }
 
 /** The resourceVersion of a shard's newest entry; 0 when there is none. */
-export async function lastChange(redis: Redis, keys: ShardKeys): Promise<number> {
+export async function lastChange(redis: RedisClient, keys: ShardKeys): Promise<number> {
   const [newest] = await redis.xrevrange(keys.watch, '+', '-', 'COUNT', 1);
   return newest === undefined ? 0 : versionOf(newest[0]);
 }
@@ -149,7 +154,7 @@ export async function lastChange(redis: Redis, keys: ShardKeys): Promise<number>
  *
  * @returns A resourceVersion: every change of a pod after it has an entry.
  */
-export async function announcePodWatcher(redis: Redis, keys: ShardKeys): Promise<number> {
+export async function announcePodWatcher(redis: RedisClient, keys: ShardKeys): Promise<number> {
   const known = await redis.getex(keys.podWatchers, 'PX', POD_WATCHER_TTL_MS);
   if (known !== null && known !== UNDATED) return Number(known);
   // From here on entries are written; only then can be said since when.
@@ -164,7 +169,7 @@ export async function announcePodWatcher(redis: Redis, keys: ShardKeys): Promise
  * at least `knownAdded` entries in its life. Answers how many it had by now.
  */
 async function assertKept(
-  redis: Redis,
+  redis: RedisClient,
   keys: ShardKeys,
   since: number,
   knownAdded: number,
@@ -185,6 +190,11 @@ async function assertKept(
     );
   }
   return added;
+}
+
+/** What a server says to those whom it keeps waiting when it becomes a replica. */
+function isDemotion(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('UNBLOCKED');
 }
 
 /** The resourceVersion in the id of an entry. */

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import type { Redis } from 'ioredis';
 import { decodeOutcomes, decodeSettleAnswers, encodeItems } from './itemRecords.ts';
 import type { ShardKeys } from './keys.ts';
 import { integer } from './replies.ts';
@@ -18,6 +17,7 @@ import {
   type StoredWorkQueue,
   type WorkQueueCreated,
 } from './workQueueApi.ts';
+import type { RedisClient } from './redisClient.ts';
 
 /** Producers and workers that were at work when a work queue was deleted are done by then. */
 const CLEAN_UP_AFTER_MS = 60_000;
@@ -26,7 +26,7 @@ const REMEMBER_BATCH_MS = 3_600_000;
 
 /** The work queues of a shard. Methods are as idempotent as the contracts in `lua/` say. */
 export class WorkQueues {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #keys: ShardKeys;
   readonly #scripts: ShardScripts;
 
@@ -376,7 +376,7 @@ export class WorkQueues {
    * @param reader - A connection of its own: the command blocks.
    */
   async awaitOutcome(
-    reader: Redis,
+    reader: RedisClient,
     uid: string,
     options: { readonly after: string; readonly timeoutMs: number },
   ): Promise<void> {

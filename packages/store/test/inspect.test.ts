@@ -20,6 +20,8 @@ test('a Redis says how it is, and how far its clock is from ours', async () => {
   expect(facts).toMatchObject({
     role: 'master',
     isCluster: false,
+    clusterState: null,
+    replicas: 0,
     maxmemoryPolicy: 'noeviction',
     evictedKeys: 0,
     persistenceErrors: [],

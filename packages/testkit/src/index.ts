@@ -5,9 +5,11 @@ export { NodeProcess, spawnNode } from './nodeProcess.ts';
 export type { OutputLine, ProcessEnd, SpawnNodeOptions } from './nodeProcess.ts';
 export { FaultProxy, startProxy } from './proxy.ts';
 export type { ProxyTarget } from './proxy.ts';
-export { startRedis, uniquePrefix } from './redis.ts';
+export { startRedis, uniquePrefix, wantedTopology } from './redis.ts';
+export { RedisClusterProcesses } from './redisCluster.ts';
+export { RedisSentinelProcesses } from './redisSentinel.ts';
 
-export type { StartRedisOptions, TestRedis } from './testRedis.ts';
+export type { StartRedisOptions, TestRedis, Topology } from './testRedis.ts';
 export { TestClock } from './testClock.ts';
 export { waitFor, WaitTimeoutError } from './waitFor.ts';
 export type { WaitOptions } from './waitFor.ts';

@@ -2,11 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { access } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { Redis } from 'ioredis';
+import { RedisClusterProcesses } from './redisCluster.ts';
 import { RedisProcess } from './redisProcess.ts';
-import { Clients, type StartRedisOptions, type TestRedis } from './testRedis.ts';
+import { RedisSentinelProcesses } from './redisSentinel.ts';
+import { Clients, type StartRedisOptions, type TestRedis, type Topology } from './testRedis.ts';
 
 /**
- * A Redis to test on, the first of these that there is:
+ * A Redis to test on: with `DROVER_TEST_REDIS=cluster` or `sentinel` in the environment such a set of processes, else
+ * the first of these that there is:
  *
  * 1. with `REDIS_URL` in the environment that server. Files share it: each keeps to keys below a
  *    {@link uniquePrefix}. Only where no option is given, since options need a server of one's own.
@@ -17,6 +20,9 @@ import { Clients, type StartRedisOptions, type TestRedis } from './testRedis.ts'
  * @throws Error when there is none of them; a test never passes because Redis is missing.
  */
 export async function startRedis(options: StartRedisOptions = {}): Promise<TestRedis> {
+  const topology = options.topology ?? (options.unixSocket === true ? 'server' : wantedTopology());
+  if (topology === 'cluster') return await RedisClusterProcesses.start(options);
+  if (topology === 'sentinel') return await RedisSentinelProcesses.start(options);
   const shared = process.env['REDIS_URL'];
   if (shared !== undefined && shared !== '' && Object.keys(options).length === 0) {
     return sharedRedis(shared);
@@ -32,6 +38,13 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<TestR
       { cause },
     );
   }
+}
+
+/** What the environment says of tests that leave it open. */
+export function wantedTopology(): Topology {
+  const text = process.env['DROVER_TEST_REDIS'] || 'server';
+  if (text === 'server' || text === 'cluster' || text === 'sentinel') return text;
+  throw new Error(`DROVER_TEST_REDIS is ${JSON.stringify(text)}: server, cluster or sentinel`);
 }
 
 /** A key prefix that no other test uses. */

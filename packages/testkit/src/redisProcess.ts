@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ConnectionOptions } from 'node:tls';
 import { Redis } from 'ioredis';
+import { findFreePort, spawnRedisServer, untilItSays } from './serverProcess.ts';
 import { Clients, type RedisTls, type StartRedisOptions, type TestRedis } from './testRedis.ts';
-import { guardFolder, guardProcess } from './watchdog.ts';
+import { guardFolder } from './watchdog.ts';
 
 /** A `redis-server` process of this test process. */
 export class RedisProcess implements TestRedis {
@@ -97,23 +97,10 @@ export class RedisProcess implements TestRedis {
 
   async #launch(): Promise<void> {
     assert(this.#child === null, 'the server runs already');
-    const child = spawn('redis-server', this.#arguments(), { stdio: ['ignore', 'pipe', 'pipe'] });
-    guardProcess(child);
+    const child = spawnRedisServer(this.#arguments());
     this.#child = child;
-    let log = '';
-    const ready = new Promise<void>((resolve, reject) => {
-      const read = (chunk: Buffer): void => {
-        // Enough to say why it failed to start.
-        if (log.length < 65_536) log += chunk.toString();
-        if (/ready to accept connections/i.test(log)) resolve();
-      };
-      child.stdout.on('data', read);
-      child.stderr.on('data', read);
-      child.once('error', reject);
-      child.once('exit', () => reject(new Error(`redis-server did not start:\n${log}`)));
-    });
     try {
-      await ready;
+      await untilItSays(child, /ready to accept connections/i);
     } catch (error) {
       this.#child = null;
       throw error;
@@ -178,15 +165,4 @@ async function makeFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'drover-redis-'));
   guardFolder(folder);
   return folder;
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  assert(address !== null && typeof address === 'object');
-  server.close();
-  await once(server, 'close');
-  return address.port;
 }

@@ -1,6 +1,8 @@
 import type { Redis } from 'ioredis';
 
 import type { CertificateFiles } from './certificates.ts';
+/** What a Redis of a test consists of. */
+export type Topology = 'server' | 'cluster' | 'sentinel';
 
 /** How `startRedis` starts a server. */
 export interface StartRedisOptions {
@@ -12,6 +14,15 @@ export interface StartRedisOptions {
   readonly tls?: RedisTls;
   /** Where its data lies; exists, and stays. Default: a temporary folder that goes with it. */
   readonly folder?: string;
+  /**
+   * One server, a cluster of three, or a master with a replica and Sentinels. Default: what `DROVER_TEST_REDIS` says,
+   * except with a unix socket, else one server.
+   */
+  readonly topology?: Topology;
+  /** Of a cluster: each master has a replica, which takes its place when it dies. Default false. */
+  readonly replicas?: boolean;
+  /** How many Sentinels there are; most of them have to agree on a failover. Default 1, which is there soonest. */
+  readonly sentinels?: number;
   /** More settings as in redis.conf, such as `{ maxmemory: '20mb' }`. */
   readonly config?: Readonly<Record<string, string>>;
 }
@@ -26,15 +37,15 @@ export interface RedisTls extends CertificateFiles {
 
 /** A Redis for one test file. */
 export interface TestRedis {
-  /** Where it listens, `redis://127.0.0.1:PORT`, `rediss://127.0.0.1:PORT` or `unix:///PATH`; ioredis and BullMQ take both. */
+  /** Where it is: `redis://127.0.0.1:PORT`, `rediss://...`, `unix:///PATH`, `redis+cluster://...` or `redis+sentinel://...`. */
   readonly url: string;
-  /** TCP port on 127.0.0.1; 0 with a unix socket. */
+  /** TCP port on 127.0.0.1, of several servers that of the first; 0 with a unix socket. */
   readonly port: number;
   /** Path of the unix socket; null with TCP. */
   readonly socketPath: string | null;
   /** Process id of the server; null when it is not a process of ours. */
   readonly pid: number | null;
-  /** A new connection, closed by `stop()` if it still is open. */
+  /** A new connection, closed by `stop()` if it still is open. To a cluster it is ioredis' client for that, which has the same commands. */
   connect(): Redis;
   /** SIGKILL; data that is not in the append-only file is lost. Until `restart()`. */
   kill(): Promise<void>;

@@ -1,9 +1,15 @@
-import { openRedis } from '@drover/store';
-import { Redis, type RedisOptions } from 'ioredis';
+import {
+  type ClientOptions,
+  openClient,
+  openSubscriberClient,
+  type RedisClient,
+  type RedisConnection,
+} from '@drover/store';
+import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
-/** How to reach Redis: a URL, ioredis' options, or a connection, which is only copied and stays the caller's. */
-export type Connection = string | RedisOptions | Redis;
+/** How to reach Redis; a client that is given is only copied and stays the caller's. */
+export type Connection = RedisConnection;
 
 /** Longest pause between two tries to connect. */
 const MAX_RETRY_DELAY_MS = 1_000;
@@ -14,18 +20,17 @@ const ANSWER_MS = 15_000;
 const LINK_OPTIONS = {
   // A command waits for the connection to come back; who can't wait takes a new link.
   maxRetriesPerRequest: null,
-  enableAutoPipelining: false,
   // A socket that was closed without a word is noticed even when nothing is asked on it.
   keepAlive: 5_000,
   retryStrategy: (times: number) => Math.min(times * 50, MAX_RETRY_DELAY_MS),
-} satisfies RedisOptions;
+} satisfies ClientOptions;
 
 /** One connection for one purpose, which can be replaced when it hangs. */
 export class Link {
-  readonly #open: () => Redis;
+  readonly #open: () => RedisClient;
   readonly #logger: Logger;
   readonly #purpose: string;
-  #redis: Redis;
+  #redis: RedisClient;
   #generation = 0;
   #lastError = '';
   /** How to fail the calls that wait for an answer. */
@@ -39,7 +44,7 @@ export class Link {
   }
 
   /** The present connection. */
-  get redis(): Redis {
+  get redis(): RedisClient {
     return this.#redis;
   }
 
@@ -74,7 +79,7 @@ export class Link {
     this.#redis.disconnect();
   }
 
-  #connect(): Redis {
+  #connect(): RedisClient {
     const redis = this.#open();
     redis.on('error', (error: Error) => {
       // ioredis tries again by itself; the same complaint every 50 ms helps nobody.
@@ -95,9 +100,11 @@ export class Link {
  * Opens a connection of our own. One that does not answer any more is opened anew, and what was asked is asked again: the
  * system itself would take a quarter of an hour to give a peer up that went without a word.
  */
-export function openConnection(connection: Connection, answerMs = ANSWER_MS): Redis {
-  const ours = { ...LINK_OPTIONS, socketTimeout: answerMs };
-  if (typeof connection === 'string') return openRedis(connection, ours);
-  if (connection instanceof Redis) return connection.duplicate(ours);
-  return new Redis({ ...connection, ...ours } as RedisOptions & { replyMapping?: 'legacy' });
+export function openConnection(connection: Connection, answerMs = ANSWER_MS): RedisClient {
+  return openClient(connection, { ...LINK_OPTIONS, socketTimeout: answerMs });
+}
+
+/** Opens a connection for pub/sub beside another one, which may be silent for as long as nothing happens. */
+export function openSubscription(beside: RedisClient): Redis {
+  return openSubscriberClient(beside, LINK_OPTIONS);
 }

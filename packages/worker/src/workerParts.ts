@@ -2,15 +2,21 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 
 import { ConnectionError, type ClientConnection } from '@drover/shared';
-import { nodeKeys, NodeStore, SecretKeyFile, Store, Subscriber } from '@drover/store';
-import type { Redis } from 'ioredis';
+import {
+  type RedisClient,
+  nodeKeys,
+  NodeStore,
+  SecretKeyFile,
+  Store,
+  Subscriber,
+} from '@drover/store';
 
 import { describeConnection } from './client/clientConnection.ts';
 import { ConfigReader } from './configs/configReader.ts';
 import { ObjectNews } from './configs/objectNews.ts';
 import { HandlerRuntime, type WriteProgress } from './handler/handlerRuntime.ts';
 import { ItemHub } from './items/itemHub.ts';
-import { Link, openConnection } from './link.ts';
+import { Link, openConnection, openSubscription } from './link.ts';
 import { PodLogWriter } from './logs/podLogWriter.ts';
 import { NodeHeartbeat } from './nodeHeartbeat.ts';
 import { PlanCache } from './planCache.ts';
@@ -42,7 +48,7 @@ export class WorkerParts {
   readonly #shards: ShardWorker[] = [];
   readonly #runtimes: Runtime[] = [];
   readonly #queues: SlotQueueWorker[] = [];
-  readonly #queueConnections: Redis[] = [];
+  readonly #queueConnections: RedisClient[] = [];
   readonly #reservations: Reservations;
   #subscriber: Subscriber | null = null;
   #items: ItemHub | null = null;
@@ -125,7 +131,7 @@ export class WorkerParts {
     const { connection, prefix, name, logger } = this.#options;
     await reachable(this.#control);
     const store = await Store.open({ redis: this.#control.redis, prefix });
-    const subscriberRedis = openConnection(connection);
+    const subscriberRedis = openSubscription(this.#control.redis);
     subscriberRedis.on('error', (error) => logger.debug({ err: error }, 'subscriber connection'));
     const subscriber = new Subscriber(subscriberRedis);
     this.#subscriber = subscriber;

@@ -18,6 +18,7 @@ import {
   startRedis,
   uniquePrefix,
   waitFor,
+  wantedTopology,
   type NodeProcess,
   type StartRedisOptions,
   type TestRedis,
@@ -105,7 +106,8 @@ export class Engine {
         ? options.redis
         : { ...options.redis, config: { ...options.redis?.config, aclfile: users } },
     );
-    const { settings = QUICK } = options;
+    const shards = wantedTopology() === 'cluster' ? { shardCount: 8 } : {};
+    const settings = { ...shards, ...(options.settings ?? QUICK) };
     // The first to open an installation decides its settings.
     const store = await Store.open({ redis: redis.connect(), prefix, settings });
     return new Engine({ redis, store, prefix, folder, hasAcl });

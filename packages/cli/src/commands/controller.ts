@@ -1,5 +1,7 @@
 import { createController } from '@drover/controller';
 import { Drover } from '@drover/sdk/client';
+import { Connection } from '@drover/sdk/internals';
+import { Store } from '@drover/store';
 
 import { requireEngine } from '../engine/address.ts';
 import { createLogger } from '../logger.ts';
@@ -18,11 +20,17 @@ export interface ControllerSettings {
   eventTtl?: number;
 }
 
+/** Options of `drover controller`. */
+export interface ControllerOptions extends ServiceOptions, ControllerSettings {
+  /** How many shards a new installation gets. */
+  shards?: number;
+}
+
 /** Runs a controller until a signal. */
-export async function controllerCommand(
-  options: ServiceOptions & ControllerSettings,
-): Promise<number> {
+export async function controllerCommand(options: ControllerOptions): Promise<number> {
   const { url, prefix } = await requireEngine(options);
+  // Before anybody else opens it: the first one decides.
+  if (options.shards !== undefined) await openInstallation(url, prefix, options.shards);
   await checkRedis(url, prefix);
   const logger = createLogger({ level: options.logLevel, name: 'controller' });
   const controller = makeService(() =>
@@ -59,6 +67,24 @@ export function controllerSettings({
     ...(keptPods === undefined ? {} : { keptPods }),
     ...(eventTtl === undefined ? {} : { eventTtlMs: eventTtl }),
   };
+}
+
+async function openInstallation(
+  url: string,
+  prefix: string | undefined,
+  shardCount: number,
+): Promise<void> {
+  const connection = new Connection(url);
+  try {
+    await connection.connect();
+    const { redis } = connection;
+    const settings = { shardCount };
+    await connection.guard(() =>
+      Store.open({ redis, settings, ...(prefix === undefined ? {} : { prefix }) }),
+    );
+  } finally {
+    connection.close();
+  }
 }
 
 /** Fails early, in words, when Redis can't be used. A service that runs would try for ever. */

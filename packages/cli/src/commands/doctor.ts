@@ -1,5 +1,11 @@
 import { Connection } from '@drover/sdk/internals';
-import { findOrphanKeys, inspectInstallation, inspectServer } from '@drover/store';
+import {
+  addressOf,
+  findOrphanKeys,
+  inspectInstallation,
+  inspectServer,
+  serversOf,
+} from '@drover/store';
 import { SingleBar } from 'cli-progress';
 
 import { judgeInstallation, judgeKeys, judgeServer, type Finding } from '../doctor/findings.ts';
@@ -46,7 +52,14 @@ async function examine(
   prefix: string,
   isQuick: boolean,
 ): Promise<Finding[]> {
-  const findings = judgeServer(await inspectServer(redis), address);
+  const servers = await serversOf(redis);
+  const findings: Finding[] = [];
+  for (const server of servers) {
+    // Of a single Redis its address may say more, such as by whom its master is known.
+    const isOfCluster = server !== redis;
+    const visit = { address: isOfCluster ? addressOf(server) : address, isOfCluster };
+    findings.push(...judgeServer(await inspectServer(server), visit));
+  }
   const installation = await inspectInstallation(redis, prefix);
   findings.push(...judgeInstallation(installation, prefix));
   if (isQuick || installation.layoutVersion === null) return findings;

@@ -176,10 +176,24 @@ function addWorkerOptions(command: Command, problems: Problems): void {
 function defineController({ program, problems, finish }: Definition): void {
   const command = program
     .command('controller')
-    .description('Run a controller: it starts, counts and ends pods. Any number may run.');
+    .description('Run a controller: it starts, counts and ends pods. Any number may run.')
+    .addOption(
+      integerOption(
+        problems,
+        '--shards <count>',
+        'shards of a new installation, which spread over the masters of a Redis Cluster (default: 1)',
+        { min: 1, max: 1_024 },
+      ).env('DROVER_SHARDS'),
+    );
   withHelp(withHealthFile(withLogLevel(withEngine(addController(command, problems)))), {
-    notes: [],
-    examples: ['drover controller --redis-file /run/secrets/redis-url'],
+    notes: [
+      'The number of shards can not be changed later: start a controller with it before anything else.',
+    ],
+    examples: [
+      'drover controller --redis-file /run/secrets/redis-url',
+      'drover controller --redis redis+sentinel://a:26379,b:26379,c:26379?name=mymaster',
+      'drover controller --redis redis+cluster://a:6379,b:6379,c:6379 --shards 8',
+    ],
   }).action(async (options) => {
     const { controllerCommand } = await import('../commands/controller.ts');
     finish(await controllerCommand(options));

@@ -47,11 +47,18 @@ function problem(check: string, message: string, ...advice: string[]): Finding {
   return { check, level: 'problem', message, advice };
 }
 
+/** How one came to a server. */
+export interface Visit {
+  readonly address: string;
+  /** By the address of its cluster: the other nodes are seen too. */
+  readonly isOfCluster: boolean;
+}
+
 /** What is to be said of a Redis. */
-export function judgeServer(facts: ServerFacts, address: string): Finding[] {
-  return [
+export function judgeServer(facts: ServerFacts, { address, isOfCluster }: Visit): Finding[] {
+  const findings = [
     judgeVersion(facts, address),
-    judgeRole(facts),
+    isOfCluster ? judgeNode(facts) : judgeRole(facts, address),
     judgePolicy(facts),
     judgeMemory(facts),
     judgePersistence(facts),
@@ -59,6 +66,10 @@ export function judgeServer(facts: ServerFacts, address: string): Finding[] {
     judgeRoundTrip(facts),
     judgeClock(facts),
   ];
+  if (!isOfCluster) return findings;
+  return findings.map((finding, i) =>
+    i === 0 ? finding : { ...finding, message: `${address}: ${finding.message}` },
+  );
 }
 
 function judgeVersion({ software, version, uptimeSeconds }: ServerFacts, address: string): Finding {
@@ -69,19 +80,35 @@ function judgeVersion({ software, version, uptimeSeconds }: ServerFacts, address
     : problem('redis.version', refusal, 'upgrade it');
 }
 
-function judgeRole({ role, isCluster }: ServerFacts): Finding {
+function judgeNode({ clusterState, replicas }: ServerFacts): Finding {
+  if (clusterState !== 'ok') {
+    return problem(
+      'redis.role',
+      `the cluster's state is ${clusterState ?? '?'}: some of its masters can not be reached and have no replica`,
+      'see CLUSTER NODES there',
+    );
+  }
+  if (replicas > 0) return ok('redis.role', `a master of the cluster, replicas: ${replicas}`);
+  return warning(
+    'redis.role',
+    'a master of the cluster without a replica: when it dies, nobody takes its place',
+    'add a replica, or let something start it again at once',
+  );
+}
+
+function judgeRole({ role, isCluster }: ServerFacts, address: string): Finding {
   if (isCluster) {
     return problem(
       'redis.role',
-      'it is a node of a Redis Cluster, of which this version sees only that node',
-      'use a Redis without cluster mode',
+      'it is a node of a Redis Cluster, of which this address shows that node alone',
+      `give the address of the cluster: redis+cluster://${address}`,
     );
   }
   if (role === 'master') return ok('redis.role', 'it takes writes');
   return problem(
     'redis.role',
     `its role is ${role}: it takes no writes`,
-    'give the address of its master',
+    'give the address of its master, or of its Sentinels: redis+sentinel://HOST:PORT,HOST:PORT?name=MASTER',
   );
 }
 

@@ -8,7 +8,7 @@ import { addTls, findTls, type TlsOptions } from './tlsFiles.ts';
 
 /** Where an engine's Redis is, and how we came to know. */
 export interface EngineAddress {
-  /** A redis:// or rediss:// URL, or the path of a unix socket. */
+  /** An address as `--redis` takes it. */
   readonly url: string;
   /** Key prefix; undefined for the default. */
   readonly prefix: string | undefined;

@@ -23,22 +23,17 @@ export function findPasswordFile(option: string | undefined): PasswordFile | nul
 /**
  * Puts the password of a file into the address of a Redis.
  *
- * @param url - A URL with or without a user name, or the path of a unix socket.
+ * @param url - An address with or without a user name, or the path of a unix socket.
  * @throws CliError when the file can not be read, holds no password or more than one line, or when
  *   the URL has a password already.
  */
 export async function addPassword(url: string, file: PasswordFile): Promise<string> {
-  const password = encodeURIComponent(await readPassword(file));
-  if (url.startsWith('/') || url.startsWith('unix:')) {
-    if (/[?&]password=/.test(url)) throw hasPassword(file);
-    return `${url}${url.includes('?') ? '&' : '?'}password=${password}`;
-  }
-  // What is no URL is told as such by who connects.
-  if (!URL.canParse(url)) return url;
-  const parsed = new URL(url);
-  if (parsed.password !== '') throw hasPassword(file);
-  parsed.password = password;
-  return parsed.href;
+  const password = await readPassword(file);
+  // Help must not wait for the store to be loaded.
+  const { withPassword } = await import('@drover/store');
+  const address = withPassword(url, password);
+  if (address === null) throw hasPassword(file);
+  return address;
 }
 
 /** Reads it. @throws CliError as {@link addPassword}. */

@@ -57,7 +57,7 @@ export function findTls(options: TlsOptions): TlsSetting[] {
  */
 export function addTls(url: string, settings: readonly TlsSetting[]): string {
   if (settings.length === 0) return url;
-  if (!url.startsWith('rediss://')) {
+  if (!/^rediss(?:\+[a-z]+)?:\/\//.test(url)) {
     const said = settings.map(({ saidAs }) => saidAs).join(', ');
     throw badInput(`${said}: for TLS the address of Redis has to begin with rediss://`);
   }

@@ -23,6 +23,8 @@ const SERVER: ServerFacts = {
   uptimeSeconds: 7_200,
   role: 'master',
   isCluster: false,
+  clusterState: null,
+  replicas: 0,
   maxmemoryPolicy: 'noeviction',
   usedBytes: 2 ** 30,
   maxBytes: 2 ** 32,
@@ -61,7 +63,10 @@ const INSTALLATION: InstallationFacts = {
 const remarks = (findings: readonly Finding[]) =>
   findings.filter(({ level }) => level !== 'ok').map(({ check, level }) => `${level} ${check}`);
 
-const ofServer = (over: Partial<ServerFacts>) => judgeServer({ ...SERVER, ...over }, 'host:6379');
+const ofServer = (over: Partial<ServerFacts>, isOfCluster = false) =>
+  judgeServer({ ...SERVER, ...over }, { address: 'host:6379', isOfCluster });
+const ofNode = (over: Partial<ServerFacts>) =>
+  ofServer({ isCluster: true, clusterState: 'ok', replicas: 1, ...over }, true);
 const ofShard = (over: Partial<ShardFacts>, more: Partial<InstallationFacts> = {}) =>
   judgeInstallation({ ...INSTALLATION, shards: [{ ...SHARD, ...over }], ...more }, 'drover');
 
@@ -111,6 +116,20 @@ describe('a Redis', () => {
     ['with another time', { clockOffsetMs: -61_000 }, ['warning redis.clock']],
   ])('%s', (_, over, expected) => {
     expect(remarks(ofServer(over))).toEqual(expected);
+  });
+});
+
+describe('a master of a cluster', () => {
+  test.each<[string, Partial<ServerFacts>, string[]]>([
+    ['that has a replica', {}, []],
+    ['that has none', { replicas: 0 }, ['warning redis.role']],
+    ['of a cluster that is down', { clusterState: 'fail' }, ['problem redis.role']],
+  ])('%s', (_, over, expected) => {
+    expect(remarks(ofNode(over))).toEqual(expected);
+  });
+
+  test('each look says which one', () => {
+    expect(ofNode({}).every(({ message }) => message.includes('host:6379'))).toBe(true);
   });
 });
 

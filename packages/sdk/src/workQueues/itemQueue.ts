@@ -8,9 +8,9 @@ import {
   itemQueueOptions,
   MAX_DROPPED,
   obliterateItems,
+  type RedisClient,
 } from '@drover/store';
 import type { Job, Queue } from 'bullmq';
-import type { Redis } from 'ioredis';
 
 import type { ItemQueueJob } from './itemJobs.ts';
 
@@ -152,7 +152,11 @@ function idsOf(data: ItemQueueJobData): number[] {
 }
 
 /** Opens BullMQ's queue of a work queue. BullMQ is loaded with the first one: most clients need none. */
-export async function openItemQueue(redis: Redis, prefix: string, uid: string): Promise<ItemQueue> {
+export async function openItemQueue(
+  redis: RedisClient,
+  prefix: string,
+  uid: string,
+): Promise<ItemQueue> {
   const { Queue } = await import('bullmq');
   const queue = new Queue<ItemQueueJobData>(ITEM_QUEUE_NAME, {
     connection: redis,

@@ -1,5 +1,4 @@
-import type { Subscriber, WorkQueues } from '@drover/store';
-import type { Redis } from 'ioredis';
+import type { RedisClient, Subscriber, WorkQueues } from '@drover/store';
 
 import type { Backend } from '../backend.ts';
 
@@ -10,13 +9,18 @@ const BLOCK_MS = 10_000;
 export class OutcomeNews {
   readonly #workQueues: WorkQueues;
   readonly #uid: string;
-  readonly #reader: Redis;
+  readonly #reader: RedisClient;
   readonly #subscriber: Subscriber;
   #wake: () => void = () => undefined;
   /** All done, or deleted. */
   #wasTold = false;
 
-  private constructor(workQueues: WorkQueues, uid: string, reader: Redis, subscriber: Subscriber) {
+  private constructor(
+    workQueues: WorkQueues,
+    uid: string,
+    reader: RedisClient,
+    subscriber: Subscriber,
+  ) {
     this.#workQueues = workQueues;
     this.#uid = uid;
     this.#reader = reader;

@@ -1,8 +1,8 @@
 import { OUR_CONTROLLER } from '@drover/shared';
-import type { Redis } from 'ioredis';
 import { installationKey, ShardKeys } from '../keys.ts';
 import { NodeStore } from '../nodes.ts';
 import { ask } from './ask.ts';
+import { type RedisClient, serversOf } from '../redisClient.ts';
 
 /** Names of Jobs that are read in one go, about. */
 const NAMES_PER_STEP = 500;
@@ -15,6 +15,9 @@ export interface Some {
   /** The first ten. */
   readonly names: readonly string[];
 }
+
+/** A script that tells the time of the server that has its key. */
+const TIME = "return redis.call('TIME')";
 
 /** How one shard stands. */
 export interface ShardFacts {
@@ -47,7 +50,7 @@ export interface InstallationFacts {
 
 /** Looks through an installation. Reads only; takes a while where there are many unfinished Jobs. */
 export async function inspectInstallation(
-  redis: Redis,
+  redis: RedisClient,
   prefix: string,
 ): Promise<InstallationFacts> {
   const settings = await redis.hgetall(installationKey(prefix));
@@ -73,12 +76,12 @@ export async function inspectInstallation(
 }
 
 async function inspectShard(
-  redis: Redis,
+  redis: RedisClient,
   keys: ShardKeys,
   index: number,
   resyncMs: number,
 ): Promise<ShardFacts> {
-  const nowMs = await timeOf(redis);
+  const nowMs = await timeOf(redis, keys);
   const [overdue, sessions, waiting] = await Promise.all([
     redis.zrangebyscore(keys.due, '-inf', nowMs, 'WITHSCORES'),
     redis.zrange(keys.sessions, '0', '-1', 'WITHSCORES'),
@@ -112,7 +115,7 @@ interface JobLook {
   readonly fittingKey: string;
 }
 
-async function readJobs(redis: Redis, keys: ShardKeys): Promise<JobLook[]> {
+async function readJobs(redis: RedisClient, keys: ShardKeys): Promise<JobLook[]> {
   const looks: JobLook[] = [];
   for await (const batch of hashEntries(redis, keys.uids)) {
     const answers = await ask(redis, batch, (pipeline, [, uid]) =>
@@ -128,7 +131,7 @@ async function readJobs(redis: Redis, keys: ShardKeys): Promise<JobLook[]> {
   return looks;
 }
 
-async function* hashEntries(redis: Redis, key: string): AsyncGenerator<[string, string][]> {
+async function* hashEntries(redis: RedisClient, key: string): AsyncGenerator<[string, string][]> {
   // A field that moves while the hash is scanned comes twice.
   const seen = new Set<string>();
   let cursor = '0';
@@ -150,7 +153,7 @@ async function* hashEntries(redis: Redis, key: string): AsyncGenerator<[string, 
  * when it is so once more.
  */
 async function findStuck(
-  redis: Redis,
+  redis: RedisClient,
   keys: ShardKeys,
   jobs: readonly JobLook[],
 ): Promise<string[]> {
@@ -159,7 +162,11 @@ async function findStuck(
   return (await notDue(redis, keys, suspects)).map(({ path }) => path);
 }
 
-async function notDue(redis: Redis, keys: ShardKeys, jobs: readonly JobLook[]): Promise<JobLook[]> {
+async function notDue(
+  redis: RedisClient,
+  keys: ShardKeys,
+  jobs: readonly JobLook[],
+): Promise<JobLook[]> {
   const scores = await ask(redis, jobs, (pipeline, { uid }) =>
     pipeline.zscore(keys.due, `job:${uid}`),
   );
@@ -179,14 +186,19 @@ function mustBeDue(object: string): boolean {
   return spec?.suspend !== true && (spec?.managedBy ?? OUR_CONTROLLER) === OUR_CONTROLLER;
 }
 
-async function timeOf(redis: Redis): Promise<number> {
-  const [seconds, micros] = await redis.time();
+/** The time of the server that holds the shard. */
+async function timeOf(redis: RedisClient, keys: ShardKeys): Promise<number> {
+  const [seconds, micros] = (await redis.eval(TIME, 1, keys.due)) as [string, string];
   return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
 }
 
-async function listeners(redis: Redis, channel: string): Promise<number | null> {
+async function listeners(redis: RedisClient, channel: string): Promise<number | null> {
   try {
-    const [, count] = (await redis.pubsub('NUMSUB', channel)) as [string, number];
+    let count = 0;
+    // In a cluster each controller listens at one of the nodes.
+    for (const server of await serversOf(redis)) {
+      count += ((await server.pubsub('NUMSUB', channel)) as [string, number])[1];
+    }
     return count;
   } catch {
     return null;

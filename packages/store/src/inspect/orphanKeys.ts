@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { installationKey, itemQueuePrefix, ShardKeys } from '../keys.ts';
 import { ask } from './ask.ts';
+import { type RedisClient, serversOf } from '../redisClient.ts';
 
 /** Keys per step of the scan, about. */
 const KEYS_PER_STEP = 1_000;
@@ -24,6 +25,24 @@ export interface OrphanKeyOptions {
   readonly onProgress?: (looked: number, total: number) => void;
 }
 
+/** Keys of the installation on all servers, step by step. */
+async function* allKeys(servers: readonly Redis[], prefix: string): AsyncGenerator<string[]> {
+  for (const server of servers) {
+    let cursor = '0';
+    do {
+      const [next, found] = await server.scan(
+        cursor,
+        'MATCH',
+        `{${prefix}:*`,
+        'COUNT',
+        KEYS_PER_STEP,
+      );
+      cursor = next;
+      yield found;
+    } while (cursor !== '0');
+  }
+}
+
 /** Whose a key is. */
 interface Belonging {
   readonly key: string;
@@ -33,18 +52,21 @@ interface Belonging {
 }
 
 /** Looks at each key of an installation and asks whether its owner is still there. Reads only, by SCAN. */
-export async function findOrphanKeys(redis: Redis, options: OrphanKeyOptions): Promise<KeyFacts> {
+export async function findOrphanKeys(
+  redis: RedisClient,
+  options: OrphanKeyOptions,
+): Promise<KeyFacts> {
   const { prefix, onProgress } = options;
   const shardCount = Number((await redis.hget(installationKey(prefix), 'shardCount')) ?? 0);
   const shards = Array.from({ length: shardCount }, (_, i) => new ShardKeys(prefix, i, shardCount));
   const owners = new Owners(redis, prefix, shards);
-  const total = await redis.dbsize();
+  const servers = await serversOf(redis);
+  const sizes = await Promise.all(servers.map((server) => server.dbsize()));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
   const suspects = new Map<string, Belonging>();
   const unpurged = new Set<string>();
-  let [cursor, looked, keys] = ['0', 0, 0];
-  do {
-    const [next, found] = await redis.scan(cursor, 'MATCH', `{${prefix}:*`, 'COUNT', KEYS_PER_STEP);
-    cursor = next;
+  let [looked, keys] = [0, 0];
+  for await (const found of allKeys(servers, prefix)) {
     looked += KEYS_PER_STEP;
     keys += found.length;
     onProgress?.(Math.min(looked, total), total);
@@ -53,7 +75,7 @@ export async function findOrphanKeys(redis: Redis, options: OrphanKeyOptions): P
       if (suspects.size < MOST_SUSPECTS) suspects.set(one.key, one);
     }
     for (const uid of await owners.unpurged(belongings)) unpurged.add(uid);
-  } while (cursor !== '0');
+  }
   // What went away during the look was no orphan.
   const orphans = await owners.ownerless([...suspects.values()]);
   const jobs = [...unpurged].map((uid): Belonging => ({ key: '', kind: 'job', owner: uid }));
@@ -66,12 +88,12 @@ export async function findOrphanKeys(redis: Redis, options: OrphanKeyOptions): P
 
 /** Knows of keys whose they are, and whether those exist. */
 class Owners {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #shards: readonly ShardKeys[];
   readonly #patterns: readonly (readonly [Belonging['kind'], RegExp])[];
   readonly #prefix: string;
 
-  constructor(redis: Redis, prefix: string, shards: readonly ShardKeys[]) {
+  constructor(redis: RedisClient, prefix: string, shards: readonly ShardKeys[]) {
     this.#redis = redis;
     this.#prefix = prefix;
     this.#shards = shards;

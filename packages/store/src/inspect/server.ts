@@ -12,6 +12,10 @@ export interface ServerFacts {
   /** `master`, `slave`. */
   readonly role: string;
   readonly isCluster: boolean;
+  /** What a node of a cluster says of the whole: `ok` or `fail`; null elsewhere. */
+  readonly clusterState: string | null;
+  /** Servers that get its writes and may take its place. */
+  readonly replicas: number;
   readonly maxmemoryPolicy: string | null;
   readonly usedBytes: number;
   /** 0: no limit. */
@@ -35,7 +39,7 @@ export interface ServerFacts {
   readonly clockOffsetMs: number;
 }
 
-/** Asks a Redis how it is. Reads only. */
+/** Asks a server how it is. Reads only. */
 export async function inspectServer(redis: Redis): Promise<ServerFacts> {
   const info = await redis.info();
   const field = (name: string): string | undefined =>
@@ -48,12 +52,15 @@ export async function inspectServer(redis: Redis): Promise<ServerFacts> {
   };
   const [appendfsync, timeout] = [await setting('appendfsync'), await setting('timeout')];
   const valkey = field('valkey_version');
+  const isCluster = field('cluster_enabled') === '1';
   return {
     software: valkey === undefined ? 'redis' : 'valkey',
     version: valkey ?? field('redis_version') ?? '?',
     uptimeSeconds: number('uptime_in_seconds'),
     role: field('role') ?? '?',
-    isCluster: field('cluster_enabled') === '1',
+    isCluster,
+    clusterState: isCluster ? await clusterState(redis) : null,
+    replicas: number('connected_slaves'),
     maxmemoryPolicy: field('maxmemory_policy') ?? null,
     usedBytes: number('used_memory'),
     maxBytes: number('maxmemory'),
@@ -71,6 +78,11 @@ export async function inspectServer(redis: Redis): Promise<ServerFacts> {
     ].filter((name) => (field(name) ?? 'ok') !== 'ok'),
     ...(await measure(redis)),
   };
+}
+
+async function clusterState(redis: Redis): Promise<string> {
+  const info = await redis.cluster('INFO');
+  return /cluster_state:(\w+)/.exec(info)?.[1] ?? '?';
 }
 
 async function measure(redis: Redis): Promise<Pick<ServerFacts, 'roundTrip' | 'clockOffsetMs'>> {

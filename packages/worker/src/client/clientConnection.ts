@@ -1,6 +1,6 @@
 import type { ClientConnection } from '@drover/shared';
-import { hasTlsParameters, openRedis } from '@drover/store';
-import { Redis, type RedisOptions } from 'ioredis';
+import { hasTlsParameters, isClient, knownNodes, openClient } from '@drover/store';
+import { Cluster, type RedisOptions } from 'ioredis';
 
 import type { Connection } from '../link.ts';
 
@@ -26,8 +26,19 @@ const TLS_FIELDS = ['ca', 'cert', 'key', 'passphrase', 'servername', 'rejectUnau
 
 /** A worker's connection as plain data, for its pods. */
 export function describeConnection(connection: Connection): ClientConnection['connection'] {
-  const options = optionsOf(connection);
-  if (typeof options === 'string') return options;
+  const source = withFilesRead(connection);
+  if (typeof source === 'string') return source;
+  if (source instanceof Cluster) {
+    const { redisOptions } = source.options;
+    return { ...describeOptions({ ...redisOptions }), cluster: knownNodes(source) };
+  }
+  // Of its options, since a client has a command of that name.
+  const options = isClient(source) ? source.options : source;
+  const cluster = 'cluster' in options ? { cluster: options.cluster } : {};
+  return { ...describeOptions(options), ...cluster };
+}
+
+function describeOptions(options: RedisOptions): Record<string, unknown> {
   const plain: Record<string, unknown> = {};
   for (const field of FIELDS) if (options[field] !== undefined) plain[field] = options[field];
   for (const field of ['tls', 'sentinelTLS'] as const) {
@@ -37,12 +48,9 @@ export function describeConnection(connection: Connection): ClientConnection['co
 }
 
 /** A pod may not be let to the files that an address names, so they are read for it. */
-function optionsOf(connection: Connection): string | RedisOptions {
-  if (typeof connection !== 'string') {
-    return connection instanceof Redis ? connection.options : connection;
-  }
-  if (!hasTlsParameters(connection)) return connection;
-  return openRedis(connection, { lazyConnect: true }).options;
+function withFilesRead(connection: Connection): Connection {
+  const hasFiles = typeof connection === 'string' && hasTlsParameters(connection);
+  return hasFiles ? openClient(connection, { lazyConnect: true }) : connection;
 }
 
 function describeTls(tls: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { WORK_QUEUE_ANNOTATION } from '@drover/shared';
-import type { Store, Subscriber, WorkQueues } from '@drover/store';
-import type { Redis } from 'ioredis';
+import type { RedisClient, Store, Subscriber, WorkQueues } from '@drover/store';
 import type { Logger } from 'pino';
 
 import type { JobFacts, JobPlan } from '../jobPlan.ts';
@@ -54,7 +53,7 @@ export class ItemHub {
   readonly #listening = new Map<number, Promise<() => void>>();
   readonly #turn: Turn = { startedMs: 0 };
   #link: Link | null = null;
-  #redis: Redis | null = null;
+  #redis: RedisClient | null = null;
   #isClosed = false;
 
   constructor(options: ItemHubOptions) {
@@ -233,7 +232,7 @@ export class ItemHub {
     return (this.#link ??= new Link(this.#options.connection, 'items', this.#options.logger));
   }
 
-  #openRedis(): Redis {
+  #openRedis(): RedisClient {
     if (this.#redis === null) {
       this.#redis = openConnection(this.#options.connection);
       this.#redis.on('error', (error) =>

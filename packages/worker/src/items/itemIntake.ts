@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import {
+  type RedisClient,
   ITEM_QUEUE_NAME,
   itemQueueOptions,
   type InstallationSettings,
   type ItemQueueJobData,
 } from '@drover/store';
 import { type BulkJobOptions, Job as QueueJob, Queue, Worker } from 'bullmq';
-import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
 import { LockRenewer } from '../slots/lockRenewer.ts';
@@ -29,7 +29,7 @@ export interface NewItemJob {
 /** Options of {@link ItemIntake}. */
 export interface ItemIntakeOptions {
   /** Stays the caller's; BullMQ opens a second one for waiting. */
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly prefix: string;
   /** uid of the work queue. */
   readonly uid: string;

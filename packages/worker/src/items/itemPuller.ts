@@ -2,8 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { DEFAULT_ITEM_RETRY } from '@drover/shared';
-import type { InstallationSettings, WorkQueues } from '@drover/store';
-import type { Redis } from 'ioredis';
+import type { RedisClient, InstallationSettings, WorkQueues } from '@drover/store';
 import type { Logger } from 'pino';
 
 import { deadEnd, type DeliveredItem } from './deliveredItem.ts';
@@ -44,7 +43,7 @@ export interface ItemPullerOptions {
   /** Asks the shard over the link for items. */
   readonly ask: <T>(call: (workQueues: WorkQueues) => Promise<T>) => Promise<T>;
   readonly transport: SettleTransport;
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly prefix: string;
   readonly settings: InstallationSettings;
   readonly workerName: string;

@@ -1,6 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { LogKind, MAX_LOG_ENTRIES_PER_CALL, type PodLogEntry, writePodLog } from '@drover/store';
-import type { Redis } from 'ioredis';
+import {
+  type RedisClient,
+  LogKind,
+  MAX_LOG_ENTRIES_PER_CALL,
+  type PodLogEntry,
+  writePodLog,
+} from '@drover/store';
 import type { Logger } from 'pino';
 import { within } from '../within.ts';
 import { entryBytes, LogQueue, type LogEntry } from './logQueue.ts';
@@ -19,7 +24,7 @@ const CLOSE_TIMEOUT_MS = 5_000;
 /** Options of {@link PodLogWriter}. */
 export interface PodLogWriterOptions {
   /** A connection that is not blocked by others. */
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   /** The pod's stream, see podLogKey; whatever it holds is replaced by the first write. */
   readonly key: string;
   readonly logger: Logger;

@@ -2,13 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { ComputeResources } from '@drover/shared';
 import {
+  type RedisClient,
   slotQueueName,
   slotQueueOptions,
   type InstallationSettings,
   type SlotQueueJobData,
 } from '@drover/store';
 import { DelayedError, Worker, type Job as QueueJob } from 'bullmq';
-import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
 import { SlotHolder, type HolderHost, type HolderShard, type SlotEnd } from './holder.ts';
@@ -18,7 +18,7 @@ import { LockRenewer } from './lockRenewer.ts';
 /** Options of {@link SlotQueueWorker}. */
 export interface SlotQueueWorkerOptions {
   /** Connection of its own; BullMQ opens a second one for waiting. */
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly prefix: string;
   readonly pool: string;
   readonly host: HolderHost;

@@ -1,0 +1,179 @@
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { RedisProcess } from './redisProcess.ts';
+import {
+  findFreePort,
+  type ServerProcess,
+  spawnRedisServer,
+  untilItSays,
+} from './serverProcess.ts';
+import { Clients, type StartRedisOptions, type TestRedis } from './testRedis.ts';
+import { waitFor } from './waitFor.ts';
+import { guardFolder } from './watchdog.ts';
+
+/** What the Sentinels call the master. */
+const MASTER_NAME = 'drover';
+/** How long a master may be silent until a Sentinel takes it for dead, ms. */
+const DOWN_AFTER_MS = 1_000;
+
+/** A master with a replica, and Sentinels that let the replica take over: processes of this test process. */
+export class RedisSentinelProcesses implements TestRedis {
+  /** The master at the start. */
+  readonly master: RedisProcess;
+  /** Its replica. */
+  readonly replica: RedisProcess;
+  readonly socketPath = null;
+  readonly #sentinels: Sentinel[] = [];
+  readonly #clients: Clients;
+
+  private constructor(master: RedisProcess, replica: RedisProcess) {
+    this.master = master;
+    this.replica = replica;
+    this.#clients = new Clients(
+      () =>
+        new Redis({
+          sentinels: this.#sentinels.map(({ port }) => ({ host: '127.0.0.1', port })),
+          name: MASTER_NAME,
+          maxRetriesPerRequest: null,
+          retryStrategy: () => 50,
+          sentinelRetryStrategy: () => 50,
+          reconnectOnError: ({ message }) => (message.startsWith('READONLY') ? 2 : false),
+        }),
+    );
+  }
+
+  static async start(options: StartRedisOptions = {}): Promise<RedisSentinelProcesses> {
+    const { sentinels = 1, topology: _sentinel, ...common } = options;
+    const master = await RedisProcess.start(common);
+    const replica = await RedisProcess.start({
+      ...common,
+      config: {
+        ...common.config,
+        replicaof: `127.0.0.1 ${master.port}`,
+        'repl-diskless-load': 'swapdb',
+      },
+    });
+    const set = new RedisSentinelProcesses(master, replica);
+    try {
+      await set.untilReplicated();
+      for (let i = 0; i < sentinels; i++) {
+        set.#sentinels.push(await Sentinel.start(master.port, Math.floor(sentinels / 2) + 1));
+      }
+      await Promise.all(set.#sentinels.map((one) => one.untilItKnows(sentinels - 1)));
+      return set;
+    } catch (error) {
+      await set.stop();
+      throw error;
+    }
+  }
+
+  get url(): string {
+    const hosts = this.#sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',');
+    return `redis+sentinel://${hosts}?name=${MASTER_NAME}`;
+  }
+
+  get port(): number {
+    return this.master.port;
+  }
+
+  get pid(): number | null {
+    return this.master.pid;
+  }
+
+  connect(): Redis {
+    return this.#clients.connect();
+  }
+
+  /** Kills the first master; the replica takes its place. */
+  async kill(): Promise<void> {
+    await this.master.kill();
+  }
+
+  /** Starts the first master again: as a replica, if the other one took its place meanwhile. */
+  async restart(): Promise<void> {
+    await this.master.restart();
+  }
+
+  async stop(): Promise<void> {
+    this.#clients.close();
+    await Promise.all(this.#sentinels.map((sentinel) => sentinel.stop()));
+    await Promise.all([this.master.stop(), this.replica.stop()]);
+  }
+
+  /** Waits until the replica has what the master has. */
+  async untilReplicated(): Promise<void> {
+    const client = this.replica.connect();
+    await waitFor(async () => /master_link_status:up/.test(await client.info('replication')));
+    client.disconnect();
+  }
+
+  /** Waits until the replica took the place of the master. */
+  async untilPromoted(): Promise<void> {
+    const client = this.replica.connect();
+    await waitFor(async () => /role:master/.test(await client.info('replication')));
+    client.disconnect();
+  }
+}
+
+class Sentinel {
+  readonly port: number;
+  readonly #child: ServerProcess;
+  readonly #folder: string;
+
+  private constructor(port: number, child: ServerProcess, folder: string) {
+    this.port = port;
+    this.#child = child;
+    this.#folder = folder;
+  }
+
+  static async start(masterPort: number, quorum: number): Promise<Sentinel> {
+    const folder = await mkdtemp(join(tmpdir(), 'drover-sentinel-'));
+    guardFolder(folder);
+    const port = await findFreePort();
+    const path = join(folder, 'sentinel.conf');
+    const lines = [
+      'bind 127.0.0.1',
+      `port ${port}`,
+      `dir ${folder}`,
+      `sentinel monitor ${MASTER_NAME} 127.0.0.1 ${masterPort} ${quorum}`,
+      `sentinel down-after-milliseconds ${MASTER_NAME} ${DOWN_AFTER_MS}`,
+      `sentinel failover-timeout ${MASTER_NAME} 5000`,
+    ];
+    // It writes what it learns into this file.
+    await writeFile(path, `${lines.join('\n')}\n`);
+    const child = spawnRedisServer([path, '--sentinel']);
+    await untilItSays(child, /\+monitor/);
+    return new Sentinel(port, child, folder);
+  }
+
+  /** Waits until it knows the replica and so many other Sentinels. */
+  async untilItKnows(others: number): Promise<void> {
+    const client = new Redis({ host: '127.0.0.1', port: this.port });
+    const wanted = ['num-slaves', '1', 'num-other-sentinels', String(others)];
+    try {
+      await waitFor(async () => {
+        const facts = await client.call('SENTINEL', 'MASTER', MASTER_NAME);
+        const text = (Array.isArray(facts) ? facts : Object.entries(facts as object).flat()).join(
+          ' ',
+        );
+        return (
+          text.includes(wanted.slice(0, 2).join(' ')) && text.includes(wanted.slice(2).join(' '))
+        );
+      });
+    } finally {
+      client.disconnect();
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const ended = once(this.#child, 'exit');
+      this.#child.kill('SIGKILL');
+      await ended;
+    }
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
