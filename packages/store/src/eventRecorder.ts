@@ -35,7 +35,9 @@ export class EventRecorder implements EventSink {
   readonly #waiting = new Map<string, CountedEvent>();
   #batch = 0;
   #timer: NodeJS.Timeout | null = null;
-  #writing: Promise<void> | null = null;
+  #isWriting = false;
+  /** Resolves when the last writing is over. */
+  #written: Promise<void> = Promise.resolve();
   #droppedCount = 0;
 
   constructor(options: EventRecorderOptions) {
@@ -52,7 +54,7 @@ export class EventRecorder implements EventSink {
     // In order of what happened last, which their resourceVersions show.
     this.#waiting.delete(path);
     this.#waiting.set(path, together(known, event, path));
-    if (this.#writing !== null) return;
+    if (this.#isWriting) return;
     if (this.#waiting.size >= MAX_EVENTS_PER_CALL) void this.flush();
     else this.#timer ??= setTimeout(() => void this.flush(), GATHER_MS);
   }
@@ -61,11 +63,12 @@ export class EventRecorder implements EventSink {
   async flush(): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    this.#writing ??= this.#write();
-    await this.#writing;
+    if (!this.#isWriting) this.#written = this.#write();
+    await this.#written;
   }
 
   async #write(): Promise<void> {
+    this.#isWriting = true;
     while (this.#waiting.size > 0) {
       const batch: CountedEvent[] = [];
       for (const [path, counted] of this.#waiting) {
@@ -80,7 +83,7 @@ export class EventRecorder implements EventSink {
       }
     }
     // In the same turn as the last look at what waits: what comes later begins another writing.
-    this.#writing = null;
+    this.#isWriting = false;
     if (this.#droppedCount === 0) return;
     this.#options.onLost(this.#droppedCount, null);
     this.#droppedCount = 0;

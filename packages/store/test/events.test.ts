@@ -172,6 +172,8 @@ describe('a recorder', () => {
     expect(Object.fromEntries(counts)).toEqual({ Completed: 1, SuccessfulCreate: 5 });
     await recorder.flush();
     expect(batches).toHaveLength(1);
+    recorder.record(event());
+    await waitFor(() => batches.length === 2);
   });
 
   test('writes what comes in the moment in which a writing ends', async () => {
