@@ -17,10 +17,20 @@ import type { ObjectKind } from './objectKind.ts';
 /** What a CronJob does when a Job of it still runs at the time of the next one. */
 export const CONCURRENCY_POLICIES = ['Allow', 'Forbid', 'Replace'] as const;
 
+/** Metadata of a template: of what only an object has it says nothing, if its user does not. */
+const TemplateMeta = ObjectMeta.extend({
+  /** No effect: Jobs get names of their own. */
+  name: z.string().optional(),
+  /** No effect: Jobs lie where the CronJob does. */
+  namespace: z.string().optional(),
+  /** No effect. */
+  uid: z.string().optional(),
+});
+
 /** What the Jobs of a CronJob look like. */
 export const JobTemplateSpec = z.strictObject({
   /** Labels and annotations of the Jobs; their names and owners are the CronJob's to give. */
-  metadata: ObjectMeta.prefault({}),
+  metadata: TemplateMeta.prefault({}),
   /** The spec of the Jobs. */
   spec: JobSpecFields,
 });

@@ -225,6 +225,19 @@ test('fields without effect are warned of, when they change', () => {
     expect.stringContaining('metadata.name: this is used in Pod names'),
   ]);
   expect(CRON_JOB_KIND.warnings?.(parsed, parsed)).toEqual([]);
+  const without = parseObject(CRON_JOB_KIND, cronJob({}, { name: 'a.b' }));
+  expect(CRON_JOB_KIND.warnings?.(parsed, without)).toContain(
+    'spec.jobTemplate.metadata.name: no effect: Jobs get their labels and annotations alone',
+  );
+});
+
+test('of the metadata of its template there is what its user wrote, and no more', () => {
+  const metadata = { labels: { app: 'report' } };
+  const { jobTemplate: shown } = parseObject(
+    CRON_JOB_KIND,
+    cronJob({ jobTemplate: { metadata, ...jobTemplate } }),
+  ).spec;
+  expect(shown.metadata).toEqual(metadata);
 });
 
 describe('an update', () => {
