@@ -9,7 +9,9 @@ import {
   type InvolvedObject,
   parseTime,
   podName,
+  podNameOf,
   podSuffix,
+  podUidOf,
   type QuotaDenial,
   quotaDenialText,
 } from '@drover/shared';
@@ -21,6 +23,7 @@ import {
   type SlotRecord,
   type StoredJob,
   type UnjudgedRecord,
+  unschedulableMessage,
 } from '@drover/store';
 import { conditionEvents } from './decide/events.ts';
 import type { JudgePlan } from './decide/types.ts';
@@ -37,7 +40,10 @@ const TELL_EVERY_MS = 1_000;
 const MAX_FAILURE_KINDS = 10;
 
 /** What {@link JobEvents} needs of a shard. */
-export type EventShard = Pick<Shard, 'listSlots' | 'readRecord' | 'podOverlays'> & {
+export type EventShard = Pick<
+  Shard,
+  'listSlots' | 'readRecord' | 'podOverlays' | 'fittingLanes' | 'capacities' | 'sessions'
+> & {
   readonly workQueues: Pick<Shard['workQueues'], 'find' | 'read'>;
 };
 
@@ -122,6 +128,41 @@ export class JobEvents {
       message: `Error creating: pods "${name}" is forbidden: ${why}`,
       shape: `denied ${denial.type} ${denial.quota}`,
       component: COMPONENT,
+    });
+  }
+
+  /**
+   * Tells that pods of a Job wait because no worker fits: of the first of them, once, until one has come.
+   *
+   * @param pendingCount - How many wait.
+   */
+  async unschedulable(look: ObservedJob, memo: JobMemo, pendingCount: number): Promise<void> {
+    const isStuck = look.fittingLanes === 0 && pendingCount > 0;
+    if (memo.toldUnschedulable === isStuck) return;
+    memo.toldUnschedulable = isStuck;
+    if (!isStuck) return;
+    const { job: stored } = look;
+    const { slots } = await this.#shard.listSlots(stored.uid, '0');
+    const waiting = slots.filter(({ phase }) => phase === 'Pending');
+    if (waiting.length === 0) return;
+    const first = waiting.reduce((a, b) => (b.podNumber < a.podNumber ? b : a));
+    const job = jobOf(stored);
+    const view = { fittingKey: stored.fittingKey, counters: { active: 1, running: 0 } };
+    const message = await unschedulableMessage(this.#shard, view, job);
+    // One came in this moment.
+    if (message === null) return;
+    const index = job.spec.completionMode === 'Indexed' ? first.index : null;
+    const pod = { podNumber: first.podNumber, index, bare: stored.bare };
+    const { namespace } = stored;
+    const [name, uid] = [podNameOf(job, pod), podUidOf(job, pod)];
+    this.#sink.record({
+      about: { apiVersion: 'v1', kind: 'Pod', namespace, name, uid },
+      type: 'Warning',
+      reason: 'FailedScheduling',
+      message,
+      component: 'default-scheduler',
+      // Whichever controller says it.
+      count: { inAll: 1 },
     });
   }
 

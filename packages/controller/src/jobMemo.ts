@@ -25,6 +25,8 @@ export interface JobMemo {
   toldAtMs: number;
   /** How many pods were told of as deleted. */
   toldDeleted: number;
+  /** It was told that no worker fits, and none has come since. */
+  toldUnschedulable: boolean;
 }
 
 /** The memos of a shard's Jobs; the one that was not looked at for longest goes first. */
@@ -43,6 +45,7 @@ export class JobMemos {
       toldPods: null,
       toldAtMs: 0,
       toldDeleted: 0,
+      toldUnschedulable: false,
     };
     this.#memos.delete(uid);
     this.#memos.set(uid, memo);

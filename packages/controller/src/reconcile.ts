@@ -61,6 +61,9 @@ export type ReconcileShard = Pick<
   | 'awaitLanes'
   | 'markContended'
   | 'readRecord'
+  | 'fittingLanes'
+  | 'capacities'
+  | 'sessions'
 > &
   RemovalShard & {
     readonly workQueues: Pick<Shard['workQueues'], 'find' | 'read' | 'awaitCreation'>;
@@ -494,6 +497,8 @@ export class JobReconciler {
       waiting ? this.#shard.awaitLanes(job.uid, job.fittingKey, look.fittingLanes) : null,
       decision.contended ? this.#markContended(look) : null,
     ]);
+
+    await this.#events.unschedulable(look, memo, look.pendingCount + opened.length);
 
     if (isResync) {
       memo.offered = new Set(offering);

@@ -1,4 +1,5 @@
 /** What is told of Jobs, as `kubectl describe job` shows it. */
+import { podName, podSuffix } from '@drover/shared';
 import { describe, expect, test } from 'vitest';
 import { conditionEvents } from '../src/decide/events.ts';
 import { TestBed, type TestController } from './bed.ts';
@@ -23,6 +24,38 @@ async function told(uid: string): Promise<string[]> {
       return `${type} ${reason} x${count} ${text}`;
     });
 }
+
+describe('pods for which no worker is', () => {
+  async function failures(): Promise<string[]> {
+    await controller.writeEvents();
+    const all = await bed.shard.events.list({ namespace: 'default' });
+    const events = all.filter(({ reason }) => reason === 'FailedScheduling');
+    return events.map(({ type, count, message, involvedObject, source }) => {
+      expect(source).toEqual({ component: 'default-scheduler' });
+      expect(involvedObject).toMatchObject({ kind: 'Pod', apiVersion: 'v1' });
+      return `${type} x${count} ${involvedObject.name} ${message}`;
+    });
+  }
+
+  test('are told of once, by the first of them, whoever looks', async () => {
+    const other = bed.controller();
+    const uid = await bed.createJob({ parallelism: 3, completions: 3 });
+    await bed.settle(controller, other);
+    await bed.pass(40_000, controller, other);
+    await other.writeEvents();
+    const name = podName(`job-${uid}`, null, podSuffix(uid, 1));
+    const why = "no worker offers runtime 'process' in pool 'default'";
+    expect(await failures()).toEqual([`Warning x1 ${name} ${why}`]);
+  });
+
+  test('are not told of while a worker fits, though all of its lanes are taken', async () => {
+    await bed.worker();
+    await bed.createJob({ parallelism: 1_000, completions: 1_000 });
+    await bed.settle(controller);
+    await bed.pass(40_000, controller);
+    expect(await failures()).toEqual([]);
+  });
+});
 
 describe('pods that are created', () => {
   test('are told of one by one, those of a slot that followed each other too', async () => {

@@ -32,6 +32,7 @@ import {
   ownMetadata,
   placementOf,
   type Shard,
+  unschedulableMessage,
 } from '@drover/store';
 
 import { withArgumentList, type ArgumentListInput } from './argumentList.ts';
@@ -47,7 +48,6 @@ import { refuseBadUid } from './jobObject.ts';
 import { watchObjects, type WatchReader } from './objectWatch.ts';
 import { withOwner } from './podClient.ts';
 import { resolveRef, type ObjectRef, type ResolvedRef } from './refs.ts';
-import { unschedulableMessage } from './scheduling.ts';
 import { waitReasons, type WaitReason } from './waiting.ts';
 import { itemsWarnings } from './workQueues/itemsWarnings.ts';
 import { WorkQueueHandle } from './workQueues/workQueue.ts';

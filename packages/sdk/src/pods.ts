@@ -16,6 +16,7 @@ import {
   readWholeLogs,
   removeLogs,
   showsPods,
+  unschedulableMessage,
   type JobView,
   type LogPiece,
   type PodLogLine,
@@ -44,7 +45,6 @@ import { OutputTail } from './outputTail.ts';
 import { watchPodEnds, type PodEnd } from './podEnds.ts';
 import { runningNumbers, watchPods, type PodComposer, type PodEvent } from './podWatch.ts';
 import { resolveRef, type ObjectRef } from './refs.ts';
-import { unschedulableMessage } from './scheduling.ts';
 
 /** Options of `pods.get`, `pods.delete` and the base of others. */
 export interface PodNamespaceOptions {

@@ -6,9 +6,7 @@ import {
   WORK_QUEUE_ANNOTATION,
   type Job,
 } from '@drover/shared';
-import type { JobView } from '@drover/store';
-
-import { nobodyFits } from './placement.ts';
+import { nobodyFits, type JobView } from '@drover/store';
 
 /** Why a Job that is not over does not go on as fast as it may. */
 export interface WaitReason {

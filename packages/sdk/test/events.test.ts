@@ -36,8 +36,14 @@ test('of a Job and its pod, in order; of others there are none among them', asyn
   const [pod] = await pods.list({ job });
   const { name, uid } = pod!.metadata;
   const ofPod = { about: { kind: 'Pod', name, uid } };
-  await waitFor(async () => (await events.list(ofPod)).length === 2);
+  await waitFor(async () => (await events.list(ofPod)).length === 3);
   expect(await events.list(ofPod)).toMatchObject([
+    {
+      reason: 'Scheduled',
+      type: 'Normal',
+      message: `Successfully assigned default/${name} to test-worker`,
+      source: { component: 'default-scheduler' },
+    },
     { reason: 'Started', message: 'Started container main', source: { host: 'test-worker' } },
     { reason: 'Failed', type: 'Warning', message: 'Error: no luck' },
   ]);

@@ -67,8 +67,9 @@ describe.concurrent('activeDeadlineSeconds of a pod', () => {
     });
     const { name, uid } = pod!.metadata;
     const about = { kind: 'Pod', name, uid };
-    await waitFor(async () => (await events.list({ about })).length === 3);
+    await waitFor(async () => (await events.list({ about })).length === 4);
     expect((await events.list({ about })).map(({ reason }) => reason)).toEqual([
+      'Scheduled',
       'Started',
       'DeadlineExceeded',
       'Killing',

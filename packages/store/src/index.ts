@@ -99,6 +99,7 @@ export {
   type RedisConnection,
   serversOf,
 } from './redisClient.ts';
+export { nobodyFits, unschedulableMessage } from './scheduling.ts';
 export { defineScripts } from './scripts.ts';
 export { hasTlsParameters, type TlsParameter } from './redisTls.ts';
 export { SECRET_KEY_VARIABLE, SecretKeyFile } from './secrets/keyFile.ts';

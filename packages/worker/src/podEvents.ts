@@ -35,9 +35,13 @@ export class PodEvents {
     this.#options = options;
   }
 
-  /** A pod begins. */
+  /** A pod begins: this worker took it, as a scheduler would have assigned it. */
   started(plan: JobPlan, claim: Claim): void {
-    if (claim.podNumber > TOLD_SINGLY) return;
+    if (claim.podNumber > TOLD_SINGLY || !this.#mayTell()) return;
+    const about = referenceOf(plan, claim);
+    const message = `Successfully assigned ${about.namespace}/${about.name} to ${this.#options.node}`;
+    const said = { type: 'Normal', reason: 'Scheduled', message } as const;
+    this.#options.sink.record({ about, ...said, component: 'default-scheduler' });
     for (const name of plan.containerNames) {
       this.#tell(plan, claim, 'Normal', 'Started', `Started container ${name}`);
     }

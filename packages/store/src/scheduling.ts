@@ -1,7 +1,13 @@
-import { parseFittingKey, podsThatFit, type ComputeResources, type Job } from '@drover/shared';
-import type { JobView, SessionCapacity, Shard } from '@drover/store';
-
-import { nobodyFits } from './placement.ts';
+import {
+  parseFittingKey,
+  podsThatFit,
+  poolOf,
+  runtimeOf,
+  type ComputeResources,
+  type Job,
+} from '@drover/shared';
+import type { HotCounters, SessionCapacity } from './api.ts';
+import type { ShardReader } from './shardReader.ts';
 
 /** What of a worker is not enough for one more pod. */
 type Lack = 'Insufficient cpu' | 'Insufficient memory' | 'Too many pods';
@@ -51,8 +57,11 @@ function lacksOf(capacity: SessionCapacity, requests: ComputeResources): Lack[] 
 
 /** Why the Pending pods of a Job wait, as far as workers are the reason; null = for a lane, as it seems. */
 export async function unschedulableMessage(
-  shard: Pick<Shard, 'fittingLanes' | 'capacities' | 'sessions'>,
-  view: Pick<JobView, 'counters' | 'fittingKey'>,
+  shard: Pick<ShardReader, 'fittingLanes' | 'capacities' | 'sessions'>,
+  view: {
+    readonly counters: Pick<HotCounters, 'active' | 'running'>;
+    readonly fittingKey: string;
+  },
   job: Pick<Job, 'spec'>,
 ): Promise<string | null> {
   const { lanes, requests } = parseFittingKey(view.fittingKey);
@@ -66,4 +75,13 @@ export async function unschedulableMessage(
   const withheldCount = sessions.filter(({ isWithheld }) => isWithheld).length;
   if (!isOffered && withheldCount === 0) return nobodyFits(job);
   return roomMessage(requests ?? NO_REQUESTS, capacities, sessions.length, withheldCount);
+}
+
+/** Why a pod of such a Job waits when no worker fits, in words. */
+export function nobodyFits(job: Pick<Job, 'spec'>): string {
+  const podSpec = job.spec.template.spec;
+  const runtime = runtimeOf(podSpec) ?? 'process';
+  const handler =
+    runtime === 'handler' ? ` with handler '${podSpec.containers[0]?.image ?? ''}'` : '';
+  return `no worker offers runtime '${runtime}'${handler} in pool '${poolOf(podSpec)}'`;
 }
