@@ -52,6 +52,7 @@ describe('rights', () => {
   test('every key of the scripts that a producer runs is among its own', () => {
     const scripts = [
       'addItems',
+      'changePod',
       'clearItems',
       'commitItems',
       'createJob',
@@ -110,6 +111,13 @@ test('under these users Jobs, items, CronJobs, logs and the doctor work, and not
   let text = '';
   for await (const line of producer.pods.logs(pod!.metadata.name)) text += line;
   expect(text.trim()).toBe('hello');
+
+  // Some worker is there, but none for this one.
+  await producer.jobs.create(handlerJob('nobody-has-it', { name: 'waits' }));
+  await expect
+    .poll(async () => (await producer.jobs.whyWaiting('waits')).map(({ reason }) => reason))
+    .toEqual(['NoWorkerFits']);
+  await producer.jobs.delete('waits');
 
   const queue = producer.workQueue('letters');
   await queue.enqueue([{}, {}, {}]);

@@ -166,6 +166,7 @@ const PRODUCER_READS = [
   'nodes',
   'object:PriorityClass:*',
   'objects:PriorityClass',
+  'session:*',
   'sessions',
   'waiting',
 ];
