@@ -35,6 +35,8 @@ export interface SecretKeyOptions {
 export interface ServiceOptions extends EngineOptions {
   logLevel: LogLevel;
   healthFile?: string;
+  metricsPort?: number;
+  metricsHost: string;
 }
 
 /** What stands above the options in help that say which engine is meant. */
@@ -104,6 +106,24 @@ export function withHealthFile(command: Command): Command {
       'say in this file every few seconds whether all is well, for `drover health`',
     ).env('DROVER_HEALTH_FILE'),
   );
+}
+
+/** Adds --metrics-port and --metrics-host. */
+export function withMetrics(command: Command, problems: Problems): Command {
+  return command
+    .addOption(
+      integerOption(
+        problems,
+        '--metrics-port <port>',
+        'serve /metrics for Prometheus, /healthz and /readyz there by http; 0 = any port that is free (default: not at all)',
+        { min: 0, max: 65_535 },
+      ).env('DROVER_METRICS_PORT'),
+    )
+    .addOption(
+      new Option('--metrics-host <address>', 'address for these')
+        .default('127.0.0.1')
+        .env('DROVER_METRICS_HOST'),
+    );
 }
 
 /** An option with a whole number in a range. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConnectionError, DEFAULT_EVENT_TTL_MS, errorForLog } from '@drover/shared';
+import { ConnectionError, DEFAULT_EVENT_TTL_MS, errorForLog, TerminalError } from '@drover/shared';
 import {
   checkHost,
   EventRecorder,
@@ -15,6 +15,7 @@ import { type Logger, pino } from 'pino';
 import { DEFAULT_BACKOFF } from './decide/backoff.ts';
 import { CronJobReconciler } from './cronJobs.ts';
 import { DueLoop } from './dueLoop.ts';
+import { ControllerFigures, MEMBER_KINDS, type MemberKind } from './figures.ts';
 import { reconcileOwner } from './garbage.ts';
 import { removeItems } from './itemQueues.ts';
 import { DEFAULT_KEPT_PODS, DEFAULT_KEPT_PODS_PER_JOB, KeptPodsKeeper } from './keptPods.ts';
@@ -58,6 +59,10 @@ export interface ControllerOptions {
 
 /** A controller; any number of them may serve one installation. */
 export interface Controller {
+  /** What it did so far. */
+  readonly figures: ControllerFigures;
+  /** Why it does no work right now, for people; null = it does, as far as it knows. */
+  readonly hindrance: string | null;
   /**
    * Serves until `close`.
    *
@@ -144,15 +149,24 @@ interface Resolved extends ControllerOptions {
 }
 
 class RunningController implements Controller {
+  readonly figures = new ControllerFigures();
   readonly #options: Resolved;
   readonly #closing = Promise.withResolvers<void>();
   readonly #connections: RedisClient[] = [];
   readonly #loops: DueLoop[] = [];
   readonly #recorders: EventRecorder[] = [];
   #running: Promise<void> | null = null;
+  #isClosing = false;
 
   constructor(options: Resolved) {
     this.#options = options;
+  }
+
+  get hindrance(): string | null {
+    if (this.#isClosing) return 'it is stopping';
+    if (this.#loops.length === 0) return 'it has not begun';
+    if (this.#loops.every((loop) => loop.isTurning)) return null;
+    return 'it did not learn from Redis what is due for some time';
   }
 
   run(): Promise<void> {
@@ -161,6 +175,7 @@ class RunningController implements Controller {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     this.#closing.resolve();
     // An error of `run` is told to its caller.
     const over = this.#running?.catch(() => {});
@@ -228,8 +243,30 @@ class RunningController implements Controller {
     const limits = { perJob, ofShard: Math.ceil(keptPods / store.shards.length) };
     const kept = new KeptPodsKeeper(shard, limits, logger);
     const events = this.#makeRecorder(shard, logger);
-    const jobs = new JobReconciler({ shard, offers, backoff, resyncMs, kept, events, logger });
+    const jobs = new JobReconciler({
+      shard,
+      offers,
+      backoff,
+      resyncMs,
+      kept,
+      events,
+      onFinished: (condition, reason) => this.figures.noteFinished(condition, reason),
+      logger,
+    });
     const cronJobs = new CronJobReconciler({ shard, events, resyncMs, logger });
+    const looks: Readonly<Record<MemberKind, Look>> = {
+      job: (id, reconcileId) => jobs.reconcile(id, reconcileId),
+      session: (id) =>
+        reconcileSession(shard, id, logger, (count) => {
+          this.figures.lostPods += count;
+        }),
+      kept: () => kept.reckon(),
+      gc: (id) => reconcileOwner(shard, id, logger),
+      cron: (id) => cronJobs.reconcile(id),
+      quota: (id) => reconcileQuota(shard, id, logger),
+      wq: (id) => reconcileWorkQueue(shard.workQueues, id, logger),
+      items: (id) => removeItems(queues, store.prefix, id),
+    };
     return new DueLoop({
       shard,
       subscriber,
@@ -238,14 +275,7 @@ class RunningController implements Controller {
       logger,
       handle: (member, reconcileId) => {
         const [kind, id] = splitMember(member);
-        if (kind === 'session') return reconcileSession(shard, id, logger);
-        if (kind === 'kept') return kept.reckon();
-        if (kind === 'gc') return reconcileOwner(shard, id, logger);
-        if (kind === 'cron') return cronJobs.reconcile(id);
-        if (kind === 'quota') return reconcileQuota(shard, id, logger);
-        if (kind === 'wq') return reconcileWorkQueue(shard.workQueues, id, logger);
-        if (kind === 'items') return removeItems(queues, store.prefix, id);
-        return jobs.reconcile(id, reconcileId);
+        return this.figures.timed(kind, () => looks[kind](id, reconcileId));
       },
     });
   }
@@ -253,7 +283,10 @@ class RunningController implements Controller {
   #makeRecorder(shard: Shard, logger: Logger): EventRecorder {
     const recorder = new EventRecorder({
       events: shard.events,
-      onLost: (count, error) => logger.warn({ err: error, count }, 'events were lost'),
+      onLost: (count, error) => {
+        this.figures.lostEvents += count;
+        logger.warn({ err: error, count }, 'events were lost');
+      },
     });
     this.#recorders.push(recorder);
     return recorder;
@@ -291,7 +324,13 @@ class RunningController implements Controller {
   }
 }
 
-function splitMember(member: string): [kind: string, id: string] {
+/** Looks at a member of one kind; answers when to look again. */
+type Look = (id: string, reconcileId: string) => Promise<number | null>;
+
+/** @throws TerminalError for a member that another version made. */
+function splitMember(member: string): [kind: MemberKind, id: string] {
   const colon = member.indexOf(':');
-  return [member.slice(0, colon), member.slice(colon + 1)];
+  const kind = MEMBER_KINDS.find((one) => one === member.slice(0, colon));
+  if (kind === undefined) throw new TerminalError(`nothing is known of a due member ${member}`);
+  return [kind, member.slice(colon + 1)];
 }

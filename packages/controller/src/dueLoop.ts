@@ -69,6 +69,8 @@ export class DueLoop {
   /** The shard's clock minus `performance.now()`, as of the last taking. */
   #clockOffsetMs: number | null = null;
   #errorPauseMs = 0;
+  /** When Redis last said what is due, ms by `performance.now()`. */
+  #turnedAtMs = Number.NEGATIVE_INFINITY;
   #unsubscribe: (() => void) | null = null;
 
   constructor(options: DueLoopOptions) {
@@ -102,6 +104,12 @@ export class DueLoop {
     this.#unsubscribe?.();
     this.#setTimer(null);
     await Promise.allSettled(this.#inHand);
+  }
+
+  /** It runs, and asked what is due not longer ago than it does when nothing happens. */
+  get isTurning(): boolean {
+    const patienceMs = SAFETY_WAKE_MS + TAKE_MS;
+    return this.#state === 'running' && performance.now() - this.#turnedAtMs < patienceMs;
   }
 
   /** Members in hand. */
@@ -152,7 +160,8 @@ export class DueLoop {
     try {
       const { nowMs, nextAtMs, taken } = await shard.take(Math.min(BATCH, this.#room()), TAKE_MS);
       this.#errorPauseMs = 0;
-      this.#clockOffsetMs = nowMs - performance.now();
+      this.#turnedAtMs = performance.now();
+      this.#clockOffsetMs = nowMs - this.#turnedAtMs;
       for (const one of taken) this.#begin(one);
       const nextKnownMs = Math.min(nextAtMs ?? Number.POSITIVE_INFINITY, this.#toldAtMs);
       if (nextKnownMs <= nowMs) this.#isWoken = true;

@@ -80,6 +80,8 @@ export interface ReconcilerOptions {
   readonly kept: Pick<KeptPodsKeeper, 'trim' | 'finished'>;
   /** Takes what there is to tell of Jobs. */
   readonly events: EventSink;
+  /** Told of each Job that got its final condition. Default: nobody is. */
+  readonly onFinished?: (condition: string, reason: string) => void;
   readonly logger: Logger;
 }
 
@@ -153,6 +155,7 @@ export class JobReconciler {
   readonly #backoff: BackoffPolicy;
   readonly #resyncMs: number;
   readonly #logger: Logger;
+  readonly #onFinished: (condition: string, reason: string) => void;
   readonly #kept: Pick<KeptPodsKeeper, 'trim' | 'finished'>;
   readonly #events: JobEvents;
   readonly #memos = new JobMemos();
@@ -164,6 +167,7 @@ export class JobReconciler {
     this.#backoff = options.backoff;
     this.#resyncMs = options.resyncMs;
     this.#logger = options.logger;
+    this.#onFinished = options.onFinished ?? (() => undefined);
     this.#kept = options.kept;
     this.#events = new JobEvents(options.shard, options.events);
   }
@@ -652,8 +656,12 @@ export class JobReconciler {
     const { uid: jobUid, namespace, name } = look.job;
     const last = standing.conditions.at(-1);
     const fields = { jobUid, job: `${namespace}/${name}`, reconcileId, reason: last?.reason };
-    if (finish === null) this.#logger.debug({ ...fields, condition: last?.type }, 'Job moved on');
-    else this.#logger.info(fields, `Job is ${last?.type}`);
+    if (finish === null) {
+      this.#logger.debug({ ...fields, condition: last?.type }, 'Job moved on');
+      return;
+    }
+    this.#logger.info(fields, `Job is ${last?.type}`);
+    this.#onFinished(last?.type ?? '', last?.reason ?? '');
   }
 
   async #readDone(pass: Pass, figures: Figures): Promise<IndexText> {

@@ -8,12 +8,14 @@ const MAX_STEPS = 20;
  * Looks after one worker session: if its lease ran out, ends it, and then the pods it held, which
  * makes their Jobs due.
  *
+ * @param onLost - Told how many pods were ended.
  * @returns When to look again, ms by the shard's clock; null = nothing is left of the session.
  */
 export async function reconcileSession(
   shard: Pick<Shard, 'expireSession' | 'endLostPods'>,
   session: string,
   logger: Logger,
+  onLost: (count: number) => void = () => undefined,
 ): Promise<number | null> {
   let lostCount = 0;
   for (let step = 0; step < MAX_STEPS; step++) {
@@ -33,7 +35,9 @@ export async function reconcileSession(
         ),
       ),
     );
-    lostCount += counts.reduce((sum, count) => sum + count, 0);
+    const endedCount = counts.reduce((sum, count) => sum + count, 0);
+    lostCount += endedCount;
+    onLost(endedCount);
   }
   logger.info({ session, lostPods: lostCount }, 'worker session is being ended');
   // 0 is in the past of any clock: at once, but after what else is due.

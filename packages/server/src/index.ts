@@ -1,3 +1,4 @@
+export type { RequestFigures, ServerFigures } from './figures.ts';
 export { hashOf, newToken } from './access/token.ts';
 export { TokenFile } from './access/tokenFile.ts';
 export { openStoredTokens, type TokenSource } from './access/tokens.ts';

@@ -19,6 +19,7 @@ import { decorateRequests } from './access/request.ts';
 import { TokenFile } from './access/tokenFile.ts';
 import { StoredTokens } from './access/tokens.ts';
 import { addDiscovery } from './discovery/routes.ts';
+import { ServerFigures } from './figures.ts';
 import { addHealth, isOpenPath } from './http/health.ts';
 import { addRoutes } from './http/routes.ts';
 import { ApiError, asApiError, noSuchPath, statusOf } from './http/status.ts';
@@ -58,6 +59,10 @@ export interface ServerOptions {
 
 /** A server of the API; any number of them may serve one installation. */
 export interface DroverServer {
+  /** What it answered so far. */
+  readonly figures: ServerFigures;
+  /** Why it answers no requests, for people; null = it does. */
+  readonly hindrance: string | null;
   /**
    * Begins to listen.
    *
@@ -92,6 +97,7 @@ export function createServer(options: ServerOptions): DroverServer {
 }
 
 class RunningServer implements DroverServer {
+  readonly figures = new ServerFigures();
   readonly #options: ServerOptions;
   readonly #backend: Backend;
   readonly #http: FastifyInstance;
@@ -100,6 +106,7 @@ class RunningServer implements DroverServer {
   readonly #closeResources: () => void;
   readonly #tokensFile: TokenFile | null;
   #listening: Promise<string> | null = null;
+  #isListening = false;
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -119,7 +126,15 @@ class RunningServer implements DroverServer {
     addHealth(this.#http, this.#backend, version);
     addDiscovery(this.#http, resources, subresources);
     addOpenApi(this.#http, resources, version);
-    addRoutes(this.#http, resources, subresources, this.#closing.signal);
+    addRoutes(this.#http, resources, subresources, {
+      closing: this.#closing.signal,
+      figures: this.figures,
+    });
+  }
+
+  get hindrance(): string | null {
+    if (this.#closing.signal.aborted) return 'it is stopping';
+    return this.#isListening ? null : 'it does not listen yet';
   }
 
   listen(): Promise<string> {
@@ -156,6 +171,7 @@ class RunningServer implements DroverServer {
     });
     this.#http.addHook('onResponse', async (request, reply) => {
       writeAudit(auditLogger, request, reply);
+      this.figures.noteAnswer(request.audited, reply.statusCode, reply.elapsedTime);
     });
   }
 
@@ -168,6 +184,7 @@ class RunningServer implements DroverServer {
     const listenTextResolver = (address: string): string =>
       `API server listens at ${address.replace(/^http:/, 'https:')}`;
     await this.#http.listen({ host, port, listenTextResolver });
+    this.#isListening = true;
     const address = this.#http.server.address() as AddressInfo;
     const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
     return `https://${name}:${address.port}`;

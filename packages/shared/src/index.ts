@@ -107,6 +107,7 @@ export {
   PROPAGATION_POLICIES,
   type PropagationPolicy,
 } from './deletion.ts';
+export { Distribution, LONG_TIME_BOUNDS, SHORT_TIME_BOUNDS } from './distribution.ts';
 export { ageText, humanDuration } from './duration.ts';
 export { isSemanticallyEqual } from './equality.ts';
 export {

@@ -51,6 +51,12 @@ export {
   type Some,
 } from './inspect/installation.ts';
 export { findOrphanKeys, type KeyFacts, type OrphanKeyOptions } from './inspect/orphanKeys.ts';
+export {
+  readGauges,
+  type InstallationGauges,
+  type SlotQueueGauges,
+  type WorkQueueGauges,
+} from './inspect/gauges.ts';
 export { inspectServer, type ServerFacts } from './inspect/server.ts';
 export {
   type EndedPod,
@@ -100,7 +106,7 @@ export {
   serversOf,
 } from './redisClient.ts';
 export { nobodyFits, unschedulableMessage } from './scheduling.ts';
-export { defineScripts } from './scripts.ts';
+export { defineScripts, scriptFigures, type ScriptFigures } from './scripts.ts';
 export { hasTlsParameters, type TlsParameter } from './redisTls.ts';
 export { SECRET_KEY_VARIABLE, SecretKeyFile } from './secrets/keyFile.ts';
 export { newSecretKey, SecretKeys, type Sealed } from './secrets/keys.ts';

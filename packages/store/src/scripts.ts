@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { Distribution, SHORT_TIME_BOUNDS } from '@drover/shared';
 import type { RedisClient } from './redisClient.ts';
 
 /** Lua sources lie beside `src` and, when published, beside `dist`. */
@@ -109,6 +110,30 @@ type BufferCommand = (
   ...rest: ScriptArgument[]
 ) => Promise<ScriptReply>;
 
+/** How the scripts fared that this process sent. */
+export interface ScriptFigures {
+  /** From the sending to the answer, seconds; of those that were answered without an error. */
+  readonly times: Distribution;
+  /** Those that failed, or whose connection broke. */
+  failures: number;
+}
+
+const figures = new Map<ScriptName, ScriptFigures>();
+
+/** By script, what this process sent to Redis so far; grows while it is held. */
+export function scriptFigures(): ReadonlyMap<ScriptName, ScriptFigures> {
+  return figures;
+}
+
+function figuresOf(name: ScriptName): ScriptFigures {
+  let own = figures.get(name);
+  if (own === undefined) {
+    own = { times: new Distribution(SHORT_TIME_BOUNDS), failures: 0 };
+    figures.set(name, own);
+  }
+  return own;
+}
+
 /** Runs a script on a connection that {@link defineScripts} was called for. */
 export function runScript(
   redis: RedisClient,
@@ -117,5 +142,13 @@ export function runScript(
   args: readonly ScriptArgument[],
 ): Promise<ScriptReply> {
   const command = Reflect.get(redis, `${commandName(name)}Buffer`) as BufferCommand;
-  return command.call(redis, keys.length, ...keys, ...args);
+  const sentAtMs = performance.now();
+  const answer = command.call(redis, keys.length, ...keys, ...args);
+  const own = figuresOf(name);
+  // Beside the caller's promise, not before it: what it waits for comes no later.
+  answer.then(
+    () => own.times.note((performance.now() - sentAtMs) / 1_000),
+    () => (own.failures += 1),
+  );
+  return answer;
 }

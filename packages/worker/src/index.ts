@@ -7,6 +7,7 @@ export {
 } from './handler/handlerModule.ts';
 export { INPUT_ANNOTATION } from './handler/input.ts';
 export { HandlerThreadError } from './handler/threads/threadPool.ts';
+export type { ItemResult, LaneFigures, PodResult, WorkerFigures } from './figures.ts';
 export type { Connection } from './link.ts';
 export type { NodeCondition, NodeDetails } from './nodeHeartbeat.ts';
 export type { CloseOptions, DroverWorker, WorkerOptions } from './options.ts';

@@ -103,6 +103,8 @@ export class JobPlan {
   /** Why no pod can be run from what is stored; null when one can. */
   readonly fault: string | null;
   readonly facts: JobFacts;
+  /** When the Job was created, ms since the epoch by the shard's clock. */
+  readonly createdMs: number;
   readonly indexed: boolean;
   /** null for a work-queue Job. */
   readonly completions: number | null;
@@ -168,6 +170,7 @@ export class JobPlan {
       labels: Object.freeze({ ...metadata.labels }),
       annotations: Object.freeze({ ...metadata.annotations }),
     });
+    this.createdMs = stored.createdMs;
     this.indexed = spec.completionMode === 'Indexed';
     this.completions = spec.completions ?? null;
     this.restartPolicy = template.restartPolicy === 'OnFailure' ? 'OnFailure' : 'Never';

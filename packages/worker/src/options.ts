@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 
+import type { LaneFigures, WorkerFigures } from './figures.ts';
 import type { HandlerDefinition } from './handler/defineHandler.ts';
 import type { Connection } from './link.ts';
 import type { CrashLoopPolicy } from './process/crashLoop.ts';
@@ -90,6 +91,12 @@ export interface CloseOptions {
 export interface DroverWorker {
   /** Name of the node. */
   readonly name: string;
+  /** What it did so far. */
+  readonly figures: WorkerFigures;
+  /** How the lanes of its runtimes are used right now; none before it takes slots. */
+  readonly lanes: readonly LaneFigures[];
+  /** Why it takes no pods right now, for people; null = it does, as far as it knows. One that is cordoned does. */
+  readonly hindrance: string | null;
   /** Runs pods until `close`; resolves when everything is closed. Rejects when it can't begin. */
   run(): Promise<void>;
   /** Resolves when slots are being taken: after this a Job that fits is run. */

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 
+import type { Distribution } from '@drover/shared';
 import type { ReportAnswer, ReportEntry } from '@drover/store';
 import type { Logger } from 'pino';
 
@@ -37,6 +38,8 @@ export interface ReporterOptions {
   readonly session: string;
   readonly transport: ReportTransport;
   readonly logger: Logger;
+  /** Notes how many entries each batch has. Default: nobody does. */
+  readonly batches?: Distribution;
   /** ms without an answer until the batch is sent again over a new connection. Default 2000. */
   readonly answerTimeoutMs?: number;
 }
@@ -60,6 +63,7 @@ export class Reporter {
   readonly #transport: ReportTransport;
   readonly #logger: Logger;
   readonly #answerTimeoutMs: number;
+  readonly #batches: Distribution | null;
 
   #waitingEntries: ReportEntry[] = [];
   #waitingSinks: ReportSink[] = [];
@@ -85,6 +89,7 @@ export class Reporter {
     this.#session = options.session;
     this.#transport = options.transport;
     this.#logger = options.logger;
+    this.#batches = options.batches ?? null;
     this.#answerTimeoutMs = options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS;
   }
 
@@ -137,6 +142,7 @@ export class Reporter {
   #sendNext(): void {
     if (this.#inFlight || this.#closed || this.#waitingEntries.length === 0) return;
     const count = this.#batchSize();
+    this.#batches?.note(count);
     if (count === this.#waitingEntries.length) {
       this.#sentEntries = this.#waitingEntries;
       this.#sentSinks = this.#waitingSinks;

@@ -91,6 +91,12 @@ export class SessionKeeper {
     return this.#begin();
   }
 
+  /** There is a session whose lease was renewed in time. */
+  get isLive(): boolean {
+    const { leaseTtlMs } = this.#options;
+    return this.#session !== null && performance.now() - this.#renewedAtMs < leaseTtlMs;
+  }
+
   /** The session to claim with; waits while a new one is being registered. */
   current(): Session | Promise<Session> {
     return this.#session ?? this.#begin();

@@ -2,6 +2,7 @@ import type { ComputeResources } from '@drover/shared';
 import { EventRecorder, type Shard, type StopOrder, type Subscriber } from '@drover/store';
 import type { Logger } from 'pino';
 
+import type { WorkerFigures } from './figures.ts';
 import { Link, type Connection } from './link.ts';
 import { PodEvents } from './podEvents.ts';
 import { Reporter } from './reporter.ts';
@@ -22,6 +23,7 @@ export interface ShardWorkerOptions {
   readonly resources: ComputeResources;
   readonly leaseTtlMs: number;
   readonly heartbeatMs: number;
+  readonly figures: WorkerFigures;
   readonly logger: Logger;
 }
 
@@ -43,7 +45,7 @@ export class ShardWorker implements HolderShard {
   #withheld: string | null = null;
 
   constructor(options: ShardWorkerOptions) {
-    const { shard, control, logger } = options;
+    const { shard, control, figures, logger } = options;
     this.#options = options;
     this.port = new ShardPort(shard, control);
     this.#reports = new Link(options.connection, 'reports', logger);
@@ -52,7 +54,10 @@ export class ShardWorker implements HolderShard {
       events: {
         record: (...batch) => this.port.run(({ events }) => events.record(...batch)),
       },
-      onLost: (count, error) => logger.debug({ err: error, count }, 'events were lost'),
+      onLost: (count, error) => {
+        figures.lostEvents += count;
+        logger.debug({ err: error, count }, 'events were lost');
+      },
     });
     this.events = new PodEvents({ sink: this.#recorder, node: options.node });
     this.keeper = new SessionKeeper({
@@ -68,6 +73,7 @@ export class ShardWorker implements HolderShard {
         new Reporter({
           session,
           logger,
+          batches: figures.reportBatches,
           transport: {
             send: (id, entries) => reports.report(id, entries),
             reconnect: () => this.#reports.replace(),

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { checkHost } from '@drover/store';
 
+import { WorkerFigures, type LaneFigures } from './figures.ts';
 import { isHandlerThread } from './handler/threads/handlerThread.ts';
 import type { CloseOptions, DroverWorker, WorkerOptions } from './options.ts';
 import { resolveOptions, type ResolvedOptions } from './resolveOptions.ts';
@@ -32,11 +33,13 @@ export function createWorker(options: WorkerOptions): DroverWorker {
 
 class NodeWorker implements DroverWorker {
   readonly name: string;
+  readonly figures = new WorkerFigures();
   readonly #options: ResolvedOptions;
   readonly #state: WorkerState = { draining: false, cordoned: false, forced: false };
   readonly #ready = Promise.withResolvers<void>();
   readonly #over = Promise.withResolvers<void>();
   #started = false;
+  #takesSlots = false;
   #parts: WorkerParts | null = null;
   #closing: Promise<void> | null = null;
   /** The drain waits for its pods for as long as they take. */
@@ -47,6 +50,16 @@ class NodeWorker implements DroverWorker {
     this.name = options.name;
     // Who only calls run() learns of a failed start there.
     this.#ready.promise.catch(() => undefined);
+  }
+
+  get lanes(): readonly LaneFigures[] {
+    return this.#parts?.lanes ?? [];
+  }
+
+  get hindrance(): string | null {
+    if (this.#state.draining) return 'it drains';
+    if (!this.#takesSlots || this.#parts === null) return 'it has not begun';
+    return this.#parts.hasSessions ? null : 'its session was not renewed in time';
   }
 
   async run(): Promise<void> {
@@ -82,9 +95,10 @@ class NodeWorker implements DroverWorker {
   async #begin(): Promise<void> {
     const { logger, pool } = this.#options;
     try {
-      this.#parts = await WorkerParts.open(this.#options, this.#state);
+      this.#parts = await WorkerParts.open(this.#options, this.#state, this.figures);
       if (!this.#state.draining) {
         await this.#parts.takeSlots();
+        this.#takesSlots = true;
         logger.info({ node: this.name, pool }, 'worker takes pods');
       }
       this.#ready.resolve();

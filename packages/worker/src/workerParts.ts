@@ -14,6 +14,7 @@ import {
 import { describeConnection } from './client/clientConnection.ts';
 import { ConfigReader } from './configs/configReader.ts';
 import { ObjectNews } from './configs/objectNews.ts';
+import type { LaneFigures, WorkerFigures } from './figures.ts';
 import { HandlerRuntime, type WriteProgress } from './handler/handlerRuntime.ts';
 import { ItemHub } from './items/itemHub.ts';
 import { Link, openConnection, openSubscription } from './link.ts';
@@ -43,6 +44,7 @@ const GOODBYE_TIMEOUT_MS = 2_000;
 export class WorkerParts {
   readonly #options: ResolvedOptions;
   readonly #state: WorkerState;
+  readonly #figures: WorkerFigures;
   readonly #control: Link;
   readonly #logs: Link;
   readonly #shards: ShardWorker[] = [];
@@ -54,9 +56,10 @@ export class WorkerParts {
   #items: ItemHub | null = null;
   #node: NodeHeartbeat | null = null;
 
-  private constructor(options: ResolvedOptions, state: WorkerState) {
+  private constructor(options: ResolvedOptions, state: WorkerState, figures: WorkerFigures) {
     this.#options = options;
     this.#state = state;
+    this.#figures = figures;
     this.#reservations = new Reservations(options.resources);
     this.#control = new Link(options.connection, 'control', options.logger);
     this.#logs = new Link(options.connection, 'logs', options.logger);
@@ -67,8 +70,12 @@ export class WorkerParts {
    *
    * @throws ConnectionError when Redis does not answer; UnsuitableRedisError. Nothing stays open then.
    */
-  static async open(options: ResolvedOptions, state: WorkerState): Promise<WorkerParts> {
-    const parts = new WorkerParts(options, state);
+  static async open(
+    options: ResolvedOptions,
+    state: WorkerState,
+    figures: WorkerFigures,
+  ): Promise<WorkerParts> {
+    const parts = new WorkerParts(options, state, figures);
     try {
       await parts.#open();
       return parts;
@@ -83,6 +90,16 @@ export class WorkerParts {
   get #client(): ClientConnection {
     const { connection, prefix } = this.#options;
     return { connection: describeConnection(connection), prefix };
+  }
+
+  /** How the lanes of its runtimes are used right now. */
+  get lanes(): LaneFigures[] {
+    return this.#queues.map((queue) => queue.lanes);
+  }
+
+  /** It has a live session in every shard. */
+  get hasSessions(): boolean {
+    return this.#shards.every(({ keeper }) => keeper.isLive);
   }
 
   /** Slots that are held right now. */
@@ -135,7 +152,15 @@ export class WorkerParts {
     subscriberRedis.on('error', (error) => logger.debug({ err: error }, 'subscriber connection'));
     const subscriber = new Subscriber(subscriberRedis);
     this.#subscriber = subscriber;
-    this.#items = new ItemHub({ connection, prefix, store, subscriber, name, logger });
+    this.#items = new ItemHub({
+      connection,
+      prefix,
+      store,
+      subscriber,
+      name,
+      figures: this.#figures,
+      logger,
+    });
     this.#openRuntimes(store, this.#items, subscriber);
     await Promise.all(this.#runtimes.map((runtime) => runtime.warmUp()));
     this.#openShards(store, subscriber);
@@ -281,6 +306,7 @@ export class WorkerParts {
       resources,
       leaseTtlMs,
       heartbeatMs,
+      figures: this.#figures,
       logger,
     };
     for (const shard of store.shards) this.#shards.push(new ShardWorker({ ...common, shard }));
@@ -326,8 +352,8 @@ export class WorkerParts {
     const fittingKeys = new Set(Object.keys(runtime.fittingLanes(pool)));
     const unfit = new UnfitSlots();
     const reservations = this.#reservations;
-    const state = this.#state;
-    return { runtime, fittingKeys, plans, logger, quantumMs, state, unfit, reservations };
+    const [state, figures] = [this.#state, this.#figures];
+    return { runtime, fittingKeys, plans, logger, quantumMs, state, unfit, figures, reservations };
   }
 
   async #closeRuntimes(): Promise<void> {

@@ -5,6 +5,7 @@ import { Store } from '@drover/store';
 
 import { requireEngine } from '../engine/address.ts';
 import { createLogger } from '../logger.ts';
+import { serveMetrics } from '../metrics/serve.ts';
 import type { ServiceOptions } from '../options.ts';
 import { keepHealthFile, makeService, runService } from '../services.ts';
 
@@ -45,9 +46,23 @@ export async function controllerCommand(options: ControllerOptions): Promise<num
     await drover.jobs.list({ limit: 1 });
     return 'Redis answers';
   });
+  const endMetrics = await serveMetrics(
+    options,
+    { url, prefix },
+    {
+      role: 'controller',
+      hindrance: () => controller.hindrance,
+      registry: async (watched) => {
+        const { controllerMetrics } = await import('../metrics/controllerMetrics.ts');
+        return controllerMetrics(watched, controller.figures);
+      },
+    },
+    logger,
+  );
   try {
     return await runService(controller, logger);
   } finally {
+    await endMetrics();
     await endHealth();
   }
 }

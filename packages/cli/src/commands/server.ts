@@ -4,6 +4,7 @@ import { requireEngine } from '../engine/address.ts';
 import { startApiServer } from '../engine/apiServer.ts';
 import { stateDir } from '../engine/context.ts';
 import { createLogger } from '../logger.ts';
+import { serveMetrics } from '../metrics/serve.ts';
 import type { ServiceOptions } from '../options.ts';
 import { keepHealthFile, runService } from '../services.ts';
 
@@ -57,9 +58,23 @@ export async function serverCommand(options: ServerCommandOptions): Promise<numb
   process.stdout.write(
     `the API server is ready: ${url}\n  kubectl --kubeconfig ${kubeconfig} get jobs\n`,
   );
+  const endMetrics = await serveMetrics(
+    options,
+    { url: connection, prefix },
+    {
+      role: 'server',
+      hindrance: () => server.hindrance,
+      registry: async (watched) => {
+        const { serverMetrics } = await import('../metrics/serverMetrics.ts');
+        return serverMetrics(watched, server.figures);
+      },
+    },
+    logger,
+  );
   try {
     return await runService(server, logger);
   } finally {
+    await endMetrics();
     await endHealth();
   }
 }

@@ -9,6 +9,7 @@ import { tellSources } from '../handlerSources.ts';
 import { handlerUrls, loadHandlers } from '../handlersFile.ts';
 import { LAUNCHER } from '../launcher.ts';
 import { createLogger } from '../logger.ts';
+import { serveMetrics } from '../metrics/serve.ts';
 import type { SecretKeyOptions, ServiceOptions } from '../options.ts';
 import { keepHealthFile, makeService, runService } from '../services.ts';
 import { onRetireOrder, receiveStartOrder, sendNote } from '../supervision.ts';
@@ -77,10 +78,25 @@ export async function workerCommand(options: WorkerCommandOptions): Promise<numb
   const endHealth = await keepHealthFile(options.healthFile, address, (drover) =>
     describeNode(drover, worker.name),
   );
+  const endMetrics = await serveMetrics(
+    // Those of `drover dev` are many, and would all want the port that its environment names.
+    options.supervised === true ? { metricsHost: options.metricsHost } : options,
+    address,
+    {
+      role: 'worker',
+      hindrance: () => worker.hindrance,
+      registry: async (watched) => {
+        const { workerMetrics } = await import('../metrics/workerMetrics.ts');
+        return workerMetrics(watched, worker);
+      },
+    },
+    logger,
+  );
   try {
     return await runService(worker, logger);
   } finally {
     release();
+    await endMetrics();
     await endHealth();
     // The channel would keep this process alive.
     if (process.connected) process.disconnect();

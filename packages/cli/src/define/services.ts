@@ -7,6 +7,7 @@ import {
   quantityOption,
   withEngine,
   withHealthFile,
+  withMetrics,
   withLogLevel,
   withSecretKey,
   type Problems,
@@ -185,7 +186,8 @@ function defineController({ program, problems, finish }: Definition): void {
         { min: 1, max: 1_024 },
       ).env('DROVER_SHARDS'),
     );
-  withHelp(withHealthFile(withLogLevel(withEngine(addController(command, problems)))), {
+  addController(command, problems);
+  withHelp(withMetrics(withHealthFile(withLogLevel(withEngine(command))), problems), {
     notes: [
       'The number of shards can not be changed later: start a controller with it before anything else.',
     ],
@@ -214,7 +216,8 @@ function defineWorker({ program, problems, finish }: Definition): void {
     ).env('DROVER_RUN_AS'),
   );
   command.addOption(new Option('--supervised').hideHelp());
-  withHelp(withHealthFile(withLogLevel(withSecretKey(withEngine(command)))), {
+  withMetrics(withHealthFile(withLogLevel(withSecretKey(withEngine(command)))), problems);
+  withHelp(command, {
     notes: [
       "A module of handlers is TypeScript or JavaScript as it is; every export made with defineHandler is offered. One outside of any project finds this command's `@drover/sdk`.",
       'SIGTERM or Ctrl-C: no new pods; those that end within their grace period are reported, the rest are stopped and run elsewhere. A second one ends it at once.',
@@ -285,7 +288,8 @@ function defineServer({ program, problems, finish }: Definition): void {
         'who changed what, a line of JSON each, into this file instead of the log',
       ).env('DROVER_SERVER_AUDIT_LOG'),
     );
-  withHelp(withHealthFile(withLogLevel(withSecretKey(withEngine(command)))), {
+  withMetrics(withHealthFile(withLogLevel(withSecretKey(withEngine(command)))), problems);
+  withHelp(command, {
     notes: [
       'Speaks https only, and wants a bearer token. Both are made at the first start, with a certificate authority of its own, and are in the kubeconfig that it writes: who may read that file may do everything. There is no way to do without either, so that it can listen on any address.',
       '`drover token create` makes tokens that may do less.',

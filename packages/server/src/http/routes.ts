@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 
 import { forbidden, isAllowed } from '../access/rules.ts';
 import { groupVersionText } from '../api/object.ts';
 import type { Resource } from '../api/resource.ts';
+import type { ServerFigures } from '../figures.ts';
 import { Context } from './context.ts';
 import { flag } from './query.ts';
 import { Turns } from './turns.ts';
@@ -43,7 +44,7 @@ export function addRoutes(
   server: FastifyInstance,
   resources: readonly Resource[],
   subresources: readonly Subresource[],
-  closing: AbortSignal,
+  { closing, figures }: { readonly closing: AbortSignal; readonly figures: ServerFigures },
 ): void {
   const add = (
     path: string,
@@ -64,7 +65,7 @@ export function addRoutes(
       },
     });
   };
-  const lists = listOrWatch(new Turns(LISTS_AT_ONCE, LISTS_WAITING));
+  const lists = listOrWatch(new Turns(LISTS_AT_ONCE, LISTS_WAITING), figures);
   for (const resource of resources) {
     const base = groupPath(resource);
     const { plural, isNamespaced } = resource;
@@ -129,9 +130,9 @@ const LISTS_WAITING = 1_000;
 const STALL_MS = 60_000;
 
 /** Answers a list when it is its turn; a watch at once. */
-function listOrWatch(turns: Turns): Handler {
+function listOrWatch(turns: Turns, figures: ServerFigures): Handler {
   return async (context) => {
-    if (flag(context.query, 'watch')) return await watchObjects(context);
+    if (flag(context.query, 'watch')) return await figures.watched(() => watchObjects(context));
     const { raw } = context.reply;
     await turns.run(async () => {
       // Whoever waited for it may be gone.

@@ -186,8 +186,8 @@ function mustBeDue(object: string): boolean {
   return spec?.suspend !== true && (spec?.managedBy ?? OUR_CONTROLLER) === OUR_CONTROLLER;
 }
 
-/** The time of the server that holds the shard. */
-async function timeOf(redis: RedisClient, keys: ShardKeys): Promise<number> {
+/** The time of the server that holds the shard, ms since the epoch. */
+export async function timeOf(redis: RedisClient, keys: ShardKeys): Promise<number> {
   const [seconds, micros] = (await redis.eval(TIME, 1, keys.due)) as [string, string];
   return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
 }

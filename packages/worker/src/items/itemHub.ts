@@ -4,6 +4,7 @@ import { WORK_QUEUE_ANNOTATION } from '@drover/shared';
 import type { RedisClient, Store, Subscriber, WorkQueues } from '@drover/store';
 import type { Logger } from 'pino';
 
+import type { WorkerFigures } from '../figures.ts';
 import type { JobFacts, JobPlan } from '../jobPlan.ts';
 import { Link, openConnection, type Connection } from '../link.ts';
 import type { SlotRef } from '../runtime.ts';
@@ -27,6 +28,7 @@ export interface ItemHubOptions {
   readonly subscriber: Subscriber;
   /** Name of the worker. */
   readonly name: string;
+  readonly figures: WorkerFigures;
   readonly logger: Logger;
 }
 
@@ -163,7 +165,7 @@ export class ItemHub {
     shard: number,
     port: ShardPort,
   ): Promise<ItemPuller> {
-    const { prefix, store, name: workerName, logger } = this.#options;
+    const { prefix, store, name: workerName, figures, logger } = this.#options;
     // Before the state is read for the first time, so that its end is not missed.
     await this.#listen(shard);
     const link = this.#openLink();
@@ -182,6 +184,7 @@ export class ItemHub {
       prefix,
       settings: store.settings,
       workerName,
+      figures,
       logger,
     });
     await puller.start();

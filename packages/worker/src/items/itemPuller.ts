@@ -5,6 +5,7 @@ import { DEFAULT_ITEM_RETRY } from '@drover/shared';
 import type { RedisClient, InstallationSettings, WorkQueues } from '@drover/store';
 import type { Logger } from 'pino';
 
+import type { WorkerFigures } from '../figures.ts';
 import { deadEnd, type DeliveredItem } from './deliveredItem.ts';
 import { EndWatch } from './endWatch.ts';
 import { NoItemsError } from './itemErrors.ts';
@@ -47,6 +48,7 @@ export interface ItemPullerOptions {
   readonly prefix: string;
   readonly settings: InstallationSettings;
   readonly workerName: string;
+  readonly figures: WorkerFigures;
   readonly logger: Logger;
 }
 
@@ -78,10 +80,10 @@ export class ItemPuller {
   #isClosed = false;
 
   constructor(options: ItemPullerOptions) {
-    const { uid, transport, redis, prefix, settings, workerName: name, logger } = options;
+    const { uid, transport, redis, prefix, settings, workerName: name, figures, logger } = options;
     this.uid = uid;
     this.#options = options;
-    this.settler = new ItemSettler(uid, transport, logger);
+    this.settler = new ItemSettler(uid, transport, figures, logger);
     const { ask, name: queueName } = options;
     this.#end = new EndWatch({ uid, name: queueName, ask, waiters: this.#waiters, logger });
     this.#suspects = new Suspects({
@@ -189,6 +191,7 @@ export class ItemPuller {
 
   /** An item failed and is to be tried again after its back-off. */
   async retry(item: DeliveredItem, message: string): Promise<void> {
+    this.#options.figures.items.retried += 1;
     await this.#suspects.forgive(item);
     if (!item.job.isChunk) {
       item.job.open = 0;

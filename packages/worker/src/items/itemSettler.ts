@@ -9,6 +9,8 @@ import {
 } from '@drover/store';
 import type { Logger } from 'pino';
 
+import type { WorkerFigures } from '../figures.ts';
+
 /** Scripts on their way at a time; a second one only when it is full, for a small one costs nearly as much as a large one. */
 const MAX_IN_FLIGHT = 2;
 /** Most bytes of results of one script, about. */
@@ -69,6 +71,7 @@ interface Batch {
 export class ItemSettler {
   readonly #uid: string;
   readonly #transport: SettleTransport;
+  readonly #figures: WorkerFigures;
   readonly #logger: Logger;
   #waiting: Entry[] = [];
   readonly #inFlight = new Set<Batch>();
@@ -76,9 +79,10 @@ export class ItemSettler {
   #isPlanned = false;
   #isClosed = false;
 
-  constructor(uid: string, transport: SettleTransport, logger: Logger) {
+  constructor(uid: string, transport: SettleTransport, figures: WorkerFigures, logger: Logger) {
     this.#uid = uid;
     this.#transport = transport;
+    this.#figures = figures;
     this.#logger = logger;
   }
 
@@ -204,9 +208,12 @@ export class ItemSettler {
 
   #answered(batch: Batch, answers: readonly SettleAnswer[]): void {
     this.#inFlight.delete(batch);
+    const ends = batch.request.pods.flatMap(({ items }) => items);
     for (const [i, sink] of batch.sinks.entries()) {
       const answer = answers[i] ?? 'fenced';
-      sink(answer === 'already' && batch.isResent ? 'settled' : answer);
+      const isSettled = answer === 'settled' || (answer === 'already' && batch.isResent);
+      if (isSettled) this.#figures.items[ends[i]!.outcome] += 1;
+      sink(isSettled ? 'settled' : answer);
     }
     if (!this.#isPlanned && this.#maySend) this.#plan();
   }

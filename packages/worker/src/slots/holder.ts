@@ -6,6 +6,7 @@ import { parseFittingKey, type ComputeResources } from '@drover/shared';
 import type { Claim, ReportAnswer, ReportEntry } from '@drover/store';
 import type { Logger } from 'pino';
 
+import type { PodResult, WorkerFigures } from '../figures.ts';
 import type { JobPlan } from '../jobPlan.ts';
 import type { PlanCache } from '../planCache.ts';
 import type { PodEvents } from '../podEvents.ts';
@@ -84,6 +85,7 @@ export interface HolderHost {
   readonly quantumMs: number;
   readonly state: WorkerState;
   readonly unfit: UnfitSlots;
+  readonly figures: WorkerFigures;
   /** What is reserved for pods; of all queues together. */
   readonly reservations: Reservations;
 }
@@ -137,6 +139,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   #orderedPod = 0;
   #lockLost = false;
   #heldSinceMs = 0;
+  #podBeganMs = 0;
   #settle: ((end: SlotEnd | 'askAgain') => void) | null = null;
 
   constructor(host: HolderHost, shard: HolderShard, delivery: SlotDelivery, lane: HeldLane) {
@@ -312,6 +315,8 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     this.#entry.podNumber = claim.podNumber;
     this.#stopping = null;
     this.#podRuns = true;
+    this.#podBeganMs = performance.now();
+    this.#host.figures.podsStarted += 1;
     try {
       const fault = this.#plan?.fault ?? null;
       if (fault !== null) throw new Error(fault);
@@ -333,6 +338,9 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     const plan = this.#plan;
     if (plan === null) return;
     this.#shard.events.started(plan, claim);
+    if (claim.podNumber === 1) {
+      this.#host.figures.startDelays.note(Math.max(0, Date.now() - plan.createdMs) / 1_000);
+    }
     if (plan.activeDeadlineMs === null) return;
     this.#endDeadline = afterDeadline(plan.activeDeadlineMs, () => this.stop('deadline'));
   }
@@ -359,8 +367,11 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     this.#endDeadline?.();
     this.#endDeadline = null;
     this.#place?.takeBack();
+    const nowMs = performance.now();
+    this.#host.figures.podTimes.note((nowMs - this.#podBeganMs) / 1_000);
     const session = this.#session;
     if (session === null || session.ended) {
+      this.#host.figures.podsEnded.discarded += 1;
       // Whatever it did, it does not count: the claim is void.
       this.#finish('askAgain');
       return;
@@ -378,7 +389,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     // At once: of several whose pods end now, only those that are too many are to leave.
     if (this.#heldLane.isOneTooMany) this.#heldLane.free();
     entry.leave = this.#lockLost || this.#mustLeave;
-    entry.quantumOver = performance.now() - this.#heldSinceMs >= this.#host.quantumMs;
+    entry.quantumOver = nowMs - this.#heldSinceMs >= this.#host.quantumMs;
     session.reporter.push(entry, this);
   }
 
@@ -396,6 +407,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
 
   reportAnswered(answer: ReportAnswer): void {
     const session = this.#session;
+    this.#host.figures.podsEnded[this.#resultFor(answer)] += 1;
     switch (answer.type) {
       case 'next':
         if (session === null || session.ended) this.#finish('askAgain');
@@ -416,6 +428,12 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
         this.#finish('askAgain');
         return;
     }
+  }
+
+  #resultFor({ type }: ReportAnswer): PodResult {
+    if (type === 'stale' || type === 'rolledBack') return 'discarded';
+    if (this.#entry.reason === 'Drained') return 'drained';
+    return this.#entry.outcome === 'Succeeded' ? 'succeeded' : 'failed';
   }
 
   /** An order: only the pod it names is stopped, which may be the one that is yet to come. */

@@ -33,14 +33,29 @@ export class Lanes {
     this.#onLimit = onLimit;
   }
 
+  /** Pods that may be at work at a time. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Pods that are at work. */
+  get used(): number {
+    return this.#held - this.#lent.size;
+  }
+
+  /** Pods that wait for items, and lent their lanes. */
+  get lentCount(): number {
+    return this.#lent.size;
+  }
+
   /** More pods are at work than there are lanes. */
   get isOverfull(): boolean {
-    return this.#used > this.#size;
+    return this.used > this.#size;
   }
 
   /** There is room for the pod of a lane that was lent. */
   get mayTakeBack(): boolean {
-    return this.#used < MAX_OVERLOAD * this.#size;
+    return this.used < MAX_OVERLOAD * this.#size;
   }
 
   /** A slot is held from now on. */
@@ -66,10 +81,6 @@ export class Lanes {
   /** For {@link HeldLane}. */
   free(): void {
     this.#less(() => (this.#held -= 1));
-  }
-
-  get #used(): number {
-    return this.#held - this.#lent.size;
   }
 
   /** One pod less is at work: those that wait for that are told. */

@@ -11,6 +11,7 @@ import {
 import { DelayedError, Worker, type Job as QueueJob } from 'bullmq';
 import type { Logger } from 'pino';
 
+import type { LaneFigures } from '../figures.ts';
 import { SlotHolder, type HolderHost, type HolderShard, type SlotEnd } from './holder.ts';
 import { Lanes, type HeldLane } from './lanes.ts';
 import { LockRenewer } from './lockRenewer.ts';
@@ -91,6 +92,12 @@ export class SlotQueueWorker {
       lockMs: settings.slotLockMs,
       logger,
     });
+  }
+
+  /** How its lanes are used right now. */
+  get lanes(): LaneFigures {
+    const { size: total, used, lentCount: lent } = this.#lanes;
+    return { runtime: this.#options.host.runtime.name, total, used, lent };
   }
 
   /** Begins to take slots. */
