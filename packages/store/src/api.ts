@@ -535,8 +535,8 @@ export interface PodChange {
   readonly podNumber: number;
   /** Where it was seen; 0 = it had ended. */
   readonly slot: number;
-  /** resourceVersion that the change was made from. */
-  readonly expectedResourceVersion: number;
+  /** resourceVersion that the change was made from; null = whatever it is. */
+  readonly expectedResourceVersion: number | null;
   readonly change: PodMetadataChange;
   /** Whether the Job selects its labels then; if not, the Job releases it. */
   readonly isSelected: boolean;

@@ -274,7 +274,7 @@ export class Shard extends ShardReader {
         uid,
         podNumber,
         change.slot,
-        change.expectedResourceVersion,
+        change.expectedResourceVersion ?? '',
         JSON.stringify({ ...change.change, labels: change.change.labels ?? {} }),
         change.isSelected ? 1 : 0,
       ],

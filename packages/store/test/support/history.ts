@@ -41,6 +41,7 @@ export const step = fc.record({
         ['repeat', 8],
         ['delete', 0.3],
         ['purge', 0.3],
+        ['release', 2],
       ] as const
     ).map(([kind, weight]) => ({ weight: weight * 10, arbitrary: fc.constant(kind) })),
   ),
@@ -176,6 +177,8 @@ export class History {
         return this.delete(job, one.twice);
       case 'purge':
         return this.purge(job);
+      case 'release':
+        return this.release(job, one);
       default:
         throw new Error(one.kind);
     }
@@ -641,8 +644,13 @@ export class History {
     let reply = await this.bed.shard.purgeJob(job.uid);
     if (!job.deleted && reply === 'more') return;
     while (reply === 'more') reply = await this.bed.shard.purgeJob(job.uid);
-    if (!job.deleted || job.slots.size > 0) {
+    const isKept = job.orphaned && job.records.size > 0;
+    if (!job.deleted || job.active + job.terminating > 0 || isKept) {
       same('purgeJob', reply, 'notEmpty');
+      return;
+    }
+    if (job.leaveFree()) {
+      same('purgeJob', reply, 'left');
       return;
     }
     same('purgeJob', reply, 'purged');
@@ -652,6 +660,31 @@ export class History {
     for (const part of [losses, done, records]) part.clear();
     // A createJob that comes late does not bring it back.
     same('late createJob', await this.bed.shard.createJob(newJob(job.uid)), { type: 'replayed' });
+  }
+
+  async release(job: ModelJob, { b, c, twice }: Step): Promise<void> {
+    const held = [...job.slots].map(([slot, { pod }]) => ({ slot, podNumber: pod }));
+    const ended = [...job.records.keys()].map((podNumber) => ({ slot: 0, podNumber }));
+    const all = [...held, ...held, ...ended];
+    if (all.length === 0) return;
+    const { slot, podNumber } = all[b % all.length]!;
+    const change = {
+      uid: job.uid,
+      podNumber,
+      // At times as it was seen long ago.
+      slot: c % 7 === 0 ? 1 + (c % job.nextSlot) : slot,
+      expectedResourceVersion: null,
+      change: { labels: { at: String(c) } },
+      isSelected: false,
+    };
+    await this.make(
+      {
+        name: `changePod ${JSON.stringify(change)}`,
+        send: () => this.bed.shard.changePod(change),
+        model: () => job.release(change.slot, podNumber, this.nowMs),
+      },
+      twice,
+    );
   }
 
   async check(): Promise<void> {
@@ -678,8 +711,11 @@ export class History {
         same('pages go on', next > after, true);
         after = next;
       }
-      const want = new Map<number, string>(job.records);
+      const want = new Map<number, string>([...job.records, ...job.freeRecords]);
       for (const slot of job.slots.values()) want.set(slot.pod, shownPhase(slot.phase));
+      if (job.deleted && !job.orphaned && job.free.size > 0) {
+        for (const pod of want.keys()) if (!job.free.has(pod)) want.delete(pod);
+      }
       same(
         'pods',
         seen,
@@ -691,5 +727,6 @@ export class History {
 
 /** However its end counts, a pod that was told to stop is shown as stopping. */
 function shownPhase(phase: string): string {
-  return phase === 'Returning' || phase === 'Leaving' ? 'Stopping' : phase;
+  if (phase === 'Free') return 'Running';
+  return ['Returning', 'Leaving', 'FreeStopping'].includes(phase) ? 'Stopping' : phase;
 }

@@ -22,13 +22,16 @@ import { failuresField } from '../../src/records.ts';
  */
 type Told = 'Stopping' | 'Returning' | 'Leaving';
 
+/** A pod that its Job has released; it may be told to stop. */
+type Free = 'Free' | 'FreeStopping';
+
 /** A pod in a slot. */
 export interface ModelSlot {
   pod: number;
   index: number;
   previous: number;
   /** `Ended` only inside one report: its pod is counted, the next one not chosen yet. */
-  phase: 'Pending' | 'Running' | Told | 'Ended';
+  phase: 'Pending' | 'Running' | Told | Free | 'Ended';
   session: string;
   attempts: number;
   /** The newest delivery that asked. */
@@ -65,6 +68,9 @@ export class ModelJob {
   readonly losses = new Map<number, number>();
   readonly done = new Set<number>();
   readonly records = new Map<number, PodOutcome>();
+  /** Pods that were released, and the records of those of them that ended. */
+  readonly free = new Set<number>();
+  readonly freeRecords = new Map<number, PodOutcome>();
   succeeded = 0;
   failed = 0;
   limitFailures = 0;
@@ -78,6 +84,8 @@ export class ModelJob {
   finished = false;
   deleted = false;
   purged = false;
+  /** It was deleted, and left pods that it had released before. */
+  orphaned = false;
   /** When the Job is due; null = not. */
   dueAtMs: number | null = null;
 
@@ -228,7 +236,12 @@ export class ModelJob {
         this.retry.add(slot.index);
         stopped++;
       }
-      if (isTold(slot)) continue;
+      if (slot.phase === 'Free' && input.countAs === 'unjudged' && session !== '') {
+        slot.phase = 'FreeStopping';
+        stopped++;
+        continue;
+      }
+      if (isTold(slot) || isFree(slot)) continue;
       if ((slot.phase === 'Pending') !== (session === '')) continue;
       const isPending = slot.phase === 'Pending';
       if (isPending) this.slots.delete(number);
@@ -246,6 +259,41 @@ export class ModelJob {
     return stopped;
   }
 
+  /** Gives a pod labels that the Job does not select. */
+  release(number: number, pod: number, nowMs: number): 'changed' | 'notFound' | 'pending' {
+    if (this.purged || (this.deleted && !this.orphaned)) return 'notFound';
+    const slot = this.slots.get(number);
+    const isHeld = slot?.pod === pod;
+    if (!isHeld && !this.records.has(pod) && !this.freeRecords.has(pod)) return 'notFound';
+    if (this.free.has(pod) || this.finished || this.orphaned) return 'changed';
+    if (isHeld && isTold(slot)) return 'changed';
+    if (isHeld && slot.phase === 'Pending') return 'pending';
+    this.free.add(pod);
+    if (isHeld) {
+      slot.phase = 'Free';
+      this.retry.add(slot.index);
+    } else {
+      this.freeRecords.set(pod, this.records.get(pod)!);
+      this.records.delete(pod);
+    }
+    this.decisionVersion++;
+    this.trigger(nowMs);
+    return 'changed';
+  }
+
+  /** What a purge leaves of a Job that has released pods: as if Orphan had left them. */
+  leaveFree(): boolean {
+    const held = [...this.slots.values()];
+    if (held.length + this.freeRecords.size === 0) return false;
+    for (const slot of held) slot.phase = slot.phase === 'Free' ? 'Running' : 'Stopping';
+    this.records.clear();
+    for (const [pod, outcome] of this.freeRecords) this.records.set(pod, outcome);
+    this.freeRecords.clear();
+    this.orphaned = true;
+    this.finished = false;
+    return true;
+  }
+
   #toldAs(countAs: StopInput['countAs']): Told {
     const isSettled = countAs === 'failed' || countAs === 'cut';
     if (this.gate.replaceEnded !== true || isSettled) return 'Stopping';
@@ -261,7 +309,7 @@ export class ModelJob {
     const refusal = this.refuses(guard);
     if (refusal !== null) return refusal;
     if (finish !== null) {
-      if (this.slots.size > 0 || this.unjudged.size > 0) return 'notSettled';
+      if (this.active + this.terminating + this.unjudged.size > 0) return 'notSettled';
       if (finish === 'Complete' && this.succeeded < (this.completions ?? 1)) return 'notSettled';
       this.finished = true;
       this.gate = { ...this.gate, limit: 0 };
@@ -306,9 +354,10 @@ export class ModelJob {
   ): 'recorded' | 'replayed' | 'stale' | 'stopping' {
     const slot = this.slots.get(slotNumber);
     if (slot === undefined || !this.isClaimed(slotNumber, pod, session)) return 'stale';
-    if (isTold(slot)) return 'stopping';
+    if (isTold(slot) || slot.phase === 'FreeStopping') return 'stopping';
     if (restarts <= slot.restarts) return 'replayed';
     slot.restarts = restarts;
+    if (slot.phase === 'Free') return 'recorded';
     this.decisionVersion++;
     this.trigger(nowMs);
     return 'recorded';
@@ -414,7 +463,15 @@ export class Model {
       events.applied = true;
       if (verdict === 'rolledBack') answers.set(entry, { type: 'rolledBack' });
       const isLeaving = slot.phase === 'Leaving';
-      if (isTold(slot)) events.stopped = true;
+      if (isTold(slot) || slot.phase === 'FreeStopping') events.stopped = true;
+      if (slot.phase === 'Free') {
+        const isFailed = verdict === 'rolledBack' || entry.outcome === 'Failed';
+        job.freeRecords.set(slot.pod, isFailed ? 'Failed' : 'Succeeded');
+      }
+      if (isFree(slot)) {
+        close(entry);
+        continue;
+      }
       if (slot.phase === 'Returning') job.retry.add(slot.index);
       if (isTold(slot) && !isLeaving) {
         close(entry);
@@ -495,7 +552,8 @@ export class Model {
     return this.claimsOf(session).flatMap((claim) => {
       const [uid = '', slot] = claim.split(':');
       const held = this.jobs.get(uid)!.slots.get(Number(slot))!;
-      return isTold(held) ? [[claim, held.pod] as [string, number]] : [];
+      const isToStop = isTold(held) || held.phase === 'FreeStopping';
+      return isToStop ? [[claim, held.pod] as [string, number]] : [];
     });
   }
 
@@ -510,7 +568,8 @@ export class Model {
       ended++;
       if (slot.phase === 'Returning') job.retry.add(slot.index);
       if (slot.phase === 'Leaving') job.fail(slot.pod, slot.index, 'NodeLost');
-      if (isTold(slot)) continue;
+      if (slot.phase === 'Free') job.freeRecords.set(slot.pod, 'Failed');
+      if (isTold(slot) || isFree(slot)) continue;
       job.records.set(slot.pod, 'Failed');
       job.fail(slot.pod, slot.index, 'NodeLost');
     }
@@ -521,6 +580,10 @@ export class Model {
 
 function isTold({ phase }: ModelSlot): boolean {
   return phase === 'Stopping' || phase === 'Returning' || phase === 'Leaving';
+}
+
+function isFree({ phase }: ModelSlot): boolean {
+  return phase === 'Free' || phase === 'FreeStopping';
 }
 
 function classify(
