@@ -45,7 +45,14 @@ export function makeFieldTexts(root: string): string {
   const declarations = parseDeclarations(source);
   const texts = new Map<string, string>();
   collectTexts(declarations, 'Job', '', texts);
-  const others = ['WorkQueue', 'ConfigMap', 'Secret', 'ResourceQuota', 'CronJob'].map((kind) => {
+  const others = [
+    'WorkQueue',
+    'ConfigMap',
+    'Secret',
+    'ResourceQuota',
+    'PriorityClass',
+    'CronJob',
+  ].map((kind) => {
     const ofKind = new Map<string, string>();
     collectTexts(declarations, kind, '', ofKind);
     // Those are the same for all kinds, and as those of a Job.

@@ -1,6 +1,6 @@
 /** One Job on a real Redis, under the real reconciler, its pods run by sessions of the test's. */
 import { randomUUID } from 'node:crypto';
-import { formatIndexIntervals, type JobStatus, parseTime } from '@drover/shared';
+import { formatIndexIntervals, type JobStatus, parseTime, NO_PRIORITY } from '@drover/shared';
 import { newSessionId, type Shard, type SlotRecord } from '@drover/store';
 import { pino } from 'pino';
 import { JobReconciler } from '../../packages/controller/src/reconcile.ts';
@@ -26,6 +26,7 @@ export class RedisWorld implements Side<Promise<void>> {
     this.#reconciler = new JobReconciler({
       shard,
       offers: { offer: async () => {} },
+      priorities: { of: async () => NO_PRIORITY, inQueue: async () => null },
       backoff: { baseMs: 10_000, capMs: 600_000 },
       resyncMs: RESYNC_MS,
       kept: { trim: async () => false, finished: async () => {} },

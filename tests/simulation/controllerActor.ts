@@ -1,4 +1,5 @@
 /** A controller process: the real reconcile functions, driven as the due loop drives them. */
+import { NO_PRIORITY } from '@drover/shared';
 import type { Shard, Taken } from '@drover/store';
 import { pino } from 'pino';
 import { TAKE_MS } from '../../packages/controller/src/dueLoop.ts';
@@ -32,6 +33,7 @@ export class ControllerActor {
         offer: ({ uid }, _shard, slots) =>
           world.send(this.actor, 'offer', async () => queue.offer(uid, slots)),
       },
+      priorities: { of: async () => NO_PRIORITY, inQueue: async () => null },
       backoff: BACKOFF,
       resyncMs: RESYNC_MS,
       kept: { trim: async () => false, finished: async () => {} },

@@ -1,7 +1,15 @@
 import { badInput } from './errors.ts';
 
 /** Kinds that commands are about. */
-export type Kind = 'job' | 'cronjob' | 'pod' | 'node' | 'configmap' | 'secret' | 'resourcequota';
+export type Kind =
+  | 'job'
+  | 'cronjob'
+  | 'pod'
+  | 'node'
+  | 'configmap'
+  | 'secret'
+  | 'resourcequota'
+  | 'priorityclass';
 
 const KINDS: Readonly<Record<string, Kind>> = {
   job: 'job',
@@ -27,6 +35,11 @@ const KINDS: Readonly<Record<string, Kind>> = {
   resourcequota: 'resourcequota',
   resourcequotas: 'resourcequota',
   quota: 'resourcequota',
+  priorityclass: 'priorityclass',
+  priorityclasses: 'priorityclass',
+  pc: 'priorityclass',
+  'priorityclass.scheduling.k8s.io': 'priorityclass',
+  'priorityclasses.scheduling.k8s.io': 'priorityclass',
 };
 
 /** An object that the user named. */
@@ -40,7 +53,7 @@ export function parseKind(text: string): Kind {
   const kind = KINDS[text.toLowerCase()];
   if (kind === undefined)
     throw badInput(
-      `there are no "${text}": jobs, cronjobs, pods, nodes, configmaps, secrets or resourcequotas`,
+      `there are no "${text}": jobs, cronjobs, pods, nodes, configmaps, secrets, resourcequotas or priorityclasses`,
     );
   return kind;
 }
@@ -84,7 +97,14 @@ function parseSlashed(word: string, preset: Kind | null): Thing {
   return { kind: parseKind(word.slice(0, slash)), name };
 }
 
+const GROUPS: Partial<Record<Kind, string>> = {
+  job: 'batch',
+  cronjob: 'batch',
+  priorityclass: 'scheduling.k8s.io',
+};
+
 /** How an object is called in messages: `job.batch/pi`, `pod/pi-x7k2p`, `node/a`. */
 export function refText({ kind, name }: Thing): string {
-  return kind === 'job' || kind === 'cronjob' ? `${kind}.batch/${name}` : `${kind}/${name}`;
+  const group = GROUPS[kind];
+  return group === undefined ? `${kind}/${name}` : `${kind}.${group}/${name}`;
 }

@@ -84,7 +84,7 @@ describe('manifests', () => {
     {
       name: 'another kind',
       text: 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n',
-      want: /^error: stdin:2:1: kind: Unsupported value: "Deployment": supported values: "Job", "CronJob", "Pod", "ConfigMap", "ResourceQuota", "Secret"\n$/,
+      want: /^error: stdin:2:1: kind: Unsupported value: "Deployment": supported values: "Job", "CronJob", "Pod", "ConfigMap", "ResourceQuota", "PriorityClass", "Secret"\n$/,
     },
     {
       name: 'no kind',
@@ -134,7 +134,7 @@ describe('arguments', () => {
     { args: ['get', 'jobs', '--frob'], want: /unknown option '--frob'/ },
     {
       args: ['get', 'deployments'],
-      want: /^error: there are no "deployments": jobs, cronjobs, pods, nodes, configmaps, secrets or resourcequotas/,
+      want: /^error: there are no "deployments": jobs, cronjobs, pods, nodes, configmaps, secrets, resourcequotas or priorityclasses/,
     },
     { args: ['get', 'jobs', '-l', 'a in b', '--redis', 'URL'], want: /^error: .*selector/ },
     { args: ['get', 'jobs', '-o', 'xml'], want: /argument 'xml' is invalid/ },

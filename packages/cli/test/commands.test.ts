@@ -125,7 +125,7 @@ stringData: { password: "${password}" }
     expect(
       (await home.drover(['apply', '-f', '-'], { input: 'kind: Deployment' })).stderr,
     ).toContain(
-      'kind: Unsupported value: "Deployment": supported values: "Job", "CronJob", "Pod", "ConfigMap", "ResourceQuota", "Secret"',
+      'kind: Unsupported value: "Deployment": supported values: "Job", "CronJob", "Pod", "ConfigMap", "ResourceQuota", "PriorityClass", "Secret"',
     );
   });
 

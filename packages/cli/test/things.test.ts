@@ -28,7 +28,7 @@ describe('parseThings', () => {
   test.each([
     [
       ['deployments'],
-      'there are no "deployments": jobs, cronjobs, pods, nodes, configmaps, secrets or resourcequotas',
+      'there are no "deployments": jobs, cronjobs, pods, nodes, configmaps, secrets, resourcequotas or priorityclasses',
     ],
     [['job/'], '"job/" has no name'],
     [['job/a/b'], '"job/a/b" has no name'],

@@ -20,6 +20,7 @@ import { reconcileOwner } from './garbage.ts';
 import { removeItems } from './itemQueues.ts';
 import { DEFAULT_KEPT_PODS, DEFAULT_KEPT_PODS_PER_JOB, KeptPodsKeeper } from './keptPods.ts';
 import { reconcileQuota } from './quotas.ts';
+import { makeSystemClasses, Priorities } from './priorities.ts';
 import { JobReconciler } from './reconcile.ts';
 import { reconcileSession } from './sessions.ts';
 import { reconcileWorkQueue } from './workQueues.ts';
@@ -202,8 +203,13 @@ class RunningController implements Controller {
       await Promise.all(COMMON_QUEUES.map((queue) => slotOffers.warmUp(queue)));
       await Promise.all(store.shards.map(({ events }) => events.setTtl(this.#options.eventTtlMs)));
       subscriber = store.openSubscriber();
-      for (const shard of store.shards)
-        this.#loops.push(this.#makeLoop(store, shard, { offers: slotOffers, queues, subscriber }));
+      // They are known without: it is only for those who look.
+      await makeSystemClasses(store).catch((error: unknown) => {
+        logger.warn({ err: error }, 'the PriorityClasses of the system were not made');
+      });
+      const priorities = new Priorities(store);
+      const parts = { offers: slotOffers, queues, subscriber, priorities };
+      for (const shard of store.shards) this.#loops.push(this.#makeLoop(store, shard, parts));
       await Promise.all(this.#loops.map((loop) => loop.start()));
       logger.info({ shards: store.shards.length, prefix: store.prefix }, 'controller runs');
       await this.#closing.promise;
@@ -230,10 +236,12 @@ class RunningController implements Controller {
       offers,
       queues,
       subscriber,
+      priorities,
     }: {
       readonly offers: SlotOffers;
       readonly queues: RedisClient;
       readonly subscriber: Subscriber;
+      readonly priorities: Priorities;
     },
   ): DueLoop {
     const { backoff, concurrency } = this.#options;
@@ -246,6 +254,7 @@ class RunningController implements Controller {
     const jobs = new JobReconciler({
       shard,
       offers,
+      priorities,
       backoff,
       resyncMs,
       kept,

@@ -12,6 +12,7 @@ import {
   podNameOf,
   podSuffix,
   podUidOf,
+  noPriorityClassText,
   type QuotaDenial,
   quotaDenialText,
 } from '@drover/shared';
@@ -112,21 +113,30 @@ export class JobEvents {
     });
   }
 
+  /** Tells that the class that its pods name is not there. */
+  noPriorityClass({ job, counters }: ObservedJob, className: string): void {
+    if (job.bare) return;
+    this.#failedCreate(job, counters.podCount, noPriorityClassText(className), 'class');
+  }
+
   /** Tells that quota allowed no more pods. */
   denied({ job: stored }: ObservedJob, denial: QuotaDenial | null, podCount: number): void {
     // A pod without a Job is denied when it is created.
     if (denial === null || stored.bare) return;
     const { spec } = jobOf(stored);
-    // Which index it would have had is not known: none was taken for it.
-    const suffix = podSuffix(stored.uid, podCount + 1);
-    const name = podName(stored.name, null, suffix);
     const why = quotaDenialText(denial, spec.template.spec);
+    this.#failedCreate(stored, podCount, why, `${denial.type} ${denial.quota}`);
+  }
+
+  #failedCreate(job: StoredJob, podCount: number, why: string, kind: string): void {
+    // Which index it would have had is not known: none was taken for it.
+    const name = podName(job.name, null, podSuffix(job.uid, podCount + 1));
     this.#sink.record({
-      about: referenceOf(stored),
+      about: referenceOf(job),
       type: 'Warning',
       reason: 'FailedCreate',
       message: `Error creating: pods "${name}" is forbidden: ${why}`,
-      shape: `denied ${denial.type} ${denial.quota}`,
+      shape: `denied ${kind}`,
       component: COMPONENT,
     });
   }

@@ -11,6 +11,8 @@ export interface JobMemo {
   /** Generation of `spec`. */
   generation: number;
   spec: DecideSpec | null;
+  /** Class that its pods name; '' = none. As of `generation`. */
+  className: string;
   /** Slots that are known to be in the queue. */
   offered: Set<number>;
   /** When everything on offer was last added again, shard's clock. */
@@ -38,6 +40,7 @@ export class JobMemos {
     const memo = this.#memos.get(uid) ?? {
       generation: 0,
       spec: null,
+      className: '',
       offered: new Set<number>(),
       offeredAtMs: 0,
       hasWorkQueue: false,

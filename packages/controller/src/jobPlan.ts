@@ -50,7 +50,9 @@ interface StoredSpec {
   readonly podFailurePolicy?: PodFailurePolicy | null;
   readonly successPolicy?: SuccessPolicy | null;
   readonly podReplacementPolicy?: string;
-  readonly template?: { readonly spec?: { readonly restartPolicy?: string } };
+  readonly template?: {
+    readonly spec?: { readonly restartPolicy?: string; readonly priorityClassName?: string };
+  };
 }
 
 /**
@@ -78,6 +80,13 @@ export function readSpec(job: StoredJob): DecideSpec {
     backoffLimitPerIndex: readOptional(job, spec, 'backoffLimitPerIndex'),
     maxFailedIndexes: readOptional(job, spec, 'maxFailedIndexes'),
   };
+}
+
+/** The PriorityClass that a Job's pods name; '' = none. */
+export function priorityClassOf(job: StoredJob): string {
+  if (!job.object.includes('"priorityClassName"')) return '';
+  const { spec } = readJson(job, 'object', job.object) as { readonly spec?: StoredSpec };
+  return spec?.template?.spec?.priorityClassName ?? '';
 }
 
 /** Indexes beyond the completions are left out, as in Kubernetes. */

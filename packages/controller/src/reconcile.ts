@@ -2,7 +2,7 @@
  * Observe, decide, apply for one Job. Every step may run twice and beside another controller's:
  * the scripts compare the decision's version, and count again what they rely on.
  */
-import { parseIndexIntervals, type JobStatus } from '@drover/shared';
+import { parseIndexIntervals, type JobStatus, type PodPriority } from '@drover/shared';
 import type {
   DecisionGuard,
   EventSink,
@@ -21,11 +21,12 @@ import { composeStatus, type IndexText, renderIndexes } from './decide/status.ts
 import { stopOrder } from './decide/stopOrder.ts';
 import { lastIndexNeeded } from './decide/successPolicy.ts';
 import type { DecideSpec, Decision, Figures, JudgePlan, Next, Standing } from './decide/types.ts';
-import { readSpec, readStatus, toObserved, workQueueOf } from './jobPlan.ts';
+import { priorityClassOf, readSpec, readStatus, toObserved, workQueueOf } from './jobPlan.ts';
 import { deleteDependentsOfPods } from './garbage.ts';
 import { JobEvents } from './jobEvents.ts';
 import { JobMemos, type JobMemo } from './jobMemo.ts';
 import type { KeptPodsKeeper } from './keptPods.ts';
+import type { Priorities } from './priorities.ts';
 import { dismantle, orphan, purge, type RemovalShard } from './removal.ts';
 import { MAX_OFFERS_PER_CALL, type SlotOffers } from './slotOffers.ts';
 
@@ -73,6 +74,7 @@ export type ReconcileShard = Pick<
 export interface ReconcilerOptions {
   readonly shard: ReconcileShard;
   readonly offers: Pick<SlotOffers, 'offer'>;
+  readonly priorities: Pick<Priorities, 'of' | 'inQueue'>;
   readonly backoff: BackoffPolicy;
   /** How often an unfinished Job is looked at though nothing happened, ms. */
   readonly resyncMs: number;
@@ -152,6 +154,7 @@ interface QueueMemo {
 export class JobReconciler {
   readonly #shard: ReconcileShard;
   readonly #offers: Pick<SlotOffers, 'offer'>;
+  readonly #priorities: Pick<Priorities, 'of' | 'inQueue'>;
   readonly #backoff: BackoffPolicy;
   readonly #resyncMs: number;
   readonly #logger: Logger;
@@ -164,6 +167,7 @@ export class JobReconciler {
   constructor(options: ReconcilerOptions) {
     this.#shard = options.shard;
     this.#offers = options.offers;
+    this.#priorities = options.priorities;
     this.#backoff = options.backoff;
     this.#resyncMs = options.resyncMs;
     this.#logger = options.logger;
@@ -211,6 +215,7 @@ export class JobReconciler {
     const { job } = look;
     if (memo.spec === null || memo.generation !== job.generation) {
       memo.spec = readSpec(job);
+      memo.className = priorityClassOf(job);
       memo.generation = job.generation;
     }
     const { spec } = memo;
@@ -419,7 +424,12 @@ export class JobReconciler {
 
   async #applyConverge(pass: Pass, decision: Converge): Promise<PassEnd> {
     const { judge, pods } = decision;
-    if (pods.type === 'open') return this.#applyOpen(pass, decision, pods.count);
+    if (pods.type === 'open') {
+      const priority = await this.#priorities.of(pass.memo.className);
+      if (priority !== null) return this.#applyOpen(pass, decision, pods.count, priority);
+      // The class may come: the resync looks for it.
+      this.#events.noPriorityClass(pass.look, pass.memo.className);
+    }
     const guard = await this.#judge(pass.look, judge);
     if (guard === null) return AGAIN;
     if (pods.type === 'stop' || pods.type === 'stopPending') {
@@ -437,7 +447,12 @@ export class JobReconciler {
   }
 
   /** Verdicts, slots and status in one step: a Job's first look is all that a burst of Jobs costs. */
-  async #applyOpen(pass: Pass, decision: Converge, count: number): Promise<PassEnd> {
+  async #applyOpen(
+    pass: Pass,
+    decision: Converge,
+    count: number,
+    priority: PodPriority,
+  ): Promise<PassEnd> {
     const { judge } = decision;
     const {
       perIndex,
@@ -449,11 +464,12 @@ export class JobReconciler {
     const guard = guardOf(look);
     const plan = await this.#planStatus(pass, shownBy(decision, count));
     const status = plan.type === 'write' ? plan : null;
-    const opened = await this.#shard.openSlots(guard, count, { judge, status, perIndex });
+    const also = { judge, status, perIndex, priority };
+    const opened = await this.#shard.openSlots(guard, count, also);
     if (opened.type !== 'opened') return AGAIN;
 
     const { slots, decisionVersion, isStatusWritten } = opened;
-    const wakes = await this.#offer(pass, decision, slots);
+    const wakes = await this.#offer(pass, decision, slots, priority);
     // No pod waits for what is told.
     await this.#events.failed(look, judge);
     const podCount = look.counters.podCount + slots.length;
@@ -485,6 +501,7 @@ export class JobReconciler {
     pass: Pass,
     decision: Pick<Converge, 'offerLimit' | 'contended'>,
     opened: readonly number[],
+    priority: PodPriority = pass.look.job.priority,
   ): Promise<number[]> {
     const { look, memo } = pass;
     const { job, nowMs } = look;
@@ -496,7 +513,7 @@ export class JobReconciler {
 
     const waiting = look.pendingCount + opened.length > room;
     await Promise.all([
-      offering.length > 0 ? this.#offers.offer(job, this.#shard.index, offering) : null,
+      offering.length > 0 ? this.#offerSlots(look, offering, priority) : null,
       // More lanes would help; whoever brings some makes the Job due.
       waiting ? this.#shard.awaitLanes(job.uid, job.fittingKey, look.fittingLanes) : null,
       decision.contended ? this.#markContended(look) : null,
@@ -516,6 +533,15 @@ export class JobReconciler {
     // Nothing tells that the new pods run: one more look puts that into the status.
     if (opened.length > 0) wakes.push(this.#contentionCheckMs(look) ?? nowMs + FOLD_EVERY_MS);
     return wakes;
+  }
+
+  async #offerSlots(
+    { job }: ObservedJob,
+    slots: readonly number[],
+    priority: PodPriority,
+  ): Promise<void> {
+    const inQueue = await this.#priorities.inQueue(priority);
+    await this.#offers.offer(job, this.#shard.index, slots, inQueue);
   }
 
   /**

@@ -46,11 +46,12 @@ export class SlotOffers {
     job: Pick<StoredJob, 'uid' | 'queue' | 'fittingKey'>,
     shard: number,
     slots: readonly number[],
+    priority: number | null = null,
   ): Promise<void> {
     const { adds } = this.#queue(job.queue);
     for (let from = 0; from < slots.length; from += MAX_OFFERS_PER_CALL) {
       const some = slots.slice(from, from + MAX_OFFERS_PER_CALL);
-      await adds.call(some.map((slot) => slotQueueJob(job, shard, slot)));
+      await adds.call(some.map((slot) => slotQueueJob(job, shard, slot, priority)));
     }
   }
 

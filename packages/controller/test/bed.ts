@@ -6,6 +6,7 @@ import {
   WORK_QUEUE_ANNOTATION,
   type JobStatus,
   type OwnerReference,
+  NO_PRIORITY,
 } from '@drover/shared';
 import {
   type Claim,
@@ -246,6 +247,7 @@ export class TestController {
           await offer(slots);
         },
       },
+      priorities: { of: async () => NO_PRIORITY, inQueue: async () => null },
       backoff: { baseMs: 10_000, capMs: 600_000 },
       resyncMs: 30_000,
       kept: this.kept,

@@ -1,4 +1,5 @@
 /** Many small Jobs at once: what they cost together, and a controller that dies with a batch in hand. */
+import { NO_PRIORITY } from '@drover/shared';
 import type { Taken } from '@drover/store';
 import { describe, expect, test } from 'vitest';
 import { JobReconciler, type ReconcileShard } from '../src/reconcile.ts';
@@ -34,6 +35,7 @@ class Controller {
           if (dyingAt === 'offer') throw new Crash();
         },
       },
+      priorities: { of: async () => NO_PRIORITY, inQueue: async () => null },
       backoff: { baseMs: 10_000, capMs: 600_000 },
       resyncMs: 30_000,
       kept: { trim: async () => false, finished: async () => {} },

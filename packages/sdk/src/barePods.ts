@@ -12,6 +12,8 @@ import {
   isSemanticallyEqual,
   jobOfBarePod,
   parseBarePod,
+  isSystemPriorityClass,
+  noPriorityClassText,
   parseBarePodUpdate,
   quotaDenialText,
   type BarePod,
@@ -93,6 +95,7 @@ export async function createBarePod(
   for (const warning of warnings) options.onWarning?.(warning);
   const uid = options.uid ?? randomUUID();
   refuseBadUid(uid, 'Pod', parsed.metadata);
+  await refuseUnknownClass(host, parsed);
   const { namespace } = parsed.metadata;
   const prefix = parsed.metadata.name === '' ? (parsed.metadata.generateName ?? '') : null;
   for (let attempt = 1; ; attempt++) {
@@ -203,6 +206,15 @@ export async function deleteBarePod(
   const policy = isRunning ? 'Foreground' : 'Background';
   const outcome = await shard.deleteJob(view.uid, { policy });
   return outcome === 'notFound' ? null : outcome === 'deleted';
+}
+
+async function refuseUnknownClass({ backend }: BarePodHost, { metadata, spec }: BarePod) {
+  const { priorityClassName = '' } = spec;
+  if (priorityClassName === '' || isSystemPriorityClass(priorityClassName)) return;
+  const path = { kind: 'PriorityClass', namespace: '', name: priorityClassName };
+  const found = await backend.onShard('', ({ objects }) => objects.get(path));
+  if (found !== null) return;
+  throw new ForbiddenError(reference(metadata), noPriorityClassText(priorityClassName));
 }
 
 function parse(host: BarePodHost, manifest: PodManifest, options: CreatePodOptions) {

@@ -3,6 +3,7 @@
  */
 export type { ArgumentListInput } from './argumentList.ts';
 export type { ConfigMapsClient, SecretsClient } from './configs.ts';
+export type { PriorityClassesClient } from './priorityClasses.ts';
 export type { ResourceQuotasClient } from './resourceQuotas.ts';
 export type { BackfilledTime, BackfillRange } from './cronBackfill.ts';
 export type { BackfillOptions, CronJobsClient, TriggerOptions } from './cronJobs.ts';
@@ -88,6 +89,7 @@ export {
   type Node,
   type Pod,
   type PodPhase,
+  type PriorityClass,
   type ResourceQuota,
   type Secret,
   type WorkQueue,

@@ -10,6 +10,7 @@ import { JobsClient } from './jobs.ts';
 import { NodesClient } from './nodes.ts';
 import { podClientSettings } from './podClient.ts';
 import { PodsClient } from './pods.ts';
+import { PriorityClassesClient } from './priorityClasses.ts';
 import { ResourceQuotasClient } from './resourceQuotas.ts';
 import { WorkQueueHandle, type WorkQueueHandleOptions } from './workQueues/workQueue.ts';
 import { WorkQueuesClient } from './workQueues/workQueues.ts';
@@ -61,6 +62,8 @@ export class Drover {
   readonly configMaps: ConfigMapsClient;
   /** ResourceQuotas: create, read, change, delete, watch. */
   readonly resourceQuotas: ResourceQuotasClient;
+  /** PriorityClasses, of no namespace: create, read, change, delete, watch. */
+  readonly priorityClasses: PriorityClassesClient;
   /** Secrets: the same, encrypted with the key file. */
   readonly secrets: SecretsClient;
   /** What happened: list, watch. */
@@ -93,6 +96,7 @@ export class Drover {
     this.workQueues = new WorkQueuesClient(this.#backend, this.namespace);
     this.configMaps = new ConfigMapsClient(this.#backend, this.namespace);
     this.resourceQuotas = new ResourceQuotasClient(this.#backend, this.namespace);
+    this.priorityClasses = new PriorityClassesClient(this.#backend);
     const keyFile = new SecretKeyFile(options.secretKeyFile);
     this.secrets = new SecretsClient(this.#backend, this.namespace, keyFile);
   }

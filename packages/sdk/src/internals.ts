@@ -13,6 +13,7 @@ export { applyMergePatch } from './mergePatch.ts';
 export { NodesClient } from './nodes.ts';
 export { ObjectsClient } from './objects.ts';
 export { PodsClient } from './pods.ts';
+export { PriorityClassesClient } from './priorityClasses.ts';
 export { ResourceQuotasClient } from './resourceQuotas.ts';
 export { runningNumbers, type PodComposer } from './podWatch.ts';
 export { WorkQueueHandle } from './workQueues/workQueue.ts';

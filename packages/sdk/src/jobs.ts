@@ -19,6 +19,7 @@ import {
   type ParsedJob,
   type PropagationPolicy,
   ForbiddenError,
+  NO_PRIORITY,
   quotaDenialText,
 } from '@drover/shared';
 import {
@@ -589,6 +590,7 @@ function asCreated(
     emptied: false,
     cut: null,
     bare: false,
+    priority: NO_PRIORITY,
     deleted: false,
   };
   return composeJob({ stored, counters: null, done: null });

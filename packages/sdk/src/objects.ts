@@ -25,7 +25,7 @@ import {
 import { desired, lastApplied, withLastApplied } from './applied.ts';
 import type { Backend } from './backend.ts';
 import type { ListOptions, NamespaceOptions } from './jobs.ts';
-import { byNamespaceAndName, namespaceOf, readSelector, scopeOf } from './listing.ts';
+import { byNamespaceAndName, namespaceOf, readSelector, type Scope, scopeOf } from './listing.ts';
 import { mergeAll } from './merge.ts';
 import { applyMergePatch, threeWayPatch, type MergePatch } from './mergePatch.ts';
 import { watchObjects, type ObjectEvent, type WatchReader } from './objectWatch.ts';
@@ -107,7 +107,7 @@ export class ObjectsClient<T extends KeptObject> {
    */
   async create(manifest: ObjectManifest, options: CreateObjectOptions = {}): Promise<T> {
     const { kind } = this.#codec;
-    const parsed = parseObject(kind, manifest, namespaceOf(manifest, this.#namespace, options));
+    const parsed = parseObject(kind, manifest, this.#namespaceOf(manifest, options));
     this.#warn(parsed, null, options.onWarning);
     const uid = options.uid ?? randomUUID();
     const { namespace } = parsed.metadata;
@@ -165,7 +165,7 @@ export class ObjectsClient<T extends KeptObject> {
     options: WatchObjectsOptions,
     decode: (stored: StoredObject) => V | Promise<V>,
   ): AsyncGenerator<ObjectEvent<V>> {
-    const { namespace, shards } = await scopeOf(this.backend, this.#namespace, options);
+    const { namespace, shards } = await this.#scopeOf(options);
     const selector = readSelector(options.labelSelector);
     const { kind } = this.#codec.kind;
     const { name } = options;
@@ -253,7 +253,7 @@ export class ObjectsClient<T extends KeptObject> {
     options: CreateObjectOptions = {},
   ): Promise<AppliedObject<T>> {
     const { kind } = this.#codec;
-    const namespace = namespaceOf(manifest, this.#namespace, options);
+    const namespace = this.#namespaceOf(manifest, options);
     const { name } = parseObject(kind, manifest, namespace).metadata;
     const marked = withLastApplied(this.#codec.normalize(manifest));
     const exists =
@@ -301,12 +301,12 @@ export class ObjectsClient<T extends KeptObject> {
       const outcome = await this.write(before, await this.#codec.decode(before));
       if (outcome.type !== 'conflict') return true;
     }
-    throw new ConflictError(this.reference(resolveRef(ref, this.#namespace)));
+    throw new ConflictError(this.reference(this.#resolve(ref, options)));
   }
 
   /** An object as it is stored. @throws NotFoundError */
   protected async readStored(ref: ObjectRef, options: NamespaceOptions): Promise<StoredObject> {
-    const target = resolveRef(ref, options.namespace ?? this.#namespace);
+    const target = this.#resolve(ref, options);
     const stored = await this.backend.onShard(target.namespace, (shard) =>
       this.#find(shard, target),
     );
@@ -318,7 +318,7 @@ export class ObjectsClient<T extends KeptObject> {
   protected async listStored(options: ListOptions): Promise<StoredObject[]> {
     const { limit = Number.POSITIVE_INFINITY } = options;
     const selector = readSelector(options.labelSelector);
-    const { namespace, shards } = await scopeOf(this.backend, this.#namespace, options);
+    const { namespace, shards } = await this.#scopeOf(options);
     const found: StoredObject[] = [];
     for (const shard of shards) {
       let count = 0;
@@ -376,7 +376,7 @@ export class ObjectsClient<T extends KeptObject> {
         return { object: withStored(object, { ...before, resourceVersion }), changed: true };
       }
     }
-    throw new ConflictError(this.reference(resolveRef(ref, this.#namespace)));
+    throw new ConflictError(this.reference(this.#resolve(ref, options)));
   }
 
   /** Writes an object in place of the one that was read. @throws NotFoundError */
@@ -405,9 +405,29 @@ export class ObjectsClient<T extends KeptObject> {
     for (const warning of this.#codec.kind.warnings?.(object, stored) ?? []) onWarning(warning);
   }
 
+  get #isFree(): boolean {
+    return this.#codec.kind.isClusterScoped === true;
+  }
+
+  #namespaceOf(manifest: ObjectManifest, options: NamespaceOptions): string {
+    return this.#isFree ? '' : namespaceOf(manifest, this.#namespace, options);
+  }
+
+  #resolve(ref: ObjectRef, options: NamespaceOptions): ResolvedRef {
+    const namespace = options.namespace ?? this.#namespace;
+    const resolved = resolveRef(ref, namespace);
+    return this.#isFree ? { ...resolved, namespace: '' } : resolved;
+  }
+
+  async #scopeOf(options: ListOptions): Promise<Scope> {
+    const scope = this.#isFree ? { namespace: '' } : options;
+    return await scopeOf(this.backend, this.#namespace, scope);
+  }
+
   /** How errors name an object. */
   protected reference({ name, namespace }: { name: string; namespace: string }) {
-    return { resource: this.#codec.kind.resource, name, namespace };
+    const { resource } = this.#codec.kind;
+    return this.#isFree ? { resource, name } : { resource, name, namespace };
   }
 }
 

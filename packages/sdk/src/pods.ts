@@ -8,6 +8,7 @@ import {
   type Pod,
   type PodPhase,
   type Selector,
+  type PodPriority,
 } from '@drover/shared';
 import {
   composeJob,
@@ -514,7 +515,10 @@ export class PodsClient {
 
   /** How to compose the pods of a Job; reads once what they share. */
   async #composer(shard: Shard, view: JobView): Promise<PodComposer> {
-    const job: Job = composeJob({ stored: view, counters: null, done: null });
+    const job = withPriority(
+      composeJob({ stored: view, counters: null, done: null }),
+      view.priority,
+    );
     const [nodeNames, pendingMessage] = await this.#backend.run(() =>
       Promise.all([shard.nodeNames(), unschedulableMessage(shard, view, job)]),
     );
@@ -585,4 +589,18 @@ function readSelector(text: string | undefined): Selector {
 
 async function* single(view: JobView): AsyncGenerator<JobView> {
   yield view;
+}
+
+/** Pods show the priority that they were started with, and the class that gave it. */
+function withPriority(job: Job, { value, className }: PodPriority): Job {
+  if (className === '') return job;
+  const { template } = job.spec;
+  const preemptionPolicy = template.spec.preemptionPolicy ?? 'PreemptLowerPriority';
+  const spec = {
+    ...template.spec,
+    priorityClassName: className,
+    priority: value,
+    preemptionPolicy,
+  };
+  return { ...job, spec: { ...job.spec, template: { ...template, spec } } };
 }

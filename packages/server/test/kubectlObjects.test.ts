@@ -193,3 +193,21 @@ test('ResourceQuotas: created, listed with what is taken, described, kept to', a
   await kubectl('delete', 'pod', 'one', '-n', 'bounded');
   await kubectl('delete', 'quota', 'small', '-n', 'bounded');
 });
+
+test('PriorityClasses: created, listed with those of the system, described, one default only', async () => {
+  await kubectl('create', 'priorityclass', 'urgent', '--value=1000', '--preemption-policy=Never');
+  expect(await kubectl('get', 'pc')).toMatch(
+    /^NAME +VALUE +GLOBAL-DEFAULT +AGE.*\nsystem-cluster-critical +2000000000 +false +\S+.*\nsystem-node-critical +2000001000 +false +\S+.*\nurgent +1000 +false +/,
+  );
+  expect(await kubectl('describe', 'pc', 'urgent')).toMatch(/^Name: +urgent\nValue: +1000\n/);
+  await kubectl('create', 'priorityclass', 'usual', '--value=5', '--global-default');
+  const second = await bed.kubectl(['create', 'pc', 'second', '--value=6', '--global-default']);
+  expect(second.stderr).toContain(
+    'priorityclasses.scheduling.k8s.io "second" is forbidden: PriorityClass usual is already marked as default. Only one default can exist',
+  );
+  expect((await bed.kubectl(['delete', 'pc', 'system-node-critical'])).stderr).toContain(
+    '(Forbidden)',
+  );
+  await kubectl('delete', 'pc', 'urgent', 'usual');
+  expect(await kubectl('get', 'namespaces', '-o', 'name')).not.toContain('namespace/\n');
+});

@@ -283,7 +283,7 @@ const POD = under('spec.template.spec', {
   'volumes[*].iscsi': refused(NO_STORAGE),
   'volumes[*].fc': refused(NO_STORAGE),
   nodeName: refused('a worker takes pods, it is not given them; choose a pool with nodeSelector'),
-  priorityClassName: later('priorities'),
+  priorityClassName: honoured('pods of a higher priority are taken first; nothing is preempted'),
   priority: refused('the integer value of priority must not be provided in pod spec'),
   preemptionPolicy: inert('no pod is preempted', 'PreemptLowerPriority'),
   schedulingGates: refused(

@@ -319,6 +319,17 @@ export {
   type Runtime,
 } from './runtime.ts';
 export {
+  isSystemPriorityClass,
+  NO_PRIORITY,
+  noPriorityClassText,
+  podPriority,
+  type PodPriority,
+  PRIORITY_CLASS_KIND,
+  PriorityClass,
+  queuePriority,
+  SYSTEM_PRIORITY_CLASSES,
+} from './priorityClass.ts';
+export {
   COUNTED_KINDS,
   countedKinds,
   quotaAmounts,

@@ -27,6 +27,8 @@ export interface ObjectKind<T extends KeptObject> {
   /** Plural in lower case, with the group if there is one, as errors name it: `configmaps`. */
   readonly resource: string;
   readonly schema: z.ZodType<T>;
+  /** Its objects belong to no namespace. Default false. */
+  readonly isClusterScoped?: boolean;
   /** What is wrong with the content of an object. `isSound`: whether a field is what the user gave. */
   readonly issues: (object: T, isSound: (path: string) => boolean) => ValidationIssue[];
   /** What of the content may not change as it did. */
@@ -145,10 +147,14 @@ function check<T extends KeptObject>(
     throw new InvalidSpecError(kind.kind, '<unnamed>', [issue]);
   }
   const { value, issues, isSound } = parseStructure(kind.schema, raw, kind.suggest ?? (() => ''));
-  const own = value.metadata.namespace || namespace;
+  const isFree = kind.isClusterScoped === true;
+  const own = isFree ? '' : value.metadata.namespace || namespace;
   const object = { ...value, metadata: { ...value.metadata, namespace: own } };
-  const found = [...objectMetaIssues(object.metadata, 'metadata'), ...kind.issues(object, isSound)];
-  if (own !== namespace) {
+  const ofMetadata = objectMetaIssues(object.metadata, 'metadata').filter(
+    ({ path }) => !isFree || path !== 'metadata.namespace',
+  );
+  const found = [...ofMetadata, ...kind.issues(object, isSound)];
+  if (!isFree && own !== namespace) {
     const detail = `does not match the namespace of the request, "${namespace}"`;
     found.push(invalid('metadata.namespace', own, detail));
   }

@@ -267,7 +267,7 @@ export const PodSpec = z.strictObject({
   volumes: z.array(Volume).optional(),
   /** Refused. */
   nodeName: z.string().optional(),
-  /** Refused. */
+  /** Name of a PriorityClass: workers take pods of a higher value first. Default: the class that is the default, if any. */
   priorityClassName: z.string().optional(),
   /** Refused. */
   priority: z.int32().optional(),

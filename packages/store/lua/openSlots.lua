@@ -31,14 +31,15 @@
   ARGV[+4] count            slots wanted, 1..500
   ARGV[+5] status           JSON, true when as many were opened; '' = leave it as it is
   ARGV[+6] critical         as in writeStatus
-  ARGV[+7] judges           bits: 1 verdicts follow, 2 failures are counted for each index. Only with bit 1 follow:
-  ARGV[+8] limit            gate
-  ARGV[+9] notBeforeMs      gate
-  ARGV[+10] deadlineMs       gate
-  ARGV[+11] rules            gate, bits: see hot.lua
-  ARGV[+12] failuresInRow    back-off
-  ARGV[+13] lastFailureMs    back-off
-  ARGV[+14] number of pods, then for each podNumber, verdict (failed, ignored, indexFailed), countsToLimit (0 or 1),
+  ARGV[+7] priority         `<value> <class>` of its pods; '' = none
+  ARGV[+8] judges           bits: 1 verdicts follow, 2 failures are counted for each index. Only with bit 1 follow:
+  ARGV[+9] limit            gate
+  ARGV[+10] notBeforeMs      gate
+  ARGV[+11] deadlineMs       gate
+  ARGV[+12] rules            gate, bits: see hot.lua
+  ARGV[+13] failuresInRow    back-off
+  ARGV[+14] lastFailureMs    back-off
+  ARGV[+15] number of pods, then for each podNumber, verdict (failed, ignored, indexFailed), countsToLimit (0 or 1),
             retryAtMs (0 = at once), failures of its index (packed, or '')
 
   Returns a list, for each Job in order {decisionVersion, 1 when the status was written, denial, slot, slot, ...}, or
@@ -122,7 +123,7 @@ local function openFor(argument, keyBase, judges)
   local jobKey, hotKey = KEYS[keyBase + 1], KEYS[keyBase + 2]
   local hot = readHot(hotKey)
   local job = redis.call('HMGET', jobKey, 'queue', 'finished', 'deleted', 'namespace', 'name', 'bare', 'rv',
-    'share', 'grant', 'awaitsQuota')
+    'share', 'grant', 'awaitsQuota', 'priority')
   if not hot or job[2] == '1' or job[3] == '1' then return { -2 } end
   if hot.generation ~= tonumber(ARGV[argument + 1]) or hot.decisionVersion ~= tonumber(ARGV[argument + 2]) then
     return { -1 }
@@ -130,7 +131,7 @@ local function openFor(argument, keyBase, judges)
   local uid, count, status = ARGV[argument], tonumber(ARGV[argument + 3]), ARGV[argument + 4]
   local perIndex = judges >= 2 and { losses = KEYS[keyBase + 7], failed = KEYS[keyBase + 8], now = now }
   if judges % 2 == 1 then
-    applyVerdicts(argument + 7, hot, KEYS[keyBase + 6], KEYS[keyBase + 5], perIndex)
+    applyVerdicts(argument + 8, hot, KEYS[keyBase + 6], KEYS[keyBase + 5], perIndex)
   end
   rv = math.max(rv + 1, now * 4096)
   redis.call('SET', KEYS[1], rv)
@@ -153,6 +154,14 @@ local function openFor(argument, keyBase, judges)
     hot.onQueue = 1
     redis.call('HINCRBY', KEYS[2], job[1], 1)
   end
+  local priority = ARGV[argument + 6]
+  if #opened > 0 and priority ~= (job[11] or '') then
+    if priority == '' then
+      redis.call('HDEL', jobKey, 'priority')
+    else
+      redis.call('HSET', jobKey, 'priority', priority)
+    end
+  end
   local isWritten = status ~= '' and #opened == count
   if isWritten then
     -- It is not what is seen of a pod without a Job.
@@ -169,9 +178,9 @@ end
 local replies = {}
 local keyBase, argument = 7, 2
 while argument <= #ARGV do
-  local judges = tonumber(ARGV[argument + 6])
+  local judges = tonumber(ARGV[argument + 7])
   replies[#replies + 1] = openFor(argument, keyBase, judges)
   keyBase = keyBase + (judges >= 2 and 8 or 6)
-  argument = argument + (judges % 2 == 1 and 14 + 5 * ARGV[argument + 13] or 7)
+  argument = argument + (judges % 2 == 1 and 15 + 5 * ARGV[argument + 14] or 8)
 end
 return replies

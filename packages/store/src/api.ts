@@ -6,6 +6,7 @@
 import type {
   ComputeResources,
   ContainerStatus,
+  PodPriority,
   PropagationPolicy,
   QuotaDenial,
 } from '@drover/shared';
@@ -233,6 +234,8 @@ export interface StoredJob {
   readonly cut: number | null;
   /** It is a pod without a Job: nobody sees it as a Job. */
   readonly bare: boolean;
+  /** Of its pods, as of those that were started last. */
+  readonly priority: PodPriority;
   /** Deleted: the name is free, the hot state stays until its last pod ended, and with `orphaned` until all are gone. */
   readonly deleted: boolean;
 }

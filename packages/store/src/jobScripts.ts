@@ -3,6 +3,7 @@
  * at once then cost little more than a large one, see docs/design/0004-many-jobs-at-once.md.
  */
 import assert from 'node:assert/strict';
+import type { PodPriority } from '@drover/shared';
 import type {
   AcquireReply,
   Created,
@@ -83,6 +84,8 @@ export interface Opening extends DecisionGuard {
   readonly status: NewStatus | null;
   /** Failures are counted for each index. */
   readonly perIndex: boolean;
+  /** Of the pods. */
+  readonly priority: PodPriority;
 }
 
 /** What {@link JobScripts} needs of its shard. */
@@ -244,10 +247,11 @@ export class JobScripts {
     for (const input of inputs) {
       const ofJob = this.#keys.job(input.uid);
       keys.push(ofJob.job, ofJob.hot, ofJob.slots, ofJob.pending, ofJob.retry, ofJob.unjudged);
-      const { status, judge, perIndex } = input;
+      const { status, judge, perIndex, priority } = input;
       if (perIndex) keys.push(...perIndexKeys(ofJob));
       args.push(input.uid, input.generation, input.decisionVersion, input.count);
       args.push(status?.text ?? '', status?.critical === true ? 1 : 0);
+      args.push(priorityText(priority));
       args.push((judge === null ? 0 : JUDGES) | (perIndex ? PER_INDEX : 0));
       if (judge !== null) addVerdicts(args, judge);
     }
@@ -410,6 +414,11 @@ function addVerdicts(args: Argument[], { judgements, gate, ...rest }: Verdicts):
     args.push(podNumber, verdict, countsToLimit ? 1 : 0, retryAtMs);
     args.push(failures === undefined ? '' : encodeFailures(failures));
   }
+}
+
+/** The field `priority` of a Job; '' = none. */
+function priorityText({ value, className }: PodPriority): string {
+  return className === '' ? '' : `${value} ${className}`;
 }
 
 /** Keys that only Jobs need which count failures for each index. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { QuotaDenial } from '@drover/shared';
+import { NO_PRIORITY, type PodPriority, type QuotaDenial } from '@drover/shared';
 import { NO_FAILURES, type ObservedJob, type Refused, type StoredJob } from './api.ts';
 import { decodeHot } from './hot.ts';
 import { decodeFailures, decodePodRecord } from './records.ts';
@@ -58,8 +58,15 @@ export function storedJob(uid: string, map: ReadonlyMap<string, string>): Stored
     cut: map.has('cut') ? integer(map.get('cut')) : null,
     emptied: map.get('emptied') === '1',
     bare: map.get('bare') === '1',
+    priority: priorityOf(map.get('priority')),
     deleted: field(map, 'deleted') === '1',
   };
+}
+
+function priorityOf(text: string | undefined): PodPriority {
+  if (text === undefined) return NO_PRIORITY;
+  const [value, className = ''] = text.split(' ');
+  return { value: integer(value), className };
 }
 
 /** One look of the reply of `observeJob.lua`. */

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { podUid } from '@drover/shared';
+import { NO_PRIORITY, type PodPriority, podUid } from '@drover/shared';
 import type {
   AcquireReply,
   Created,
@@ -396,10 +396,12 @@ export class Shard extends ShardReader {
       readonly status?: NewStatus | null;
       /** As in the gate. */
       readonly perIndex?: boolean;
+      /** Of the pods; default: none. */
+      readonly priority?: PodPriority;
     } = {},
   ): Promise<Opened | Refused> {
-    const { judge = null, status = null, perIndex = false } = also;
-    return this.#many.openSlots({ ...guard, count, judge, status, perIndex });
+    const { judge = null, status = null, perIndex = false, priority = NO_PRIORITY } = also;
+    return this.#many.openSlots({ ...guard, count, judge, status, perIndex, priority });
   }
 
   /** Takes pods out of the active ones; running ones are told to stop. */

@@ -20,19 +20,29 @@ export function slotQueueOptions(prefix: string, queue: string): { readonly pref
   return { prefix: slotQueuePrefix(prefix, queue) };
 }
 
-/** The QueueJob of a slot, as `Queue.addBulk` takes it. Adding one that exists does nothing. */
+/**
+ * The QueueJob of a slot, as `Queue.addBulk` takes it. Adding one that exists does nothing.
+ *
+ * @param priority - BullMQ's, see `queuePriority`; null = none, which goes before all that have one.
+ */
 export function slotQueueJob(
   { uid, fittingKey }: Pick<StoredJob, 'uid' | 'fittingKey'>,
   shard: number,
   slot: number,
+  priority: number | null = null,
 ): {
   name: 'slot';
   data: SlotQueueJobData;
-  opts: { jobId: string; removeOnComplete: true; removeOnFail: true };
+  opts: { jobId: string; removeOnComplete: true; removeOnFail: true; priority?: number };
 } {
   return {
     name: 'slot',
     data: { uid, shard, slot, fittingKey },
-    opts: { jobId: `${uid}.${slot}`, removeOnComplete: true, removeOnFail: true },
+    opts: {
+      jobId: `${uid}.${slot}`,
+      removeOnComplete: true,
+      removeOnFail: true,
+      ...(priority !== null && { priority }),
+    },
   };
 }

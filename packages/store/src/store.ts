@@ -67,6 +67,9 @@ export interface StoreOptions {
   readonly testClock?: () => number;
 }
 
+/** Field of the settings. */
+const PRIORITIES_FIELD = 'usesPriorities';
+
 /** The state of an installation in Redis. */
 export class Store {
   readonly redis: RedisClient;
@@ -119,7 +122,17 @@ export class Store {
     return new Store(redis, prefix, settings, options.testClock ?? null);
   }
 
-  /** The shard of a namespace. */
+  /** Whether pods of this installation ever had a priority: from then on all slots are offered with one. */
+  async usesPriorities(): Promise<boolean> {
+    return (await this.redis.hget(installationKey(this.prefix), PRIORITIES_FIELD)) !== null;
+  }
+
+  /** From now on they do. */
+  async notePriorities(): Promise<void> {
+    await this.redis.hset(installationKey(this.prefix), PRIORITIES_FIELD, 1);
+  }
+
+  /** The shard of a namespace; '' for what belongs to none. */
   shardOf(namespace: string): Shard {
     const shard = this.shards[shardIndexOf(namespace, this.shards.length)];
     assert(shard !== undefined);

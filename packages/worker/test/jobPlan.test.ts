@@ -1,3 +1,4 @@
+import { NO_PRIORITY } from '@drover/shared';
 import type { Claim, StoredJob } from '@drover/store';
 import { describe, expect, test } from 'vitest';
 
@@ -54,6 +55,7 @@ function planOf(
     emptied: false,
     cut: null,
     bare: false,
+    priority: NO_PRIORITY,
     deleted: false,
   };
   return new JobPlan(stored, SURROUNDINGS);

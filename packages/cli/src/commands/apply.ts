@@ -7,6 +7,7 @@ import {
   parseBarePod,
   parseJob,
   parseObject,
+  PRIORITY_CLASS_KIND,
   RESOURCE_QUOTA_KIND,
   SECRET_KIND,
   type ObjectMeta,
@@ -83,6 +84,11 @@ const KINDS: Readonly<Record<string, Applicable>> = {
     apiVersion: 'v1',
     check: ({ object }, namespace) => parseObject(RESOURCE_QUOTA_KIND, object, namespace).metadata,
     apply: (drover, manifest, { dryRun }) => drover.resourceQuotas.apply(manifest, { dryRun }),
+  },
+  PriorityClass: {
+    apiVersion: 'scheduling.k8s.io/v1',
+    check: ({ object }, namespace) => parseObject(PRIORITY_CLASS_KIND, object, namespace).metadata,
+    apply: (drover, manifest, call) => drover.priorityClasses.apply(manifest, call),
   },
   Secret: {
     apiVersion: 'v1',

@@ -108,6 +108,7 @@ async function listTargets(drover: Drover, kind: Kind, options: DeleteOptions): 
     configmap: () => drover.configMaps.list(query),
     secret: () => drover.secrets.summaries(query),
     resourcequota: () => drover.resourceQuotas.list(query),
+    priorityclass: () => drover.priorityClasses.list(query),
   };
   // Nodes were refused.
   const objects = kind === 'node' ? [] : await lists[kind]();
@@ -140,6 +141,8 @@ async function deleteOne(
       return await drover.configMaps.delete(name, where);
     case 'resourcequota':
       return await drover.resourceQuotas.delete(name, where);
+    case 'priorityclass':
+      return await drover.priorityClasses.delete(name);
     case 'secret':
       return await drover.secrets.delete(name, where);
     case 'node':

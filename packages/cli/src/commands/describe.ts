@@ -4,6 +4,7 @@ import { checkSelector, withClient } from '../client.ts';
 import { describeJob } from '../describe/job.ts';
 import { describeCronJob } from '../describe/cronJob.ts';
 import { describeConfigMap, describeSecret } from '../describe/config.ts';
+import { describePriorityClass } from '../describe/priorityClass.ts';
 import { describeResourceQuota } from '../describe/resourceQuota.ts';
 import { describeNode } from '../describe/node.ts';
 import { paint } from '../describe/layout.ts';
@@ -73,6 +74,7 @@ async function listThings(
     configmap: () => drover.configMaps.list(query),
     secret: () => drover.secrets.summaries(query),
     resourcequota: () => drover.resourceQuotas.list(query),
+    priorityclass: () => drover.priorityClasses.list(query),
   };
   const objects = await lists[kind]();
   return objects.map(({ metadata }) => ({ kind, name: metadata.name }));
@@ -118,6 +120,10 @@ async function describe(drover: Drover, { kind, name }: Thing): Promise<Descript
     case 'resourcequota': {
       const resourceQuota = await drover.resourceQuotas.get(name);
       return { lines: describeResourceQuota(resourceQuota), data: { resourceQuota } };
+    }
+    case 'priorityclass': {
+      const priorityClass = await drover.priorityClasses.get(name);
+      return { lines: describePriorityClass(priorityClass), data: { priorityClass } };
     }
     case 'secret': {
       // What is in it is for those who ask for it with `get -o yaml`.

@@ -28,6 +28,7 @@ const KIND_NAMES: Readonly<Record<Kind, string>> = {
   configmap: 'ConfigMap',
   secret: 'Secret',
   resourcequota: 'ResourceQuota',
+  priorityclass: 'PriorityClass',
 };
 
 /** Tells what happened, once or with `-w` as it happens. */

@@ -21,6 +21,7 @@ const KINDS = {
   configmap: 'ConfigMap',
   secret: 'Secret',
   resourcequota: 'ResourceQuota',
+  priorityclass: 'PriorityClass',
 } as const;
 const VERSIONS = {
   Job: 'batch/v1',
@@ -30,6 +31,7 @@ const VERSIONS = {
   ConfigMap: 'v1',
   Secret: 'v1',
   ResourceQuota: 'v1',
+  PriorityClass: 'scheduling.k8s.io/v1',
   WorkQueue: 'drover.dev/v1',
 } as const;
 const WORK_QUEUE = /^(workqueues?|wq)$/i;

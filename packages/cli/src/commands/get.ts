@@ -99,6 +99,8 @@ async function readThing(
       return await drover.configMaps.get(name);
     case 'resourcequota':
       return await drover.resourceQuotas.get(name);
+    case 'priorityclass':
+      return await drover.priorityClasses.get(name);
     case 'secret':
       return whole ? await drover.secrets.get(name) : await drover.secrets.summary(name);
   }
@@ -124,6 +126,8 @@ async function listKind(drover: Drover, kind: Kind, options: GetOptions): Promis
       return await drover.configMaps.list(query);
     case 'resourcequota':
       return await drover.resourceQuotas.list(query);
+    case 'priorityclass':
+      return await drover.priorityClasses.list(query);
     case 'secret':
       return await (isWhole(options)
         ? drover.secrets.list(query)

@@ -34,6 +34,7 @@ export async function watchThings(
       secret: () => drover.secrets.watchSummaries(which),
       cronjob: () => drover.cronJobs.watch(which),
       resourcequota: () => drover.resourceQuotas.watch(which),
+      priorityclass: () => drover.priorityClasses.watch(which),
     };
     for await (const { object } of watches[kind]()) print(object);
     return;
@@ -46,15 +47,20 @@ export async function watchThings(
 
 async function readKept(
   drover: Drover,
-  kind: 'configmap' | 'secret' | 'cronjob' | 'resourcequota',
+  kind: 'configmap' | 'secret' | 'cronjob' | 'resourcequota' | 'priorityclass',
   name: string,
 ): Promise<void> {
   if (kind === 'secret') {
     await drover.secrets.summary(name);
     return;
   }
-  const { cronJobs, configMaps, resourceQuotas } = drover;
-  await { cronjob: cronJobs, configmap: configMaps, resourcequota: resourceQuotas }[kind].get(name);
+  const clients = {
+    cronjob: drover.cronJobs,
+    configmap: drover.configMaps,
+    resourcequota: drover.resourceQuotas,
+    priorityclass: drover.priorityClasses,
+  };
+  await clients[kind].get(name);
 }
 
 function named(name: string | undefined): { name?: string } {

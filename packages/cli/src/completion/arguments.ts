@@ -3,7 +3,16 @@ import { startingWith, type Candidate, type Completion, type Line, type Names } 
 
 type Argument = (line: Line, names: Names) => Promise<Completion>;
 
-const KINDS = ['job', 'cronjob', 'pod', 'node', 'configmap', 'secret', 'resourcequota'] as const;
+const KINDS = [
+  'job',
+  'cronjob',
+  'pod',
+  'node',
+  'configmap',
+  'secret',
+  'resourcequota',
+  'priorityclass',
+] as const;
 type Kind = (typeof KINDS)[number];
 
 /** What the arguments of commands may be; by the command's name. */
@@ -11,7 +20,11 @@ export const ARGUMENTS: Readonly<Record<string, Argument>> = {
   get: (line, names) => things(line, names, KINDS),
   describe: (line, names) => things(line, names, KINDS),
   delete: (line, names) =>
-    things(line, names, ['job', 'cronjob', 'pod', 'configmap', 'secret', 'resourcequota']),
+    things(
+      line,
+      names,
+      KINDS.filter((kind) => kind !== 'node'),
+    ),
   logs: logs,
   wait: jobs,
   scale: jobs,
@@ -43,6 +56,7 @@ const EXPLAINED: Readonly<Record<string, ExplainedKind>> = {
   configmap: 'ConfigMap',
   secret: 'Secret',
   resourcequota: 'ResourceQuota',
+  priorityclass: 'PriorityClass',
   workqueue: 'WorkQueue',
 };
 
@@ -58,12 +72,12 @@ async function things(
 ): Promise<Completion> {
   const [kind, name] = current.split(/\/(.*)/s);
   if (name !== undefined) {
-    const found = kinds.find((candidate) => candidate === kind || `${candidate}s` === kind);
+    const found = kinds.find((candidate) => candidate === kind || pluralOf(candidate) === kind);
     if (found === undefined) return { mode: 'words', candidates: [] };
     return startingWith(current, prefixed(`${kind}/`, await namesOf(found, names)));
   }
   const [first] = positionals;
-  const named = kinds.find((candidate) => candidate === first || `${candidate}s` === first);
+  const named = kinds.find((candidate) => candidate === first || pluralOf(candidate) === first);
   if (named !== undefined) {
     const candidates = await namesOf(named, names);
     return startingWith(
@@ -72,7 +86,7 @@ async function things(
     );
   }
   // After job/NAME another of that form.
-  const plurals = first === undefined ? kinds.map((candidate) => `${candidate}s`) : [];
+  const plurals = first === undefined ? kinds.map(pluralOf) : [];
   const open = kinds.map((candidate) => `${candidate}/`);
   const completion = startingWith(current, words(...plurals, ...open));
   const { candidates } = completion;
@@ -168,9 +182,15 @@ async function namesOf(kind: Kind, names: Names): Promise<readonly Candidate[]> 
       return await names.secrets();
     case 'resourcequota':
       return await names.resourceQuotas();
+    case 'priorityclass':
+      return await names.priorityClasses();
   }
 }
 
 function prefixed(prefix: string, candidates: readonly Candidate[]): Candidate[] {
   return candidates.map(({ value, text }) => ({ value: prefix + value, text }));
+}
+
+function pluralOf(kind: Kind): string {
+  return kind.endsWith('s') ? `${kind}es` : `${kind}s`;
 }

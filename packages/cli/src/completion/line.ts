@@ -23,6 +23,7 @@ export interface Names {
   configMaps(): Promise<readonly Candidate[]>;
   secrets(): Promise<readonly Candidate[]>;
   resourceQuotas(): Promise<readonly Candidate[]>;
+  priorityClasses(): Promise<readonly Candidate[]>;
   workQueues(): Promise<readonly Candidate[]>;
   namespaces(): Promise<readonly Candidate[]>;
   pools(): Promise<readonly Candidate[]>;

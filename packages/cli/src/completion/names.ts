@@ -44,6 +44,11 @@ export function engineNames(options: Readonly<Record<string, string>>): Names {
         (drover) => drover.configMaps.list({ limit: MAX_NAMES }),
         ({ metadata }) => ({ value: metadata.name, text: '' }),
       ),
+    priorityClasses: () =>
+      read(
+        (drover) => drover.priorityClasses.list({ limit: MAX_NAMES }),
+        ({ metadata, value }) => ({ value: metadata.name, text: String(value) }),
+      ),
     resourceQuotas: () =>
       read(
         (drover) => drover.resourceQuotas.list({ limit: MAX_NAMES }),

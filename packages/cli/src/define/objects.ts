@@ -41,7 +41,7 @@ function defineApply({ program, finish }: Definition): void {
     .addOption(outputOption(['name', 'json', 'yaml']));
   withHelp(withNamespace(withSecretKey(withEngine(command))), {
     notes: [
-      'Objects are Jobs, CronJobs, ConfigMaps, Secrets and ResourceQuotas.',
+      'Objects are Jobs, CronJobs, ConfigMaps, Secrets, ResourceQuotas and PriorityClasses.',
       'Prints `created`, `configured` or `unchanged`. All documents are checked before any is written, against what is stored too; problems come with file, line and column. As with `kubectl apply`, what the last manifest said and this one does not is removed, and what others set stays.',
     ],
     examples: ['drover apply -f pi.yaml', 'cat *.yaml | drover apply -f -'],
@@ -54,10 +54,12 @@ function defineApply({ program, finish }: Definition): void {
 function defineGet({ program, problems, finish }: Definition): void {
   const command = program
     .command('get')
-    .description('List jobs, cronjobs, pods, nodes, configmaps, secrets or resourcequotas.')
+    .description(
+      'List jobs, cronjobs, pods, nodes, configmaps, secrets, resourcequotas or priorityclasses.',
+    )
     .argument(
       '<what>',
-      'jobs, cronjobs (cj), pods, nodes, configmaps (cm), secrets, resourcequotas (quota), several with commas, or job/NAME',
+      'jobs, cronjobs (cj), pods, nodes, configmaps (cm), secrets, resourcequotas (quota), priorityclasses (pc), several with commas, or job/NAME',
     )
     .argument('[names...]', 'only these')
     .option('-l, --selector <selector>', 'only those with these labels')
@@ -244,7 +246,7 @@ function defineDelete({ program, finish }: Definition): void {
   const command = program
     .command('delete')
     .description(
-      'Delete Jobs with their pods, CronJobs with their Jobs, single pods, ConfigMaps, Secrets or ResourceQuotas.',
+      'Delete Jobs with their pods, CronJobs with their Jobs, single pods, ConfigMaps, Secrets, ResourceQuotas or PriorityClasses.',
     )
     .argument('[things...]', 'job/NAME, pod/NAME and the like, or `job NAME...`')
     .addOption(listOption('-f, --filename <path>', 'the objects of a manifest; may repeat'))

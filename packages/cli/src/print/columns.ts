@@ -14,6 +14,7 @@ import {
   lastScheduleText,
   type ConfigMap,
   type CronJob,
+  type PriorityClass,
   quotaColumn,
   type ResourceQuota,
   type Job,
@@ -117,6 +118,14 @@ export const RESOURCE_QUOTA_COLUMNS: readonly Column<ResourceQuota>[] = [
   { header: 'request', cell: (quota) => quotaColumn(quota, 'requests') },
   { header: 'limit', cell: (quota) => quotaColumn(quota, 'limits') },
   { header: 'age', cell: (quota, nowMs) => ageText(quota.metadata.creationTimestamp, nowMs) },
+];
+
+/** Columns of PriorityClasses. */
+export const PRIORITY_CLASS_COLUMNS: readonly Column<PriorityClass>[] = [
+  { header: 'name', cell: (one) => one.metadata.name },
+  { header: 'value', cell: ({ value }) => String(value) },
+  { header: 'global-default', cell: ({ globalDefault }) => String(globalDefault ?? false) },
+  { header: 'age', cell: (one, nowMs) => ageText(one.metadata.creationTimestamp, nowMs) },
 ];
 
 /** Columns of Secrets, for which their data are not needed. */

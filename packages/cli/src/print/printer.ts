@@ -1,5 +1,14 @@
 import type { SecretSummary } from '@drover/sdk/client';
-import type { ConfigMap, CronJob, Job, Node, Pod, ResourceQuota, Secret } from '@drover/shared';
+import type {
+  ConfigMap,
+  CronJob,
+  Job,
+  Node,
+  Pod,
+  PriorityClass,
+  ResourceQuota,
+  Secret,
+} from '@drover/shared';
 
 import { formatTable } from '../text/table.ts';
 import { refText, type Kind } from '../things.ts';
@@ -9,6 +18,7 @@ import {
   JOB_COLUMNS,
   NODE_COLUMNS,
   POD_COLUMNS,
+  PRIORITY_CLASS_COLUMNS,
   RESOURCE_QUOTA_COLUMNS,
   SECRET_COLUMNS,
   type Column,
@@ -23,7 +33,8 @@ export type Printable =
   | ConfigMap
   | Secret
   | SecretSummary
-  | ResourceQuota;
+  | ResourceQuota
+  | PriorityClass;
 
 /** How objects are printed. */
 export interface PrintOptions {
@@ -43,6 +54,7 @@ const KIND_OF: Readonly<Record<Printable['kind'], Kind>> = {
   Node: 'node',
   ConfigMap: 'configmap',
   ResourceQuota: 'resourcequota',
+  PriorityClass: 'priorityclass',
   Secret: 'secret',
 };
 
@@ -85,14 +97,16 @@ export class TablePrinter {
 
   #header(object: Printable): string[] {
     const headers = this.#columns(object).map((column) => column.header);
-    if (this.#options.withNamespace && object.kind !== 'Node') headers.unshift('namespace');
+    if (this.#options.withNamespace && object.metadata.namespace !== '') {
+      headers.unshift('namespace');
+    }
     if (this.#options.showLabels) headers.push('labels');
     return headers;
   }
 
   #row(object: Printable, nowMs: number): string[] {
     const cells = this.#columns(object).map((column) => column.cell(object, nowMs));
-    if (this.#options.withNamespace && object.kind !== 'Node') {
+    if (this.#options.withNamespace && object.metadata.namespace !== '') {
       cells.unshift(object.metadata.namespace);
     }
     if (this.#options.showLabels) cells.push(labelsText(object));
@@ -108,6 +122,7 @@ export class TablePrinter {
       ConfigMap: CONFIG_MAP_COLUMNS,
       Secret: SECRET_COLUMNS,
       ResourceQuota: RESOURCE_QUOTA_COLUMNS,
+      PriorityClass: PRIORITY_CLASS_COLUMNS,
       // Each column is only asked about objects of its own kind.
     }[object.kind] as readonly Column<Printable>[];
     return this.#options.output === 'wide' ? columns : columns.filter(({ wide }) => wide !== true);

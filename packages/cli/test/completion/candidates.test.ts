@@ -8,7 +8,16 @@ const program = buildProgram(() => undefined);
 const named = (...values: string[]) =>
   Promise.resolve(values.map((value) => ({ value, text: '' })));
 
-const KINDS = ['job', 'cronjob', 'pod', 'node', 'configmap', 'secret', 'resourcequota'];
+const KINDS = [
+  'job',
+  'cronjob',
+  'pod',
+  'node',
+  'configmap',
+  'secret',
+  'resourcequota',
+  'priorityclass',
+];
 
 /** An engine with a few objects. */
 const names: Names = {
@@ -19,6 +28,7 @@ const names: Names = {
   configMaps: () => named('settings'),
   secrets: () => named('login'),
   resourceQuotas: () => named('small'),
+  priorityClasses: () => named('urgent'),
   workQueues: () => named('pages', 'parts'),
   namespaces: () => named('default', 'shelf'),
   pools: () => named('gpu'),
@@ -36,7 +46,9 @@ describe('complete', () => {
     { line: ['nonsense', ''], want: [] },
     {
       line: ['get', ''],
-      want: KINDS.map((kind) => `${kind}s`).concat(KINDS.map((kind) => `${kind}/`)),
+      want: KINDS.map((kind) => `${kind}${kind.endsWith('s') ? 'es' : 's'}`).concat(
+        KINDS.map((kind) => `${kind}/`),
+      ),
     },
     { line: ['get', 'secret', ''], want: ['login'] },
     { line: ['get', 'resourcequota/'], want: ['resourcequota/small'] },
@@ -49,7 +61,7 @@ describe('complete', () => {
     { line: ['get', 'jobs', ''], want: ['pi', 'pearl'] },
     { line: ['get', 'jobs', 'pi', ''], want: ['pearl'] },
     { line: ['describe', 'node', ''], want: ['host-1'] },
-    { line: ['get', 'job/pi', 'p'], mode: 'nospace', want: ['pod/'] },
+    { line: ['get', 'job/pi', 'p'], mode: 'nospace', want: ['pod/', 'priorityclass/'] },
     { line: ['delete', 'n'], want: [] },
     { line: ['scale', ''], want: ['job/pi', 'job/pearl'] },
     { line: ['scale', 'job/pi', ''], want: ['job/pearl'] },

@@ -138,6 +138,8 @@ const MESSAGES = {
   ConfigMap: 'metadata=1:ObjectMeta data=2:map<string> binaryData=3:map<bytes> immutable=4:bool?',
   ResourceQuota: 'metadata=1:ObjectMeta spec=2:ResourceQuotaSpec status=3:Opaque',
   ResourceQuotaSpec: 'hard=1:map<Quantity> scopes=2:[]string scopeSelector=3:Opaque',
+  PriorityClass:
+    'metadata=1:ObjectMeta value=2:int globalDefault=3:bool description=4:string preemptionPolicy=5:string',
   Namespace: 'metadata=1:ObjectMeta spec=2:NamespaceSpec status=3:Opaque',
   NamespaceSpec: 'finalizers=1:[]string',
   ServiceAccount:
@@ -198,6 +200,7 @@ export const PROTOBUF_KINDS: ReadonlySet<string> = new Set<MessageName>([
   'Namespace',
   'Node',
   'Pod',
+  'PriorityClass',
   'ResourceQuota',
   'Secret',
   'SelfSubjectAccessReview',

@@ -12,6 +12,7 @@ import { notOffered } from './notOffered.ts';
 import { podEviction } from './podEviction.ts';
 import { podLog } from './podLog.ts';
 import { PodsResource } from './pods.ts';
+import { priorityClasses } from './priorityClasses.ts';
 import { resourceQuotas } from './resourceQuotas.ts';
 import {
   selfSubjectAccessReviews,
@@ -53,6 +54,7 @@ export function makeResources(backend: Backend, secretKeyFile: string | undefine
     new NamespacesResource(backend, keptKinds),
     new EventsResource(backend),
     ...kept,
+    priorityClasses(backend),
     new WorkQueuesResource(backend),
   ];
   return {

@@ -42,7 +42,7 @@ export class KeptResource<T extends KeptObject> implements Resource {
   readonly plural: string;
   readonly singular: string;
   readonly kind: string;
-  readonly isNamespaced = true;
+  readonly isNamespaced: boolean;
   readonly shortNames: readonly string[];
   readonly categories: readonly string[];
   readonly explained: Field;
@@ -64,6 +64,7 @@ export class KeptResource<T extends KeptObject> implements Resource {
     this.explained = options.explained;
     this.table = options.table;
     this.fields = options.fields;
+    this.isNamespaced = kind.isClusterScoped !== true;
     this.#client = client;
     this.#watch = new FeedWatch(backend, {
       apiVersion: kind.apiVersion,

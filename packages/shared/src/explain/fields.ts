@@ -2,6 +2,7 @@
 
 import { FIELD_RULES, type FieldRule } from '../fields.ts';
 import { ConfigMap } from '../configMap.ts';
+import { PriorityClass } from '../priorityClass.ts';
 import { ResourceQuota } from '../resourceQuota.ts';
 import { CronJob } from '../cronJob.ts';
 import { CRON_JOB_FIELD_RULES } from '../cronJobFields.ts';
@@ -56,6 +57,7 @@ const CRON_JOB_RULES: ReadonlyMap<string, FieldRule> = new Map(
 
 const OTHER_KINDS = {
   WorkQueue: { schema: WorkQueue, text: 'A queue of items for the pods of work-queue Jobs.' },
+  PriorityClass: { schema: PriorityClass, text: 'A name for how important pods are.' },
   ResourceQuota: {
     schema: ResourceQuota,
     text: 'How much the pods and other objects of a namespace may take together.',

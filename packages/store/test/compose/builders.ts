@@ -1,4 +1,4 @@
-import { generateSelectorAndLabels, parseJob, type Job } from '@drover/shared';
+import { generateSelectorAndLabels, parseJob, type Job, NO_PRIORITY } from '@drover/shared';
 
 import type { HotCounters, PodRecord, SlotRecord, StoredJob } from '../../src/api.ts';
 
@@ -48,6 +48,7 @@ export function stored(given: Job, status: object = {}, over: Partial<StoredJob>
     emptied: false,
     cut: null,
     bare: false,
+    priority: NO_PRIORITY,
     deleted: false,
     queue: 'default.process',
     fittingKey: 'default/process',
