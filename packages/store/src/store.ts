@@ -8,7 +8,7 @@ import { TokenStore } from './tokens.ts';
 import { openSubscriberClient, type RedisClient, serversOf } from './redisClient.ts';
 
 /** Version of the key layout. Another one in Redis is refused. */
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;
 
 /** What all processes of an installation must agree on: written by the first, read by all. */
 export interface InstallationSettings {
