@@ -15,6 +15,7 @@ import {
   PROPAGATION_POLICIES,
   type Job,
   type JobInput,
+  type ObjectMeta,
   type OwnerReference,
   type ParsedJob,
   type PropagationPolicy,
@@ -49,6 +50,7 @@ import { refuseBadUid } from './jobObject.ts';
 import { watchObjects, type WatchReader } from './objectWatch.ts';
 import { withOwner } from './podClient.ts';
 import { resolveRef, type ObjectRef, type ResolvedRef } from './refs.ts';
+import { submitting, withTrace } from './tracing.ts';
 import { waitReasons, type WaitReason } from './waiting.ts';
 import { itemsWarnings } from './workQueues/itemsWarnings.ts';
 import { WorkQueueHandle } from './workQueues/workQueue.ts';
@@ -190,9 +192,21 @@ export class JobsClient {
    * @throws AlreadyExistsError when another Job has the name.
    */
   async create(manifest: JobManifest, options: CreateOptions = {}): Promise<Job> {
+    if (options.dryRun === true)
+      return await this.#create(manifest, options, (metadata) => metadata);
+    return await submitting((span) =>
+      this.#create(manifest, options, (metadata) => withTrace(metadata, span)),
+    );
+  }
+
+  async #create(
+    manifest: JobManifest,
+    options: CreateOptions,
+    traced: (metadata: ObjectMeta) => ObjectMeta,
+  ): Promise<Job> {
     const { argumentList } = options;
     const { job: given, warnings } = this.#parse(await this.#filled(manifest, options), options);
-    const parsed = { ...given, metadata: withOwner(given.metadata, this.#owner) };
+    const parsed = { ...given, metadata: traced(withOwner(given.metadata, this.#owner)) };
     const job = argumentList === undefined ? parsed : withArgumentList(parsed, argumentList);
     for (const warning of warnings) options.onWarning?.(warning);
     const uid = options.uid ?? randomUUID();

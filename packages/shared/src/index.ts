@@ -129,6 +129,13 @@ export {
   type DroverErrorOptions,
   type ObjectReference,
 } from './errors.ts';
+export {
+  formatTraceParent,
+  parseTraceParent,
+  TRACEPARENT_ANNOTATION,
+  TRACESTATE_ANNOTATION,
+  type TraceParent,
+} from './trace.ts';
 export { FIELD_RULES, type FieldRule, type FieldSupport } from './fields.ts';
 export {
   COMPLETION_INDEX_LABEL,

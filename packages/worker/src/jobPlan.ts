@@ -36,6 +36,7 @@ import {
   type PodFacts,
 } from './process/environment.ts';
 import type { RunningProcess } from './process/runningProcess.ts';
+import { JobTrace } from './tracing.ts';
 import { MAX_MESSAGE_BYTES } from './text.ts';
 import { planVolumes, volumeRefs, type PlannedVolume, type VolumeOwner } from './volumePlan.ts';
 
@@ -105,6 +106,8 @@ export class JobPlan {
   readonly facts: JobFacts;
   /** When the Job was created, ms since the epoch by the shard's clock. */
   readonly createdMs: number;
+  /** The trace it was submitted in; null = its pods are not traced. */
+  readonly trace: JobTrace | null;
   readonly indexed: boolean;
   /** null for a work-queue Job. */
   readonly completions: number | null;
@@ -171,6 +174,7 @@ export class JobPlan {
       annotations: Object.freeze({ ...metadata.annotations }),
     });
     this.createdMs = stored.createdMs;
+    this.trace = JobTrace.of(this.facts, stored.createdMs);
     this.indexed = spec.completionMode === 'Indexed';
     this.completions = spec.completions ?? null;
     this.restartPolicy = template.restartPolicy === 'OnFailure' ? 'OnFailure' : 'Never';
@@ -208,11 +212,12 @@ export class JobPlan {
       isShared: this.containers.some(({ identity }) => identity.type === 'user'),
     };
     const { env = [], envFrom = [], command = [], args = [] } = this.#container;
-    // Programs of a client are told which pod they are.
+    // Programs of a client are told which pod they are, and traced ones which attempt.
     const isFromTemplate =
       envFrom.length === 0 &&
       env.every(({ valueFrom }) => valueFrom === undefined) &&
-      this.client === null;
+      this.client === null &&
+      this.trace === null;
     this.#differs = this.indexed || !isFromTemplate;
     const own = this.indexed ? [HOSTNAME, COMPLETION_INDEX_VARIABLE] : [HOSTNAME];
     this.#ownNames = own.filter((one) => !env.some((variable) => variable.name === one));
@@ -371,7 +376,7 @@ export class JobPlan {
     );
     const { command = [], args = [], env = [], envFrom = [] } = container ?? NO_CONTAINER;
     const extras = this.#extras.get(claim.podNumber)?.variables(name);
-    const before = { ...this.#clientVariables(claim), ...extras, ...given };
+    const before = { ...this.#ownVariables(claim), ...extras, ...given };
     const { resources } = this.#surroundings;
     const resource = (field: ResourceFieldSelector) =>
       resourceFieldValue(field, spec, name, resources);
@@ -399,6 +404,13 @@ export class JobPlan {
     if (searchPath === null) return all;
     const { PATH = '' } = all as Record<string, string>;
     return { ...all, PATH: PATH === '' ? searchPath : `${PATH}:${searchPath}` };
+  }
+
+  /** What its programs are given of the worker's own accord. */
+  #ownVariables(claim: Claim): Readonly<Record<string, string>> {
+    const parent = this.trace?.traceParentOf(claim.podNumber);
+    const variables = this.#clientVariables(claim);
+    return parent === undefined ? variables : { TRACEPARENT: parent, ...variables };
   }
 
   #clientVariables(claim: Claim): Readonly<Record<string, string>> {

@@ -6,6 +6,7 @@ import type { ItemEnd } from '@drover/store';
 import { describeThrown } from '../handler/handlerEnd.ts';
 import type { Progress } from '../handler/podProgress.ts';
 import { clipBytes } from '../text.ts';
+import type { ItemSpan } from '../tracing.ts';
 import { deadEnd, type DeliveredItem } from './deliveredItem.ts';
 import type { FailItemOptions, Item } from './item.ts';
 import { endedBefore, ItemEndedError } from './itemErrors.ts';
@@ -32,10 +33,13 @@ export class PodItem implements Item<never> {
   readonly delivered: DeliveredItem;
   readonly #owner: ItemOwner;
   readonly #takenMs: number;
+  readonly #span: ItemSpan | null;
   #signal: AbortSignal | null = null;
   #isEnded = false;
 
-  constructor(owner: ItemOwner, delivered: DeliveredItem) {
+  /** @param span - As which it is traced; null = it is not. */
+  constructor(owner: ItemOwner, delivered: DeliveredItem, span: ItemSpan | null) {
+    this.#span = span;
     this.#owner = owner;
     this.delivered = delivered;
     this.#takenMs = performance.now();
@@ -103,11 +107,13 @@ export class PodItem implements Item<never> {
   leave(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
+    this.#span?.end('completed');
     this.#owner.settle(this, this.#completed(''), null);
   }
 
   /** It goes back, or its pod's end says what becomes of it. */
   takeAway(): void {
+    if (!this.#isEnded) this.#span?.end('given back');
     this.#isEnded = true;
   }
 
@@ -115,6 +121,7 @@ export class PodItem implements Item<never> {
   async completeWith(payload: string): Promise<void> {
     this.#checkMayEnd();
     this.#isEnded = true;
+    this.#span?.end('completed');
     await this.#settle(this.#completed(payload));
   }
 
@@ -128,6 +135,7 @@ export class PodItem implements Item<never> {
     const text = typeof error === 'string' ? error : describeThrown(error);
     const message = clipBytes(text, MAX_ERROR_BYTES);
     this.#isEnded = true;
+    this.#span?.end('failed');
     if (retry && this.attempt < this.delivered.maxAttempts) {
       await this.#owner.retry(this, message);
       return;

@@ -2,10 +2,12 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 import { performance } from 'node:perf_hooks';
 
 import type { ItemEnd } from '@drover/store';
+import { context, type Context } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 
 import type { Progress } from '../handler/podProgress.ts';
 import type { Place } from '../runtime.ts';
+import { ItemSpan } from '../tracing.ts';
 import type { DeliveredItem } from './deliveredItem.ts';
 import { DEFAULT_PREFETCH, prefetchOf, type ItemsOptions } from './item.ts';
 import { ItemEndedError, ItemsFencedError, NoItemsError } from './itemErrors.ts';
@@ -53,6 +55,8 @@ export class PodItems implements ItemOwner, ItemTaker {
   /** Handed out, and not ended. */
   readonly #inHand = new Set<PodItem>();
   readonly #place: LentPlace;
+  /** Where the pod asked for its first: its items are spans of that. */
+  readonly #context: Context;
   /** Walks that wait for an item. */
   #waiting = 0;
   #puller: ItemPuller | null = null;
@@ -65,6 +69,7 @@ export class PodItems implements ItemOwner, ItemTaker {
   #whenNonePending: (() => void) | null = null;
 
   constructor(options: PodItemsOptions) {
+    this.#context = context.active();
     this.#options = options;
     this.#place = new LentPlace(options.place, {
       mayLend: () => this.#waiting > 0 && this.#inHand.size === 0,
@@ -263,7 +268,7 @@ export class PodItems implements ItemOwner, ItemTaker {
   }
 
   #hand(delivered: DeliveredItem): PodItem {
-    const item = new PodItem(this, delivered);
+    const item = new PodItem(this, delivered, ItemSpan.of(this.#context, delivered));
     this.#inHand.add(item);
     return item;
   }

@@ -14,6 +14,7 @@ import type { ReportSink } from '../reporter.ts';
 import type { PodEnd, PodLane, PodNews, PodSink, Runtime, Seat, SlotRef } from '../runtime.ts';
 import type { Session, SessionKeeper } from '../session.ts';
 import type { ControlPort } from '../shardPort.ts';
+import type { PodAttempt } from '../tracing.ts';
 import { HeldPlace } from './heldPlace.ts';
 import type { HeldLane } from './lanes.ts';
 import type { LockHolder } from './lockRenewer.ts';
@@ -140,6 +141,8 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
   #lockLost = false;
   #heldSinceMs = 0;
   #podBeganMs = 0;
+  /** The present pod as a span; null = it is not traced. */
+  #attempt: PodAttempt | null = null;
   #settle: ((end: SlotEnd | 'askAgain') => void) | null = null;
 
   constructor(host: HolderHost, shard: HolderShard, delivery: SlotDelivery, lane: HeldLane) {
@@ -321,7 +324,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
       const fault = this.#plan?.fault ?? null;
       if (fault !== null) throw new Error(fault);
       if (this.#lane === null || this.#lane.spent) this.#lane = this.#createLane(session);
-      this.#lane.start(claim);
+      this.#startIn(this.#lane, claim);
     } catch (error) {
       // A pod that can't even begin must not take its slot with it.
       this.#host.logger.error({ err: error, ...this.#names() }, 'a pod could not be started');
@@ -332,6 +335,19 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     this.#noteStart(claim);
     if (this.#orderedPod === claim.podNumber) this.stop('order');
     if (session.ended) this.stop('sessionEnded');
+  }
+
+  #startIn(lane: PodLane, claim: Claim): void {
+    const plan = this.#plan;
+    const trace = plan?.trace ?? null;
+    if (plan === null || trace === null) {
+      lane.start(claim);
+      return;
+    }
+    const index = plan.indexed ? claim.index : null;
+    const [name, uid] = [plan.podName(claim), plan.podUid(claim)];
+    this.#attempt = trace.begin(claim, { name, uid, index });
+    this.#attempt.run(() => lane.start(claim));
   }
 
   #noteStart(claim: Claim): void {
@@ -369,6 +385,8 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     this.#place?.takeBack();
     const nowMs = performance.now();
     this.#host.figures.podTimes.note((nowMs - this.#podBeganMs) / 1_000);
+    this.#attempt?.end(end);
+    this.#attempt = null;
     const session = this.#session;
     if (session === null || session.ended) {
       this.#host.figures.podsEnded.discarded += 1;
