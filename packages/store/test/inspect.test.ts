@@ -62,6 +62,26 @@ describe('an installation', () => {
     });
   });
 
+  test('quota that is granted to nobody is told of, and only that', async () => {
+    await bed.shard.objects.create({
+      kind: 'ResourceQuota',
+      namespace: 'default',
+      name: 'small',
+      uid: randomUUID(),
+      object: JSON.stringify({ metadata: {}, spec: { hard: { pods: '9' } } }),
+      finalizerCount: 0,
+    });
+    const woken = await bed.shard.quotas.wake('default', '');
+    await bed.shard.quotas.wake('default', woken.type === 'uncounted' ? woken.counting : '');
+    const uid = await bed.createJob({ name: 'a' });
+    await bed.setGate(uid);
+    await bed.openSlots(uid, 3);
+    await bed.createJob({ name: 'alone', bare: true });
+    expect((await inspect()).shards[0]!.wrongQuotas).toEqual({ count: 0, names: [] });
+    await bed.redis.hincrby(bed.shard.keys.quotaUsed, 'default pods', 1);
+    expect((await inspect()).shards[0]!.wrongQuotas).toEqual({ count: 1, names: ['default'] });
+  });
+
   test('a session whose lease ran out long ago', async () => {
     const id = await bed.registerSession();
     // The test's clock is behind Redis' by months.

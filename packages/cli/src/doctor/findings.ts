@@ -255,6 +255,7 @@ export function judgeInstallation(facts: InstallationFacts, prefix: string): Fin
     judgeWorkers(readyNodes, lostNodes, unfinished),
     judgeWaiting(shards),
     judgeJobs(shards, unfinished),
+    ...judgeQuotas(shards),
   ];
 }
 
@@ -312,6 +313,19 @@ function judgeWaiting(shards: readonly ShardFacts[]): Finding {
     `${plural(count, 'Job waits', 'Jobs wait')} for a worker that can run it: ${listText(names, count)}`,
     'in brackets: pool, runtime and handler that are wanted; `drover describe job/NAME` says what is missing',
   );
+}
+
+/** Nothing is said of what few have, when it is as it should be. */
+function judgeQuotas(shards: readonly ShardFacts[]): Finding[] {
+  const wrong = together(shards.map(({ wrongQuotas }) => wrongQuotas));
+  if (wrong.count === 0) return [];
+  return [
+    problem(
+      'quotas',
+      `quotas count other pods than there are in ${listText(wrong.names, wrong.count)}`,
+      'this must not be: please report it',
+    ),
+  ];
 }
 
 function judgeJobs(shards: readonly ShardFacts[], unfinished: number): Finding {

@@ -51,6 +51,7 @@ const SHARD: ShardFacts = {
   lapsedSessions: NONE,
   waitingJobs: NONE,
   stuckJobs: NONE,
+  wrongQuotas: NONE,
 };
 
 const INSTALLATION: InstallationFacts = {
@@ -164,6 +165,12 @@ describe('an installation', () => {
       { waitingJobs: { count: 1, names: ['a/b'] } },
       {},
       ['warning jobs.waiting'],
+    ],
+    [
+      'with a quota that is off',
+      { wrongQuotas: { count: 1, names: ['a'] } },
+      {},
+      ['problem quotas'],
     ],
     ['with a stuck Job', { stuckJobs: { count: 1, names: ['a/b'] } }, {}, ['problem jobs.stuck']],
   ])('%s', (_, over, more, expected) => {

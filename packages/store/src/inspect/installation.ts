@@ -2,6 +2,7 @@ import { OUR_CONTROLLER } from '@drover/shared';
 import { installationKey, ShardKeys } from '../keys.ts';
 import { NodeStore } from '../nodes.ts';
 import { ask } from './ask.ts';
+import { findWrongGrants } from './quotaGrants.ts';
 import { type RedisClient, serversOf } from '../redisClient.ts';
 
 /** Names of Jobs that are read in one go, about. */
@@ -36,6 +37,8 @@ export interface ShardFacts {
   readonly waitingJobs: Some;
   /** Unfinished Jobs that no controller will ever look at: there should be none. */
   readonly stuckJobs: Some;
+  /** Namespaces whose quota counts other pods than there are: there should be none. */
+  readonly wrongQuotas: Some;
 }
 
 /** How an installation stands. */
@@ -103,6 +106,13 @@ async function inspectShard(
     ),
     waitingJobs: some(waitingJobs.map(({ path, fittingKey }) => `${path} (${fittingKey})`)),
     stuckJobs: some(await findStuck(redis, keys, jobs)),
+    wrongQuotas: some(
+      await findWrongGrants(
+        redis,
+        keys,
+        jobs.map(({ uid }) => uid),
+      ),
+    ),
   };
 }
 
