@@ -19,12 +19,22 @@ export interface RedisLook {
 /** Looks at Redis for those who ask, at most once a second, and not at all when nobody does. */
 export class RedisLooks {
   readonly #read: () => Promise<InstallationGauges | null>;
+  readonly #answerTimeoutMs: number;
+  /** A question without an answer so far: one that may never come is not asked for again and again. */
+  #reading: Promise<InstallationGauges | null> | null = null;
   #last: Promise<RedisLook> | null = null;
   #lastMs = Number.NEGATIVE_INFINITY;
 
-  /** @param read - Asks Redis. */
-  constructor(read: () => Promise<InstallationGauges | null>) {
+  /**
+   * @param read - Asks Redis.
+   * @param answerTimeoutMs - For how long a look waits for that.
+   */
+  constructor(
+    read: () => Promise<InstallationGauges | null>,
+    answerTimeoutMs: number = ANSWER_TIMEOUT_MS,
+  ) {
     this.#read = read;
+    this.#answerTimeoutMs = answerTimeoutMs;
   }
 
   /** Looks over a connection; with `gauges` at the installation too, else only whether there is an answer. */
@@ -49,15 +59,21 @@ export class RedisLooks {
     return this.#last;
   }
 
-  async #look(): Promise<RedisLook> {
-    const patience = new AbortController();
-    const reading = this.#read();
+  #ask(): Promise<InstallationGauges | null> {
+    if (this.#reading !== null) return this.#reading;
+    const reading = this.#read().finally(() => (this.#reading = null));
     // Its end may come long after anybody waits for it.
     reading.catch(() => undefined);
+    this.#reading = reading;
+    return reading;
+  }
+
+  async #look(): Promise<RedisLook> {
+    const patience = new AbortController();
     try {
       const gauges = await Promise.race([
-        reading,
-        delay(ANSWER_TIMEOUT_MS, null, { signal: patience.signal }).then(() => {
+        this.#ask(),
+        delay(this.#answerTimeoutMs, null, { signal: patience.signal }).then(() => {
           throw new Error('Redis does not answer');
         }),
       ]);
