@@ -73,7 +73,7 @@ local function denialFor(namespace, isBare, shareText)
   end
   local share = shareOf(shareText)
   local denied = denialOf(found, share)
-  if not denied then takeShare(found, share) end
+  if not denied then takeShare(found, share, 1) end
   return denied
 end
 

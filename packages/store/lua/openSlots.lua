@@ -64,21 +64,14 @@ local quotaKeys = { hard = KEYS[5], used = KEYS[6] }
 local now, rv = readClock(KEYS[1], ARGV[1])
 
 -- What the slots of a Job take of the quota of its namespace; nil when that has none.
-local function quotaFor(namespace, share, reserved)
+local function quotaFor(namespace, share, reserved, count)
   local found = quotasOf(quotaKeys, namespace)
   -- A pod without a Job was granted its share when it was created.
-  if reserved then return { text = reserved, isGranted = true } end
+  if reserved then return { text = reserved, room = 1, isGranted = true } end
   if not found then return nil end
   share = shareOf(share)
-  return { found = found, namespace = namespace, share = share, text = grantText(namespace, share) }
-end
-
--- Whether another slot may be had, which then has its share.
-local function isAllowed(quota)
-  if not quota or quota.isGranted then return true end
-  quota.denial = denialOf(quota.found, quota.share)
-  if not quota.denial then takeShare(quota.found, quota.share) end
-  return not quota.denial
+  return { found = found, namespace = namespace, share = share, text = grantText(namespace, share),
+    room = roomFor(found, share, count) }
 end
 
 -- Notes a Job that was denied quota, once, behind those that wait already.
@@ -91,7 +84,8 @@ end
 
 local function open(hot, count, slotsKey, pendingKey, retryKey, perIndex, quota)
   local opened, slots, pending = {}, {}, {}
-  while #opened < count and mayStart(hot, now) and isAllowed(quota) do
+  local most = quota and math.min(count, quota.room) or count
+  while #opened < most and mayStart(hot, now) do
     local slot = hot.nextSlot
     hot.nextSlot = slot + 1
     hot.podCount = hot.podCount + 1
@@ -136,7 +130,7 @@ local function openFor(argument, keyBase, judges)
   rv = math.max(rv + 1, now * 4096)
   redis.call('SET', KEYS[1], rv)
   local firstPod = hot.podCount + 1
-  local quota = quotaFor(job[4], job[8], job[9])
+  local quota = quotaFor(job[4], job[8], job[9], count)
   local opened = open(hot, count, KEYS[keyBase + 3], KEYS[keyBase + 4], KEYS[keyBase + 5], perIndex, quota)
   local denied = ''
   if quota and #opened > 0 then
@@ -144,10 +138,11 @@ local function openFor(argument, keyBase, judges)
       redis.call('HDEL', jobKey, 'grant')
     else
       grant(quotaKeys.used, job[4], quota.share, #opened)
+      takeShare(quota.found, quota.share, #opened)
     end
   end
-  if quota and quota.denial then
-    denied = cjson.encode(quota.denial)
+  if quota and not quota.isGranted and #opened < count and mayStart(hot, now) then
+    denied = cjson.encode(denialOf(quota.found, quota.share))
     awaitQuota(jobKey, uid, job[4], job[8], job[10])
   end
   if #opened > 0 and hot.onQueue == 0 then

@@ -42,8 +42,8 @@ local woken, members = {}, {}
 for _, member in ipairs(waiting) do
   local uid, text = string.match(member, '^%S+ %d+ (%S+) (.*)$')
   local share = shareOf(text)
-  if not found or not denialOf(found, share) then
-    if found then takeShare(found, share) end
+  if not found or roomFor(found, share, 1) > 0 then
+    if found then takeShare(found, share, 1) end
     woken[#woken + 1] = member
     members[#members + 1] = 'job:' .. uid
   end

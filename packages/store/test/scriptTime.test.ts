@@ -72,9 +72,13 @@ async function shortestUs(round: () => Promise<() => Promise<unknown>>): Promise
 }
 
 /** A Job of which a session holds so many slots. */
-async function held(count: number, indexed = true): Promise<{ session: string; pods: HeldPod[] }> {
+async function held(
+  count: number,
+  indexed = true,
+  share = '',
+): Promise<{ session: string; pods: HeldPod[] }> {
   const session = await bed.registerSession();
-  await bed.createJob({ uid: 'u1', completions: 100_000, indexed });
+  await bed.createJob({ uid: 'u1', completions: 100_000, indexed, share });
   await bed.setGate('u1', { limit: 10_000 });
   const pods: HeldPod[] = [];
   while (pods.length < count) {
@@ -168,6 +172,29 @@ async function manyItems(batches: number): Promise<void> {
   for (let i = 0; i < batches; i++) await reserve(null);
 }
 
+/** Quotas of the namespace, of so many pods and what belongs to them; what runs is counted. */
+async function bound(quotas: number, pods: number, wakes = true): Promise<void> {
+  const { objects, quotas: ofShard } = bed.shard;
+  const hard = {
+    pods: String(pods),
+    cpu: `${pods * 100}m`,
+    'requests.memory': String(pods * 1_000),
+    'limits.cpu': `${pods * 200}m`,
+    'limits.memory': String(pods * 2_000),
+  };
+  for (let i = 0; i < quotas; i++) {
+    const path = { kind: 'ResourceQuota', namespace: 'default', name: `q${i}` };
+    const known = await objects.get(path);
+    const object = JSON.stringify({ metadata: {}, spec: { hard } });
+    const quota = { ...path, uid: known?.uid ?? randomUUID(), object, finalizerCount: 0 };
+    if (known === null) await objects.create(quota);
+    else await objects.update({ ...quota, expectedResourceVersion: known.resourceVersion });
+  }
+  if (!wakes) return;
+  const reply = await ofShard.wake('default', '');
+  if (reply.type === 'uncounted') await ofShard.wake('default', reply.counting);
+}
+
 /** A Job of which most indexes go. */
 async function resizing(entries: number): Promise<() => Promise<unknown>> {
   await bed.createJob({ uid: 'u1', completions: 100_000_000, indexed: true });
@@ -223,6 +250,46 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
       await bed.setGate('u1');
       const guard = await bed.guard('u1');
       return () => bed.shard.openSlots(guard, MAX_PODS_PER_CALL);
+    },
+  ],
+  [
+    'openSlots of 500 slots that three quotas bound in all respects',
+    async () => {
+      await bound(3, 1_000);
+      await bed.createJob({ uid: 'u1', completions: 100_000, share: '100 1000 200 2000 0' });
+      await bed.setGate('u1');
+      const guard = await bed.guard('u1');
+      return () => bed.shard.openSlots(guard, MAX_PODS_PER_CALL);
+    },
+  ],
+  [
+    'countQuota of 200 slots',
+    async () => {
+      await held(200);
+      await bound(1, 1_000, false);
+      const slots = (await bed.shard.allSlots('u1')).map(({ slot }) => slot);
+      return () => bed.shard.quotas.count('u1', slots);
+    },
+  ],
+  [
+    'wakeQuota of 200 Jobs that wait, all of which may go on',
+    async () => {
+      await bound(3, 0);
+      for (let i = 0; i < 200; i++) {
+        const uid = await bed.createJob({ share: '100 1000 200 2000 0' });
+        await bed.setGate(uid);
+        await bed.openSlots(uid, 1);
+      }
+      await bound(3, 1_000, false);
+      return () => bed.shard.quotas.wake('default', '');
+    },
+  ],
+  [
+    'report of 200 pods whose slots are closed and give quota back',
+    async () => {
+      await bound(1, 1_000);
+      const { pods } = await held(200, true, '100 1000 200 2000 0');
+      return () => bed.report(pods, { leave: true });
     },
   ],
   [

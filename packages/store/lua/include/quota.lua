@@ -38,20 +38,38 @@ local function shareOf(text)
   return share
 end
 
+local function isUnstated(share, at)
+  local bit = MUST_BE_STATED[at]
+  return bit and math.floor(share[6] / bit) % 2 == 1
+end
+
+-- For how many pods of a share there is room, at most `most`.
+local function roomFor(found, share, most)
+  local room = most
+  for _, name in ipairs(found.names) do
+    for resource, limit in pairs(found.hard[name]) do
+      local at = POSITIONS[resource]
+      if at and (found.isCounting or isUnstated(share, at)) then return 0 end
+      if at and share[at] > 0 then room = math.min(room, math.floor((limit - found.used[at]) / share[at])) end
+    end
+  end
+  return math.max(0, room)
+end
+
 local function denial(name, kind, resources)
   if #resources > 0 then return { quota = name, type = kind, resources = resources } end
 end
 
--- Why one more pod may not be, or nil.
+-- Why there is no room for another one, or nil.
 local function denialOf(found, share)
   for _, name in ipairs(found.names) do
     local bounded, unstated, exceeded = {}, {}, {}
     for resource, limit in pairs(found.hard[name]) do
       local at = POSITIONS[resource]
       if at then
-        local bit, wanted, used = MUST_BE_STATED[at], share[at], found.used[at]
+        local wanted, used = share[at], found.used[at]
         bounded[#bounded + 1] = { resource }
-        if bit and math.floor(share[6] / bit) % 2 == 1 then unstated[#unstated + 1] = { resource } end
+        if isUnstated(share, at) then unstated[#unstated + 1] = { resource } end
         if wanted > 0 and used + wanted > tonumber(limit) then
           exceeded[#exceeded + 1] = { resource, string.format('%.0f', wanted), string.format('%.0f', used), limit }
         end
@@ -83,9 +101,9 @@ local function grantText(namespace, share)
   return string.format('%s %.0f %.0f %.0f %.0f', namespace, share[2], share[3], share[4], share[5])
 end
 
--- What `denialOf` reckons with from now on.
-local function takeShare(found, share)
-  for i = 1, 5 do found.used[i] = found.used[i] + share[i] end
+-- What is reckoned with from now on: so many pods more.
+local function takeShare(found, share, count)
+  for i = 1, 5 do found.used[i] = found.used[i] + count * share[i] end
 end
 
 -- Writes that so many pods more have it.
