@@ -6,7 +6,13 @@ import { bringPackages, SetupError } from './lib/setup.js';
 import { findOnPath } from './lib/toolchain.js';
 
 /** Command to Debian package. */
-const TOOLS = { luacheck: 'lua-check', parallel: 'parallel', zsh: 'zsh', fish: 'fish' };
+const TOOLS = {
+  luacheck: 'lua-check',
+  parallel: 'parallel',
+  zsh: 'zsh',
+  fish: 'fish',
+  bwrap: 'bubblewrap',
+};
 
 /** Debian packages that are no commands, and what they bring. */
 const LIBRARIES = { 'python3-kubernetes': '/usr/lib/python3/dist-packages/kubernetes' };

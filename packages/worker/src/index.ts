@@ -12,5 +12,6 @@ export type { Connection } from './link.ts';
 export type { NodeCondition, NodeDetails } from './nodeHeartbeat.ts';
 export type { CloseOptions, DroverWorker, WorkerOptions } from './options.ts';
 export type { CrashLoopPolicy } from './process/crashLoop.ts';
+export type { SandboxOptions } from './process/sandbox.ts';
 export type { RuntimeName } from './runtime.ts';
 export { createWorker } from './worker.ts';

@@ -5,6 +5,7 @@ import type { HandlerDefinition } from './handler/defineHandler.ts';
 import type { Connection } from './link.ts';
 import type { CrashLoopPolicy } from './process/crashLoop.ts';
 import type { HelperChoice } from './process/helperProgram.ts';
+import type { SandboxOptions } from './process/sandbox.ts';
 import type { RuntimeName } from './runtime.ts';
 
 /** Options of {@link createWorker}. */
@@ -68,6 +69,8 @@ export interface WorkerOptions {
    * `1000:1000`. Takes a worker that runs as root. Default: the worker's user, or whom a pod asks for.
    */
   readonly runAs?: string | undefined;
+  /** Keeps programs apart from the machine and from each other, see docs/security.md. Default: they see what this process does. */
+  readonly sandbox?: SandboxOptions | undefined;
   /** Directory where programs without workingDir start. Default: that of this process; with `runAs` the user's home. */
   readonly workingDir?: string | undefined;
   /**

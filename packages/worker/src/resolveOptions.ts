@@ -17,6 +17,7 @@ import type { WorkerOptions } from './options.ts';
 import { DEFAULT_CRASH_LOOP, type CrashLoopPolicy } from './process/crashLoop.ts';
 import { helperChoice, type HelperChoice } from './process/helperProgram.ts';
 import { fixedUserOf, workerIdentity, type FixedUser } from './process/identity.ts';
+import { Sandbox } from './process/sandbox.ts';
 import type { RuntimeName } from './runtime.ts';
 
 /** {@link WorkerOptions} with all defaults filled in. */
@@ -39,6 +40,7 @@ export interface ResolvedOptions {
   readonly secretKeyFile: string | undefined;
   readonly workingDir: string | undefined;
   readonly programUser: FixedUser | null;
+  readonly sandbox: Sandbox | undefined;
   readonly launcher: readonly string[] | undefined;
   readonly processHelper: HelperChoice;
   readonly logger: Logger;
@@ -137,6 +139,19 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
       'runAs: only the runtime "process" can do that; handlers are functions of the worker',
     );
   }
+  let sandbox: Sandbox | undefined;
+  try {
+    if (options.sandbox !== undefined) {
+      sandbox = new Sandbox(options.sandbox, options.volumes?.directory);
+    }
+  } catch (error) {
+    problems.push((error as TypeError).message);
+  }
+  if (sandbox !== undefined && !runtimes.includes('process')) {
+    problems.push(
+      'sandbox: only the runtime "process" has one; handlers are functions of the worker',
+    );
+  }
   let processHelper: HelperChoice = 'auto';
   try {
     processHelper = options.processHelper ?? helperChoice();
@@ -176,6 +191,7 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
     secretKeyFile: options.secretKeyFile,
     workingDir: options.workingDir ?? (programUser === null ? undefined : homeOf(programUser)),
     programUser,
+    sandbox,
     launcher: options.launcher,
     processHelper,
     logger: (options.logger ?? pino({ level: 'silent' })).child(

@@ -207,6 +207,7 @@ export class WorkerParts {
       workingDir,
       processHelper,
       programUser,
+      sandbox,
       lanes,
       threads,
       threadMemoryMiB,
@@ -251,6 +252,7 @@ export class WorkerParts {
             workingDir,
             helper: processHelper,
             user: programUser ?? undefined,
+            sandbox,
           });
           this.#runtimes.push(
             new ProcessRuntime({

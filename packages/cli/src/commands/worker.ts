@@ -1,5 +1,5 @@
 import type { Drover } from '@drover/sdk/client';
-import { createWorker, type DroverWorker } from '@drover/worker';
+import { createWorker, type DroverWorker, type SandboxOptions } from '@drover/worker';
 import type { Logger } from 'pino';
 
 import { requireEngine, type EngineAddress } from '../engine/address.ts';
@@ -28,6 +28,8 @@ export interface WorkerShape {
   crashLoopCap?: number;
   runtime?: string[];
   runAs?: string;
+  sandbox?: 'bwrap';
+  sandboxPath?: string[];
 }
 
 /** Options of `drover worker`. */
@@ -72,6 +74,7 @@ export async function workerCommand(options: WorkerCommandOptions): Promise<numb
       crashLoop: crashLoopOf(options),
       launcher: LAUNCHER,
       runAs: options.runAs,
+      sandbox: sandboxOf(options),
     }),
   );
   const release = options.supervised === true ? supervise(worker, logger) : () => undefined;
@@ -109,6 +112,12 @@ async function describeNode(drover: Drover, name: string): Promise<string> {
   const ready = status.conditions?.find(({ type }) => type === 'Ready');
   if (ready?.status === 'True') return `worker ${name} takes pods`;
   throw new Error(`worker ${name} is not ready: ${ready?.message ?? 'nothing is known of it'}`);
+}
+
+function sandboxOf({ sandbox: type, sandboxPath: paths }: WorkerShape): SandboxOptions | undefined {
+  if (type !== undefined) return { type, paths };
+  if (paths === undefined) return undefined;
+  throw badInput('--sandbox-path says what programs in a sandbox see: add --sandbox bwrap');
 }
 
 function crashLoopOf({ crashLoopBase, crashLoopCap }: WorkerShape): {

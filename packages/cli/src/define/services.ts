@@ -215,6 +215,20 @@ function defineWorker({ program, problems, finish }: Definition): void {
       'user that all programs run as, by name or as 1000 or 1000:1000; the worker itself runs as root',
     ).env('DROVER_RUN_AS'),
   );
+  command.addOption(
+    new Option(
+      '--sandbox <kind>',
+      'keep programs apart from the machine and from each other, with bubblewrap',
+    )
+      .choices(['bwrap'])
+      .env('DROVER_SANDBOX'),
+  );
+  command.addOption(
+    listOption(
+      '--sandbox-path <path>',
+      'what they see beside the system, with :rw behind to be writable; may repeat',
+    ).env('DROVER_SANDBOX_PATH'),
+  );
   command.addOption(new Option('--supervised').hideHelp());
   withMetrics(withHealthFile(withLogLevel(withSecretKey(withEngine(command)))), problems);
   withHelp(command, {

@@ -5,10 +5,10 @@ import type { ProcessRunner } from './processRunner.ts';
 
 /** Finds out, once and only when somebody asks, whether programs of this worker can have mounts of their own. */
 export class MountProbe {
-  readonly #runner: Pick<ProcessRunner, 'start'>;
+  readonly #runner: Pick<ProcessRunner, 'start' | 'hasSandbox'>;
   #problem: Promise<string | null> | null = null;
 
-  constructor(runner: Pick<ProcessRunner, 'start'>) {
+  constructor(runner: Pick<ProcessRunner, 'start' | 'hasSandbox'>) {
     this.#runner = runner;
   }
 
@@ -19,6 +19,8 @@ export class MountProbe {
   }
 
   async #probe(): Promise<string | null> {
+    // Which makes the mounts, and was tried when the worker began.
+    if (this.#runner.hasSandbox) return null;
     const directory = tmpdir();
     const running = this.#runner.start(
       {

@@ -8,6 +8,7 @@ import type { ProcessUser } from './frames.ts';
 import { helperSources, type HelperChoice, type HelperSource } from './helperProgram.ts';
 import { HelperSeat } from './helperSeat.ts';
 import { Program } from './program.ts';
+import type { Sandbox } from './sandbox.ts';
 import type { ProcessPodSpec, ProcessSink, RunningProcess } from './runningProcess.ts';
 
 /** How long killed containers may take to end when the runner closes. */
@@ -22,6 +23,8 @@ export interface ProcessRunnerOptions {
   readonly workingDir?: string | undefined;
   /** Whom programs run as that name nobody. Default: the worker's user. */
   readonly user?: ProcessUser | undefined;
+  /** Default: programs see what the worker does. */
+  readonly sandbox?: Sandbox | undefined;
   /**
    * Which helper, or where to look for one. Default: what the environment variable
    * DROVER_PROCESS_HELPER says, else `auto`.
@@ -40,6 +43,7 @@ export class ProcessRunner {
   readonly #logger: HelperLog;
   readonly #workingDir: string;
   readonly #user: ProcessUser | undefined;
+  readonly #sandbox: Sandbox | undefined;
   readonly #sources: readonly HelperSource[];
   readonly #seats: HelperSeat[];
   #isWarm = false;
@@ -53,6 +57,7 @@ export class ProcessRunner {
     this.#logger = options.logger;
     this.#workingDir = resolvePath(options.workingDir ?? '');
     this.#user = options.user;
+    this.#sandbox = options.sandbox;
     this.#seats = [this.#createSeat()];
   }
 
@@ -65,6 +70,7 @@ export class ProcessRunner {
     this.#isWarm = true;
     const [first] = this.#seats;
     const program = await first?.warmUp();
+    await this.#sandbox?.check((spec, sink) => this.start(spec, sink));
     if (program?.kind !== 'javascript') return;
     while (this.#seats.length < JAVASCRIPT_HELPERS && !this.#isClosed) {
       if (!(await this.#addSeat())) return;
@@ -84,15 +90,26 @@ export class ProcessRunner {
     return true;
   }
 
+  /** Programs run in sandboxes. */
+  get hasSandbox(): boolean {
+    return this.#sandbox !== undefined;
+  }
+
   /** Runs a container. */
   start(spec: ProcessPodSpec, sink: ProcessSink): RunningProcess {
     return this.run(this.prepare(spec), [], sink);
   }
 
-  /** What many containers have in common, so that none of them costs more than what is its own. */
+  /**
+   * What many containers have in common, so that none of them costs more than what is its own.
+   *
+   * @throws Error in words when it may not see what it wants to mount.
+   */
   prepare(spec: ProcessPodSpec): Program {
     const user = this.#user;
-    return new Program(user === undefined ? spec : { user, ...spec }, this.#workingDir);
+    const own = user === undefined ? spec : { user, ...spec };
+    const program = this.#sandbox?.wrap(own, this.#workingDir) ?? own;
+    return new Program(program, this.#workingDir);
   }
 
   /**

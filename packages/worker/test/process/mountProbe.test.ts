@@ -16,6 +16,7 @@ const ran = exitOf({ exitCode: 0, signalNumber: null, startedAtMs: 1, finishedAt
 /** A runner of programs that start, with this problem, or not at all. */
 function runner(answers: (string | null | undefined)[]) {
   return {
+    hasSandbox: false,
     start: (): RunningProcess => {
       const mountProblem = answers.shift();
       const isRefused = mountProblem === undefined;
