@@ -19,6 +19,7 @@ const checks = /** @type {const} */ ([
   ['Lua', 'node', 'scripts/lintLua.ts'],
   ['types', 'tsc', '-b'],
   ['dead code', 'knip'],
+  ['dependencies', 'node', 'scripts/audit.ts', '--advisories'],
 ]);
 
 /** @type {string[]} */
