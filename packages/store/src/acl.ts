@@ -15,9 +15,12 @@ export interface AclUser {
   readonly rules: readonly string[];
 }
 
-/** What every connection needs: ioredis' greeting, its look at INFO, and transactions. */
+/** What every connection needs: ioredis' greeting, its look at INFO and at a cluster, and transactions. */
 const CONNECTION = [
+  'asking',
   'auth',
+  'cluster|info',
+  'cluster|slots',
   'discard',
   'echo',
   'exec',
