@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { expect, test } from 'vitest';
 
+import { History } from './history.ts';
 import { summaryOf, violationsText } from './report.ts';
 import { playRun } from './run.ts';
 
@@ -17,6 +18,7 @@ test(
     const folder = mkdtempSync(join(tmpdir(), 'drover-chaos-'));
     const result = await playRun({
       folder,
+      history: new History(),
       seed: SEED,
       seconds: SECONDS,
       failPercent: 1,

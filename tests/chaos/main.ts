@@ -5,11 +5,12 @@
  *
  * Exit code 0: no violation; 1: there are some, or the run broke off; 2: bad arguments.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { History } from './history.ts';
 import { summaryOf, violationsText } from './report.ts';
 import { playRun, type RunOptions } from './run.ts';
 
@@ -65,11 +66,12 @@ function readArguments(): { numbers: Record<Name, number>; keep: boolean } {
 const { numbers, keep } = readArguments();
 const { seed, minutes, failing: failPercent, controllers, workers } = numbers;
 const folder = mkdtempSync(join(tmpdir(), `drover-chaos-${seed}-`));
-mkdirSync(folder, { recursive: true });
+const history = new History();
 const { isTTY } = process.stderr;
 const startMs = performance.now();
 const options: RunOptions = {
   folder,
+  history,
   seed,
   seconds: minutes * 60,
   failPercent,
@@ -83,6 +85,9 @@ const options: RunOptions = {
 process.stdout.write(
   `seed ${seed}: ${minutes} minutes, ${controllers} controllers, ${workers} workers\n`,
 );
+const keepHistory = (): void => {
+  writeFileSync(join(folder, 'history.json'), JSON.stringify(history.moments, null, 1));
+};
 try {
   const result = await playRun(options);
   if (isTTY) process.stderr.write('\r\u001B[K');
@@ -90,13 +95,14 @@ try {
   if (!isRight) {
     const text = violationsText(result);
     process.stdout.write(`${text}\nseed ${seed}; Redis' data, logs and records are in ${folder}\n`);
+    keepHistory();
     writeFileSync(join(folder, 'violations.txt'), text);
-    writeFileSync(join(folder, 'history.json'), JSON.stringify(result.history.moments, null, 1));
     writeFileSync(join(folder, 'evidence.json'), JSON.stringify(result.evidence));
   } else if (!keep) rmSync(folder, { recursive: true });
   process.stdout.write(`${summaryOf(result)}\n`);
   process.exitCode = isRight ? 0 : 1;
 } catch (error) {
+  keepHistory();
   process.stderr.write(`\nthe run with seed ${seed} broke off; what there is lies in ${folder}\n`);
   throw error;
 }

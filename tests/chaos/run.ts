@@ -8,7 +8,7 @@ import { check } from './checker.ts';
 import type { Evidence, SeenStatus, Violation } from './evidence.ts';
 import { Faults } from './faults.ts';
 import { gather } from './gather.ts';
-import { History } from './history.ts';
+import type { History } from './history.ts';
 import { CRON_EVERY_MS } from './kinds.ts';
 import { Load } from './load.ts';
 import { trueNowMs } from './records.ts';
@@ -22,6 +22,8 @@ export interface RunOptions extends WorldSize {
   readonly seconds: number;
   /** Of a hundred pods so many fail by themselves. */
   readonly failPercent: number;
+  /** Where what happens is written down; it is there also when the run breaks off. */
+  readonly history: History;
   /** Told about once a second. */
   readonly onProgress?: (text: string) => void;
 }
@@ -35,14 +37,14 @@ export interface RunResult {
 }
 
 /** How long nothing need change until what is not done is stuck, ms: several resyncs. */
-const STUCK_MS = 40_000;
+const STUCK_MS = 60_000;
 /** How long it may take at all, ms. */
 const MOST_SETTLE_MS = 120_000;
 const LOOK_MS = 200;
 
 /** Plays a run. The seed decides what is done, not when it meets what. */
 export async function playRun(options: RunOptions): Promise<RunResult> {
-  const history = new History();
+  const { history } = options;
   const world = await World.open(options.folder, options);
   try {
     const load = new Load(world, createRandom(options.seed), history, {

@@ -22,8 +22,8 @@ const WORKER = pathOf('./processes/workerProcess.ts');
 const CLOCK = pathOf('./processes/clock.ts');
 /** Compiled code is kept: starting processes would take most of a run. */
 const COMPILE_CACHE = pathOf('../../node_modules/.cache/node');
-/** A start waits for a Redis that is away and for a network that is cut. */
-const START_TIMEOUT_MS = 120_000;
+/** A start waits for a Redis that is away, a network that is cut, and a machine that does other things first. */
+const START_TIMEOUT_MS = 300_000;
 /** Key prefix of a run's installation. */
 const PREFIX = 'chaos';
 /** Last lines that are told of a process that ended by itself. */
