@@ -86,10 +86,14 @@ export class World {
    *
    * @param folder - Exists and is empty; keeps Redis' data, logs and records.
    */
-  static async open(folder: string, size: WorldSize): Promise<World> {
+  static async open(
+    folder: string,
+    size: WorldSize,
+    settings: Partial<InstallationSettings> = SETTINGS,
+  ): Promise<World> {
     for (const name of ['redis', 'records', 'volumes', 'logs']) mkdirSync(join(folder, name));
     const redis = await startRedis({ appendOnly: true, folder: join(folder, 'redis') });
-    const store = await Store.open({ redis: redis.connect(), prefix: PREFIX, settings: SETTINGS });
+    const store = await Store.open({ redis: redis.connect(), prefix: PREFIX, settings });
     const world = new World(folder, redis, store);
     // The first connection of a client fails early, later ones wait.
     await world.drover.connect();
