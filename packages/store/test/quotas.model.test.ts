@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import * as fc from 'fast-check';
-import { afterAll, beforeAll, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type HeldPod, newJob, StoreBed } from './support/bed.ts';
 
 const RUNS = Number(process.env['MODEL_RUNS'] ?? 30);
@@ -69,8 +69,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constant('stop' as const), job, count: fc.integer({ min: 1, max: 3 }) }),
   fc.record({ do: fc.constant('lose' as const) }),
   { weight: 2, arbitrary: fc.record({ do: fc.constant('wake' as const) }) },
-  fc.record({ do: fc.constant('createPod' as const), share: job }),
-  fc.record({ do: fc.constant('deletePod' as const) }),
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('createPod' as const), share: job }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('deletePod' as const) }) },
 );
 
 let server: StoreBed;
@@ -100,6 +100,9 @@ class History {
       await this.#bed.setGate(uid, { limit: 6, holdOnFailure: false });
       this.#jobs.push(uid);
     }
+    // With room for most, so that there is something to give back.
+    await this.#setQuota('a', { pods: '8' });
+    await this.#wake();
   }
 
   async take(one: Step): Promise<void> {
@@ -353,3 +356,19 @@ test(
   },
   TIMEOUT_MS,
 );
+
+test('a pod that ends without ever having had a slot gives its share back', async () => {
+  const bed = await server.fresh();
+  const { shard } = bed;
+  const path = { kind: 'ResourceQuota', namespace: NAMESPACE, name: 'a' };
+  const object = JSON.stringify({ metadata: {}, spec: { hard: { pods: '1' } } });
+  await shard.objects.create({ ...path, uid: randomUUID(), object, finalizerCount: 0 });
+  const reply = await shard.quotas.wake(NAMESPACE, '');
+  await shard.quotas.wake(NAMESPACE, reply.type === 'uncounted' ? reply.counting : '');
+  const uid = await bed.createJob({ bare: true, completions: 1 });
+  const taken = async () => (await shard.quotas.usage(NAMESPACE, [])).pods['pods'];
+  expect(await taken()).toBe(1);
+  const end = { status: '{}', finish: 'Failed', critical: true } as const;
+  expect((await shard.writeStatus({ ...(await bed.guard(uid)), ...end })).type).toBe('written');
+  expect(await taken()).toBe(0);
+});
