@@ -12,9 +12,9 @@
 
   Returns  the ids of those that are there no more; the others a worker has by now, or they are far from the end
 
-  Safe to retry. O(ids * 500), at most 250, and O(ids) when nobody else is quicker. One hash tag.
+  Safe to retry. O(ids * 100), at most 100, and O(ids) when nobody else is quicker. One hash tag.
 ]]
-local FAR = 500
+local FAR = 100
 local prefix, gone = ARGV[1], {}
 for i = 2, #ARGV do
   local id = ARGV[i]

@@ -106,7 +106,7 @@ export async function addItems(redis: RedisClient, items: NewItems): Promise<voi
 }
 
 /** QueueJobs that one script removes at most: bounds its time. */
-export const MAX_DROPPED = 250;
+export const MAX_DROPPED = 100;
 
 /**
  * Removes QueueJobs that wait for a worker. Runs when memory is full.

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { DecisionGuard, Judgement, NewJob, Verdicts } from '../src/api.ts';
 import { eventPath, type NewEvent } from '../src/events.ts';
 import { MAX_JOBS_PER_SCRIPT, MAX_PODS_PER_CALL } from '../src/jobScripts.ts';
-import { addItems } from '../src/itemQueue.ts';
+import { addItems, dropItems, MAX_DROPPED } from '../src/itemQueue.ts';
 import { podLogKey } from '../src/keys.ts';
 import { LogKind } from '../src/podLog.ts';
 import { MAX_LOG_ENTRIES_PER_CALL, type PodLogChange, writePodLog } from '../src/podLogEntries.ts';
@@ -501,6 +501,19 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
       );
       const items = { prefix: 'p', uid: randomUUID(), name: 'item', options, data };
       return Promise.resolve(() => addItems(bed.redis, items));
+    },
+  ],
+  [
+    'dropItems of 100 items, half of them no longer the next ones',
+    async () => {
+      const uid = randomUUID();
+      const count = 1_000;
+      const data = Array.from({ length: count }, (_, i) =>
+        JSON.stringify({ i, d: 'x'.repeat(1_000) }),
+      );
+      await addItems(bed.redis, { prefix: 'p', uid, name: 'item', options: {}, data });
+      const ids = Array.from({ length: MAX_DROPPED }, (_, i) => String(count - 50 - i));
+      return () => dropItems(bed.redis, { prefix: 'p', uid, ids });
     },
   ],
   [

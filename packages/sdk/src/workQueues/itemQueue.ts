@@ -122,7 +122,8 @@ export class ItemQueue {
     const gone = await this.#own.drop(jobs.map(({ id }) => id!));
     for (const { id, data } of jobs)
       if (gone.has(id!)) for (const item of idsOf(data)) items.add(item);
-    return jobs.length;
+    // Others were quicker with some: those that are next by now are looked at as well.
+    return gone.size > 0 ? gone.size : jobs.length;
   }
 
   /** Removes a QueueJob; answers its items, none when a worker has it by now. */
