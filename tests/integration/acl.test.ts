@@ -206,6 +206,19 @@ describe('Redis refuses', () => {
     ]),
   ];
 
+  test('all but a controller to make an installation, and says who may', async () => {
+    const engine = await Engine.forTest({ hasAcl: true, redis: ONE_SERVER });
+    await engine.store.redis.flushall();
+    await using producer = new Drover({
+      connection: engine.urlOf('producer'),
+      prefix: engine.prefix,
+    });
+    await expect(producer.jobs.list()).rejects.toThrow(
+      /: there is no installation with prefix \S+ yet.*: start a controller first$/,
+    );
+    await expect(engine.close()).rejects.toThrow(/settings/);
+  });
+
   test('what a role must not do', async () => {
     const engine = await Engine.forTest({ hasAcl: true, redis: ONE_SERVER });
     const clients = new Map<AclRole, Redis>();

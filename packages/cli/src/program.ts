@@ -39,7 +39,10 @@ export async function runCli(args: readonly string[]): Promise<number> {
       return error.exitCode === 0 ? EXIT.ok : EXIT.badInput;
     }
     printError(reportError(error));
-    if (process.env['DROVER_DEBUG'] !== undefined) process.stderr.write(`${inspect(error)}\n`);
+    if (process.env['DROVER_DEBUG'] !== undefined) {
+      const { errorForLog } = await import('@drover/shared');
+      process.stderr.write(`${inspect(errorForLog(error), { depth: 6 })}\n`);
+    }
     return reportError(error).exitCode;
   }
 }

@@ -53,7 +53,8 @@ export type UnsuitableRedisProblem =
   | 'EVICTION_POLICY'
   | 'REDIS_TOO_OLD'
   | 'LAYOUT_VERSION'
-  | 'SHARD_COUNT';
+  | 'SHARD_COUNT'
+  | 'NOT_INSTALLED';
 
 /** Options of {@link Store.open}. */
 export interface StoreOptions {
@@ -198,7 +199,15 @@ async function agreeOnSettings(
     for (const [name, value] of missing) pipeline.hsetnx(key, name, value);
     pipeline.hgetall(key);
     const replies = (await pipeline.exec()) ?? [];
-    for (const [error] of replies) if (error !== null) throw error;
+    for (const [error] of replies) {
+      if (error?.message.startsWith('NOPERM') === true) {
+        throw new UnsuitableRedisError(
+          'NOT_INSTALLED',
+          `there is no installation with prefix ${prefix} yet, or it misses settings of this version, and this user of Redis may not write them: start a controller first`,
+        );
+      }
+      if (error !== null) throw error;
+    }
     stored = replies.at(-1)![1] as Record<string, string>;
   }
   if (Number(stored['layoutVersion']) !== LAYOUT_VERSION) {

@@ -171,7 +171,8 @@ function supervise(worker: DroverWorker, logger: Logger): () => void {
 
 function warnOfPassword(logger: Logger): void {
   const url = process.env['DROVER_REDIS_URL'] ?? '';
-  if (!/:\/\/[^/]*@/.test(url)) return;
+  // A user alone is no secret.
+  if (!/:\/\/[^/:@]*:[^/]+@/.test(url)) return;
   logger.warn(
     'the password of Redis is in the environment of this worker, where programs that it runs can read it: use --redis-file',
   );
