@@ -225,11 +225,15 @@ export {
   type LifecycleHandler,
 } from './containerLife.ts';
 export {
+  ClientEvent,
   COMBINED_PREFIX,
   DEFAULT_EVENT_TTL_MS,
+  EVENT_KIND,
+  MAX_EVENT_MESSAGE_CHARS,
   type CoreV1Event,
   type InvolvedObject,
 } from './event.ts';
+export { EVENT_V1_KIND, EventV1, toClientEvent, toEventV1 } from './eventV1.ts';
 export { leftItemsWarnings, type ItemsWarning } from './leftItems.ts';
 export { nodeStatusWord, type Node, type NodeCondition } from './node.ts';
 export {

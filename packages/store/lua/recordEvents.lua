@@ -26,32 +26,12 @@
   O(events * log n), at most 100 events. Safe to retry. One hash tag. Refused when memory is full.
 ]]
 -- @include clock
--- Events of a shard that are kept at most, with their writers.
-local MAX_EVENTS = 10000
--- An hour.
-local DEFAULT_TTL_MS = 3600000
-
+-- @include events
 local eventsKey, namesKey, versionsKey = KEYS[2], KEYS[3], KEYS[4]
 local now, rv = readClock(KEYS[1], ARGV[1])
 local writer, batch = '#' .. ARGV[3], tonumber(ARGV[4])
 local lastBatch = redis.call('HGET', eventsKey, writer)
 if lastBatch and tonumber(lastBatch) >= batch then return 0 end
-
-local function forget(paths)
-  if #paths == 0 then return end
-  redis.call('HDEL', eventsKey, unpack(paths))
-  redis.call('ZREM', namesKey, unpack(paths))
-  redis.call('ZREM', versionsKey, unpack(paths))
-end
-
--- Twice as many as may be new, so that it comes to an end.
-local function forgetOld(count, ttlMs)
-  local most = 2 * count + 20
-  local oldest = string.format('%.0f', (now - ttlMs) * 4096)
-  forget(redis.call('ZRANGEBYSCORE', versionsKey, '-inf', oldest, 'LIMIT', 0, most))
-  local excess = redis.call('ZCARD', versionsKey) - MAX_EVENTS
-  if excess > 0 then forget(redis.call('ZRANGE', versionsKey, 0, math.min(excess, most) - 1)) end
-end
 
 local function versionOf(path)
   rv = versionAfter(rv, now)
@@ -83,9 +63,7 @@ if not isNew then return 1 end
 
 redis.call('HSET', eventsKey, writer, batch)
 versionOf(writer)
-redis.call('SET', KEYS[1], string.format('%.0f', rv))
+local keys = { clock = KEYS[1], events = eventsKey, names = namesKey, versions = versionsKey }
 local ttlMs = tonumber(redis.call('HGET', KEYS[5], 'eventTtlMs') or DEFAULT_TTL_MS)
-forgetOld((#ARGV - 4) / 3, ttlMs)
-for i = 2, 4 do redis.call('PEXPIRE', KEYS[i], ttlMs) end
-redis.call('PUBLISH', ARGV[2], string.format('%.0f', rv))
+finishEvents(keys, now, rv, ttlMs, (#ARGV - 4) / 3, ARGV[2])
 return 1

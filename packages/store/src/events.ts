@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import {
+  type ClientEvent,
   DEFAULT_EVENT_TTL_MS,
   formatTime,
+  MAX_EVENT_MESSAGE_CHARS,
   type CoreV1Event,
   type InvolvedObject,
 } from '@drover/shared';
 import { formatVersion } from './compose/job.ts';
 import type { ShardKeys } from './keys.ts';
-import { choose } from './replies.ts';
+import { choose, integer, list } from './replies.ts';
 import { ShardScripts, type ShardScriptsOptions } from './shardScripts.ts';
 import type { RedisClient } from './redisClient.ts';
 
@@ -16,8 +18,7 @@ import type { RedisClient } from './redisClient.ts';
 export const MAX_EVENTS_PER_CALL = 100;
 /** Events that are read at a time. */
 const PAGE_SIZE = 500;
-/** Longest message that is kept, as in Kubernetes. */
-const MAX_MESSAGE_CHARS = 1024;
+const VERSIONS_PER_MS = 4_096;
 /** Namespace of what is said of objects without one. */
 const CLUSTER_NAMESPACE = 'default';
 
@@ -48,6 +49,11 @@ export interface EventQuery {
   readonly objectName?: string;
 }
 
+/** An event of a client: all of it, but for what the store sets. */
+interface ClientBody {
+  readonly e: ClientEvent;
+}
+
 /** What of an event is the same every time it happens, but for the message. */
 interface StoredBody {
   /** apiVersion, kind, namespace ('' = none), name and uid of the object. */
@@ -59,6 +65,11 @@ interface StoredBody {
   readonly c: string;
   readonly h?: string;
 }
+
+/** What came of writing an event of a client. */
+export type EventWritten =
+  | { readonly type: 'written' | 'replayed'; readonly resourceVersion: number }
+  | { readonly type: 'alreadyExists' | 'notFound' | 'conflict' };
 
 /** An event that waits to be written. */
 export interface CountedEvent {
@@ -127,6 +138,39 @@ export class Events {
     return choose(reply, { '1': 'recorded', '0': 'replayed' });
   }
 
+  /**
+   * Writes an event of a client; the same one again is written already.
+   *
+   * @param expectedVersion - What it was made from; null = it is a new one.
+   */
+  async write(event: ClientEvent, expectedVersion: string | null): Promise<EventWritten> {
+    const { clock, events, eventNames, eventVersions, meta, eventChannel } = this.#keys;
+    const { name, namespace, ...metadata } = event.metadata;
+    const { uid: _uid, resourceVersion: _version, creationTimestamp: _at, ...own } = metadata;
+    const count = Math.max(1, event.count ?? event.series?.count ?? 1);
+    const body: ClientBody = { e: { ...event, metadata: { ...own, name, namespace, uid: '' } } };
+    const reply = list(
+      await this.#scripts.run(
+        'writeEvent',
+        [clock, events, eventNames, eventVersions, meta],
+        [
+          this.#scripts.now,
+          eventChannel,
+          `${namespace}/${name}`,
+          count,
+          JSON.stringify(body),
+          expectedVersion ?? '',
+          name.startsWith(`${event.involvedObject.name ?? ''}.`) ? 0 : 1,
+        ],
+      ),
+    );
+    const code = integer(reply[0]);
+    if (code >= 0) {
+      return { type: code === 1 ? 'written' : 'replayed', resourceVersion: integer(reply[1]) };
+    }
+    return { type: choose(code, { '-1': 'alreadyExists', '-2': 'notFound', '-3': 'conflict' }) };
+  }
+
   /** An event by its name; null = none. */
   async get(namespace: string, name: string): Promise<CoreV1Event | null> {
     const [event = null] = await this.#read([`${namespace}/${name}`]);
@@ -136,7 +180,8 @@ export class Events {
   /** Events in order of their names. */
   async list({ namespace, objectName }: EventQuery): Promise<CoreV1Event[]> {
     // An event's name begins with that of its object and a dot; '/' is the character after '.', '0' that after '/'.
-    const isNarrow = namespace !== null && objectName !== undefined;
+    const isNarrow =
+      namespace !== null && objectName !== undefined && !(await this.#hasOtherNames());
     const prefix = isNarrow ? `${namespace}/${objectName}.` : `${namespace}/`;
     const to = isNarrow ? `(${namespace}/${objectName}/` : `(${namespace}0`;
     const found: CoreV1Event[] = [];
@@ -167,13 +212,30 @@ export class Events {
     return read.filter((event) => event !== null);
   }
 
-  /** The resourceVersion of what was written last; 0 = nothing is there. */
-  async newest(): Promise<number> {
-    const { eventVersions } = this.#keys;
-    const [, version = '0'] = (
-      await this.#redis.zrange(eventVersions, '-1', '-1', 'WITHSCORES')
-    ).flat();
-    return Number(version);
+  /** The resourceVersions of what was written last, and from which on events are there; 0 = nothing is. */
+  async span(): Promise<{ readonly newest: number; readonly oldest: number }> {
+    const { eventVersions, meta } = this.#keys;
+    const [first, last, ttl] = await Promise.all([
+      this.#redis.zrange(eventVersions, '0', '0', 'WITHSCORES'),
+      this.#redis.zrange(eventVersions, '-1', '-1', 'WITHSCORES'),
+      this.#redis.hget(meta, 'eventTtlMs'),
+    ]);
+    const [, kept = '0'] = first.flat();
+    const [, newest = '0'] = last.flat();
+    const oldestMs = this.#now() - Number(ttl ?? DEFAULT_EVENT_TTL_MS);
+    return {
+      newest: Number(newest),
+      oldest: Math.max(Number(kept), oldestMs * VERSIONS_PER_MS),
+    };
+  }
+
+  /** Whether clients may have called events otherwise than after their objects. */
+  async #hasOtherNames(): Promise<boolean> {
+    const [namedMs, ttl] = await Promise.all([
+      this.#redis.hget(this.#keys.events, '#named'),
+      this.#redis.hget(this.#keys.meta, 'eventTtlMs'),
+    ]);
+    return Number(namedMs ?? 0) > this.#now() - Number(ttl ?? DEFAULT_EVENT_TTL_MS);
   }
 
   /** In the order of the paths; null for what is not there, or too old. */
@@ -205,7 +267,7 @@ function bodyOf({ about, type, reason, message, component, host }: NewEvent): St
     o: [apiVersion, kind, namespace, name, uid],
     w: type === 'Warning' ? 1 : 0,
     r: reason,
-    m: message.slice(0, MAX_MESSAGE_CHARS),
+    m: message.slice(0, MAX_EVENT_MESSAGE_CHARS),
     c: component,
     ...(host !== undefined && { h: host }),
   };
@@ -216,7 +278,17 @@ function composeEvent(path: string, text: string, oldestMs: number): CoreV1Event
   assert(parts !== null, `a stored event, got ${text.slice(0, 50)}`);
   const [, count = '', firstMs = '', lastMs = '', version = '', json = ''] = parts;
   if (Number(lastMs) <= oldestMs) return null;
-  const body = JSON.parse(json) as StoredBody;
+  const stored = JSON.parse(json) as StoredBody | ClientBody;
+  if ('e' in stored) {
+    return composeClientEvent(stored.e, {
+      count: Number(count),
+      firstTimestamp: formatTime(Number(firstMs)),
+      lastTimestamp: formatTime(Number(lastMs)),
+      uid: uidOf(`${path} ${firstMs}`),
+      resourceVersion: formatVersion(Number(version)),
+    });
+  }
+  const body = stored;
   const [apiVersion, kind, ownNamespace, objectName, uid] = body.o;
   const slash = path.indexOf('/');
   const namespace = path.slice(0, slash);
@@ -248,6 +320,53 @@ function composeEvent(path: string, text: string, oldestMs: number): CoreV1Event
     lastTimestamp: formatTime(Number(lastMs)),
     reportingComponent: body.c,
     reportingInstance: body.h ?? '',
+  };
+}
+
+/** An event of a client, with what it left out. */
+function composeClientEvent(
+  event: ClientEvent,
+  known: {
+    readonly count: number;
+    readonly firstTimestamp: string;
+    readonly lastTimestamp: string;
+    readonly uid: string;
+    readonly resourceVersion: string;
+  },
+): CoreV1Event {
+  const { uid, resourceVersion, firstTimestamp, lastTimestamp, count } = known;
+  const { involvedObject: about, source = {}, eventTime, series, action, related } = event;
+  const { resourceVersion: aboutVersion, fieldPath, namespace } = about;
+  const metadata = { ...event.metadata, uid, resourceVersion, creationTimestamp: firstTimestamp };
+  return {
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata,
+    involvedObject: {
+      apiVersion: about.apiVersion ?? '',
+      kind: about.kind ?? '',
+      ...(namespace !== undefined && { namespace }),
+      name: about.name ?? '',
+      uid: about.uid ?? '',
+      ...(aboutVersion !== undefined && { resourceVersion: aboutVersion }),
+      ...(fieldPath !== undefined && { fieldPath }),
+    },
+    type: event.type,
+    reason: event.reason,
+    message: event.message,
+    source: {
+      component: source.component ?? event.reportingComponent,
+      ...(source.host !== undefined && { host: source.host }),
+    },
+    count,
+    firstTimestamp: event.firstTimestamp ?? firstTimestamp,
+    lastTimestamp: event.lastTimestamp ?? lastTimestamp,
+    reportingComponent: event.reportingComponent,
+    reportingInstance: event.reportingInstance,
+    ...(eventTime !== undefined && { eventTime }),
+    ...(series !== undefined && { series }),
+    ...(action !== '' && { action }),
+    ...(related !== undefined && { related }),
   };
 }
 

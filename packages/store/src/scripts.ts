@@ -53,6 +53,7 @@ export const SCRIPT_NAMES = [
   'updateObject',
   'wakeQuota',
   'writeContainers',
+  'writeEvent',
   'writeLog',
   'writeStatus',
 ] as const;

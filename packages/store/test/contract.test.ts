@@ -1,5 +1,6 @@
 /** Headers of the scripts against what the wrappers really send, and what they make of each reply. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { EVENT_KIND } from '@drover/shared';
 import type { Redis } from 'ioredis';
 import { describe, expect, test } from 'vitest';
 import { LAYOUT_VERSION } from '../src/store.ts';
@@ -33,6 +34,8 @@ const OTHER = '4be0b0a2-0000-4000-8000-000000000002';
 const SESSION = '00112233445566aa';
 const OTHER_SESSION = '00112233445566bb';
 const GUARD = { uid: UID, generation: 1, decisionVersion: 2 };
+
+const CLIENT_EVENT = { metadata: { name: 'o.1', namespace: 'default' }, reason: 'Seen' };
 
 const OBJECT = {
   kind: 'ConfigMap',
@@ -289,6 +292,10 @@ const CASES: Record<ScriptName, Case> = {
         })),
       ),
   },
+  writeEvent: {
+    call: (shard) => shard.events.write(EVENT_KIND.schema.parse(CLIENT_EVENT), null),
+    reply: (code) => (code >= 0 ? [code, Buffer.from('8')] : [code]),
+  },
   deleteJob: { call: (shard) => shard.deleteJob(UID) },
   finalizeJob: { call: (shard) => shard.finalizeJob(UID, 'orphan') },
   doneDue: {
@@ -502,6 +509,7 @@ const CREATING = [
   'runCronJob',
   'updateJob',
   'updateObject',
+  'writeEvent',
   'writeLog',
 ];
 const READING = ['observeCronJob', 'observeJob'];

@@ -77,11 +77,11 @@ describe('record', () => {
 
   test('a count in all is never lowered, and writes nothing when it is known', async () => {
     await events.record('w', 1, [counted(event(), 7, true)]);
-    const version = await events.newest();
+    const version = (await events.span()).newest;
     bed.clock.advance(5_000);
     await events.record('other', 1, [counted(event(), 5, true)]);
     await events.record('other', 2, [counted(event(), 7, true)]);
-    expect(await events.newest()).toBe(version);
+    expect((await events.span()).newest).toBe(version);
     await events.record('other', 3, [counted(event(), 9, true)]);
     expect(await list()).toMatchObject([{ count: 9, lastTimestamp: '2026-01-15T12:00:05Z' }]);
   });

@@ -42,7 +42,9 @@ function decodeEnvelope(bytes: Buffer): JsonObject {
     throw new ApiError(415, 'UnsupportedMediaType', message, {});
   }
   const content = typeof raw === 'string' ? Buffer.from(raw, 'base64') : Buffer.alloc(0);
-  const object = decodeMessage(Reader.create(content), content.length, kind, 0);
+  // The one kind of which two groups have a message each.
+  const message = kind === 'Event' && apiVersion === 'events.k8s.io/v1' ? 'EventV1' : kind;
+  const object = decodeMessage(Reader.create(content), content.length, message, 0);
   return { apiVersion, kind, ...object };
 }
 

@@ -148,6 +148,8 @@ const MESSAGES = {
     'kind=1:string namespace=2:string name=3:string uid=4:string apiVersion=5:string resourceVersion=6:string fieldPath=7:string',
   Event:
     'metadata=1:ObjectMeta involvedObject=2:ObjectReference reason=3:string message=4:string source=5:EventSource firstTimestamp=6:Time lastTimestamp=7:Time count=8:int type=9:string eventTime=10:MicroTime series=11:EventSeries action=12:string related=13:ObjectReference reportingComponent=14:string reportingInstance=15:string',
+  EventV1:
+    'metadata=1:ObjectMeta eventTime=2:MicroTime series=3:EventSeries reportingController=4:string reportingInstance=5:string action=6:string reason=7:string regarding=8:ObjectReference related=9:ObjectReference note=10:string type=11:string deprecatedSource=12:EventSource deprecatedFirstTimestamp=13:Time deprecatedLastTimestamp=14:Time deprecatedCount=15:int',
   EventSource: 'component=1:string host=2:string',
   EventSeries: 'count=1:int lastObservedTime=2:MicroTime',
   Node: 'metadata=1:ObjectMeta spec=2:NodeSpec status=3:Opaque',

@@ -52,7 +52,7 @@ export function makeResources(backend: Backend, secretKeyFile: string | undefine
     pods,
     new NodesResource(backend),
     new NamespacesResource(backend, keptKinds),
-    new EventsResource(backend),
+    ...EventsResource.both(backend),
     ...kept,
     priorityClasses(backend),
     new WorkQueuesResource(backend),

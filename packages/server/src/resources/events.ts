@@ -1,13 +1,40 @@
-import { ageText, NotFoundError, type CoreV1Event } from '@drover/shared';
+import { randomInt } from 'node:crypto';
+
+import {
+  ageText,
+  AlreadyExistsError,
+  ConflictError,
+  EVENT_KIND,
+  EVENT_V1_KIND,
+  generateName,
+  NotFoundError,
+  parseObject,
+  parseObjectUpdate,
+  toClientEvent,
+  toEventV1,
+  type ClientEvent,
+  type CoreV1Event,
+  type EventV1,
+} from '@drover/shared';
+import type { Field } from '@drover/shared/explain';
 import type { Backend } from '@drover/sdk/internals';
 
 import { requiredValue } from '../api/fieldSelector.ts';
-import type { Page, PageRequest, Resource, WatchEvent, WatchRequest } from '../api/resource.ts';
+import { groupVersionText, type ApiObject } from '../api/object.ts';
+import type {
+  Page,
+  PageRequest,
+  Resource,
+  WatchEvent,
+  WatchRequest,
+  WriteOptions,
+} from '../api/resource.ts';
 import type { SelectableFields } from '../api/selection.ts';
 import type { Column, TableDefinition } from '../api/table.ts';
 import { field, kindField } from '../openapi/fields.ts';
-import { PolledWatch, versionNow } from '../watch/polledWatch.ts';
+import { versionNow } from '../watch/polledWatch.ts';
 import { textColumn } from './columns.ts';
+import { EventLog } from './eventLog.ts';
 import { pageOf } from './paging.ts';
 
 const age = (name: string, time: 'firstTimestamp' | 'lastTimestamp', priority: 0 | 1) =>
@@ -74,31 +101,133 @@ const FIELDS: SelectableFields<CoreV1Event> = {
   type: ({ type }) => type,
 };
 
-const EXPLAINED = kindField('Event', 'Something that happened to an object.', [
-  field('involvedObject', 'Object', 'What it happened to.', [
-    field('apiVersion', 'string', 'Group and version of the object.'),
-    field('kind', 'string', 'Kind of the object.'),
-    field('namespace', 'string', 'Namespace of the object.'),
-    field('name', 'string', 'Name of the object.'),
-    field('uid', 'string', 'Uid of the object.'),
+const REFERENCE = [
+  field('apiVersion', 'string', 'Group and version of the object.'),
+  field('kind', 'string', 'Kind of the object.'),
+  field('namespace', 'string', 'Namespace of the object.'),
+  field('name', 'string', 'Name of the object.'),
+  field('uid', 'string', 'Uid of the object.'),
+  field('resourceVersion', 'string', 'Version of the object.'),
+  field('fieldPath', 'string', 'The part of the object.'),
+];
+
+const SOURCE = [
+  field('component', 'string', 'What it is.'),
+  field('host', 'string', 'The worker.'),
+];
+
+/** What both versions call the same. */
+const SHARED = [
+  field('eventTime', 'string', 'When it was seen first, to the microsecond.'),
+  field('series', 'Object', 'It goes on happening.', [
+    field('count', 'integer', 'How often it happened.'),
+    field('lastObservedTime', 'string', 'When it was seen last.'),
   ]),
+  field('action', 'string', 'What was done.'),
+  field('related', 'Object', 'Another object that has to do with it.', REFERENCE),
+];
+
+const EXPLAINED = kindField('Event', 'Something that happened to an object.', [
+  field('involvedObject', 'Object', 'What it happened to.', REFERENCE),
   field('type', 'string', 'Normal or Warning.'),
   field('reason', 'string', 'What happened, in a word.'),
   field('message', 'string', 'What happened, for people.'),
-  field('source', 'Object', 'Who says so.', [
-    field('component', 'string', 'What it is.'),
-    field('host', 'string', 'The worker.'),
-  ]),
+  field('source', 'Object', 'Who says so.', SOURCE),
   field('count', 'integer', 'How often it happened.'),
   field('firstTimestamp', 'string', 'When it was seen first.'),
   field('lastTimestamp', 'string', 'When it was seen last.'),
   field('reportingComponent', 'string', 'Who says so.'),
   field('reportingInstance', 'string', 'The worker, or empty.'),
+  ...SHARED,
 ]);
 
+const EXPLAINED_V1 = kindField('Event', 'Something that happened to an object.', [
+  field('regarding', 'Object', 'What it happened to.', REFERENCE),
+  field('type', 'string', 'Normal or Warning.'),
+  field('reason', 'string', 'What happened, in a word.'),
+  field('note', 'string', 'What happened, for people.'),
+  field('reportingController', 'string', 'Who says so.'),
+  field('reportingInstance', 'string', 'The worker, or empty.'),
+  ...SHARED,
+  field('deprecatedSource', 'Object', 'Who says so, in core/v1.', SOURCE),
+  field('deprecatedCount', 'integer', 'How often it happened, in core/v1.'),
+  field('deprecatedFirstTimestamp', 'string', 'When it was seen first, in core/v1.'),
+  field('deprecatedLastTimestamp', 'string', 'When it was seen last, in core/v1.'),
+]);
+
+/** Attempts against other writers. */
+const MAX_ATTEMPTS = 8;
+
+/** How a version of the API has events. */
+interface EventForm<T extends ApiObject> {
+  readonly group: string;
+  readonly explained: Field;
+  readonly table: TableDefinition<never>;
+  /** Read from events as core/v1 has them. */
+  readonly fields: SelectableFields<CoreV1Event>;
+  readonly shown: (event: CoreV1Event) => T;
+  readonly parse: (input: unknown, namespace: string) => ClientEvent;
+  readonly parseUpdate: (stored: CoreV1Event, input: unknown) => ClientEvent;
+}
+
+const CORE: EventForm<CoreV1Event> = {
+  group: '',
+  explained: EXPLAINED,
+  table: TABLE,
+  fields: FIELDS,
+  shown: (event) => event,
+  parse: (input, namespace) => parseObject(EVENT_KIND, input, namespace),
+  parseUpdate: (stored, input) => parseObjectUpdate(EVENT_KIND, stored as ClientEvent, input),
+};
+
+/** Each is shown as the same object, whose text is made once. */
+const SHOWN = new WeakMap<CoreV1Event, EventV1>();
+const SHOWN_OF = new WeakMap<EventV1, CoreV1Event>();
+
+const V1: EventForm<EventV1> = {
+  group: 'events.k8s.io',
+  explained: EXPLAINED_V1,
+  table: {
+    columns: TABLE.columns.map((column) => ({
+      ...column,
+      cell: (event: EventV1, nowMs: number) =>
+        column.cell(SHOWN_OF.get(event) ?? coreOf(event), nowMs),
+    })),
+  },
+  fields: {
+    ...FIELDS,
+    ...Object.fromEntries(
+      Object.entries(FIELDS).map(([name, read]) => [
+        name
+          .replace('involvedObject', 'regarding')
+          .replace('reportingComponent', 'reportingController'),
+        read,
+      ]),
+    ),
+  },
+  shown: shownV1,
+  parse: (input, namespace) => toClientEvent(parseObject(EVENT_V1_KIND, input, namespace)),
+  parseUpdate: (stored, input) =>
+    toClientEvent(parseObjectUpdate(EVENT_V1_KIND, shownV1(stored), input)),
+};
+
+function shownV1(event: CoreV1Event): EventV1 {
+  const known = SHOWN.get(event);
+  if (known !== undefined) return known;
+  const shown = toEventV1(event);
+  SHOWN.set(event, shown);
+  SHOWN_OF.set(shown, event);
+  return shown;
+}
+
+/** Of one that is not stored, as a dry run answers it. */
+function coreOf(event: EventV1): CoreV1Event {
+  return toClientEvent(event) as CoreV1Event;
+}
+
 /** Events: what happened to objects. */
-export class EventsResource implements Resource {
-  readonly group = '';
+export class EventsResource<T extends ApiObject> implements Resource {
+  readonly group: string;
   readonly version = 'v1';
   readonly plural = 'events';
   readonly singular = 'event';
@@ -106,72 +235,109 @@ export class EventsResource implements Resource {
   readonly isNamespaced = true;
   readonly shortNames = ['ev'];
   readonly categories = [];
-  readonly explained = EXPLAINED;
-  readonly table = TABLE;
-  readonly fields = FIELDS;
+  readonly explained: Field;
+  readonly table: TableDefinition<never>;
+  readonly fields: SelectableFields<never>;
   readonly hasStatus = false;
   readonly #backend: Backend;
-  readonly #watch: PolledWatch<CoreV1Event>;
-  /** What was read for watches, and the newest resourceVersions then. */
-  #read: { readonly versions: string; readonly events: readonly CoreV1Event[] } | null = null;
+  readonly #log: EventLog;
+  readonly #form: EventForm<T>;
 
-  constructor(backend: Backend) {
+  private constructor(backend: Backend, log: EventLog, form: EventForm<T>) {
     this.#backend = backend;
-    const kind = { apiVersion: 'v1', kind: 'Event' };
-    this.#watch = new PolledWatch(kind, () => this.#readChanged());
+    this.#log = log;
+    this.#form = form;
+    this.group = form.group;
+    this.explained = form.explained;
+    this.table = form.table;
+    this.fields = form.fields;
   }
 
-  async get(name: string, namespace: string): Promise<CoreV1Event> {
-    const event = await this.#backend.onShard(namespace, ({ events }) =>
-      events.get(namespace, name),
-    );
-    if (event === null) throw new NotFoundError({ resource: 'events', name, namespace });
-    return event;
+  /** Those of core/v1 and those of events.k8s.io/v1: the same ones. */
+  static both(backend: Backend): readonly [EventsResource<CoreV1Event>, EventsResource<EventV1>] {
+    const log = new EventLog(backend);
+    return [new EventsResource(backend, log, CORE), new EventsResource(backend, log, V1)];
+  }
+
+  async get(name: string, namespace: string): Promise<T> {
+    return this.#form.shown(await this.#read(name, namespace));
   }
 
   async list(request: PageRequest): Promise<Page> {
     const resourceVersion = String(versionNow());
     const { namespace, selection } = request;
-    const objectName = requiredValue(selection.fields, 'involvedObject.name');
-    return pageOf(request, await this.#list(namespace, objectName), resourceVersion);
+    const objectName =
+      requiredValue(selection.fields, 'involvedObject.name') ??
+      requiredValue(selection.fields, 'regarding.name');
+    const page = pageOf(request, await this.#log.list(namespace, objectName), resourceVersion);
+    return { ...page, items: (page.items as readonly CoreV1Event[]).map(this.#form.shown) };
   }
 
-  watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
-    return this.#watch.watch(request);
+  async *watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
+    const apiVersion = groupVersionText(this);
+    for await (const event of this.#log.watch(request)) {
+      const { type, object } = event;
+      if (type === 'BOOKMARK') yield { ...event, object: { ...object, apiVersion } };
+      else yield { ...event, object: this.#form.shown(object as CoreV1Event) };
+    }
+  }
+
+  async create(input: unknown, { namespace, dryRun }: WriteOptions): Promise<T> {
+    const parsed = this.#form.parse(input, namespace);
+    const { generateName: prefix = '' } = parsed.metadata;
+    const name = parsed.metadata.name || generateName(prefix, randomInt);
+    const event = { ...parsed, metadata: { ...parsed.metadata, name } };
+    if (dryRun) return this.#form.shown(event as CoreV1Event);
+    const written = await this.#write(event, null);
+    if (written === 'alreadyExists') throw new AlreadyExistsError(this.#reference(name, namespace));
+    return await this.get(name, namespace);
+  }
+
+  async update(
+    name: string,
+    change: (stored: ApiObject) => unknown,
+    { namespace, dryRun }: WriteOptions,
+  ): Promise<T> {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      const stored = await this.#read(name, namespace);
+      const { resourceVersion } = stored.metadata;
+      const input = change(this.#form.shown(stored));
+      const event = this.#form.parseUpdate(stored, input);
+      const wanted = event.metadata.resourceVersion ?? '';
+      if (wanted !== '' && wanted !== resourceVersion) {
+        throw new ConflictError(this.#reference(name, namespace));
+      }
+      if (dryRun) return this.#form.shown(event as CoreV1Event);
+      const written = await this.#write(event, resourceVersion);
+      if (written === 'written' || written === 'replayed') return await this.get(name, namespace);
+      if (written === 'notFound') throw new NotFoundError(this.#reference(name, namespace));
+    }
+    throw new ConflictError(this.#reference(name, namespace));
   }
 
   /** Ends all watches. */
   close(): void {
-    this.#watch.close();
+    this.#log.close();
   }
 
-  async #list(namespace: string | null, objectName: string | null): Promise<CoreV1Event[]> {
-    const store = await this.#backend.store();
-    const shards = namespace === null ? store.shards : [store.shardOf(namespace)];
-    const query = { namespace, ...(objectName !== null && { objectName }) };
-    const found = await Promise.all(
-      shards.map((shard) => this.#backend.run(() => shard.events.list(query))),
+  async #write(event: ClientEvent, expectedVersion: string | null) {
+    const { namespace } = event.metadata;
+    return await this.#backend.onShard(
+      namespace,
+      async ({ events }) => (await events.write(event, expectedVersion)).type,
     );
-    return inOrder(found.flat());
   }
 
-  /** A look finds nothing new most of the time: then it costs one short read for each shard. */
-  async #readChanged(): Promise<readonly CoreV1Event[]> {
-    const { shards } = await this.#backend.store();
-    const newest = await Promise.all(
-      shards.map((shard) => this.#backend.run(() => shard.events.newest())),
+  async #read(name: string, namespace: string): Promise<CoreV1Event> {
+    const event = await this.#backend.onShard(namespace, ({ events }) =>
+      events.get(namespace, name),
     );
-    const versions = newest.join(' ');
-    if (this.#read?.versions !== versions) {
-      this.#read = { versions, events: await this.#list(null, null) };
-    }
-    return this.#read.events;
+    if (event === null) throw new NotFoundError(this.#reference(name, namespace));
+    return event;
   }
-}
 
-function inOrder(events: readonly CoreV1Event[]): CoreV1Event[] {
-  return events.toSorted((a, b) => {
-    const [x, y] = [a, b].map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
-    return (x ?? '') < (y ?? '') ? -1 : 1;
-  });
+  #reference(name: string, namespace: string) {
+    const resource = this.group === '' ? 'events' : `events.${this.group}`;
+    return { resource, name, namespace };
+  }
 }

@@ -76,11 +76,9 @@ export class WorkQueuesResource implements Resource {
     this.#queues = new WorkQueuesClient(backend, 'default');
     const kind = { apiVersion: 'drover.dev/v1', kind: 'WorkQueue' };
     // Counts move without a new version.
-    this.#watch = new PolledWatch(
-      kind,
-      () => this.#all(null),
-      ({ status }) => JSON.stringify(status),
-    );
+    this.#watch = new PolledWatch(kind, () => this.#all(null), {
+      stateOf: ({ status }) => JSON.stringify(status),
+    });
   }
 
   async get(name: string, namespace: string): Promise<WorkQueue> {

@@ -6,12 +6,19 @@ import { Subscriber } from './subscriber.ts';
 
 /** How often is looked, while somebody watches. */
 const POLL_MS = 2_000;
+/** The same where a word comes when there is something new: words may be lost. */
+const TOLD_POLL_MS = 10_000;
+/** After a word more is gathered for so long. */
+const GATHER_MS = 100;
 /** How long it goes on looking when nobody watches: who comes back finds that nothing was missed. */
 const LINGER_MS = 60_000;
 /** Between a list and the watch that goes on from it passes no more than this. */
 const LIST_TO_WATCH_MS = 10_000;
 const VERSIONS_PER_MS = 4_096;
 const MAX_KEPT = 1_000;
+
+/** Calls back whenever there may be something new, until the function that it answers is called. */
+export type News = (onNews: () => void) => Promise<() => void>;
 
 interface PolledEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
@@ -39,18 +46,26 @@ export class PolledWatch<T extends ApiObject> {
   /** Everything that was seen after this version is kept. */
   #keptSince = 0;
   #timer: NodeJS.Timeout | null = null;
+  readonly #news: News | null;
+  #stopNews: Promise<() => void> | null = null;
+  #gathering: NodeJS.Timeout | null = null;
   #idleSince = 0;
-  #polling: Promise<void> | null = null;
+  #looking: Promise<void> | null = null;
+  #nextLook: Promise<void> | null = null;
 
-  /** @param stateOf - What of an object makes another state of it; default: its resourceVersion. */
+  /**
+   * @param options.stateOf - What of an object makes another state of it; default: its resourceVersion.
+   * @param options.news - Who says when there is something new; default: nobody does.
+   */
   constructor(
     kind: { readonly apiVersion: string; readonly kind: string },
     read: () => Promise<readonly T[]>,
-    stateOf: (object: T) => unknown = versionOf,
+    options: { readonly stateOf?: (object: T) => unknown; readonly news?: News } = {},
   ) {
     this.#kind = kind;
     this.#read = read;
-    this.#stateOf = stateOf;
+    this.#stateOf = options.stateOf ?? versionOf;
+    this.#news = options.news ?? null;
   }
 
   /** Watches; throws WatchExpiredError when events may be missing. */
@@ -59,6 +74,7 @@ export class PolledWatch<T extends ApiObject> {
     const subscriber = new Subscriber<PolledEvent>();
     this.#subscribers.add(subscriber);
     try {
+      if (this.#news !== null) await (this.#stopNews ??= this.#news(() => this.#gather()));
       // What is told is no older than the request.
       await this.poll();
       subscriber.drain();
@@ -86,17 +102,22 @@ export class PolledWatch<T extends ApiObject> {
     }
   }
 
-  /** Looks now. */
+  /** Looks now: a look that has begun already may not see what was there when this is called. */
   async poll(): Promise<void> {
-    this.#polling ??= this.#look().finally(() => {
-      this.#polling = null;
-    });
-    await this.#polling;
+    this.#nextLook ??= (this.#looking ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(() => {
+        this.#nextLook = null;
+        this.#looking = this.#look();
+        return this.#looking;
+      });
+    await this.#nextLook;
   }
 
   /** Ends all watches. */
   close(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#listenNoMore();
     for (const subscriber of this.#subscribers) {
       subscriber.fail(new WatchExpiredError('the server ends'));
     }
@@ -114,6 +135,30 @@ export class PolledWatch<T extends ApiObject> {
     this.#plan();
   }
 
+  /** Looks soon. */
+  #gather(): void {
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = null;
+      if (this.#subscribers.size > 0) this.#lookAgain();
+    }, GATHER_MS);
+    this.#gathering.unref();
+  }
+
+  #lookAgain(): void {
+    this.poll().catch((error: unknown) => {
+      for (const subscriber of this.#subscribers) subscriber.fail(error);
+      this.#objects = null;
+      this.#listenNoMore();
+    });
+  }
+
+  #listenNoMore(): void {
+    if (this.#gathering !== null) clearTimeout(this.#gathering);
+    this.#gathering = null;
+    this.#stopNews?.then((stop) => stop()).catch(() => undefined);
+    this.#stopNews = null;
+  }
+
   #plan(): void {
     if (this.#timer !== null) return;
     this.#timer = setTimeout(() => {
@@ -122,14 +167,16 @@ export class PolledWatch<T extends ApiObject> {
       if (isIdle && performance.now() > this.#idleSince + LINGER_MS) {
         this.#objects = null;
         this.#kept = [];
+        this.#listenNoMore();
         return;
       }
-      this.poll().catch((error: unknown) => {
-        for (const subscriber of this.#subscribers) subscriber.fail(error);
-        this.#objects = null;
-      });
-    }, POLL_MS);
+      this.#lookAgain();
+    }, this.#pollMs);
     this.#timer.unref();
+  }
+
+  get #pollMs(): number {
+    return this.#news === null ? POLL_MS : TOLD_POLL_MS;
   }
 
   #keep(event: PolledEvent): void {
