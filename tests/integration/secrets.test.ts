@@ -1,6 +1,7 @@
 /** Secrets are in no output, no argument and no environment of any process of an installation that is set up as docs/security.md says. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { get } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +13,7 @@ import {
   startRedis,
   TestAuthority,
   type NodeProcess,
+  type TestRedis,
 } from '@drover/testkit';
 import { expect, onTestFinished, test } from 'vitest';
 
@@ -86,7 +88,7 @@ test('what is secret is in no log, error, argument or environment, also when Red
     worker: commands.start(['worker', '--name', 'w1'], 'worker'),
     server: commands.start(['server', '--port', '0', '--data-dir', join(folder, 'server')]),
   };
-  await started.server.waitForLine(/https:/);
+  const [url = ''] = await started.server.waitForLine(/https:\/\/[\w.:]+/);
   await started.worker.waitForLine(/worker takes pods/);
 
   // The name of a user is no secret.
@@ -125,8 +127,23 @@ test('what is secret is in no log, error, argument or environment, also when Red
   expect((await commands.run(['logs', 'job/uses'])).output()).toMatch(
     new RegExp(`^${VALUE.length}$`, 'm'),
   );
-  const looks = [['get', 'secrets'], ['describe', 'secret/s'], ['config', 'view'], ['doctor']];
-  await Promise.all(looks.map((args) => commands.run(args)));
+  const looks = [
+    ['get', 'secrets'],
+    ['describe', 'secret/s'],
+    ['config', 'view'],
+  ];
+  await Promise.all([
+    ...looks.map((args) => commands.run(args)),
+    commands.run(['doctor'], 'reader'),
+  ]);
+
+  const token = await text(join(folder, 'server', 'token'));
+  const ca = await readFile(join(folder, 'server', 'ca.crt'));
+  for (const path of ['/apis/batch/v1/jobs', '/api/v1/pods', '/api/v1/secrets', '/api/v1/nodes']) {
+    expect(await status(`${url}${path}`, ca, token)).toBe(200);
+  }
+  expect(await status(`${url}/api/v1/pods`, ca, 'wrong')).toBe(401);
+  expect(await refusals(redis)).toEqual([]);
 
   // Cut off, and refused for a while: what is logged then has the failed commands at hand, AUTH among them.
   const admin = redis.connect();
@@ -141,7 +158,7 @@ test('what is secret is in no log, error, argument or environment, also when Red
     ...(await Promise.all((await readdir(passwords)).map((name) => text(join(passwords, name))))),
     ...(await text(client.key)).split('\n').filter((line) => line !== '' && !line.startsWith('-')),
     (await text(join(folder, 'secret.key'))).split(/\s+/).at(-1) ?? '',
-    await text(join(folder, 'server', 'token')),
+    token,
   ];
   expect(planted.filter((one) => one.length < 16)).toEqual([]);
   const shown = await Promise.all(
@@ -156,6 +173,22 @@ test('what is secret is in no log, error, argument or environment, also when Red
     expect([...shown, ...said].filter((where) => where.includes(one))).toEqual([]);
   }
 });
+
+/** What users of Redis were refused up to now. */
+async function refusals(redis: TestRedis): Promise<string[]> {
+  const entries = (await redis.connect().call('ACL', 'LOG', '128')) as string[][];
+  return entries.map((entry) => entry.join(' '));
+}
+
+async function status(url: string, ca: Buffer, token: string): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${token}` };
+    get(url, { ca, headers }, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    }).once('error', reject);
+  });
+}
 
 async function text(path: string): Promise<string> {
   return (await readFile(path, 'utf8')).trim();
