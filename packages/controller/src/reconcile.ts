@@ -513,7 +513,9 @@ export class JobReconciler {
 
     const waiting = look.pendingCount + opened.length > room;
     await Promise.all([
-      offering.length > 0 ? this.#offerSlots(look, offering, priority) : null,
+      offering.length > 0
+        ? this.#offerSlots(look, offering, priority, isResync && look.pendingSlots.length > 0)
+        : null,
       // More lanes would help; whoever brings some makes the Job due.
       waiting ? this.#shard.awaitLanes(job.uid, job.fittingKey, look.fittingLanes) : null,
       decision.contended ? this.#markContended(look) : null,
@@ -539,9 +541,10 @@ export class JobReconciler {
     { job }: ObservedJob,
     slots: readonly number[],
     priority: PodPriority,
+    isAgain: boolean,
   ): Promise<void> {
     const inQueue = await this.#priorities.inQueue(priority);
-    await this.#offers.offer(job, this.#shard.index, slots, inQueue);
+    await this.#offers.offer(job, this.#shard.index, slots, inQueue, isAgain);
   }
 
   /**

@@ -5,7 +5,7 @@ import {
   slotQueueOptions,
   type StoredJob,
 } from '@drover/store';
-import { Queue } from 'bullmq';
+import { Job as QueueJob, Queue } from 'bullmq';
 import type { Logger } from 'pino';
 
 /** Slots offered in one call at most; one pipeline of BullMQ's. */
@@ -41,18 +41,43 @@ export class SlotOffers {
   /**
    * Offers slots of a Job. One that is in the queue already, in whatever state, stays as it is.
    * What is offered in one tick goes together: a pipeline for each Job would cost more than its slots.
+   *
+   * @param isAgain - They may be in the queue for long. Those that a worker laid aside are called back: BullMQ says
+   *   until when by the clock of that worker, and looks whether it is over by the clock of another.
    */
   async offer(
     job: Pick<StoredJob, 'uid' | 'queue' | 'fittingKey'>,
     shard: number,
     slots: readonly number[],
     priority: number | null = null,
+    isAgain = false,
   ): Promise<void> {
-    const { adds } = this.#queue(job.queue);
+    const { adds, queue } = this.#queue(job.queue);
     for (let from = 0; from < slots.length; from += MAX_OFFERS_PER_CALL) {
       const some = slots.slice(from, from + MAX_OFFERS_PER_CALL);
-      await adds.call(some.map((slot) => slotQueueJob(job, shard, slot, priority)));
+      const offered = some.map((slot) => slotQueueJob(job, shard, slot, priority));
+      await adds.call(offered);
+      if (isAgain) {
+        await this.#callBack(
+          queue,
+          offered.map(({ opts }) => opts.jobId),
+        );
+      }
     }
+  }
+
+  async #callBack(queue: Queue, ids: readonly string[]): Promise<void> {
+    const untilWhen = await this.#redis.zmscore(queue.toKey('delayed'), ...ids);
+    const laidAside = ids.filter((_, i) => untilWhen[i] !== null);
+    await Promise.all(
+      laidAside.map(async (id) => {
+        const queueJob = await QueueJob.fromId(queue, id);
+        // It may be on its way by itself meanwhile.
+        await queueJob?.promote().catch((error: unknown) => {
+          this.#logger.debug({ err: error, queueJob: id }, 'a slot is not called back');
+        });
+      }),
+    );
   }
 
   /** Lets go of the queues; the connection stays open. */

@@ -223,6 +223,8 @@ export class TestBed {
 export class TestController {
   /** Slots that were offered, in that order. */
   readonly offered: number[] = [];
+  /** Those of them that were called back, should a worker have laid them aside. */
+  readonly offeredAgain: number[] = [];
   readonly jobs: JobReconciler;
   /** Bounds on what is kept of pods. */
   readonly kept: KeptPodsKeeper;
@@ -242,8 +244,9 @@ export class TestController {
     this.jobs = new JobReconciler({
       shard,
       offers: {
-        offer: async (_job, _shard, slots) => {
+        offer: async (_job, _shard, slots, _priority, isAgain) => {
           this.offered.push(...slots);
+          if (isAgain === true) this.offeredAgain.push(...slots);
           await offer(slots);
         },
       },

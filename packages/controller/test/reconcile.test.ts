@@ -615,6 +615,7 @@ describe('workers', () => {
     expect(controller.offered).toEqual([1, 2]);
     await bed.pass(1, controller);
     expect(controller.offered).toEqual([1, 2, 1, 2]);
+    expect(controller.offeredAgain).toEqual([1, 2]);
   });
 
   test('a lost worker: its pods are counted failed and replaced at once', async () => {
