@@ -106,6 +106,20 @@ export class ShardWorker implements HolderShard {
     this.#withheld = isOffered ? null : id;
   }
 
+  /**
+   * A Job that is removed takes the logs of its pods with it. One that still ran then, on a worker that did not know,
+   * may have begun its log since, and nobody would ever remove that.
+   */
+  forgetLog(uid: string, podNumber: number): void {
+    const forget = async (): Promise<void> => {
+      const job = await this.port.run((shard) => shard.getJobByUid(uid));
+      if (job === null) await this.port.removeLog(uid, podNumber);
+    };
+    forget().catch((error: unknown) => {
+      this.#options.logger.debug({ err: error, jobUid: uid, podNumber }, 'a log was not removed');
+    });
+  }
+
   /** A hint only: the orders come with every heartbeat. */
   #listen(session: Session): void {
     this.#unsubscribe?.();

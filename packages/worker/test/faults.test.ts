@@ -240,6 +240,36 @@ describe('a lost lock', () => {
   });
 });
 
+test('what a pod writes after its session was ended and its Job removed stays for nobody', async () => {
+  const engine = await workers.engine();
+  const started = new Gate();
+  const gate = new Gate();
+  const talk = defineHandler('talk', async ({ log }) => {
+    started.open();
+    await gate.opened;
+    log('too late');
+  });
+  await workers.worker(engine, { handlers: [talk] });
+  const uid = await engine.createJob({ run: 'talk' });
+  const [session] = await engine.sessions();
+  await engine.offer(uid, 1);
+  await started.opened;
+  await engine.shard.deleteJob(uid, { policy: 'Background' });
+  await engine.endSession(session!);
+  await waitFor(async () => (await engine.shard.purgeJob(uid)) === 'purged');
+
+  const key = engine.shard.podLogKey(uid, 1);
+  const removed = new Gate();
+  const monitor = await engine.redis.monitor();
+  monitor.on('monitor', (_time, [command, of]: string[]) => {
+    if (command?.toLowerCase() === 'unlink' && of === key) removed.open();
+  });
+  gate.open();
+  await removed.opened;
+  monitor.disconnect();
+  expect(await engine.redis.exists(key)).toBe(0);
+});
+
 describe('a process', () => {
   test('whose event loop is blocked loses its session and its pods, and no count is wrong', async () => {
     const engine = await workers.engine({

@@ -63,6 +63,8 @@ export interface HolderShard {
   readonly events: PodEvents;
   /** Holders with a claim, for stop orders; by `<uid>:<slot>`. */
   readonly holders: Map<string, SlotHolder>;
+  /** Removes what a pod that does not count wrote, if its Job is not there any more. */
+  forgetLog(uid: string, podNumber: number): void;
 }
 
 /** What a worker is told while it runs; read by the holders of its slots. */
@@ -391,6 +393,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     if (session === null || session.ended) {
       this.#host.figures.podsEnded.discarded += 1;
       // Whatever it did, it does not count: the claim is void.
+      if (end.hasLog) this.#shard.forgetLog(this.#delivery.uid, this.#entry.podNumber);
       this.#finish('askAgain');
       return;
     }
@@ -443,6 +446,9 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
           { ...this.#names(), answer: answer.type },
           'the end of a pod did not count',
         );
+        if (this.#entry.hasLog) {
+          this.#shard.forgetLog(this.#delivery.uid, this.#entry.podNumber);
+        }
         this.#finish('askAgain');
         return;
     }
