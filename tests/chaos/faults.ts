@@ -14,6 +14,8 @@ const MAX_CLOCK_OFFSET_MS = 12 * 3_600_000;
 /** Longer than a lease, so that some outlast it. */
 const MAX_STANDSTILL_MS = 5_000;
 const MAX_REDIS_DOWN_MS = 1_500;
+/** A worker has its drain and some goodbyes; nothing takes as long on a machine that is not starved. */
+const MOST_ENDING_MS = 90_000;
 
 const HOST_FAULTS = [
   'kill',
@@ -82,7 +84,7 @@ export class Faults {
         case 'kill':
         case 'end':
           host.isEnding = true;
-          await host.process.kill(fault === 'kill' ? 'SIGKILL' : 'SIGTERM');
+          await endProcess(host, fault === 'kill' ? 'SIGKILL' : 'SIGTERM');
           await delay(Math.min(ms, MAX_REDIS_DOWN_MS));
           await this.#world.start(host, clockOffsetMs);
           break;
@@ -146,4 +148,11 @@ export class Faults {
       this.#history.note('redis is well again');
     }
   }
+}
+
+/** Ends a process; one that does not go is a fault of Drover, and ends the run. */
+async function endProcess({ name, process }: Host, signal: NodeJS.Signals): Promise<void> {
+  const ended = process.kill(signal).then(() => true);
+  const isGone = await Promise.race([ended, delay(MOST_ENDING_MS, false, { ref: false })]);
+  if (!isGone) throw new Error(`${name} did not end within ${MOST_ENDING_MS} ms of ${signal}`);
 }
