@@ -1,6 +1,6 @@
-import { Drover } from '@drover/sdk';
+import { type CreateOptions, Drover, NotFoundError } from '@drover/sdk';
 import { findOrphanKeys, inspectInstallation, shardIndexOf, watchShard } from '@drover/store';
-import { type RedisClusterProcesses, waitFor } from '@drover/testkit';
+import { type RedisClusterProcesses, type RedisSentinelProcesses, waitFor } from '@drover/testkit';
 import { expect, test } from 'vitest';
 
 import { Engine } from './support/engine.ts';
@@ -70,3 +70,53 @@ test('the address of one node of a cluster is refused with that of the cluster',
     Promise.all(namespaces().map((namespace) => one.jobs.list({ namespace }))),
   ).rejects.toThrow(`give redis+cluster://${new URL(url).host}`);
 }, 60_000);
+
+test('Sentinels: a failover loses what no replica had, which is not what was asked to be there', async () => {
+  await using engine = await Engine.forTest({ redis: { topology: 'sentinel' } });
+  const { drover, records } = engine;
+  const servers = engine.redis as RedisSentinelProcesses;
+  await Promise.all([engine.controller(), engine.worker({ maxPods: 20 })]);
+  const create = (name: string, options: CreateOptions = {}): Promise<unknown> => {
+    const shape = { name, completions: PODS, parallelism: 3, indexed: true };
+    const job = handlerJob('work', shape, { ms: 100 });
+    return drover.jobs.create(job, options);
+  };
+  await create('kept', { durability: { replicas: 1, timeoutMs: 20_000 } });
+  await waitFor(() => records.read('kept').length > 0);
+
+  await servers.cutReplication();
+  await create('lost');
+  await expect(
+    create('unsure', { durability: { replicas: 1, timeoutMs: 100 } }),
+  ).rejects.toMatchObject({
+    code: 'TIMEOUT',
+    message: expect.stringMatching(/^Job default\/unsure .* 0 of 1 replicas/) as string,
+  });
+  expect((await drover.jobs.get('unsure')).metadata.name).toBe('unsure');
+
+  await servers.kill();
+  await servers.untilPromoted();
+  for (const name of ['lost', 'unsure']) {
+    await waitFor(async () => {
+      const error: unknown = await drover.jobs.get(name).then(
+        () => null,
+        (reason: unknown) => reason,
+      );
+      return error instanceof NotFoundError;
+    });
+  }
+  expect((await engine.finished('kept', 60_000)).status).toMatchObject({
+    succeeded: PODS,
+    completedIndexes: `0-${PODS - 1}`,
+  });
+  expect(runsByIndex(records.read('kept')).size).toBe(PODS);
+}, 240_000);
+
+test.each([
+  [{ replicas: 0 }, 'durability.replicas is 0'],
+  [{ replicas: 1, timeoutMs: 0.5 }, 'durability.timeoutMs is 0.5'],
+])('durability %j is refused', async (durability, want) => {
+  await using drover = new Drover({ connection: 'redis://127.0.0.1:1' });
+  const job = handlerJob('work', { name: 'a' });
+  await expect(drover.jobs.create(job, { durability })).rejects.toThrow(want);
+});

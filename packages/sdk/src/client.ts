@@ -12,6 +12,7 @@ export type { ConnectionOption } from './connection.ts';
 export { Drover, type DroverOptions } from './drover.ts';
 export type { EventsClient, ListEventsOptions, WatchEventsOptions } from './events.ts';
 export { JobOutcomeError, type WaitCondition } from './jobOutcome.ts';
+export type { Durability } from '@drover/store';
 export type {
   Applied,
   CreateOptions,

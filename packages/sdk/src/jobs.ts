@@ -24,9 +24,12 @@ import {
   quotaDenialText,
 } from '@drover/shared';
 import {
+  awaitReplicas,
+  checkDurability,
   completeJob,
   composeJob,
   type Created,
+  type Durability,
   jobText,
   type JobView,
   newJobOf,
@@ -87,6 +90,11 @@ export interface CreateOptions extends NamespaceOptions {
   readonly itemPerPod?: ItemPerPodInput;
   /** Check only; nothing is stored. */
   readonly dryRun?: boolean;
+  /**
+   * Wait until replicas of Redis have the Job, too, so that a failover does not lose it. Costs a connection and a round
+   * trip to them. Default: it is accepted when the master has it.
+   */
+  readonly durability?: Durability;
 }
 
 /** Options of `jobs.delete`. */
@@ -190,13 +198,28 @@ export class JobsClient {
    * await Promise.all(jobs.map((job) => drover.jobs.wait(job)));
    * @throws InvalidSpecError with everything that is wrong with it.
    * @throws AlreadyExistsError when another Job has the name.
+   * @throws TimeoutError when too few replicas had it in time; it is created all the same.
    */
   async create(manifest: JobManifest, options: CreateOptions = {}): Promise<Job> {
-    if (options.dryRun === true)
+    const { durability } = options;
+    if (durability !== undefined) checkDurability(durability);
+    if (options.dryRun === true) {
       return await this.#create(manifest, options, (metadata) => metadata);
-    return await submitting((span) =>
-      this.#create(manifest, options, (metadata) => withTrace(metadata, span)),
-    );
+    }
+    return await submitting(async (span) => {
+      const job = await this.#create(manifest, options, (metadata) => withTrace(metadata, span));
+      if (durability !== undefined) await this.#awaitReplicas(job, durability);
+      return job;
+    });
+  }
+
+  async #awaitReplicas({ metadata }: Job, durability: Durability): Promise<void> {
+    const { uid, name, namespace } = metadata;
+    const what = `Job ${namespace}/${name} (uid ${uid})`;
+    await this.#backend.run((store) => {
+      const { keys } = store.shardOf(namespace);
+      return awaitReplicas(store.redis, keys, { key: keys.job(uid).job, what }, durability);
+    });
   }
 
   async #create(
@@ -388,6 +411,7 @@ export class JobsClient {
    * is left alone.
    */
   async apply(manifest: JobManifest, options: CreateOptions = {}): Promise<Applied> {
+    if (options.durability !== undefined) checkDurability(options.durability);
     const { job: wanted, warnings } = this.#parse(manifest, options);
     const ref = { name: wanted.metadata.name, namespace: wanted.metadata.namespace };
     const marked = withLastApplied(manifest);
@@ -403,6 +427,8 @@ export class JobsClient {
       (stored) => applyMergePatch(stored, threeWayPatch(lastApplied(stored), desired(marked))),
       { namespace: ref.namespace, dryRun: options.dryRun === true },
     );
+    const { durability, dryRun } = options;
+    if (durability !== undefined && dryRun !== true) await this.#awaitReplicas(job, durability);
     return { job, action: changed ? 'configured' : 'unchanged' };
   }
 

@@ -105,6 +105,7 @@ export {
   type RedisConnection,
   serversOf,
 } from './redisClient.ts';
+export { awaitReplicas, checkDurability, type Durability } from './replication.ts';
 export { nobodyFits, unschedulableMessage } from './scheduling.ts';
 export { defineScripts, scriptFigures, type ScriptFigures } from './scripts.ts';
 export { hasTlsParameters, type TlsParameter } from './redisTls.ts';

@@ -167,6 +167,8 @@ export class ShardKeys {
   /** The last resourceVersion, and so the last time seen. */
   readonly clock: string;
   readonly meta: string;
+  /** Written so that replicas can be asked whether they have what came before. */
+  readonly replicated: string;
   readonly due: string;
   readonly dueTaken: string;
   readonly dueCounts: string;
@@ -222,6 +224,7 @@ export class ShardKeys {
     this.tag = tag;
     this.clock = `${tag}:clock`;
     this.meta = `${tag}:meta`;
+    this.replicated = `${tag}:replicated`;
     this.due = `${tag}:due`;
     this.dueTaken = `${tag}:due:taken`;
     this.dueCounts = `${tag}:due:counts`;

@@ -30,7 +30,7 @@ export interface ClientOptions {
 /** Pause before a command is sent again that a node of a cluster could not take, ms. */
 const CLUSTER_RETRY_MS = 100;
 /** How long nodes of a cluster may take to say which slots they have, ms. */
-const SLOTS_TIMEOUT_MS = 2_000;
+const SLOTS_TIMEOUT_MS = 5_000;
 
 /** A client of its own to the Redis that `connection` names; one that is given is copied. */
 export function openClient(connection: RedisConnection, options: ClientOptions = {}): RedisClient {

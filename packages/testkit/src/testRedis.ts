@@ -21,8 +21,6 @@ export interface StartRedisOptions {
   readonly topology?: Topology;
   /** Of a cluster: each master has a replica, which takes its place when it dies. Default false. */
   readonly replicas?: boolean;
-  /** How many Sentinels there are; most of them have to agree on a failover. Default 1, which is there soonest. */
-  readonly sentinels?: number;
   /** More settings as in redis.conf, such as `{ maxmemory: '20mb' }`. */
   readonly config?: Readonly<Record<string, string>>;
 }

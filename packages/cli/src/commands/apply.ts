@@ -1,4 +1,4 @@
-import type { Drover } from '@drover/sdk/client';
+import type { Drover, Durability } from '@drover/sdk/client';
 import {
   CONFIG_MAP_KIND,
   CRON_JOB_KIND,
@@ -25,12 +25,17 @@ import { parseKind, refText, type Kind } from '../things.ts';
 export interface ApplyOptions extends ObjectOptions, SecretKeyOptions {
   filename: string[];
   dryRun?: boolean;
+  /** So many replicas of Redis must have each Job. */
+  replicas?: number;
+  /** Milliseconds. */
+  replicasTimeout?: number;
   output?: 'name' | 'json' | 'yaml';
 }
 
 /** Options of one manifest that is applied. */
 interface ApplyCall {
   readonly dryRun: boolean;
+  readonly durability?: Durability;
   readonly onWarning?: (text: string) => void;
 }
 
@@ -104,10 +109,11 @@ export async function applyCommand(options: ApplyOptions): Promise<number> {
   return await withClient(options, async (drover) => {
     // Against what is stored too: a change that is not allowed in the last document must not
     // leave the first ones changed.
-    for (const manifest of manifests) await applyOne(drover, manifest, true);
+    for (const manifest of manifests) await applyOne(drover, manifest, { dryRun: true });
+    const call = { dryRun: options.dryRun === true, ...durabilityOf(options) };
     const applied: Outcome[] = [];
     for (const manifest of manifests) {
-      const result = await applyOne(drover, manifest, options.dryRun === true);
+      const result = await applyOne(drover, manifest, call);
       applied.push(result);
       if (options.output === undefined || options.output === 'name') {
         print(result, options);
@@ -122,20 +128,29 @@ export async function applyCommand(options: ApplyOptions): Promise<number> {
   });
 }
 
+function durabilityOf({ replicas, replicasTimeout }: ApplyOptions): Pick<ApplyCall, 'durability'> {
+  if (replicas === undefined) {
+    if (replicasTimeout === undefined) return {};
+    throw badInput('--replicas-timeout says how long to wait for --replicas, which is missing');
+  }
+  const timeout = replicasTimeout === undefined ? {} : { timeoutMs: replicasTimeout };
+  return { durability: { replicas, ...timeout } };
+}
+
 function print({ kind, object, action }: Outcome, options: ApplyOptions): void {
   const ref = refText({ kind, name: object.metadata.name });
   const note = options.dryRun === true ? ' (dry run)' : '';
   process.stdout.write(options.output === 'name' ? `${ref}\n` : `${ref} ${action}${note}\n`);
 }
 
-async function applyOne(drover: Drover, manifest: Manifest, dryRun: boolean): Promise<Outcome> {
+async function applyOne(drover: Drover, manifest: Manifest, call: ApplyCall): Promise<Outcome> {
   const kind = String(manifest.object['kind']);
   const applicable = KINDS[kind];
   if (applicable === undefined) throw new Error(`assertion failed: ${kind} was checked`);
   try {
     const outcome = await applicable.apply(drover, manifest.object, {
-      dryRun,
-      ...(dryRun
+      ...call,
+      ...(call.dryRun
         ? {}
         : { onWarning: (text: string) => process.stderr.write(`Warning: ${text}\n`) }),
     });

@@ -27,7 +27,7 @@ function outputOption(choices: readonly string[]): Option {
   return new Option('-o, --output <format>', 'how to print').choices(choices);
 }
 
-function defineApply({ program, finish }: Definition): void {
+function defineApply({ program, problems, finish }: Definition): void {
   const command = program
     .command('apply')
     .description('Create the objects of a manifest, or bring existing ones in line with it.')
@@ -38,6 +38,21 @@ function defineApply({ program, finish }: Definition): void {
       ).makeOptionMandatory(),
     )
     .option('--dry-run', 'check everything and change nothing')
+    .addOption(
+      integerOption(
+        problems,
+        '--replicas <count>',
+        'wait until so many replicas of Redis have each Job, so that a failover does not lose it',
+        { min: 1 },
+      ),
+    )
+    .addOption(
+      durationOption(
+        problems,
+        '--replicas-timeout <duration>',
+        'how long to wait for them; then it fails, and what was created stays (default: 1s)',
+      ),
+    )
     .addOption(outputOption(['name', 'json', 'yaml']));
   withHelp(withNamespace(withSecretKey(withEngine(command))), {
     notes: [
