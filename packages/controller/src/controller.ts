@@ -210,7 +210,10 @@ class RunningController implements Controller {
       const priorities = new Priorities(store);
       const parts = { offers: slotOffers, queues, subscriber, priorities };
       for (const shard of store.shards) this.#loops.push(this.#makeLoop(store, shard, parts));
-      await Promise.all(this.#loops.map((loop) => loop.start()));
+      const started = Promise.all(this.#loops.map((loop) => loop.start()));
+      // Whoever closes does not wait for a Redis that went away meanwhile.
+      started.catch(() => {});
+      await Promise.race([started, this.#closing.promise]);
       logger.info({ shards: store.shards.length, prefix: store.prefix }, 'controller runs');
       await this.#closing.promise;
     } finally {

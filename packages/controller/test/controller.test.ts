@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import {
   ITEM_QUEUE_NAME,
   itemQueueOptions,
@@ -214,6 +215,26 @@ describe('createController', () => {
     await controller.close();
     await running;
     await own.stop();
+  });
+
+  test('close returns though Redis does not answer while it begins', async () => {
+    let isAsked = false;
+    const silentOnes = createServer((client) => {
+      const target = connect(redis.port, '127.0.0.1');
+      target.pipe(client).on('error', () => target.destroy());
+      client.on('data', (data) => {
+        if (/subscribe/i.test(data.toString())) isAsked = true;
+        else target.write(data);
+      });
+    });
+    await new Promise<void>((resolve) => silentOnes.listen(0, '127.0.0.1', resolve));
+    const url = `redis://127.0.0.1:${(silentOnes.address() as AddressInfo).port}`;
+    const controller = createController({ connection: url, prefix, logger: silent });
+    const running = controller.run();
+    await waitFor(() => isAsked);
+    await controller.close();
+    await running;
+    silentOnes.close();
   });
 
   test('close without run does nothing', async () => {
