@@ -41,6 +41,8 @@
 
   Returns   1  PURGED     or there was nothing left
             2  LEFT       pods are left that the Job had released: from now on it is as if Orphan had left them
+            3  MORE       the last pod that it had released has gone meanwhile: remove the records once more, with those
+                          that were kept beside its own
            -1  NOT_EMPTY  pods are active or terminating, or kept of a Job that left them; or it is not deleted
 
   A mark in place of the Job stays for ten minutes, so that a createJob that comes late is a replay and does
@@ -52,7 +54,7 @@
 -- @include clock
 -- @include due
 -- @include grants
-local job = redis.call('HMGET', KEYS[1], 'deleted', 'queue', 'namespace', 'name', 'finished', 'grant', 'orphaned')
+local job = redis.call('HMGET', KEYS[1], 'deleted', 'queue', 'namespace', 'name', 'finished', 'grant', 'orphaned', 'free')
 local hot = readHot(KEYS[2])
 if job[1] == '0' then return -1 end
 if hot and (hot.active > 0 or hot.terminating > 0 or hot.kept > 0 and job[7] == '1') then return -1 end
@@ -97,6 +99,10 @@ if hot and hot.active + hot.terminating + hot.kept > 0 then
   redis.call('HSET', KEYS[1], 'orphaned', 1, 'finished', 0)
   redis.call('HDEL', KEYS[1], 'free', 'emptied')
   return 2
+end
+if hot and job[8] == '1' then
+  redis.call('HDEL', KEYS[1], 'free', 'emptied')
+  return 3
 end
 
 -- A pod that was deleted before it had a slot.

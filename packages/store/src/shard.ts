@@ -568,7 +568,7 @@ export class Shard extends ShardReader {
       ],
       [uid, this.#scripts.now, this.keys.wakeChannel, ...free.flat()],
     );
-    return choose(reply, { '1': 'purged', '2': 'left', '-1': 'notEmpty' });
+    return choose(reply, { '1': 'purged', '2': 'left', '3': 'more', '-1': 'notEmpty' });
   }
 
   /**

@@ -1,4 +1,5 @@
 /** Labels and annotations of pods of Jobs, and what a Job does with a pod that it does not select any more. */
+import { waitFor } from '@drover/testkit';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { StoredPod } from '../src/api.ts';
 import { FAILED, type HeldPod, StoreBed, T0 } from './support/bed.ts';
@@ -136,6 +137,18 @@ describe('a pod that its Job does not select any more', () => {
     expect(await bed.shard.recordRestart(restart)).toBe('replayed');
     expect(await counters(uid)).toMatchObject({ restarts: 0 });
     await allIsWell();
+  });
+
+  test('that is removed while its Job is purged leaves nothing', async () => {
+    await bed.report([pods[0]]);
+    await bed.shard.deleteJob(uid);
+    const slots = (await bed.shard.allSlots(uid)).filter(({ isFree }) => !isFree);
+    await bed.shard.stopPods({ uid, guard: null, pods: slots, countAs: 'uncounted' });
+    await bed.report([pods[1]]);
+    expect(await bed.shard.purgeJob(uid)).toBe('more');
+    expect(await bed.shard.removePodRecord(uid, 1)).toBe(true);
+    await waitFor(async () => (await bed.shard.purgeJob(uid)) === 'purged');
+    expect(await bed.redis.keys(`*${uid}*`)).toEqual([bed.shard.keys.job(uid).job]);
   });
 
   test.each(['running', 'ended'])('outlives its Job when it is %s', async (how) => {
