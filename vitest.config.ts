@@ -32,7 +32,8 @@ export default defineConfig({
       },
     ],
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than CPUs: most files wait for something a good part of the time.
+    maxWorkers: 3,
     // Longer than what tests wait for within, which says what did not come.
     testTimeout: 60_000,
     hookTimeout: 60_000,
