@@ -2,7 +2,7 @@ import type { Progress } from '../handler/podProgress.ts';
 
 /** Options of `items()`. */
 export interface ItemsOptions {
-  /** Items that are fetched ahead, the one in hand included; 1 to 1000. Default 4. */
+  /** Items that are fetched ahead, the one in hand included; 1 to 1000. Default 8. */
   readonly prefetch?: number;
 }
 
@@ -54,7 +54,7 @@ export type ItemOfHandler<Data = unknown> = Omit<Item<Data>, 'complete' | 'fail'
 export type Items = <Data = unknown>(options?: ItemsOptions) => AsyncIterableIterator<Item<Data>>;
 
 /** Items that are fetched ahead for a pod that does not say how many. */
-export const DEFAULT_PREFETCH = 4;
+export const DEFAULT_PREFETCH = 8;
 /** Most of them. */
 export const MAX_PREFETCH = 1_000;
 
