@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+
 import { waitFor } from '@drover/testkit';
 import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest';
 
@@ -91,12 +93,14 @@ test('a pod that takes its time to stop is replaced only when it has ended', asy
   const { drover, records } = engine;
   const shape = { name: 'slow-end', completions: 1, graceSeconds: 30 };
   // The first pod hears of SIGTERM, and ends when the test lets it.
-  const slow = `trap : TERM; until [ -e "$GO" ]; do sleep 0.02; done; exit 3`;
-  const script = `[ -e "$GO.first" ] || { touch "$GO.first"; ${slow}; }`;
+  const slow = `until [ -e "$GO" ]; do sleep 0.02; done; exit 3`;
+  const script = `[ -e "$GO.first" ] || { trap : TERM; touch "$GO.first"; ${slow}; }`;
   await drover.jobs.create(
     recordedScript(records, script, { ...shape, spec: { podReplacementPolicy: 'Failed' } }),
   );
-  await waitFor(() => records.read('slow-end').length === 1);
+  // Before it would be ended by SIGTERM, and the second one be the slow one.
+  await waitFor(() => existsSync(`${records.goFile('slow-end')}.first`));
+  expect(records.read('slow-end')).toHaveLength(1);
   const [pod] = await engine.pods('slow-end');
   await drover.pods.delete(pod!.metadata.name);
   const between = await engine.until('slow-end', ({ terminating }) => terminating === 1);

@@ -321,7 +321,10 @@ test('a pod without a Job runs once, is read and deleted under its own name', as
   expect((await home.drover(['apply', '-f', file])).stdout).toBe('pod/lonely created\n');
   const logs = await home.drover(['logs', '-f', 'pod/lonely']);
   expect(logs.stdout).toBe('lonely\n');
-  expect((await home.drover(['get', 'pod', 'lonely'])).stdout).toMatch(/^lonely +0\/1 +Error +0/m);
+  // Its log ends before the end of the pod is told.
+  await expect
+    .poll(async () => (await home.drover(['get', 'pod', 'lonely'])).stdout)
+    .toMatch(/^lonely +0\/1 +Error +0/m);
   expect((await home.drover(['delete', '-f', file])).stdout).toBe('pod "lonely" deleted\n');
   expect((await home.drover(['get', 'pod/lonely'])).code).toBe(1);
   const bad = JSON.stringify({ ...pod, spec: { ...spec, restartPolicy: 'Always' } });
