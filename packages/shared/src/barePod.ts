@@ -146,10 +146,15 @@ function topIssues(given: Readonly<Record<string, unknown>>): ValidationIssue[] 
     const value = given[field];
     if (value !== undefined && value !== wanted) issues.push(notSupported(field, value, [wanted]));
   }
-  for (const field of Object.keys(given)) {
-    if (!TOP_FIELDS.has(field)) issues.push({ path: field, kind: 'UnknownField', detail: '' });
-  }
+  issues.push(...unknownTopFields(given));
   return issues;
+}
+
+/** What may not stand at the top of a manifest of a pod. */
+export function unknownTopFields(given: Readonly<Record<string, unknown>>): ValidationIssue[] {
+  return Object.keys(given)
+    .filter((field) => !TOP_FIELDS.has(field))
+    .map((field) => ({ path: field, kind: 'UnknownField', detail: '' }));
 }
 
 /** An issue of a template as one of the pod. */

@@ -1,5 +1,6 @@
 /** What may be changed of a pod of a Job: its labels and annotations. */
 
+import { unknownTopFields } from './barePod.ts';
 import { isSemanticallyEqual } from './equality.ts';
 import { InvalidSpecError } from './errors.ts';
 import { suggestField } from './fieldSupport.ts';
@@ -40,13 +41,6 @@ const OF_THE_STORE: ReadonlySet<string> = new Set([
   'generateName',
 ]);
 const CHANGEABLE: ReadonlySet<string> = new Set(['labels', 'annotations', 'managedFields']);
-const TOP_FIELDS: ReadonlySet<string> = new Set([
-  'apiVersion',
-  'kind',
-  'metadata',
-  'spec',
-  'status',
-]);
 
 /**
  * Reads a changed pod of a Job.
@@ -66,9 +60,7 @@ export function parsePodChange(shown: Pod, input: unknown): PodMetadata {
     (path) => suggestField(['metadata', ...path]),
   );
   issues.push(...found.map((issue) => ({ ...issue, path: `metadata.${issue.path}` })));
-  for (const field of Object.keys(given)) {
-    if (!TOP_FIELDS.has(field)) issues.push({ path: field, kind: 'UnknownField', detail: '' });
-  }
+  issues.push(...unknownTopFields(given));
   issues.push(...labelsIssues(metadata.labels, 'metadata.labels'));
   issues.push(...annotationsIssues(metadata.annotations, 'metadata.annotations'));
   issues.push(...immutableIssues(shown, metadata));

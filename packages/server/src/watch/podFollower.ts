@@ -1,6 +1,7 @@
 import type { WatchEntry } from '@drover/store';
 
 import type { PodRange } from './podReader.ts';
+import { Wakening } from './wakening.ts';
 
 /** What may have changed in a time. */
 export interface PodChanges {
@@ -31,7 +32,7 @@ export class PodFollower {
   #parts: Part[] = [];
   #changedMs = Number.NEGATIVE_INFINITY;
   #failure: { readonly error: unknown } | null = null;
-  #wake: (() => void) | null = null;
+  readonly #news = new Wakening();
 
   /** Notes what a batch of entries tells. */
   tell(batch: readonly WatchEntry[]): void {
@@ -49,13 +50,13 @@ export class PodFollower {
     } else if (isNews) this.#parts.push(part);
     if (this.#parts.length > MAX_PARTS) this.#parts = inPairs(this.#parts);
     if (part.ranges.size > 0) this.#changedMs = performance.now();
-    if (isNews) this.#wake?.();
+    if (isNews) this.#news.wake();
   }
 
   /** Ends it with an error. */
   fail(error: unknown): void {
     this.#failure ??= { error };
-    this.#wake?.();
+    this.#news.wake();
   }
 
   /** Nothing waits to be told. */
@@ -74,15 +75,7 @@ export class PodFollower {
    */
   async take(timeoutMs: number | null, signal: AbortSignal): Promise<PodChanges | null> {
     if (this.isQuiet && this.#failure === null && !signal.aborted) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const wake = (): void => resolve();
-      this.#wake = wake;
-      const timer = timeoutMs === null ? null : setTimeout(wake, timeoutMs);
-      signal.addEventListener('abort', wake, { once: true });
-      await promise;
-      if (timer !== null) clearTimeout(timer);
-      signal.removeEventListener('abort', wake);
-      this.#wake = null;
+      await this.#news.wait(timeoutMs, signal);
     }
     if (signal.aborted) return null;
     if (this.#failure !== null) throw this.#failure.error;

@@ -1,5 +1,7 @@
 import { WatchExpiredError } from '@drover/store';
 
+import { Wakening } from './wakening.ts';
+
 /** Events that may wait for one who does not take them; who is further behind begins anew. */
 const MAX_WAITING = 10_000;
 
@@ -7,7 +9,7 @@ const MAX_WAITING = 10_000;
 export class Subscriber<E> {
   #events: E[] = [];
   #failure: { readonly error: unknown } | null = null;
-  #wake: (() => void) | null = null;
+  readonly #news = new Wakening();
 
   /** Keeps an event. */
   push(event: E): void {
@@ -17,13 +19,13 @@ export class Subscriber<E> {
       return;
     }
     this.#events.push(event);
-    this.#wake?.();
+    this.#news.wake();
   }
 
   /** Ends it with an error, after what was kept. */
   fail(error: unknown): void {
     this.#failure ??= { error };
-    this.#wake?.();
+    this.#news.wake();
   }
 
   /** What happened since the last call, without waiting for more. */
@@ -41,22 +43,10 @@ export class Subscriber<E> {
    */
   async take(timeoutMs: number | null, signal: AbortSignal): Promise<readonly E[]> {
     if (this.#events.length === 0 && this.#failure === null && !signal.aborted) {
-      await this.#sleep(timeoutMs, signal);
+      await this.#news.wait(timeoutMs, signal);
     }
     const events = this.drain();
     if (events.length === 0 && this.#failure !== null && !signal.aborted) throw this.#failure.error;
     return events;
-  }
-
-  async #sleep(timeoutMs: number | null, signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const wake = (): void => resolve();
-    this.#wake = wake;
-    const timer = timeoutMs === null ? null : setTimeout(wake, timeoutMs);
-    signal.addEventListener('abort', wake, { once: true });
-    await promise;
-    if (timer !== null) clearTimeout(timer);
-    signal.removeEventListener('abort', wake);
-    this.#wake = null;
   }
 }
