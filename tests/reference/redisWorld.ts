@@ -26,7 +26,7 @@ export class RedisWorld implements Side<Promise<void>> {
     this.#reconciler = new JobReconciler({
       shard,
       offers: { offer: async () => {} },
-      priorities: { of: async () => NO_PRIORITY, inQueue: async () => null },
+      priorities: { refresh: () => {}, of: async () => NO_PRIORITY, inQueue: async () => null },
       backoff: { baseMs: 10_000, capMs: 600_000 },
       resyncMs: RESYNC_MS,
       kept: { trim: async () => false, finished: async () => {} },

@@ -33,7 +33,7 @@ export class ControllerActor {
         offer: ({ uid }, _shard, slots) =>
           world.send(this.actor, 'offer', async () => queue.offer(uid, slots)),
       },
-      priorities: { of: async () => NO_PRIORITY, inQueue: async () => null },
+      priorities: { refresh: () => {}, of: async () => NO_PRIORITY, inQueue: async () => null },
       backoff: BACKOFF,
       resyncMs: RESYNC_MS,
       kept: { trim: async () => false, finished: async () => {} },

@@ -44,6 +44,12 @@ export class Priorities {
     this.#nowMs = nowMs;
   }
 
+  /** Reads them if it is time to: whoever may ask soon need not wait for that. */
+  refresh(): void {
+    // Whoever asks is told the error.
+    this.#read(this.#nowMs() - FRESH_MS).catch(() => {});
+  }
+
   /**
    * The priority of pods that name a class, or none (''). null: there is no such class.
    *

@@ -74,7 +74,7 @@ export type ReconcileShard = Pick<
 export interface ReconcilerOptions {
   readonly shard: ReconcileShard;
   readonly offers: Pick<SlotOffers, 'offer'>;
-  readonly priorities: Pick<Priorities, 'of' | 'inQueue'>;
+  readonly priorities: Pick<Priorities, 'refresh' | 'of' | 'inQueue'>;
   readonly backoff: BackoffPolicy;
   /** How often an unfinished Job is looked at though nothing happened, ms. */
   readonly resyncMs: number;
@@ -154,7 +154,7 @@ interface QueueMemo {
 export class JobReconciler {
   readonly #shard: ReconcileShard;
   readonly #offers: Pick<SlotOffers, 'offer'>;
-  readonly #priorities: Pick<Priorities, 'of' | 'inQueue'>;
+  readonly #priorities: Pick<Priorities, 'refresh' | 'of' | 'inQueue'>;
   readonly #backoff: BackoffPolicy;
   readonly #resyncMs: number;
   readonly #logger: Logger;
@@ -190,6 +190,8 @@ export class JobReconciler {
    */
   async reconcile(uid: string, reconcileId = ''): Promise<number | null> {
     let nowMs = 0;
+    // Together with the look: pods that are to start do not wait for both.
+    this.#priorities.refresh();
     for (let pass = 0; pass < MAX_PASSES; pass++) {
       const memo = this.#memos.of(uid);
       const pendingWanted = Math.min(1000, memo.offered.size + MAX_OFFERS_PER_CALL);

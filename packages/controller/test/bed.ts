@@ -250,7 +250,7 @@ export class TestController {
           await offer(slots);
         },
       },
-      priorities: { of: async () => NO_PRIORITY, inQueue: async () => null },
+      priorities: { refresh: () => {}, of: async () => NO_PRIORITY, inQueue: async () => null },
       backoff: { baseMs: 10_000, capMs: 600_000 },
       resyncMs: 30_000,
       kept: this.kept,

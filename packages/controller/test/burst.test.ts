@@ -35,7 +35,7 @@ class Controller {
           if (dyingAt === 'offer') throw new Crash();
         },
       },
-      priorities: { of: async () => NO_PRIORITY, inQueue: async () => null },
+      priorities: { refresh: () => {}, of: async () => NO_PRIORITY, inQueue: async () => null },
       backoff: { baseMs: 10_000, capMs: 600_000 },
       resyncMs: 30_000,
       kept: { trim: async () => false, finished: async () => {} },
