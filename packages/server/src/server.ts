@@ -114,7 +114,10 @@ class RunningServer implements DroverServer {
     const { tokensFile } = options;
     this.#tokensFile = tokensFile === undefined ? null : new TokenFile(tokensFile);
     this.#backend = new Backend({ connection, ...(prefix === undefined ? {} : { prefix }) });
-    const { resources, subresources, close } = makeResources(this.#backend, options.secretKeyFile);
+    const { resources, subresources, admission, close } = makeResources(
+      this.#backend,
+      options.secretKeyFile,
+    );
     this.#closeResources = close;
     const logger = (options.logger ?? pino({ level: 'silent' })).child(
       {},
@@ -129,6 +132,7 @@ class RunningServer implements DroverServer {
     addRoutes(this.#http, resources, subresources, {
       closing: this.#closing.signal,
       figures: this.figures,
+      admission,
     });
   }
 

@@ -139,6 +139,7 @@ describe('lists', () => {
       Buffer.from(JSON.stringify({ version: '1', after })).toString('base64url');
     const place = { list: 0, path: 'a', uid: 'none', podNumber: 0 };
     const own = job('mine');
+    await bed.makeNamespaces('own', 'else');
     await json('/apis/batch/v1/namespaces/own/jobs', { method: 'POST', body: JSON.stringify(own) });
     const secret = { metadata: { name: 'secret' }, data: { a: 'eA==' } };
     const body = JSON.stringify(secret);

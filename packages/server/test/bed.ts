@@ -136,6 +136,15 @@ export class ServerBed {
     return this.#start(this.#programs.kubectl, args);
   }
 
+  /** Makes namespaces; those that are there already may stay. */
+  async makeNamespaces(...names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const body = JSON.stringify({ metadata: { name } });
+      const { code, text } = await this.fetch('/api/v1/namespaces', { method: 'POST', body });
+      if (code !== 201 && code !== 409) throw new Error(`namespace ${name}: ${text}`);
+    }
+  }
+
   #start(
     program: string,
     args: readonly string[],

@@ -16,6 +16,7 @@ async function kubectl(...args: string[]): Promise<string> {
 
 test('a namespace is made and goes with what is in it; one that is in use needs no making', async () => {
   expect(await kubectl('create', 'namespace', 'made')).toBe('namespace/made created\n');
+  await bed.drover.configMaps.create({ metadata: { name: 'first', namespace: 'used' } });
   await kubectl('create', 'configmap', 'kept', '--from-literal=a=1', '-n', 'used');
   await kubectl('label', 'namespace', 'used', 'team=x');
   expect(await kubectl('get', 'namespaces', '--show-labels')).toMatch(
@@ -38,6 +39,41 @@ test('a namespace is made and goes with what is in it; one that is in use needs 
   expect(await kubectl('get', 'namespaces', '-o', 'name')).toBe('namespace/default\n');
   expect(await kubectl('get', 'cronjobs,jobs,configmaps', '-A')).toBe('');
   expect((await bed.kubectl(['delete', 'namespace', 'default'])).stderr).toContain('(Forbidden)');
+});
+
+test('nothing is created in a namespace that there is not, or that is to be deleted', async () => {
+  const map = (name: string) => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name, namespace: 'ending' },
+  });
+  const file = await bed.write('map.json', map('late'));
+  const absent = `Error from server (NotFound): error when creating "${file}": namespaces "ending" not found\n`;
+  expect(await bed.kubectl(['create', '-f', file])).toMatchObject({ code: 1, stderr: absent });
+  expect(await bed.kubectl(['apply', '-f', file, '--dry-run=server'])).toMatchObject({
+    code: 1,
+    stderr: absent,
+  });
+  const applied = await bed.kubectl(['apply', '--server-side', '-f', file]);
+  expect(applied).toMatchObject({
+    code: 1,
+    stderr: 'Error from server (NotFound): namespaces "ending" not found\n',
+  });
+
+  await kubectl('create', 'namespace', 'ending');
+  const held = { ...map('held'), metadata: { ...map('held').metadata, finalizers: ['test/held'] } };
+  await kubectl('create', '-f', await bed.write('held.json', held));
+  await kubectl('delete', 'namespace', 'ending', '--wait=false');
+  expect(await kubectl('get', 'namespace', 'ending')).toMatch(/ending +Terminating +\d+s/);
+  expect(await bed.kubectl(['create', '-f', file])).toMatchObject({
+    code: 1,
+    stderr: `Error from server (Forbidden): error when creating "${file}": configmaps "late" is forbidden: unable to create new content in namespace ending because it is being terminated\n`,
+  });
+  // What is there can be changed, and the last of it takes the namespace with it.
+  const release = '{"metadata":{"finalizers":null}}';
+  await kubectl('patch', 'configmap', 'held', '-n', 'ending', '--type=merge', '-p', release);
+  await kubectl('wait', '--for=delete', 'namespace/ending', '--timeout=20s');
+  expect(await bed.kubectl(['create', '-f', file])).toMatchObject({ code: 1, stderr: absent });
 });
 
 describe('what pods are configured with', () => {
@@ -151,6 +187,7 @@ test('events tell what happened to a Job and its pods', async () => {
 });
 
 test('ResourceQuotas: created, listed with what is taken, described, kept to', async () => {
+  await kubectl('create', 'namespace', 'bounded');
   await kubectl('create', 'quota', 'small', '--hard=pods=1,limits.memory=1Gi', '-n', 'bounded');
   await expect
     .poll(() => kubectl('get', 'resourcequota', '-n', 'bounded'))

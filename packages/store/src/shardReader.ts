@@ -263,17 +263,42 @@ export class ShardReader {
    * kinds. One short read for each of them and kind of thing.
    */
   async namespaces(kinds: readonly string[]): Promise<string[]> {
-    const { names, orphaned, workQueueNames } = this.keys;
-    const found = await Promise.all([
-      this.#namespacesOf(names, '-', '(~'),
-      // Pods without a Job.
-      this.#namespacesOf(names, '[~', '+'),
-      this.#namespacesOf(orphaned, '-', '+'),
-      this.#namespacesOf(workQueueNames, '-', '+'),
-      ...kinds.map((kind) => this.#namespacesOf(this.keys.objectNames(kind), '-', '+')),
-    ]);
+    const found = await Promise.all(
+      this.#nameSets(kinds).map(({ key, from, to }) => this.#namespacesOf(key, from, to)),
+    );
     const all = found.flat().map((name) => (name.startsWith('~') ? name.slice(1) : name));
     return [...new Set(all)].toSorted();
+  }
+
+  /** Whether a namespace has something of that in it. */
+  async isInUse(namespace: string, kinds: readonly string[]): Promise<boolean> {
+    const found = await Promise.all(
+      this.#nameSets(kinds).map(({ key, mark }) =>
+        // '0' is the character after '/'.
+        this.redis.zrangebylex(
+          key,
+          `[${mark}${namespace}/`,
+          `(${mark}${namespace}0`,
+          'LIMIT',
+          0,
+          1,
+        ),
+      ),
+    );
+    return found.some((members) => members.length > 0);
+  }
+
+  /** Where the names of what makes a namespace used are, and what stands before the namespace there. */
+  #nameSets(kinds: readonly string[]) {
+    const { names, orphaned, workQueueNames } = this.keys;
+    return [
+      { key: names, from: '-', to: '(~', mark: '' },
+      // Pods without a Job.
+      { key: names, from: '[~', to: '+', mark: '~' },
+      ...[orphaned, workQueueNames, ...kinds.map((kind) => this.keys.objectNames(kind))].map(
+        (key) => ({ key, from: '-', to: '+', mark: '' }),
+      ),
+    ];
   }
 
   /** What comes before the first slash of the members of a sorted set: jumps from one to the next. */

@@ -288,4 +288,14 @@ test('the namespaces of a shard are those with something in them', async () => {
   await bed.shard.objects.create({ ...kept, object: '{}', finalizerCount: 0 });
   expect(await bed.shard.namespaces(['ConfigMap'])).toEqual(['b', 'b-c', 'maps', 'pods']);
   expect(await bed.shard.namespaces([])).toEqual(['b', 'b-c', 'pods']);
+  for (const [namespace, want] of [
+    ['b', true],
+    ['pods', true],
+    ['maps', true],
+    ['map', false],
+    ['c', false],
+  ] as const) {
+    expect(await bed.shard.isInUse(namespace, ['ConfigMap']), namespace).toBe(want);
+  }
+  expect(await bed.shard.isInUse('maps', [])).toBe(false);
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 import type { User } from '../access/user.ts';
-import type { ApiObject } from '../api/object.ts';
+import { isJsonObject, textOf, type ApiObject, type JsonObject } from '../api/object.ts';
 import type { Resource } from '../api/resource.ts';
 import { jsonOf, metadataJsonOf } from '../api/json.ts';
 import { rowJson, tableJson, type IncludeObject, type TableDefinition } from '../api/table.ts';
@@ -18,6 +18,14 @@ export interface PathParams {
   readonly name?: string;
 }
 
+/** Refuses an object that may not come into its namespace. */
+export type Admission = (object: {
+  /** Group and name of its kind, as in `jobs.batch`. */
+  readonly resource: string;
+  readonly name: string;
+  readonly namespace: string;
+}) => Promise<void>;
+
 /** A request about a resource, with what answers it. */
 export class Context {
   readonly resource: Resource;
@@ -25,18 +33,20 @@ export class Context {
   readonly reply: FastifyReply;
   /** Aborted when the server ends. */
   readonly closing: AbortSignal;
+  readonly #admission: Admission;
   readonly #warnings = new Set<string>();
 
   constructor(
     resource: Resource,
     request: FastifyRequest,
     reply: FastifyReply,
-    closing: AbortSignal,
+    { closing, admission }: { readonly closing: AbortSignal; readonly admission: Admission },
   ) {
     this.resource = resource;
     this.request = request;
     this.reply = reply;
     this.closing = closing;
+    this.#admission = admission;
   }
 
   /** The namespace in the path; null for a request about all of them. */
@@ -69,6 +79,19 @@ export class Context {
   readonly warn = (text: string): void => {
     this.#warnings.add(text);
   };
+
+  /** Asks whether a new object may come into its namespace. @throws NotFoundError, ApiError */
+  async admit(object: JsonObject): Promise<void> {
+    const { namespace, resource } = this;
+    if (namespace === null) return;
+    const { name, generateName } = isJsonObject(object['metadata']) ? object['metadata'] : {};
+    const { plural, group } = resource;
+    await this.#admission({
+      resource: group === '' ? plural : `${plural}.${group}`,
+      name: textOf(name || generateName || ''),
+      namespace,
+    });
+  }
 
   /** Notes the name that an object was given. */
   noteName(name: string): void {

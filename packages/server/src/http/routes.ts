@@ -4,7 +4,7 @@ import { forbidden, isAllowed } from '../access/rules.ts';
 import { groupVersionText } from '../api/object.ts';
 import type { Resource } from '../api/resource.ts';
 import type { ServerFigures } from '../figures.ts';
-import { Context } from './context.ts';
+import { Context, type Admission } from './context.ts';
 import { flag } from './query.ts';
 import { Turns } from './turns.ts';
 import { deleteMany, deleteObject } from './verbs/delete.ts';
@@ -44,7 +44,15 @@ export function addRoutes(
   server: FastifyInstance,
   resources: readonly Resource[],
   subresources: readonly Subresource[],
-  { closing, figures }: { readonly closing: AbortSignal; readonly figures: ServerFigures },
+  {
+    closing,
+    figures,
+    admission,
+  }: {
+    readonly closing: AbortSignal;
+    readonly figures: ServerFigures;
+    readonly admission: Admission;
+  },
 ): void {
   const add = (
     path: string,
@@ -56,7 +64,7 @@ export function addRoutes(
       method: METHODS,
       url: path,
       handler: async (request: FastifyRequest, reply: FastifyReply) => {
-        const context = new Context(resource, request, reply, closing);
+        const context = new Context(resource, request, reply, { closing, admission });
         checkAccess(context, subresource);
         const handler = handlers[request.method as keyof Handlers];
         if (handler === undefined) throw context.notDone();

@@ -1,6 +1,7 @@
 import type { Backend } from '@drover/sdk/internals';
 
 import type { Resource } from '../api/resource.ts';
+import type { Admission } from '../http/context.ts';
 import type { Subresource } from '../http/routes.ts';
 import { configMaps, secrets } from './configs.ts';
 import { CronJobsResource } from './cronJobs.ts';
@@ -26,6 +27,8 @@ import { WorkQueuesResource } from './workQueues.ts';
 export interface Resources {
   readonly resources: readonly Resource[];
   readonly subresources: readonly Subresource[];
+  /** Says what may come into which namespace. */
+  readonly admission: Admission;
   /** Ends all watches. */
   readonly close: () => void;
 }
@@ -46,12 +49,13 @@ export function makeResources(backend: Backend, secretKeyFile: string | undefine
     new ServiceAccountsResource(backend),
   ];
   const keptKinds = [cronJobs, ...kept].map(({ kind }) => kind);
+  const namespaces = new NamespacesResource(backend, keptKinds);
   const watched = [
     jobs,
     cronJobs,
     pods,
     new NodesResource(backend),
-    new NamespacesResource(backend, keptKinds),
+    namespaces,
     ...EventsResource.both(backend),
     ...kept,
     priorityClasses(backend),
@@ -65,6 +69,7 @@ export function makeResources(backend: Backend, secretKeyFile: string | undefine
       ...notOffered(pods, 'pods'),
       ...notOffered(jobs, 'jobs'),
     ],
+    admission: namespaces.admit,
     close: () => {
       for (const resource of watched) resource.close();
     },

@@ -3,16 +3,10 @@ import {
   NAMESPACE_KIND,
   NotFoundError,
   parseObjectUpdate,
+  ResourceExhaustedError,
   type Namespace,
 } from '@drover/shared';
-import {
-  JobsClient,
-  ObjectsClient,
-  PodsClient,
-  WorkQueueHandle,
-  WorkQueuesClient,
-  type Backend,
-} from '@drover/sdk/internals';
+import { ObjectsClient, type Backend } from '@drover/sdk/internals';
 import { composeObject, objectText } from '@drover/store';
 
 import { isJsonObject, type ApiObject } from '../api/object.ts';
@@ -26,16 +20,20 @@ import type {
   WriteOptions,
 } from '../api/resource.ts';
 import { NAME_COLUMN, type TableDefinition } from '../api/table.ts';
+import type { Admission } from '../http/context.ts';
 import { ApiError } from '../http/status.ts';
 import { field, kindField } from '../openapi/fields.ts';
 import { PolledWatch, versionNow } from '../watch/polledWatch.ts';
 import { AGE_COLUMN, textColumn } from './columns.ts';
+import { NamespaceContents } from './namespaceContents.ts';
 import { pageOf } from './paging.ts';
 import { checkPreconditions } from './preconditions.ts';
+import { Repeatedly } from './repeatedly.ts';
 import { uuidOf } from './serviceAccounts.ts';
 
 /** A namespace as it is shown. */
 interface ShownNamespace extends ApiObject {
+  readonly spec: { readonly finalizers: readonly string[] };
   readonly status: { readonly phase: 'Active' | 'Terminating' };
 }
 
@@ -57,8 +55,13 @@ const EXPLAINED = kindField('Namespace', 'A part of the engine whose names are i
 /** The one that is always there. */
 const DEFAULT = 'default';
 const NAME_LABEL = 'kubernetes.io/metadata.name';
+/** Of namespaces that were made: they stay until nothing is in them any more. */
+const CONTENTS = 'drover.dev/contents';
 
-/** Namespaces: those that are in use, those that somebody made, and `default`. */
+/**
+ * Namespaces: those that are in use, those that somebody made, and `default`. One that is deleted is
+ * kept as Terminating until nothing is in it any more.
+ */
 export class NamespacesResource implements Resource {
   readonly group = '';
   readonly version = 'v1';
@@ -72,15 +75,15 @@ export class NamespacesResource implements Resource {
   readonly table = TABLE;
   readonly fields = { 'status.phase': ({ status }: ShownNamespace) => status.phase };
   readonly hasStatus = true;
-  readonly #backend: Backend;
-  readonly #keptKinds: readonly string[];
+  readonly #contents: NamespaceContents;
   readonly #objects: ObjectsClient<Namespace>;
   readonly #watch: PolledWatch<ShownNamespace>;
+  /** Ends those that are to be deleted and wait for something; whoever sees one goes on with it. */
+  readonly #endings: Repeatedly;
 
   /** @param keptKinds - Kinds of kept objects: they bring a namespace into use, and go with it. */
   constructor(backend: Backend, keptKinds: readonly string[]) {
-    this.#backend = backend;
-    this.#keptKinds = keptKinds;
+    this.#contents = new NamespaceContents(backend, keptKinds);
     this.#objects = new ObjectsClient<Namespace>(backend, DEFAULT, {
       kind: NAMESPACE_KIND,
       encode: objectText,
@@ -88,13 +91,44 @@ export class NamespacesResource implements Resource {
       normalize: (manifest) => manifest,
     });
     this.#watch = new PolledWatch({ apiVersion: 'v1', kind: 'Namespace' }, () => this.#all());
+    this.#endings = new Repeatedly(async (name) => await this.#end(name));
   }
+
+  /**
+   * Admits a new object to its namespace, as Kubernetes' NamespaceLifecycle does.
+   *
+   * @throws NotFoundError when there is no such namespace.
+   * @throws ApiError when it is to be deleted.
+   */
+  readonly admit: Admission = async ({ resource, name, namespace }) => {
+    const [made, isInUse] = await Promise.all([
+      this.#made(namespace),
+      this.#contents.isIn(namespace),
+    ]);
+    if (made === null && namespace !== DEFAULT && !isInUse) throw missing(namespace);
+    if (made === null || made.metadata.deletionTimestamp === undefined) return;
+    this.#endings.begin(namespace);
+    const [kind = '', ...group] = resource.split('.');
+    const why = `unable to create new content in namespace ${namespace} because it is being terminated`;
+    throw new ApiError(403, 'Forbidden', `${resource} "${name}" is forbidden: ${why}`, {
+      name,
+      group: group.join('.'),
+      kind,
+      causes: [
+        {
+          reason: 'NamespaceTerminating',
+          message: `namespace ${namespace} is being terminated`,
+          field: 'metadata.namespace',
+        },
+      ],
+    });
+  };
 
   async get(name: string): Promise<ShownNamespace> {
     const made = await this.#made(name);
-    if (made !== null) return shown(made);
-    if (name === DEFAULT || (await this.#isInUse(name))) return inUse(name);
-    throw new NotFoundError({ resource: 'namespaces', name });
+    if (made !== null) return this.#seen(made);
+    if (name === DEFAULT || (await this.#contents.isIn(name))) return inUse(name);
+    throw missing(name);
   }
 
   async list(request: PageRequest): Promise<Page> {
@@ -109,7 +143,7 @@ export class NamespacesResource implements Resource {
   async create(input: unknown, { dryRun }: WriteOptions): Promise<ShownNamespace> {
     const name = nameOf(input);
     if (name === DEFAULT) throw new AlreadyExistsError({ resource: 'namespaces', name });
-    const manifest = input as Record<string, unknown>;
+    const manifest = within(input, name) as Record<string, unknown>;
     return shown(await this.#objects.create(manifest, { namespace: name, dryRun }));
   }
 
@@ -137,86 +171,98 @@ export class NamespacesResource implements Resource {
       throw new ApiError(403, 'Forbidden', message, { name, kind: 'namespaces' });
     }
     if (options.dryRun) return namespace;
-    await this.#empty(name);
-    if ((await this.#made(name)) !== null) await this.#objects.delete(name, { namespace: name });
-    await this.#watch.poll();
-    if (!(await this.#isInUse(name))) return namespace;
-    // Something in it waits for its finalizers, and it goes with the last of that.
-    const deletionTimestamp = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
-    const metadata = { ...namespace.metadata, deletionTimestamp };
-    return { ...namespace, metadata, status: { phase: 'Terminating' } };
+    const isMarked = await this.#mark(namespace);
+    if (isMarked ? !(await this.#end(name)) : await this.#isLeftOver(name)) {
+      return await this.get(name);
+    }
+    return namespace;
   }
 
   /** Ends all watches. */
   close(): void {
+    this.#endings.close();
     this.#watch.close();
   }
 
-  /** Deletes what is in a namespace. */
-  async #empty(namespace: string): Promise<void> {
-    // First of all what would go on making Jobs.
-    await this.#deleteKept('CronJob', namespace);
-    const jobs = new JobsClient(this.#backend, namespace);
-    for (const job of await jobs.list()) {
-      await orGone(jobs.delete(job, { propagationPolicy: 'Background' }));
+  /** Marks one as to be deleted, so that nothing new comes into it. @returns false: there is no memory for that. */
+  async #mark({ metadata: { name, uid } }: ShownNamespace): Promise<boolean> {
+    const scope = { namespace: name };
+    try {
+      if ((await this.#made(name)) === null) {
+        await this.#objects
+          .create(within({ metadata: { name } }, name) as Record<string, unknown>, {
+            ...scope,
+            uid,
+          })
+          .catch(unless(AlreadyExistsError));
+      }
+      // One of an earlier version of Drover may be without.
+      await this.#objects.change(name, (stored) => within(stored, name), scope);
+    } catch (error) {
+      if (!(error instanceof ResourceExhaustedError)) throw error;
+      // What is deleted with it makes room.
+      return false;
     }
-    const pods = new PodsClient(this.#backend, namespace);
-    for await (const pod of pods.iterate()) await orGone(pods.delete(pod));
-    const queues = new WorkQueuesClient(this.#backend, namespace);
-    for (const { metadata } of await queues.list()) {
-      const options = { namespace, schema: null };
-      await orGone(new WorkQueueHandle(this.#backend, metadata.name, options).delete());
-    }
-    for (const kind of this.#keptKinds) await this.#deleteKept(kind, namespace);
+    await this.#objects.delete(name, scope);
+    return true;
   }
 
-  async #deleteKept(kind: string, namespace: string): Promise<void> {
-    await this.#backend.onShard(namespace, async ({ objects }) => {
-      const { objects: found } = await objects.list(kind, { namespace, limit: MAX_KEPT });
-      for (const object of found) await objects.delete(object);
-    });
+  /** Deletes what is in one that is marked, and then itself. @returns Whether it is gone. */
+  async #end(name: string): Promise<boolean> {
+    const isMarked = (await this.#made(name))?.metadata.deletionTimestamp !== undefined;
+    if (!isMarked) return true;
+    const isLeftOver = await this.#isLeftOver(name);
+    if (!isLeftOver) {
+      const last = ({ metadata, ...others }: Namespace) => ({
+        ...others,
+        metadata: {
+          ...metadata,
+          finalizers: metadata.finalizers?.filter((one) => one !== CONTENTS),
+        },
+      });
+      await this.#objects.change(name, last, { namespace: name }).catch(unless(NotFoundError));
+    }
+    await this.#watch.poll();
+    return !isLeftOver && (await this.#made(name)) === null;
+  }
+
+  /** Deletes what is in a namespace. @returns Whether something has to wait. */
+  async #isLeftOver(name: string): Promise<boolean> {
+    await this.#contents.delete(name);
+    return await this.#contents.isIn(name);
   }
 
   async #made(name: string): Promise<Namespace | null> {
-    try {
-      return await this.#objects.get(name, { namespace: name });
-    } catch (error) {
-      if (error instanceof NotFoundError) return null;
-      throw error;
-    }
-  }
-
-  async #isInUse(name: string): Promise<boolean> {
-    return await this.#backend.onShard(name, async (shard) =>
-      (await shard.namespaces(this.#keptKinds)).includes(name),
+    return (
+      (await this.#objects.get(name, { namespace: name }).catch(unless(NotFoundError))) ?? null
     );
   }
 
   async #all(): Promise<ShownNamespace[]> {
-    const store = await this.#backend.store();
     const found = new Map([[DEFAULT, inUse(DEFAULT)]]);
-    for (const shard of store.shards) {
-      for (const name of await this.#backend.run(() => shard.namespaces(this.#keptKinds))) {
-        found.set(name, inUse(name));
-      }
-    }
+    for (const name of await this.#contents.namespaces()) found.set(name, inUse(name));
     for (const made of await this.#objects.list({ allNamespaces: true })) {
-      found.set(made.metadata.name, shown(made));
+      found.set(made.metadata.name, this.#seen(made));
     }
     return [...found.values()].toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   }
+
+  /** The process that was to end it may be gone. */
+  #seen(made: Namespace): ShownNamespace {
+    if (made.metadata.deletionTimestamp !== undefined) this.#endings.begin(made.metadata.name);
+    return shown(made);
+  }
 }
 
-/** Objects of a kind that are deleted with their namespace at once. */
-const MAX_KEPT = 100_000;
+function missing(name: string): NotFoundError {
+  return new NotFoundError({ resource: 'namespaces', name });
+}
 
-/** Somebody else may have been quicker. */
-async function orGone(deletion: Promise<unknown>): Promise<void> {
-  try {
-    await deletion;
-  } catch (error) {
-    if (!(error instanceof NotFoundError)) throw error;
-  }
+/** Lets errors of a kind pass for nothing. */
+function unless(kind: new (...args: never[]) => Error): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof kind)) throw error;
+  };
 }
 
 function nameOf(input: unknown): string {
@@ -225,19 +271,29 @@ function nameOf(input: unknown): string {
   return typeof name === 'string' ? name : '';
 }
 
-/** A namespace as it is kept: in the namespace of its own name. */
+/** A namespace as it is kept: in the namespace of its own name, until nothing is in it any more. */
 function within(object: unknown, name: string): unknown {
   if (!isJsonObject(object) || !isJsonObject(object['metadata'])) return object;
   const { status: _status, metadata, ...others } = object;
-  return { ...others, metadata: { ...metadata, namespace: name } };
+  const { finalizers: given = [] } = metadata;
+  const finalizers =
+    Array.isArray(given) && !given.includes(CONTENTS) ? [...given, CONTENTS] : given;
+  return { ...others, metadata: { ...metadata, namespace: name, finalizers } };
 }
 
 function shown({ metadata }: Namespace): ShownNamespace {
-  const labels = { ...metadata.labels, [NAME_LABEL]: metadata.name };
+  const { finalizers = [], ...others } = metadata;
+  const theirs = finalizers.filter((one) => one !== CONTENTS);
   return {
     apiVersion: 'v1',
     kind: 'Namespace',
-    metadata: { ...metadata, namespace: '', labels },
+    metadata: {
+      ...others,
+      namespace: '',
+      labels: { ...metadata.labels, [NAME_LABEL]: metadata.name },
+      ...(theirs.length > 0 && { finalizers: theirs }),
+    },
+    spec: { finalizers: ['kubernetes'] },
     status: { phase: metadata.deletionTimestamp === undefined ? 'Active' : 'Terminating' },
   };
 }
@@ -252,5 +308,11 @@ function inUse(name: string): ShownNamespace {
     resourceVersion: '1',
     labels: { [NAME_LABEL]: name },
   };
-  return { apiVersion: 'v1', kind: 'Namespace', metadata, status: { phase: 'Active' } };
+  return {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata,
+    spec: { finalizers: ['kubernetes'] },
+    status: { phase: 'Active' },
+  };
 }

@@ -62,6 +62,7 @@ test('a token may do what its roles allow, and kubectl is told so', async () => 
   ).toMatchObject({
     stdout: 'ci',
   });
+  await bed.makeNamespaces('team-a');
   const image = ['--image', 'x', '--', 'true'];
   expect((await kubectl('create', 'job', 'mine', '-n', 'team-a', ...image)).code).toBe(0);
   expect(await kubectl('create', 'job', 'theirs', '-n', 'team-b', ...image)).toMatchObject({
@@ -129,6 +130,7 @@ test('what was to be changed is written down, without what was in it', async () 
       headers,
       body: JSON.stringify(secret),
     });
+  await bed.makeNamespaces('team-a');
   audit.length = 0;
   expect([(await post('team-a')).code, (await post('team-b')).code]).toEqual([201, 403]);
   await bed.fetch('/api/v1/namespaces/team-a/secrets', { headers });

@@ -33,6 +33,7 @@ export async function createObject(context: Context): Promise<void> {
   const body = readObject(context.body);
   checkBody(context, body);
   const unknown = unknownFields(context, readFieldValidation(query, 'CreateOptions'));
+  await context.admit(body);
   const created = await withUnknownFields(unknown, (prune) => create(prune(body), options));
   context.noteName(created.metadata.name);
   await context.sendObject(201, created);
@@ -126,6 +127,7 @@ async function applyObject(context: Context): Promise<void> {
       if (!(error instanceof NotFoundError)) throw error;
     }
     try {
+      await context.admit(config);
       const made = applyToNothing(resource, application);
       const created = await withUnknownFields(unknown, () => create(made, options));
       return await context.sendObject(201, created);
