@@ -30,7 +30,16 @@ export async function reconcileQuota(
     logger.info({ namespace, count }, 'counted what runs against a new quota');
     reply = await shard.quotas.wake(namespace, reply.counting);
   }
-  const mayTakeLess = reply.woken > 0 && reply.left > 0;
+  let left = reply.left;
+  // Those in front may all want more than there is: they keep nobody behind them from it.
+  while (reply.woken === 0 && reply.next !== '') {
+    const further = await shard.quotas.wake(namespace, '', reply.next);
+    // Another first quota came meanwhile, and with it another look.
+    if (further.type === 'uncounted') return null;
+    reply = further;
+    left += reply.left;
+  }
+  const mayTakeLess = reply.woken > 0 && (left > 0 || reply.next !== '');
   return mayTakeLess ? reply.nowMs + TURN_MS : null;
 }
 

@@ -17,12 +17,14 @@
   ARGV[2]  wakeChannel  string
   ARGV[3]  namespace    string
   ARGV[4]  counted      what UNCOUNTED said before all slots were counted, or ''
+  ARGV[5]  after        next of a former run: go on behind it; '' = from the beginning
 
-  Returns  { 1, nowMs, woken, left}  WOKEN      left: how many of those that were looked at go on waiting
-           {-1, counting}            UNCOUNTED  open slots have to be counted first: with countQuota, then again
+  Returns  { 1, nowMs, woken, left, next}  WOKEN      left: how many of those that were looked at go on waiting;
+                                                      next: more are behind this one, '' = none
+           {-1, counting}                  UNCOUNTED  open slots have to be counted first: with countQuota, then again
 
-  A Job that is woken waits no more; it comes to the end of the line when it is denied again. Looks at the first 200 at
-  most: those behind them are found by the resync of their Jobs. O(waiting). Safe to retry. One hash tag.
+  A Job that is woken waits no more; it comes to the end of the line when it is denied again. Looks at 200 at most.
+  O(those). Safe to retry. One hash tag.
 ]]
 -- @include clock
 -- @include due
@@ -37,7 +39,8 @@ if counting then redis.call('HDEL', KEYS[6], namespace .. ' counting') end
 
 local now = readClock(KEYS[1], ARGV[1])
 local found = quotasOf({ hard = KEYS[5], used = KEYS[6] }, namespace)
-local waiting = redis.call('ZRANGEBYLEX', KEYS[7], '[' .. namespace .. ' ', '(' .. namespace .. '!', 'LIMIT', 0, MOST)
+local from = ARGV[5] == '' and '[' .. namespace .. ' ' or '(' .. ARGV[5]
+local waiting = redis.call('ZRANGEBYLEX', KEYS[7], from, '(' .. namespace .. '!', 'LIMIT', 0, MOST)
 local woken, members = {}, {}
 for _, member in ipairs(waiting) do
   local uid, text = string.match(member, '^%S+ %d+ (%S+) (.*)$')
@@ -52,4 +55,4 @@ if #woken > 0 then
   redis.call('ZREM', KEYS[7], unpack(woken))
   triggerAll(due, members, now)
 end
-return { 1, string.format('%.0f', now), #woken, #waiting - #woken }
+return { 1, string.format('%.0f', now), #woken, #waiting - #woken, #waiting == MOST and waiting[MOST] or '' }

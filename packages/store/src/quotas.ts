@@ -22,6 +22,8 @@ export type QuotaWoken =
       readonly woken: number;
       /** Jobs that were looked at and go on waiting. */
       readonly left: number;
+      /** More wait behind those that were looked at: where to go on; '' = none. */
+      readonly next: string;
     }
   /** Slots that were open before there was a quota have to be counted; `counting` is for the next call. */
   | { readonly type: 'uncounted'; readonly counting: string };
@@ -39,21 +41,28 @@ export class Quotas {
   }
 
   /**
-   * Makes Jobs due that wait for quota and that there is some for.
+   * Makes Jobs due that wait for quota and that there is some for. Looks at 200 of those that wait.
    *
    * @param counted - What 'uncounted' said before all open slots were counted; '' = nothing was counted.
+   * @param after - `next` of a former call; '' = from the beginning.
    */
-  async wake(namespace: string, counted: string): Promise<QuotaWoken> {
+  async wake(namespace: string, counted: string, after = ''): Promise<QuotaWoken> {
     const { quotaHard, quotaUsed, quotaWaiting, wakeChannel } = this.#keys;
-    const [code, first, woken, left] = list(
+    const [code, first, woken, left, next] = list(
       await this.#scripts.run(
         'wakeQuota',
         [...this.#scripts.dueKeys, quotaHard, quotaUsed, quotaWaiting],
-        [this.#scripts.now, wakeChannel, namespace, counted],
+        [this.#scripts.now, wakeChannel, namespace, counted, after],
       ),
     );
     if (integer(code) === -1) return { type: 'uncounted', counting: String(first) };
-    return { type: 'woken', nowMs: integer(first), woken: integer(woken), left: integer(left) };
+    return {
+      type: 'woken',
+      nowMs: integer(first),
+      woken: integer(woken),
+      left: integer(left),
+      next: String(next),
+    };
   }
 
   /** Lets slots of a Job, at most 200, have their share of quota; answers how many had none. */

@@ -461,7 +461,8 @@ const CASES: Record<ScriptName, Case> = {
   },
   wakeQuota: {
     call: (shard) => shard.quotas.wake('default', ''),
-    reply: (code) => (code === 1 ? [1, Buffer.from('5'), 2, 3] : [code, Buffer.from('7')]),
+    reply: (code) =>
+      code === 1 ? [1, Buffer.from('5'), 2, 3, Buffer.from('')] : [code, Buffer.from('7')],
   },
   addItems: {
     call: (_shard, redis) =>
