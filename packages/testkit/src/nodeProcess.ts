@@ -10,6 +10,8 @@ export interface SpawnNodeOptions {
   readonly cwd?: string;
   /** Flags of Node itself, before the script. */
   readonly execArgv?: readonly string[];
+  /** What starts it in its own place, such as `['nsenter', '--net=...']`. */
+  readonly within?: readonly string[];
 }
 
 /** How a process ended: its exit code, or the signal that ended it. */
@@ -139,7 +141,9 @@ export function spawnNode(
   for (const [name, value] of Object.entries({ ...process.env, ...options.env })) {
     if (value !== undefined) env[name] = value;
   }
-  const child = spawn(process.execPath, [...(options.execArgv ?? []), script, ...args], {
+  const node = [process.execPath, ...(options.execArgv ?? []), script, ...args];
+  const [command = '', ...rest] = [...(options.within ?? []), ...node];
+  const child = spawn(command, rest, {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),

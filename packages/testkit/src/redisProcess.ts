@@ -97,7 +97,7 @@ export class RedisProcess implements TestRedis {
 
   async #launch(): Promise<void> {
     assert(this.#child === null, 'the server runs already');
-    const child = spawnRedisServer(this.#arguments());
+    const child = spawnRedisServer(this.#arguments(), this.#options.within);
     this.#child = child;
     try {
       await untilItSays(child, /ready to accept connections/i);

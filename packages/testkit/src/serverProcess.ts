@@ -8,10 +8,18 @@ import { guardProcess } from './watchdog.ts';
 /** A server whose output is read. */
 export type ServerProcess = ChildProcessByStdio<null, Readable, Readable>;
 
-/** Starts the redis-server of PATH, or that of DROVER_REDIS_SERVER: a Valkey, say. It ends with this process. */
-export function spawnRedisServer(args: readonly string[]): ServerProcess {
+/**
+ * Starts the redis-server of PATH, or that of DROVER_REDIS_SERVER: a Valkey, say. It ends with this process.
+ *
+ * @param within - What starts it in its own place.
+ */
+export function spawnRedisServer(
+  args: readonly string[],
+  within: readonly string[] = [],
+): ServerProcess {
   const program = process.env['DROVER_REDIS_SERVER'] || 'redis-server';
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [command = '', ...rest] = [...within, program, ...args];
+  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
   guardProcess(child);
   return child;
 }

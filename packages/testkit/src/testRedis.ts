@@ -21,6 +21,8 @@ export interface StartRedisOptions {
   readonly topology?: Topology;
   /** Of a cluster: each master has a replica, which takes its place when it dies. Default false. */
   readonly replicas?: boolean;
+  /** Of one server: what starts it in its own place, such as `['nsenter', '--net=...']`. */
+  readonly within?: readonly string[];
   /** More settings as in redis.conf, such as `{ maxmemory: '20mb' }`. */
   readonly config?: Readonly<Record<string, string>>;
 }

@@ -137,22 +137,34 @@ export class Engine {
     });
   }
 
-  /** Starts a controller; resolves when it serves. */
+  /**
+   * Starts a controller; resolves when it serves.
+   *
+   * @param within - What starts it in its own place: on a host, say.
+   */
   async controller(
-    options: Pick<ControllerConfig, 'backoffBaseMs' | 'backoffCapMs'> = {},
+    options: Partial<ControllerConfig> = {},
+    within: readonly string[] = [],
   ): Promise<NodeProcess> {
     const config: ControllerConfig = {
       url: this.urlOf('controller'),
       prefix: this.prefix,
       ...options,
     };
-    const process = this.#spawn('controller', CONTROLLER, config);
+    const process = this.#spawn('controller', CONTROLLER, config, within);
     await process.waitForLine(/controller runs/, START_TIMEOUT_MS);
     return process;
   }
 
-  /** Starts a worker with all handlers and both runtimes; resolves when it takes pods. */
-  async worker(options: Partial<WorkerConfig> = {}): Promise<TestWorker> {
+  /**
+   * Starts a worker with all handlers and both runtimes; resolves when it takes pods.
+   *
+   * @param within - What starts it in its own place: on a host, say.
+   */
+  async worker(
+    options: Partial<WorkerConfig> = {},
+    within: readonly string[] = [],
+  ): Promise<TestWorker> {
     this.#workerCount += 1;
     const name = `worker-${this.#workerCount}`;
     const config: WorkerConfig = {
@@ -164,7 +176,7 @@ export class Engine {
       maxPods: 10,
       ...options,
     };
-    const process = this.#spawn(name, WORKER, config);
+    const process = this.#spawn(name, WORKER, config, within);
     await process.waitForLine(/worker is ready/, START_TIMEOUT_MS);
     return { name, process };
   }
@@ -228,9 +240,9 @@ export class Engine {
     await this.close();
   }
 
-  #spawn(name: string, script: string, config: object): NodeProcess {
+  #spawn(name: string, script: string, config: object, within: readonly string[]): NodeProcess {
     const env = { NODE_COMPILE_CACHE: COMPILE_CACHE };
-    const process = spawnNode(script, [JSON.stringify(config)], { env });
+    const process = spawnNode(script, [JSON.stringify(config)], { env, within });
     this.#processes.push({ name, process });
     return process;
   }
