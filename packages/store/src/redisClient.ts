@@ -1,4 +1,5 @@
 import { Cluster, Redis, type ClusterOptions, type RedisOptions } from 'ioredis';
+import { MasterConnector } from './masterConnector.ts';
 import { type ClusterConnectionOptions, type HostPort, parseAddress } from './redisAddress.ts';
 import { splitTls } from './redisTls.ts';
 
@@ -144,8 +145,7 @@ function reconnectFor({ sentinels }: RedisOptions): RedisOptions {
   if (!Array.isArray(sentinels)) return RECONNECT;
   return {
     reconnectOnError: ({ message }) => (message.startsWith('READONLY') ? 2 : false),
-    // A master that hangs, or is cut off from the others only, closes no connection.
-    failoverDetector: true,
+    Connector: MasterConnector as NonNullable<RedisOptions['Connector']>,
   };
 }
 

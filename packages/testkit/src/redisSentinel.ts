@@ -19,7 +19,7 @@ const MASTER_NAME = 'drover';
 /** How long a master may be silent until a Sentinel takes it for dead, ms. */
 const DOWN_AFTER_MS = 2_000;
 
-/** A master with a replica, and a Sentinel that lets the replica take over: processes of this test process. */
+/** A master with a replica, and Sentinels that let the replica take over: processes of this test process. */
 export class RedisSentinelProcesses implements TestRedis {
   /** The master at the start. */
   readonly master: RedisProcess;
@@ -46,7 +46,8 @@ export class RedisSentinelProcesses implements TestRedis {
   }
 
   static async start(options: StartRedisOptions = {}): Promise<RedisSentinelProcesses> {
-    const { topology: _sentinel, ...common } = options;
+    // One has to agree with nobody: it is there soonest.
+    const { topology: _sentinel, sentinels: count = 1, ...common } = options;
     const master = await RedisProcess.start(common);
     const replica = await RedisProcess.start({
       ...common,
@@ -59,10 +60,8 @@ export class RedisSentinelProcesses implements TestRedis {
     const set = new RedisSentinelProcesses(master, replica);
     try {
       await set.untilReplicated();
-      // One, which has to agree with nobody: it is there soonest.
-      const sentinel = await Sentinel.start(master.port);
-      set.#sentinels.push(sentinel);
-      await sentinel.untilItKnowsTheReplica();
+      for (let i = 0; i < count; i++) set.#sentinels.push(await Sentinel.start(master.port, count));
+      await Promise.all(set.#sentinels.map((sentinel) => sentinel.untilItKnowsAll(count)));
       return set;
     } catch (error) {
       await set.stop();
@@ -119,6 +118,31 @@ export class RedisSentinelProcesses implements TestRedis {
     client.disconnect();
   }
 
+  /** A connection to each Sentinel. */
+  connectToSentinels(): Redis[] {
+    return this.#sentinels.map(({ port }) => {
+      const client = new Redis({ host: '127.0.0.1', port, retryStrategy: () => 50 });
+      client.on('error', () => {});
+      return client;
+    });
+  }
+
+  /** Lets the replica take over at once, whatever the master says. */
+  async failOver(): Promise<void> {
+    const [sentinel, ...others] = this.connectToSentinels();
+    for (const other of others) other.disconnect();
+    try {
+      // Until it has seen that the replica is good enough.
+      await waitFor(async () => {
+        const answer = await sentinel!.call('SENTINEL', 'FAILOVER', MASTER_NAME).catch(String);
+        return answer === 'OK';
+      });
+    } finally {
+      sentinel!.disconnect();
+    }
+    await this.untilPromoted();
+  }
+
   /** Waits until the replica took the place of the master. */
   async untilPromoted(): Promise<void> {
     const client = this.replica.connect();
@@ -141,7 +165,8 @@ class Sentinel {
     this.#folder = folder;
   }
 
-  static async start(masterPort: number): Promise<Sentinel> {
+  /** @param count - How many there are of them; most have to agree. */
+  static async start(masterPort: number, count: number): Promise<Sentinel> {
     const folder = await mkdtemp(join(tmpdir(), 'drover-sentinel-'));
     guardFolder(folder);
     const port = await findFreePort();
@@ -150,7 +175,7 @@ class Sentinel {
       'bind 127.0.0.1',
       `port ${port}`,
       `dir ${folder}`,
-      `sentinel monitor ${MASTER_NAME} 127.0.0.1 ${masterPort} 1`,
+      `sentinel monitor ${MASTER_NAME} 127.0.0.1 ${masterPort} ${Math.floor(count / 2) + 1}`,
       `sentinel down-after-milliseconds ${MASTER_NAME} ${DOWN_AFTER_MS}`,
       `sentinel failover-timeout ${MASTER_NAME} 5000`,
     ];
@@ -161,13 +186,16 @@ class Sentinel {
     return new Sentinel(port, child, folder);
   }
 
-  /** Waits until it has heard of the replica. */
-  async untilItKnowsTheReplica(): Promise<void> {
+  /** Waits until it has heard of the replica and of the other Sentinels. */
+  async untilItKnowsAll(count: number): Promise<void> {
     const client = new Redis({ host: '127.0.0.1', port: this.port });
     try {
       await waitFor(async () => {
-        const facts = await client.call('SENTINEL', 'MASTER', MASTER_NAME);
-        return JSON.stringify(facts).includes('"num-slaves","1"');
+        const facts = JSON.stringify(await client.call('SENTINEL', 'MASTER', MASTER_NAME));
+        return (
+          facts.includes('"num-slaves","1"') &&
+          facts.includes(`"num-other-sentinels","${count - 1}"`)
+        );
       });
     } finally {
       client.disconnect();

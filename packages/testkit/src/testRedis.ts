@@ -23,6 +23,8 @@ export interface StartRedisOptions {
   readonly replicas?: boolean;
   /** Of one server: what starts it in its own place, such as `['nsenter', '--net=...']`. */
   readonly within?: readonly string[];
+  /** With the topology `sentinel`: how many Sentinels there are, 1 or 3. Default 1. */
+  readonly sentinels?: number;
   /** More settings as in redis.conf, such as `{ maxmemory: '20mb' }`. */
   readonly config?: Readonly<Record<string, string>>;
 }
