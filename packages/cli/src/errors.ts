@@ -34,6 +34,7 @@ const EXIT_BY_CODE: Readonly<Record<string, ExitCode>> = {
   SEALED: EXIT.badInput,
   NOT_FOUND: EXIT.failed,
   CONFLICT: EXIT.failed,
+  FORBIDDEN: EXIT.failed,
   CONNECTION: EXIT.noConnection,
   TIMEOUT: EXIT.timedOut,
   RESOURCE_EXHAUSTED: EXIT.failed,

@@ -1,6 +1,8 @@
 import { Option, type Command } from 'commander';
 
+import { badInput } from './errors.ts';
 import { LOG_LEVELS, type LogLevel } from './logLevels.ts';
+import type { ServerOptions } from './remote/address.ts';
 import { parseDurationMs } from './text/duration.ts';
 
 /**
@@ -22,7 +24,7 @@ export interface EngineOptions {
 }
 
 /** Options that every command about objects has. */
-export interface ObjectOptions extends EngineOptions {
+export interface ObjectOptions extends EngineOptions, ServerOptions {
   namespace?: string;
 }
 
@@ -42,8 +44,50 @@ export interface ServiceOptions extends EngineOptions {
 /** What stands above the options in help that say which engine is meant. */
 const ENGINE_GROUP = 'Options of the engine:';
 
-/** Adds --redis and all that says how to reach it, and --prefix. */
+/** Adds the options of an engine, and refuses those of an API server: the command is about what is in Redis. */
 export function withEngine(command: Command): Command {
+  const own = new Set(command.options.map(({ long }) => long));
+  for (const flags of SERVER_FLAGS.filter((one) => !own.has(longFlag(one)))) {
+    const refuse = (): never => {
+      throw badInput(
+        `${longFlag(flags)}: \`drover ${command.name()}\` needs Redis itself, and does not work over the API server`,
+        ['  say where its Redis is with --redis URL or DROVER_REDIS_URL'],
+      );
+    };
+    command.addOption(new Option(flags).argParser(refuse).hideHelp());
+  }
+  return withRedis(command);
+}
+
+const SERVER_FLAGS = ['--server <url>', '--certificate-authority <path>', '--kubeconfig <path>'];
+
+/** Adds the options of an engine, and those of an API server, which will do as well. */
+export function withEngineOrServer(command: Command): Command {
+  const options = [
+    new Option(
+      '--server <url>',
+      'an API server of Drover instead of Redis, https://HOST:PORT (default: $DROVER_SERVER)',
+    ),
+    new Option(
+      '--token-file <path>',
+      'its token (default: $DROVER_TOKEN, or the file $DROVER_TOKEN_FILE)',
+    ),
+    new Option(
+      '--certificate-authority <path>',
+      'trust these certificate authorities for it (default: $DROVER_CERTIFICATE_AUTHORITY, or those of the system)',
+    ),
+    new Option('--kubeconfig <path>', 'all of this from a kubeconfig, and the namespace, too'),
+    new Option('--context <name>', 'the context of it (default: its current one)'),
+  ];
+  withRedis(command);
+  for (const option of options) command.addOption(option.helpGroup(SERVER_GROUP));
+  return command;
+}
+
+const SERVER_GROUP = 'Options of the API server:';
+
+/** Adds --redis and all that says how to reach it, and --prefix. */
+function withRedis(command: Command): Command {
   const options = [
     new Option('--redis <url>', "the engine's Redis (default: $DROVER_REDIS_URL, or `drover dev`)"),
     new Option(

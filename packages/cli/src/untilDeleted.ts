@@ -1,5 +1,6 @@
-import type { Drover } from '@drover/sdk/client';
 import { NotFoundError, TimeoutError } from '@drover/shared';
+
+import type { Client } from './client.ts';
 
 /** Which Job, and how long. */
 export interface UntilDeletedOptions {
@@ -15,7 +16,7 @@ export interface UntilDeletedOptions {
  * @throws TimeoutError
  */
 export async function untilDeleted(
-  drover: Drover,
+  client: Client,
   name: string,
   { namespace, timeoutMs }: UntilDeletedOptions = {},
 ): Promise<void> {
@@ -23,12 +24,12 @@ export async function untilDeleted(
   const signal = timeoutMs === undefined ? {} : { signal: AbortSignal.timeout(timeoutMs) };
   let uid: string;
   try {
-    uid = (await drover.jobs.get(name, where)).metadata.uid;
+    uid = (await client.jobs.get(name, where)).metadata.uid;
   } catch (error) {
     if (error instanceof NotFoundError) return;
     throw error;
   }
-  for await (const { type, job } of drover.jobs.watch({ name, ...where, ...signal })) {
+  for await (const { type, job } of client.jobs.watch({ name, ...where, ...signal })) {
     if (type === 'DELETED' || job.metadata.uid !== uid) return;
   }
   throw new TimeoutError(`${name} was not deleted in time`);

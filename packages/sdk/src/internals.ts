@@ -2,6 +2,7 @@
  * What the packages of Drover that build on the client need of its inside: the API server. Not for
  * programs; it changes without notice.
  */
+export { desired, lastApplied, withLastApplied } from './applied.ts';
 export { Backend } from './backend.ts';
 export { Connection } from './connection.ts';
 export { composeAll as composeJobs, JobsClient } from './jobs.ts';
@@ -9,7 +10,8 @@ export { ConfigMapsClient, SecretsClient } from './configs.ts';
 export { CronJobsClient } from './cronJobs.ts';
 export { runsToRead } from './containerRuns.ts';
 export { mergeAll } from './merge.ts';
-export { applyMergePatch } from './mergePatch.ts';
+export { outcomeFor } from './jobOutcome.ts';
+export { applyMergePatch, threeWayPatch } from './mergePatch.ts';
 export { NodesClient } from './nodes.ts';
 export { ObjectsClient } from './objects.ts';
 export { PodsClient } from './pods.ts';

@@ -1,4 +1,4 @@
-import type { Drover, Durability } from '@drover/sdk/client';
+import type { Durability } from '@drover/sdk/client';
 import {
   CONFIG_MAP_KIND,
   CRON_JOB_KIND,
@@ -13,7 +13,7 @@ import {
   type ObjectMeta,
 } from '@drover/shared';
 
-import { withClient } from '../client.ts';
+import { withClient, type Client } from '../client.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import { readManifests, type Manifest } from '../manifests.ts';
@@ -52,7 +52,7 @@ interface Applicable {
   /** Checks a manifest alone. @throws InvalidSpecError */
   readonly check: (manifest: Manifest, namespace: string) => ObjectMeta;
   readonly apply: (
-    drover: Drover,
+    client: Client,
     object: Manifest['object'],
     call: ApplyCall,
   ) => Promise<Omit<Outcome, 'kind'>>;
@@ -62,43 +62,43 @@ const KINDS: Readonly<Record<string, Applicable>> = {
   Job: {
     apiVersion: 'batch/v1',
     check: ({ object }, namespace) => parseJob(object, { namespace }).job.metadata,
-    apply: async (drover, manifest, call) => {
-      const { job, action } = await drover.jobs.apply(manifest, call);
+    apply: async (client, manifest, call) => {
+      const { job, action } = await client.jobs.apply(manifest, call);
       return { object: job, action };
     },
   },
   CronJob: {
     apiVersion: 'batch/v1',
     check: ({ object }, namespace) => parseObject(CRON_JOB_KIND, object, namespace).metadata,
-    apply: (drover, manifest, call) => drover.cronJobs.apply(manifest, call),
+    apply: (client, manifest, call) => client.cronJobs.apply(manifest, call),
   },
   Pod: {
     apiVersion: 'v1',
     check: ({ object }, namespace) => parseBarePod(object, namespace).pod.metadata,
-    apply: async (drover, manifest, call) => {
-      const { pod, action } = await drover.pods.apply(manifest, call);
+    apply: async (client, manifest, call) => {
+      const { pod, action } = await client.pods.apply(manifest, call);
       return { object: pod, action };
     },
   },
   ConfigMap: {
     apiVersion: 'v1',
     check: ({ object }, namespace) => parseObject(CONFIG_MAP_KIND, object, namespace).metadata,
-    apply: (drover, manifest, { dryRun }) => drover.configMaps.apply(manifest, { dryRun }),
+    apply: (client, manifest, { dryRun }) => client.configMaps.apply(manifest, { dryRun }),
   },
   ResourceQuota: {
     apiVersion: 'v1',
     check: ({ object }, namespace) => parseObject(RESOURCE_QUOTA_KIND, object, namespace).metadata,
-    apply: (drover, manifest, { dryRun }) => drover.resourceQuotas.apply(manifest, { dryRun }),
+    apply: (client, manifest, { dryRun }) => client.resourceQuotas.apply(manifest, { dryRun }),
   },
   PriorityClass: {
     apiVersion: 'scheduling.k8s.io/v1',
     check: ({ object }, namespace) => parseObject(PRIORITY_CLASS_KIND, object, namespace).metadata,
-    apply: (drover, manifest, call) => drover.priorityClasses.apply(manifest, call),
+    apply: (client, manifest, call) => client.priorityClasses.apply(manifest, call),
   },
   Secret: {
     apiVersion: 'v1',
     check: ({ object }, namespace) => parseObject(SECRET_KIND, object, namespace).metadata,
-    apply: (drover, manifest, { dryRun }) => drover.secrets.apply(manifest, { dryRun }),
+    apply: (client, manifest, { dryRun }) => client.secrets.apply(manifest, { dryRun }),
   },
 };
 
@@ -106,14 +106,14 @@ const KINDS: Readonly<Record<string, Applicable>> = {
 export async function applyCommand(options: ApplyOptions): Promise<number> {
   const manifests = await readManifests(options.filename);
   checkAll(manifests, options.namespace);
-  return await withClient(options, async (drover) => {
+  return await withClient(options, async (client) => {
     // Against what is stored too: a change that is not allowed in the last document must not
     // leave the first ones changed.
-    for (const manifest of manifests) await applyOne(drover, manifest, { dryRun: true });
+    for (const manifest of manifests) await applyOne(client, manifest, { dryRun: true });
     const call = { dryRun: options.dryRun === true, ...durabilityOf(options) };
     const applied: Outcome[] = [];
     for (const manifest of manifests) {
-      const result = await applyOne(drover, manifest, call);
+      const result = await applyOne(client, manifest, call);
       applied.push(result);
       if (options.output === undefined || options.output === 'name') {
         print(result, options);
@@ -143,12 +143,12 @@ function print({ kind, object, action }: Outcome, options: ApplyOptions): void {
   process.stdout.write(options.output === 'name' ? `${ref}\n` : `${ref} ${action}${note}\n`);
 }
 
-async function applyOne(drover: Drover, manifest: Manifest, call: ApplyCall): Promise<Outcome> {
+async function applyOne(client: Client, manifest: Manifest, call: ApplyCall): Promise<Outcome> {
   const kind = String(manifest.object['kind']);
   const applicable = KINDS[kind];
   if (applicable === undefined) throw new Error(`assertion failed: ${kind} was checked`);
   try {
-    const outcome = await applicable.apply(drover, manifest.object, {
+    const outcome = await applicable.apply(client, manifest.object, {
       ...call,
       ...(call.dryRun
         ? {}

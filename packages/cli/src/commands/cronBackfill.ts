@@ -1,6 +1,6 @@
 import type { BackfilledTime } from '@drover/sdk/client';
 
-import { withClient } from '../client.ts';
+import { withDrover } from '../client.ts';
 import { readTime } from '../cron/localTime.ts';
 import { EXIT } from '../exitCodes.ts';
 import type { ObjectOptions } from '../options.ts';
@@ -28,7 +28,7 @@ export async function cronBackfillCommand(
   { from, to, dryRun = false, json, ...options }: CronBackfillOptions,
 ): Promise<number> {
   const range = { from: new Date(readTime('--from', from)), to: new Date(readTime('--to', to)) };
-  const times = await withClient(options, async (drover) => {
+  const times = await withDrover(options, async (drover) => {
     return await drover.cronJobs.backfill(name, { ...range, dryRun });
   });
   if (json === true) {

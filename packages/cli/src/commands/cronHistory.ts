@@ -1,4 +1,4 @@
-import type { CronRun, Drover } from '@drover/sdk/client';
+import type { CronRun } from '@drover/sdk/client';
 import {
   cronJobJobName,
   DEFAULT_TIME_ZONE,
@@ -8,7 +8,7 @@ import {
   NotFoundError,
 } from '@drover/shared';
 
-import { withClient } from '../client.ts';
+import { withClient, type Client } from '../client.ts';
 import { localTime } from '../cron/localTime.ts';
 import { EXIT } from '../exitCodes.ts';
 import type { ObjectOptions } from '../options.ts';
@@ -57,12 +57,12 @@ export async function cronHistoryCommand(
   name: string,
   options: CronHistoryOptions,
 ): Promise<number> {
-  const rows = await withClient(options, async (drover) => {
-    const { spec } = await drover.cronJobs.get(name);
-    const runs = await drover.cronJobs.history(name);
+  const rows = await withClient(options, async (client) => {
+    const { spec } = await client.cronJobs.get(name);
+    const runs = await client.cronJobs.history(name);
     const zone = spec.timeZone ?? DEFAULT_TIME_ZONE;
     const wanted = options.limit === undefined ? runs : runs.slice(-options.limit);
-    return await Promise.all(wanted.map((run) => rowOf(drover, { name, zone }, run)));
+    return await Promise.all(wanted.map((run) => rowOf(client, { name, zone }, run)));
   });
   if (options.json === true) {
     process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
@@ -75,7 +75,7 @@ export async function cronHistoryCommand(
 }
 
 async function rowOf(
-  drover: Drover,
+  client: Client,
   { name, zone }: { readonly name: string; readonly zone: string },
   run: CronRun,
 ): Promise<HistoryRow> {
@@ -86,13 +86,13 @@ async function rowOf(
   }
   const job = run.type === 'manual' ? run.job : cronJobJobName(name, slotMs);
   const delayMs = run.type === 'manual' ? null : run.atMs - slotMs;
-  return { ...times, job, status: await statusOf(drover, job), delayMs, reason: null };
+  return { ...times, job, status: await statusOf(client, job), delayMs, reason: null };
 }
 
 /** null: the Job is gone, as those beyond the history limits are. */
-async function statusOf(drover: Drover, job: string): Promise<string | null> {
+async function statusOf(client: Client, job: string): Promise<string | null> {
   try {
-    return jobStatusWord(await drover.jobs.get(job));
+    return jobStatusWord(await client.jobs.get(job));
   } catch (error) {
     if (error instanceof NotFoundError) return null;
     throw error;

@@ -53,8 +53,8 @@ export async function cronPreviewCommand(
 
 async function readCronJob(name: string, options: CronPreviewOptions): Promise<Subject> {
   const zone = options.timeZone === undefined ? null : checkedZone(options.timeZone);
-  return await withClient(options, async (drover) => {
-    const cronJob = await drover.cronJobs.get(name);
+  return await withClient(options, async (client) => {
+    const cronJob = await client.cronJobs.get(name);
     const reading = cronCalendarOf(cronJob);
     if (!reading.ok) throw badInput(`${reading.wrong} of cronjob.batch/${name}: ${reading.why}`);
     const { schedule, suspend } = cronJob.spec;

@@ -1,7 +1,6 @@
-import type { Drover } from '@drover/sdk/client';
 import { NotFoundError } from '@drover/shared';
 
-import { checkSelector, withClient } from '../client.ts';
+import { checkSelector, withClient, type Client } from '../client.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import { readManifests } from '../manifests.ts';
@@ -41,13 +40,13 @@ export async function deleteCommand(
   const fromFiles = options.filename === undefined ? [] : await manifestTargets(options);
   checkCombination(kinds, things, options);
   checkSelector(options.selector);
-  return await withClient(options, async (drover) => {
+  return await withClient(options, async (client) => {
     const targets: Target[] = [...fromFiles, ...things];
-    for (const kind of kinds) targets.push(...(await listTargets(drover, kind, options)));
+    for (const kind of kinds) targets.push(...(await listTargets(client, kind, options)));
     let missing = 0;
     for (const target of targets) {
       try {
-        const isGone = await deleteOne(drover, target, options);
+        const isGone = await deleteOne(client, target, options);
         const { kind: ofTarget } = target;
         const kind = ofTarget === 'job' || ofTarget === 'cronjob' ? `${ofTarget}.batch` : ofTarget;
         const what = isGone ? 'deleted' : 'is being deleted';
@@ -99,16 +98,16 @@ async function manifestTargets(options: DeleteOptions): Promise<Target[]> {
   });
 }
 
-async function listTargets(drover: Drover, kind: Kind, options: DeleteOptions): Promise<Target[]> {
+async function listTargets(client: Client, kind: Kind, options: DeleteOptions): Promise<Target[]> {
   const query = options.selector === undefined ? {} : { labelSelector: options.selector };
   const lists = {
-    job: () => drover.jobs.list(query),
-    cronjob: () => drover.cronJobs.list(query),
-    pod: () => drover.pods.list(query),
-    configmap: () => drover.configMaps.list(query),
-    secret: () => drover.secrets.summaries(query),
-    resourcequota: () => drover.resourceQuotas.list(query),
-    priorityclass: () => drover.priorityClasses.list(query),
+    job: () => client.jobs.list(query),
+    cronjob: () => client.cronJobs.list(query),
+    pod: () => client.pods.list(query),
+    configmap: () => client.configMaps.list(query),
+    secret: () => client.secrets.summaries(query),
+    resourcequota: () => client.resourceQuotas.list(query),
+    priorityclass: () => client.priorityClasses.list(query),
   };
   // Nodes were refused.
   const objects = kind === 'node' ? [] : await lists[kind]();
@@ -117,7 +116,7 @@ async function listTargets(drover: Drover, kind: Kind, options: DeleteOptions): 
 
 /** Answers whether it is gone. One with finalizers is waited for, as kubectl does, unless told otherwise. */
 async function deleteOne(
-  drover: Drover,
+  client: Client,
   { kind, name, namespace }: Target,
   { cascade, wait }: DeleteOptions,
 ): Promise<boolean> {
@@ -125,26 +124,26 @@ async function deleteOne(
   switch (kind) {
     case 'job': {
       const policy = cascade === undefined ? {} : { propagationPolicy: POLICIES[cascade] };
-      if (await drover.jobs.delete(name, { ...where, ...policy })) return true;
+      if (await client.jobs.delete(name, { ...where, ...policy })) return true;
       if (wait === false) return false;
-      await untilDeleted(drover, name, where);
+      await untilDeleted(client, name, where);
       return true;
     }
     case 'cronjob': {
       const policy = cascade === undefined ? {} : { propagationPolicy: POLICIES[cascade] };
-      return await drover.cronJobs.delete(name, { ...where, ...policy });
+      return await client.cronJobs.delete(name, { ...where, ...policy });
     }
     case 'pod':
-      await drover.pods.delete(name, where);
+      await client.pods.delete(name, where);
       return true;
     case 'configmap':
-      return await drover.configMaps.delete(name, where);
+      return await client.configMaps.delete(name, where);
     case 'resourcequota':
-      return await drover.resourceQuotas.delete(name, where);
+      return await client.resourceQuotas.delete(name, where);
     case 'priorityclass':
-      return await drover.priorityClasses.delete(name);
+      return await client.priorityClasses.delete(name);
     case 'secret':
-      return await drover.secrets.delete(name, where);
+      return await client.secrets.delete(name, where);
     case 'node':
       throw badInput('a node goes when its worker ends: stop the worker');
   }

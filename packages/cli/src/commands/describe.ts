@@ -1,6 +1,4 @@
-import type { Drover } from '@drover/sdk/client';
-
-import { checkSelector, withClient } from '../client.ts';
+import { checkSelector, withClient, type Client } from '../client.ts';
 import { describeJob } from '../describe/job.ts';
 import { describeCronJob } from '../describe/cronJob.ts';
 import { describeConfigMap, describeSecret } from '../describe/config.ts';
@@ -41,11 +39,11 @@ export async function describeCommand(
     throw badInput('names and a selector exclude each other');
   }
   checkSelector(options.selector);
-  return await withClient(options, async (drover) => {
+  return await withClient(options, async (client) => {
     const wanted = [...things];
-    for (const kind of kinds) wanted.push(...(await listThings(drover, kind, options)));
+    for (const kind of kinds) wanted.push(...(await listThings(client, kind, options)));
     const found: Description[] = [];
-    for (const thing of wanted) found.push(await describe(drover, thing));
+    for (const thing of wanted) found.push(await describe(client, thing));
     if (options.json === true) {
       const data = found.map((description) => description.data);
       process.stdout.write(`${JSON.stringify(things.length === 1 ? data[0] : data, null, 2)}\n`);
@@ -61,73 +59,73 @@ export async function describeCommand(
 }
 
 async function listThings(
-  drover: Drover,
+  client: Client,
   kind: Kind,
   { selector }: DescribeOptions,
 ): Promise<Thing[]> {
   const query = selector === undefined ? {} : { labelSelector: selector };
   const lists = {
-    job: () => drover.jobs.list(query),
-    cronjob: () => drover.cronJobs.list(query),
-    pod: () => drover.pods.list(query),
-    node: () => drover.nodes.list(query),
-    configmap: () => drover.configMaps.list(query),
-    secret: () => drover.secrets.summaries(query),
-    resourcequota: () => drover.resourceQuotas.list(query),
-    priorityclass: () => drover.priorityClasses.list(query),
+    job: () => client.jobs.list(query),
+    cronjob: () => client.cronJobs.list(query),
+    pod: () => client.pods.list(query),
+    node: () => client.nodes.list(query),
+    configmap: () => client.configMaps.list(query),
+    secret: () => client.secrets.summaries(query),
+    resourcequota: () => client.resourceQuotas.list(query),
+    priorityclass: () => client.priorityClasses.list(query),
   };
   const objects = await lists[kind]();
   return objects.map(({ metadata }) => ({ kind, name: metadata.name }));
 }
 
-async function describe(drover: Drover, { kind, name }: Thing): Promise<Description> {
+async function describe(client: Client, { kind, name }: Thing): Promise<Description> {
   const nowMs = Date.now();
   switch (kind) {
     case 'job': {
-      const job = await drover.jobs.get(name);
+      const job = await client.jobs.get(name);
       const { uid } = job.metadata;
       const [waiting, pods, workQueue, events] = await Promise.all([
-        drover.jobs.whyWaiting(job),
-        drover.pods.list({ job, newest: MAX_PODS_READ }),
-        readWorkQueueOf(drover, job),
-        drover.events.list({ about: { kind: 'Job', name, uid } }),
+        client.jobs.whyWaiting(job),
+        client.pods.list({ job, newest: MAX_PODS_READ }),
+        readWorkQueueOf(client, job),
+        client.events.list({ about: { kind: 'Job', name, uid } }),
       ]);
       const lines = describeJob({ job, waiting, pods, events, workQueue }, nowMs);
       const data = { job, waiting, events };
       return { lines, data: workQueue === null ? data : { ...data, workQueue } };
     }
     case 'cronjob': {
-      const cronJob = await drover.cronJobs.get(name);
+      const cronJob = await client.cronJobs.get(name);
       const { uid } = cronJob.metadata;
-      const events = await drover.events.list({ about: { kind: 'CronJob', name, uid } });
+      const events = await client.events.list({ about: { kind: 'CronJob', name, uid } });
       return { lines: describeCronJob(cronJob, events, nowMs), data: { cronJob, events } };
     }
     case 'pod': {
-      const pod = await drover.pods.get(name);
+      const pod = await client.pods.get(name);
       const { uid } = pod.metadata;
-      const events = await drover.events.list({ about: { kind: 'Pod', name, uid } });
+      const events = await client.events.list({ about: { kind: 'Pod', name, uid } });
       return { lines: describePod(pod, events, nowMs), data: { pod, events } };
     }
     case 'node': {
-      const node = await drover.nodes.get(name);
-      const pods = await drover.pods.list({ node: name, allNamespaces: true });
+      const node = await client.nodes.get(name);
+      const pods = await client.pods.list({ node: name, allNamespaces: true });
       return { lines: describeNode(node, pods, nowMs), data: { node, pods } };
     }
     case 'configmap': {
-      const configMap = await drover.configMaps.get(name);
+      const configMap = await client.configMaps.get(name);
       return { lines: describeConfigMap(configMap), data: { configMap } };
     }
     case 'resourcequota': {
-      const resourceQuota = await drover.resourceQuotas.get(name);
+      const resourceQuota = await client.resourceQuotas.get(name);
       return { lines: describeResourceQuota(resourceQuota), data: { resourceQuota } };
     }
     case 'priorityclass': {
-      const priorityClass = await drover.priorityClasses.get(name);
+      const priorityClass = await client.priorityClasses.get(name);
       return { lines: describePriorityClass(priorityClass), data: { priorityClass } };
     }
     case 'secret': {
       // What is in it is for those who ask for it with `get -o yaml`.
-      const secret = await drover.secrets.summary(name);
+      const secret = await client.secrets.summary(name);
       return { lines: describeSecret(secret), data: { secret } };
     }
   }

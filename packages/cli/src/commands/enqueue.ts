@@ -1,7 +1,7 @@
 import type { Drover } from '@drover/sdk/client';
 import { NotFoundError, parseItemOptions, SealedError, type ItemOptions } from '@drover/shared';
 
-import { withClient } from '../client.ts';
+import { withDrover } from '../client.ts';
 import { parseKeyRule } from '../enqueue/itemKey.ts';
 import type { LineFormat } from '../enqueue/itemLine.ts';
 import { checkInput, type Input } from '../enqueue/pump.ts';
@@ -49,7 +49,7 @@ export async function enqueueCommand(
       process.stderr.write('interrupted. Nothing was enqueued.\n');
       return EXIT.interrupted;
     }
-    return await withClient(options, async (drover) => {
+    return await withDrover(options, async (drover) => {
       await refuseSealed(drover, queue);
       const run = new EnqueueRun(drover, {
         queue,

@@ -1,6 +1,6 @@
-import type { CoreV1Event, Drover, ListEventsOptions } from '@drover/sdk/client';
+import type { CoreV1Event, ListEventsOptions } from '@drover/sdk/client';
 
-import { withClient } from '../client.ts';
+import { withClient, type Client } from '../client.ts';
 import { eventAge } from '../describe/events.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
@@ -37,8 +37,8 @@ export async function eventsCommand(options: EventsOptions): Promise<number> {
   if (options.watch === true && options.output !== undefined) {
     throw badInput(`-w prints lines, not ${options.output}`);
   }
-  return await withClient(options, async (drover) => {
-    const events = await drover.events.list(query);
+  return await withClient(options, async (client) => {
+    const events = await client.events.list(query);
     if (options.output !== undefined) {
       process.stdout.write(await formatDocument(events, options.output, false));
       return EXIT.ok;
@@ -48,19 +48,19 @@ export async function eventsCommand(options: EventsOptions): Promise<number> {
     else print(events);
     if (options.watch === true) {
       const told = new Set(events.map(versionOf));
-      await untilInterrupted((signal) => follow(drover, { ...query, signal }, told, print));
+      await untilInterrupted((signal) => follow(client, { ...query, signal }, told, print));
     }
     return EXIT.ok;
   });
 }
 
 async function follow(
-  drover: Drover,
+  client: Client,
   query: ListEventsOptions & { readonly signal: AbortSignal },
   told: ReadonlySet<string>,
   print: (events: readonly CoreV1Event[]) => void,
 ): Promise<void> {
-  for await (const event of drover.events.watch(query)) {
+  for await (const event of client.events.watch(query)) {
     if (!told.has(versionOf(event))) print([event]);
   }
 }

@@ -1,6 +1,4 @@
-import type { Drover } from '@drover/sdk/client';
-
-import { checkSelector, withClient } from '../client.ts';
+import { checkSelector, withClient, type Client } from '../client.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import { untilInterrupted } from '../interrupt.ts';
@@ -19,20 +17,20 @@ export async function getCommand(
   const { kinds, things } = parseThings([what, ...names], null);
   checkCombination(kinds, things, options);
   checkSelector(options.selector);
-  return await withClient(options, async (drover) => {
+  return await withClient(options, async (client) => {
     if (options.watch === true) {
       await untilInterrupted((signal) =>
-        watchThings(drover, kinds[0] ?? things[0]?.kind ?? 'job', things, options, signal),
+        watchThings(client, kinds[0] ?? things[0]?.kind ?? 'job', things, options, signal),
       );
       return EXIT.ok;
     }
     const groups =
       things.length > 0
-        ? await readThings(drover, things, isWhole(options))
-        : await Promise.all(kinds.map((kind) => listKind(drover, kind, options)));
-    await print(groups, things.length === 1, options);
+        ? await readThings(client, things, isWhole(options))
+        : await Promise.all(kinds.map((kind) => listKind(client, kind, options)));
+    await print(groups, things.length === 1, { ...options, namespace: client.namespace });
     const isTable = options.output === undefined || options.output === 'wide';
-    for (const note of isTable ? await waitNotes(drover, groups.flat(), Date.now()) : []) {
+    for (const note of isTable ? await waitNotes(client, groups.flat(), Date.now()) : []) {
       process.stderr.write(`${note}\n`);
     }
     return EXIT.ok;
@@ -63,7 +61,7 @@ function checkCombination(
 
 /** Objects by kind, in the order in which they were asked for. */
 async function readThings(
-  drover: Drover,
+  client: Client,
   things: readonly Thing[],
   whole: boolean,
 ): Promise<Printable[][]> {
@@ -71,7 +69,7 @@ async function readThings(
   for (const thing of things) {
     const group = groups.get(thing.kind) ?? [];
     groups.set(thing.kind, group);
-    group.push(await readThing(drover, thing, whole));
+    group.push(await readThing(client, thing, whole));
   }
   return [...groups.values()];
 }
@@ -82,31 +80,31 @@ function isWhole({ output }: GetOptions): boolean {
 }
 
 async function readThing(
-  drover: Drover,
+  client: Client,
   { kind, name }: Thing,
   whole: boolean,
 ): Promise<Printable> {
   switch (kind) {
     case 'job':
-      return await drover.jobs.get(name);
+      return await client.jobs.get(name);
     case 'cronjob':
-      return await drover.cronJobs.get(name);
+      return await client.cronJobs.get(name);
     case 'pod':
-      return await drover.pods.get(name);
+      return await client.pods.get(name);
     case 'node':
-      return await drover.nodes.get(name);
+      return await client.nodes.get(name);
     case 'configmap':
-      return await drover.configMaps.get(name);
+      return await client.configMaps.get(name);
     case 'resourcequota':
-      return await drover.resourceQuotas.get(name);
+      return await client.resourceQuotas.get(name);
     case 'priorityclass':
-      return await drover.priorityClasses.get(name);
+      return await client.priorityClasses.get(name);
     case 'secret':
-      return whole ? await drover.secrets.get(name) : await drover.secrets.summary(name);
+      return whole ? await client.secrets.get(name) : await client.secrets.summary(name);
   }
 }
 
-async function listKind(drover: Drover, kind: Kind, options: GetOptions): Promise<Printable[]> {
+async function listKind(client: Client, kind: Kind, options: GetOptions): Promise<Printable[]> {
   const { selector, allNamespaces, limit } = options;
   const query = {
     ...(selector === undefined ? {} : { labelSelector: selector }),
@@ -115,23 +113,23 @@ async function listKind(drover: Drover, kind: Kind, options: GetOptions): Promis
   };
   switch (kind) {
     case 'job':
-      return await drover.jobs.list(query);
+      return await client.jobs.list(query);
     case 'cronjob':
-      return await drover.cronJobs.list(query);
+      return await client.cronJobs.list(query);
     case 'pod':
-      return await drover.pods.list(query);
+      return await client.pods.list(query);
     case 'node':
-      return await drover.nodes.list(query);
+      return await client.nodes.list(query);
     case 'configmap':
-      return await drover.configMaps.list(query);
+      return await client.configMaps.list(query);
     case 'resourcequota':
-      return await drover.resourceQuotas.list(query);
+      return await client.resourceQuotas.list(query);
     case 'priorityclass':
-      return await drover.priorityClasses.list(query);
+      return await client.priorityClasses.list(query);
     case 'secret':
       return await (isWhole(options)
-        ? drover.secrets.list(query)
-        : drover.secrets.summaries(query));
+        ? client.secrets.list(query)
+        : client.secrets.summaries(query));
   }
 }
 

@@ -1,7 +1,7 @@
-import type { Drover, LogOptions } from '@drover/sdk/client';
+import type { LogOptions } from '@drover/sdk/client';
 import type { Pod } from '@drover/shared';
 
-import { withClient } from '../client.ts';
+import { withClient, type Client } from '../client.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import { untilInterrupted } from '../interrupt.ts';
@@ -33,12 +33,12 @@ export async function logsCommand(what: string, options: LogsOptions): Promise<n
   if (options.allContainers === true && options.container !== undefined) {
     throw badInput('--container and --all-containers exclude each other');
   }
-  return await withClient(options, async (drover) => {
+  return await withClient(options, async (client) => {
     await untilInterrupted(async (signal) => {
       if (thing.kind === 'pod') {
-        await printPod(drover, await drover.pods.get(thing.name), options, signal);
-      } else if (options.allPods === true) await printAll(drover, thing.name, options, signal);
-      else await printOneOf(drover, thing.name, options, signal);
+        await printPod(client, await client.pods.get(thing.name), options, signal);
+      } else if (options.allPods === true) await printAll(client, thing.name, options, signal);
+      else await printOneOf(client, thing.name, options, signal);
     });
     return EXIT.ok;
   });
@@ -49,7 +49,7 @@ const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
 
 /** Prints what one container of a pod wrote, or all of them one after the other. */
 async function printPod(
-  drover: Drover,
+  client: Client,
   pod: Pod,
   options: LogsOptions,
   signal: AbortSignal,
@@ -58,15 +58,15 @@ async function printPod(
   const { containers, initContainers = [] } = pod.spec;
   const all = [...initContainers, ...containers];
   if (all.length === 1 || options.container !== undefined) {
-    await print(drover, pod, options, signal, prefix);
+    await print(client, pod, options, signal, prefix);
   } else if (options.allContainers !== true) {
     const container = defaultContainer(pod);
-    await print(drover, pod, { ...options, container }, signal, prefix);
+    await print(client, pod, { ...options, container }, signal, prefix);
   } else if (options.follow === true) {
-    await print(drover, pod, options, signal, prefix);
+    await print(client, pod, options, signal, prefix);
   } else {
     for (const { name } of all) {
-      await print(drover, pod, { ...options, container: name }, signal, prefix);
+      await print(client, pod, { ...options, container: name }, signal, prefix);
     }
   }
 }
@@ -86,7 +86,7 @@ function defaultContainer({ metadata, spec }: Pod): string {
 }
 
 async function print(
-  drover: Drover,
+  client: Client,
   pod: string | Pod,
   options: LogsOptions,
   signal: AbortSignal,
@@ -94,7 +94,7 @@ async function print(
 ): Promise<void> {
   const mark = Buffer.from(prefix);
   let startsLine = true;
-  for await (const { bytes, droppedBytes } of drover.pods.logLines(
+  for await (const { bytes, droppedBytes } of client.pods.logLines(
     pod,
     logOptions(options, signal),
   )) {
@@ -114,12 +114,12 @@ function droppedText(bytes: number): string {
 
 /** Of a Job with several pods one that runs, else the last one, as kubectl takes one of them. */
 async function printOneOf(
-  drover: Drover,
+  client: Client,
   job: string,
   options: LogsOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const pods = await podsOf(drover, job, options, signal);
+  const pods = await podsOf(client, job, options, signal);
   const pod = pods.findLast(({ status }) => status?.phase === 'Running') ?? pods.at(-1);
   if (pod === undefined) {
     process.stderr.write(`job "${job}" has no pods yet\n`);
@@ -130,11 +130,11 @@ async function printOneOf(
       `Found ${pods.length} pods, using pod/${pod.metadata.name} (--all-pods prints all)\n`,
     );
   }
-  await printPod(drover, pod, options, signal);
+  await printPod(client, pod, options, signal);
 }
 
 async function printAll(
-  drover: Drover,
+  client: Client,
   job: string,
   options: LogsOptions,
   signal: AbortSignal,
@@ -142,18 +142,18 @@ async function printAll(
   const colours = coloursFor(process.stdout);
   const prefixOf = (pod: Pod) => `${colours.cyan(`[pod/${pod.metadata.name}]`)} `;
   if (options.follow !== true) {
-    for await (const pod of drover.pods.iterate({ job })) {
-      await printPod(drover, pod, options, signal, prefixOf(pod));
+    for await (const pod of client.pods.iterate({ job })) {
+      await printPod(client, pod, options, signal, prefixOf(pod));
     }
     return;
   }
   const printing: Promise<void>[] = [];
   // A Job that ended starts no pods: leave when it did and every log was read to its end.
   const ended = new AbortController();
-  const finished = drover.jobs.wait(job, { signal }).then(() => ended.abort());
-  const watch = drover.pods.watch({ job, signal: AbortSignal.any([signal, ended.signal]) });
+  const finished = client.jobs.wait(job, { signal }).then(() => ended.abort());
+  const watch = client.pods.watch({ job, signal: AbortSignal.any([signal, ended.signal]) });
   for await (const { type, pod } of watch) {
-    if (type === 'ADDED') printing.push(printPod(drover, pod, options, signal, prefixOf(pod)));
+    if (type === 'ADDED') printing.push(printPod(client, pod, options, signal, prefixOf(pod)));
   }
   await Promise.all(printing);
   await finished.catch((error: unknown) => {
@@ -163,14 +163,14 @@ async function printAll(
 
 /** The Job's pods; with `--follow` waits until there is one. */
 async function podsOf(
-  drover: Drover,
+  client: Client,
   job: string,
   options: LogsOptions,
   signal: AbortSignal,
 ): Promise<Pod[]> {
-  const pods = await drover.pods.list({ job });
+  const pods = await client.pods.list({ job });
   if (pods.length > 0 || options.follow !== true) return pods;
-  for await (const { pod } of drover.pods.watch({ job, signal })) return [pod];
+  for await (const { pod } of client.pods.watch({ job, signal })) return [pod];
   return [];
 }
 

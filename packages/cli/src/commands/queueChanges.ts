@@ -1,6 +1,6 @@
 import { NotFoundError } from '@drover/shared';
 
-import { withClient } from '../client.ts';
+import { withDrover } from '../client.ts';
 import { EXIT } from '../exitCodes.ts';
 import type { ObjectOptions } from '../options.ts';
 import { formatDocument } from '../print/printer.ts';
@@ -35,7 +35,7 @@ export interface QueueDeleteOptions extends ObjectOptions {
 export async function queueRetryCommand(name: string, options: QueueRetryOptions): Promise<number> {
   checkQueueName(name);
   const itemOptions = itemFlags(options, name);
-  return await withClient(options, async (drover) => {
+  return await withDrover(options, async (drover) => {
     const missing = new Set(options.id);
     const retried = await drover.workQueue(name).retry((item) => {
       missing.delete(item.id);
@@ -53,7 +53,7 @@ export async function queueRetryCommand(name: string, options: QueueRetryOptions
 /** Removes the items that nobody works on. */
 export async function queueClearCommand(name: string, options: QueueClearOptions): Promise<number> {
   checkQueueName(name);
-  return await withClient(options, async (drover) => {
+  return await withDrover(options, async (drover) => {
     const handle = drover.workQueue(name);
     const { waiting, delayed } = await handle.stats();
     const question = `Remove ${itemsText(waiting + delayed)} of ${queueText(name)} that nobody works on?`;
@@ -68,7 +68,7 @@ export async function queueClearCommand(name: string, options: QueueClearOptions
 /** Says that no more items will come. */
 export async function queueSealCommand(name: string, options: QueueSealOptions): Promise<number> {
   checkQueueName(name);
-  return await withClient(options, async (drover) => {
+  return await withDrover(options, async (drover) => {
     const handle = drover.workQueue(name);
     const wasSealed = (await handle.get()).status?.sealedTime !== undefined;
     await handle.seal();
@@ -87,7 +87,7 @@ export async function queueDeleteCommand(
   options: QueueDeleteOptions,
 ): Promise<number> {
   checkQueueName(name);
-  return await withClient(options, async (drover) => {
+  return await withDrover(options, async (drover) => {
     const handle = drover.workQueue(name);
     try {
       const { unsettled = 0, dead = 0, completed = 0 } = (await handle.get()).status ?? {};

@@ -1,7 +1,7 @@
 import type { DeadItem, Drover, ItemResult } from '@drover/sdk/client';
 import type { WorkQueue } from '@drover/shared';
 
-import { withClient } from '../client.ts';
+import { withDrover } from '../client.ts';
 import { ageText, formatEntries, timeText } from '../describe/layout.ts';
 import { EXIT } from '../exitCodes.ts';
 import { untilInterrupted } from '../interrupt.ts';
@@ -37,7 +37,7 @@ export interface QueueDeadOptions extends ObjectOptions, DeadFilter {
 
 /** Lists the work queues of a namespace. */
 export async function listQueuesCommand(options: ListQueuesOptions): Promise<number> {
-  return await withClient(options, async (drover) => {
+  return await withDrover(options, async (drover) => {
     const queues = await drover.workQueues.list();
     const { output } = options;
     if (output === 'json' || output === 'yaml') {
@@ -71,7 +71,7 @@ function queueLines(
 /** Counts the items of a work queue by where they are. */
 export async function queueStatsCommand(name: string, options: QueueStatsOptions): Promise<number> {
   checkQueueName(name);
-  return await withClient(options, async (drover) => {
+  return await withDrover(options, async (drover) => {
     const handle = drover.workQueue(name);
     const queue = await handle.get();
     const stats = await handle.stats();
@@ -118,7 +118,7 @@ export async function queueResultsCommand(
 ): Promise<number> {
   checkQueueName(name);
   const { follow = false, order, output } = options;
-  return await withClient(options, async (drover) => {
+  return await withDrover(options, async (drover) => {
     const printer = new RowPrinter<ItemResult>(output ?? 'table', RESULT_COLUMNS);
     await untilInterrupted(async (signal) => {
       const results = drover.workQueue(name).results({ follow, order, signal });
@@ -145,7 +145,7 @@ const RESULT_COLUMNS = {
 /** Prints the items that failed for good. */
 export async function queueDeadCommand(name: string, options: QueueDeadOptions): Promise<number> {
   checkQueueName(name);
-  return await withClient(options, async (drover) => {
+  return await withDrover(options, async (drover) => {
     const printer = new RowPrinter<DeadItem>(options.output ?? 'table', DEAD_COLUMNS);
     for (const item of await readDead(drover, name, options)) {
       printer.add(item);

@@ -3,7 +3,7 @@ import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 
 import { newSecretKey, SecretKeyFile, SecretKeys } from '@drover/store';
 
-import { withClient } from '../client.ts';
+import { withDrover } from '../client.ts';
 import { badInput } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import type { EngineOptions, SecretKeyOptions } from '../options.ts';
@@ -47,7 +47,7 @@ async function addKey(path: string, key: string): Promise<void> {
 
 /** Encrypts all Secrets anew that are not encrypted with the first key of the file. */
 export async function resealCommand(options: EngineOptions & SecretKeyOptions): Promise<number> {
-  return await withClient(options, async (drover) => {
+  return await withDrover(options, async (drover) => {
     let count = 0;
     for (const { metadata } of await drover.secrets.summaries({ allNamespaces: true })) {
       if (!(await drover.secrets.reseal({ metadata }))) continue;

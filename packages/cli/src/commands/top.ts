@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Drover } from '@drover/sdk/client';
 
-import { withClient } from '../client.ts';
+import { withDrover } from '../client.ts';
 import { badInput, reportError } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import { untilInterrupted } from '../interrupt.ts';
@@ -35,7 +35,7 @@ export async function topCommand(options: TopOptions): Promise<number> {
   if (options.allNamespaces === true && options.namespace !== undefined) {
     throw badInput('-n and -A exclude each other');
   }
-  return await withClient(options, async (drover) => {
+  return await withDrover(options, async (drover) => {
     const isLive = process.stdout.isTTY && options.once !== true && options.json !== true;
     if (isLive) {
       // A wrong address is told before the screen is taken.

@@ -1,8 +1,8 @@
-import type { Drover, WaitCondition } from '@drover/sdk/client';
+import type { WaitCondition } from '@drover/sdk/client';
 import { JobOutcomeError } from '@drover/sdk/client';
 import { NotFoundError, TimeoutError } from '@drover/shared';
 
-import { checkSelector, withClient } from '../client.ts';
+import { checkSelector, withClient, type Client } from '../client.ts';
 import { badInput, reportError } from '../errors.ts';
 import { EXIT } from '../exitCodes.ts';
 import type { ObjectOptions } from '../options.ts';
@@ -33,20 +33,20 @@ export async function waitCommand(
   if (things.length === 0 && options.selector === undefined) {
     throw badInput('which jobs? write job/NAME, or -l SELECTOR');
   }
-  return await withClient(options, async (drover) => {
+  return await withClient(options, async (client) => {
     const names = things.map(({ name }) => name);
     if (options.selector !== undefined) {
-      const jobs = await drover.jobs.list({ labelSelector: options.selector });
+      const jobs = await client.jobs.list({ labelSelector: options.selector });
       names.push(...jobs.map(({ metadata }) => metadata.name));
       if (jobs.length === 0) process.stderr.write('No resources found.\n');
     }
-    const codes = await Promise.all(names.map((name) => waitFor(drover, name, wanted, options)));
+    const codes = await Promise.all(names.map((name) => waitFor(client, name, wanted, options)));
     return Math.max(names.length === 0 ? EXIT.failed : EXIT.ok, ...codes);
   });
 }
 
 async function waitFor(
-  drover: Drover,
+  client: Client,
   name: string,
   wanted: Wanted,
   options: WaitCommandOptions,
@@ -56,8 +56,8 @@ async function waitFor(
   // A Job may end before its work queue is empty, and well: nobody should take that for all done.
   const onWarning = (text: string): void => void process.stderr.write(`${ref}: ${text}\n`);
   try {
-    if (wanted === 'delete') await untilDeleted(drover, name, { timeoutMs: options.timeout });
-    else await drover.jobs.wait(name, { for: wanted, onWarning, ...timeout });
+    if (wanted === 'delete') await untilDeleted(client, name, { timeoutMs: options.timeout });
+    else await client.jobs.wait(name, { for: wanted, onWarning, ...timeout });
     process.stdout.write(`${ref} ${wanted === 'delete' ? 'deleted' : 'condition met'}\n`);
     return EXIT.ok;
   } catch (error) {

@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 
-import { integerOption, withEngine, withNamespace } from '../options.ts';
+import { integerOption, withEngine, withEngineOrServer, withNamespace } from '../options.ts';
 import { withHelp, type Definition } from './definition.ts';
 
 /** Most times that a preview shows. */
@@ -41,7 +41,7 @@ function definePreview({ cron, problems, finish }: CronDefinition): void {
     .addOption(
       new Option('--namespace <name>', 'namespace of the CronJob').env('DROVER_NAMESPACE'),
     );
-  withHelp(withEngine(command), {
+  withHelp(withEngineOrServer(command), {
     notes: [
       'Times without a Job are shown too, with the reason, and so is what happens when the clock is changed. For a schedule no engine is needed; of a CronJob its annotations count (docs/cron.md).',
     ],
@@ -68,7 +68,7 @@ function defineTrigger({ cron, finish }: CronDefinition): void {
     .addOption(
       new Option('-o, --output <format>', 'how to print').choices(['name', 'json', 'yaml']),
     );
-  withHelp(withNamespace(withEngine(command)), {
+  withHelp(withNamespace(withEngineOrServer(command)), {
     notes: [
       'Makes a Job whatever schedule and concurrencyPolicy say, suspended or not, as `kubectl create job --from` does. It belongs to the CronJob and counts for its history limits.',
     ],
@@ -87,7 +87,7 @@ function defineHistory({ cron, problems, finish }: CronDefinition): void {
     .argument('<name>', 'the CronJob')
     .addOption(integerOption(problems, '--limit <count>', 'only so many, the last ones', range))
     .option('--json', 'as JSON');
-  withHelp(withNamespace(withEngine(command)), {
+  withHelp(withNamespace(withEngineOrServer(command)), {
     notes: [
       'About the last hundred are kept, also when their Jobs are removed (STATUS is then `removed`). RESULT is started, skipped (there was no Job), backfilled (made afterwards by `drover cron backfill`) or manual (made by hand, for no time of the schedule).',
     ],

@@ -24,6 +24,14 @@ const OWN_VARIABLES: readonly Variable[] = [
     meaning: `as \`--redis-${parameter}\`, for an address that does not come of \`drover dev\``,
   })),
   {
+    name: 'DROVER_SERVER',
+    meaning:
+      'as `--server`, for commands about objects; together with `DROVER_REDIS_URL` it is refused',
+  },
+  { name: 'DROVER_TOKEN', meaning: 'the token for that API server' },
+  { name: 'DROVER_TOKEN_FILE', meaning: 'as `--token-file`' },
+  { name: 'DROVER_CERTIFICATE_AUTHORITY', meaning: 'as `--certificate-authority`' },
+  {
     name: 'DROVER_SECRET_KEY_FILE',
     meaning: 'as `--secret-key-file`, for an engine that does not come of `drover dev`',
   },

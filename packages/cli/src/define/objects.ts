@@ -4,7 +4,7 @@ import {
   durationOption,
   integerOption,
   listOption,
-  withEngine,
+  withEngineOrServer,
   withNamespace,
   withSecretKey,
 } from '../options.ts';
@@ -54,7 +54,7 @@ function defineApply({ program, problems, finish }: Definition): void {
       ),
     )
     .addOption(outputOption(['name', 'json', 'yaml']));
-  withHelp(withNamespace(withSecretKey(withEngine(command))), {
+  withHelp(withNamespace(withSecretKey(withEngineOrServer(command))), {
     notes: [
       'Objects are Jobs, CronJobs, ConfigMaps, Secrets, ResourceQuotas and PriorityClasses.',
       'Prints `created`, `configured` or `unchanged`. All documents are checked before any is written, against what is stored too; problems come with file, line and column. As with `kubectl apply`, what the last manifest said and this one does not is removed, and what others set stays.',
@@ -84,7 +84,7 @@ function defineGet({ program, problems, finish }: Definition): void {
     .option('--show-labels', 'print the labels too')
     .addOption(integerOption(problems, '--limit <count>', 'at most so many', { min: 1 }))
     .addOption(outputOption(['json', 'yaml', 'wide', 'name']));
-  withHelp(withNamespace(withSecretKey(withEngine(command))), {
+  withHelp(withNamespace(withSecretKey(withEngineOrServer(command))), {
     notes: [
       "Prints kubectl's columns. What keeps Jobs and pods from running, where somebody has to do something, is said in words on standard error: no worker fits, no controller is there.",
     ],
@@ -111,7 +111,7 @@ function defineDescribe({ program, finish }: Definition): void {
     .argument('[names...]', 'only these')
     .option('-l, --selector <selector>', 'only those with these labels')
     .option('--json', 'as JSON: the object, why it waits, the events');
-  withHelp(withNamespace(withEngine(command)), {
+  withHelp(withNamespace(withEngineOrServer(command)), {
     notes: [
       'The layout is that of `kubectl describe`. Events are kept for an hour; the same thing several times is one line with its number, as are failures of one kind. Of a Job with more than 1,000 pods the newest 1,000 are looked at. Of a Secret the sizes of its values are told, not the values.',
     ],
@@ -140,7 +140,7 @@ function defineEvents({ program, finish }: Definition): void {
     .option('-w, --watch', 'go on and print what happens')
     .option('--no-headers', 'no header line')
     .addOption(outputOption(['json', 'yaml']));
-  withHelp(withNamespace(withEngine(command)), {
+  withHelp(withNamespace(withEngineOrServer(command)), {
     notes: [
       "The columns are those of `kubectl events`; what happened last is last. The same thing several times is one event with its number. Of a Job's pods only the first nine are told of one by one, and those that fail.",
     ],
@@ -164,7 +164,7 @@ function defineLogs({ program, problems, finish }: Definition): void {
     .option('-c, --container <name>', 'of this container')
     .option('--all-containers', 'of all containers of the pod, initContainers first')
     .option('-p, --previous', 'what the container wrote before its last restart');
-  withHelp(withNamespace(withEngine(command)), {
+  withHelp(withNamespace(withEngineOrServer(command)), {
     notes: [
       "Of a Job it is the pod that runs, or the last one. Works from any host that reaches Redis, also when the pod's worker is gone.",
     ],
@@ -193,7 +193,7 @@ function defineWait({ program, problems, finish }: Definition): void {
     )
     .option('-l, --selector <selector>', 'those with these labels')
     .addOption(durationOption(problems, '--timeout <duration>', 'give up after this time'));
-  withHelp(withNamespace(withEngine(command)), {
+  withHelp(withNamespace(withEngineOrServer(command)), {
     notes: [
       'Polls nothing. Exits with 0 when the condition holds, 1 when it can not hold any more, 124 after the timeout. Of a Job on a work queue it is said on standard error when items are left.',
     ],
@@ -216,7 +216,7 @@ function defineScale({ program, problems, finish }: Definition): void {
     .addOption(integerOption(problems, '-p, --parallelism <count>', 'so many; 0 stops all', range))
     .addOption(integerOption(problems, '--replicas <count>', 'the same', range))
     .addOption(outputOption(['name', 'json', 'yaml']));
-  withHelp(withNamespace(withEngine(command)), {
+  withHelp(withNamespace(withEngineOrServer(command)), {
     notes: [
       'Of pods above the new number the youngest are stopped; they are not counted as failed, and their work is done anew later.',
     ],
@@ -247,7 +247,7 @@ function defineSuspendResume({ program, finish }: Definition): void {
       .description(description)
       .argument('<jobs...>', 'job/NAME, cronjob/NAME or NAME, which is a Job')
       .addOption(outputOption(['name', 'json', 'yaml']));
-    withHelp(withNamespace(withEngine(command)), {
+    withHelp(withNamespace(withEngineOrServer(command)), {
       notes: [note],
       examples: [`drover ${verb} job/pi`],
     }).action(async (names: string[], options) => {
@@ -275,7 +275,7 @@ function defineDelete({ program, finish }: Definition): void {
       ).choices(['background', 'foreground', 'orphan']),
     )
     .option('--no-wait', 'do not wait for finalizers');
-  withHelp(withNamespace(withEngine(command)), {
+  withHelp(withNamespace(withEngineOrServer(command)), {
     notes: [
       'A Job with finalizers is waited for until they are taken away. Running pods get SIGTERM, and SIGKILL after their grace period. A single pod that runs is stopped, counted as failed and replaced; of one that ended the record and the log are removed.',
     ],

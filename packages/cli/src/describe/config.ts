@@ -1,6 +1,6 @@
-import type { SecretSummary } from '@drover/sdk/client';
 import { base64Size, type ConfigMap, type ObjectMeta } from '@drover/shared';
 
+import type { SecretFacts } from '../client.ts';
 import { annotationLines, formatEntries, mapLines, type Entry } from './layout.ts';
 
 /** Describes a ConfigMap as `kubectl describe` does. Pure. */
@@ -15,13 +15,13 @@ export function describeConfigMap({ metadata, data = {}, binaryData = {} }: Conf
 }
 
 /** Describes a Secret: of its data nothing but their sizes. Pure. */
-export function describeSecret({ metadata, type, sizes, keyId }: SecretSummary): string[] {
+export function describeSecret({ metadata, type, sizes, keyId }: SecretFacts): string[] {
   const lines = formatEntries(sorted(sizes).map(([key, bytes]): Entry => [key, sizeText(bytes)]));
   return [
     ...formatEntries([
       ...metaEntries(metadata),
       ['Type', type],
-      ['Encrypted With', `key ${keyId}`],
+      ...(keyId === null ? [] : [['Encrypted With', `key ${keyId}`] as const]),
     ]),
     ...section('Data', lines),
   ];

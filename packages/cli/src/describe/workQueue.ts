@@ -1,11 +1,7 @@
-import {
-  type Drover,
-  type ItemsWarning,
-  itemsWarnings,
-  type WorkQueueStats,
-} from '@drover/sdk/client';
+import { type ItemsWarning, itemsWarnings, type WorkQueueStats } from '@drover/sdk/client';
 import { NotFoundError, terminalCondition, WORK_QUEUE_ANNOTATION, type Job } from '@drover/shared';
 
+import type { Client } from '../client.ts';
 import { formatEntries, type Entry } from './layout.ts';
 
 /** The work queue that a Job names, as it is now. */
@@ -17,12 +13,12 @@ export interface DescribedWorkQueue {
 
 /** Reads the work queue of a Job; null when it names none. */
 export async function readWorkQueueOf(
-  drover: Drover,
+  client: Client,
   { metadata }: Job,
 ): Promise<DescribedWorkQueue | null> {
   const name = metadata.annotations?.[WORK_QUEUE_ANNOTATION];
   if (name === undefined) return null;
-  const handle = drover.workQueue(name, { namespace: metadata.namespace });
+  const handle = client.workQueue(name, { namespace: metadata.namespace });
   try {
     const { status } = await handle.get();
     const stats = await handle.stats();

@@ -1,4 +1,3 @@
-import type { Drover } from '@drover/sdk/client';
 import {
   parseTime,
   terminalCondition,
@@ -7,6 +6,7 @@ import {
   type Pod,
 } from '@drover/shared';
 
+import type { Client } from '../client.ts';
 import type { Printable } from './printer.ts';
 
 /** Of more Jobs than these it is not asked why they wait. */
@@ -18,7 +18,7 @@ const TOLD: ReadonlySet<string> = new Set(['NoController', 'NoWorkerFits', 'NoWo
 
 /** In words what keeps listed Jobs and pods from running, where somebody has to do something. */
 export async function waitNotes(
-  drover: Drover,
+  client: Client,
   objects: readonly Printable[],
   nowMs: number,
 ): Promise<string[]> {
@@ -27,7 +27,7 @@ export async function waitNotes(
   const notes: string[] = [];
   for (const job of jobs.filter((candidate) => mayWait(candidate, nowMs)).slice(0, MAX_JOBS)) {
     // Gone meanwhile: then it waits for nothing.
-    const reasons = await drover.jobs.whyWaiting(job).catch(() => []);
+    const reasons = await client.jobs.whyWaiting(job).catch(() => []);
     const { name } = job.metadata;
     const told = reasons.filter(({ reason }) => TOLD.has(reason));
     notes.push(...told.map(({ message }) => `job/${name}: ${message}`));

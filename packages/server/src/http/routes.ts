@@ -28,7 +28,7 @@ export interface Subresource {
   readonly handlers: Handlers;
   /** What is sent to it, when that is another kind than the resource's. */
   readonly kind?: { readonly group: string; readonly version: string; readonly kind: string };
-  /** It is only there to say that it is not. */
+  /** Discovery does not tell of it: it says that it is not there, or is Drover's own. */
   readonly isHidden?: boolean;
 }
 

@@ -10,6 +10,7 @@ import { JobsResource } from './jobs.ts';
 import { NamespacesResource } from './namespaces.ts';
 import { NodesResource } from './nodes.ts';
 import { notOffered } from './notOffered.ts';
+import { particulars } from './particulars.ts';
 import { podEviction } from './podEviction.ts';
 import { podLog } from './podLog.ts';
 import { PodsResource } from './pods.ts';
@@ -49,6 +50,7 @@ export function makeResources(backend: Backend, secretKeyFile: string | undefine
     new ServiceAccountsResource(backend),
   ];
   const keptKinds = [cronJobs, ...kept].map(({ kind }) => kind);
+  const workQueues = new WorkQueuesResource(backend);
   const namespaces = new NamespacesResource(backend, keptKinds);
   const watched = [
     jobs,
@@ -59,13 +61,14 @@ export function makeResources(backend: Backend, secretKeyFile: string | undefine
     ...EventsResource.both(backend),
     ...kept,
     priorityClasses(backend),
-    new WorkQueuesResource(backend),
+    workQueues,
   ];
   return {
     resources: [...watched, selfSubjectAccessReviews, selfSubjectRulesReviews, selfSubjectReviews],
     subresources: [
       podLog(backend, pods),
       podEviction(pods),
+      ...particulars(backend, { jobs, cronJobs, workQueues }),
       ...notOffered(pods, 'pods'),
       ...notOffered(jobs, 'jobs'),
     ],
