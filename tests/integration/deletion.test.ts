@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest';
 
 import { Engine } from './support/engine.ts';
 import { handlerJob, type JobShape } from './support/manifests.ts';
+import { findKeys } from './support/servers.ts';
 
 /** One engine for all: the Jobs have nothing to do with each other. */
 let engine: Engine;
@@ -107,7 +108,7 @@ test('Orphan: pods run to their end, stay, can be read and deleted; a Job of the
   );
   // Nothing is left of it but the mark of a purged Job.
   const uid = orphans[0]?.metadata.labels?.['controller-uid'] ?? '';
-  await waitFor(async () => (await engine.store.redis.keys(`*${uid}*`)).length === 1);
+  await waitFor(async () => (await findKeys(engine, `*${uid}*`)).length === 1);
 });
 
 test('a pod whose labels its Job does not select any more is released: replaced, not counted, and left behind', async () => {
@@ -146,7 +147,7 @@ test('a pod whose labels its Job does not select any more is released: replaced,
   });
   expect((await drover.pods.get(first!)).metadata.labels).toMatchObject({ debug: 'me' });
   await drover.pods.delete(first!);
-  await waitFor(async () => (await engine.store.redis.keys(`*${uid}*`)).length === 1);
+  await waitFor(async () => (await findKeys(engine, `*${uid}*`)).length === 1);
 });
 
 test('Jobs that belong to a Job go with it, and what was running in them ends', async () => {

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 
 import { Engine, QUICK } from './support/engine.ts';
 import { handlerJob } from './support/manifests.ts';
+import { countCalls, resetCalls } from './support/servers.ts';
 
 /** DROVER_LONG=1 takes what is promised: 10,000 Jobs, real settings. */
 const IS_LONG = process.env['DROVER_LONG'] === '1';
@@ -11,18 +12,13 @@ const WINDOW_MS = IS_LONG ? 30_000 : 4_000;
 
 /** Calls per command that Redis got within a window from everybody but this test. */
 async function countCommands(engine: Engine): Promise<Map<string, number>> {
-  const { redis } = engine.store;
-  await redis.config('RESETSTAT');
+  await resetCalls(engine);
   const beganMs = performance.now();
   await waitFor(() => performance.now() - beganMs >= WINDOW_MS, {
     timeoutMs: 2 * WINDOW_MS,
     intervalMs: 100,
   });
-  const text = await redis.info('commandstats');
-  const calls = new Map<string, number>();
-  for (const [, name = '', count = ''] of text.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)) {
-    calls.set(name, Number(count));
-  }
+  const calls = await countCalls(engine);
   calls.delete('config|resetstat');
   calls.delete('info');
   return calls;

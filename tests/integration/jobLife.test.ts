@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest';
 import { Engine, type Status } from './support/engine.ts';
 import { handlerJob, programJob, recordedScript } from './support/manifests.ts';
 import { mostAtOnce, runsByIndex } from './support/records.ts';
+import { findKeys } from './support/servers.ts';
 
 /** One engine for all: the Jobs have nothing to do with each other. */
 let engine: Engine;
@@ -176,7 +177,7 @@ test('deleting a Job ends its processes, removes its pods and frees its name', a
   let staying: string[] = [];
   await waitFor(
     async () => {
-      const keys = await redis.keys(`*${created.metadata.uid}*`);
+      const keys = await findKeys(engine, `*${created.metadata.uid}*`);
       const expiries = await Promise.all(keys.map((key) => redis.pttl(key)));
       staying = keys.filter((_key, i) => expiries[i] === -1);
       return staying.length === 0;

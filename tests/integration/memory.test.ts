@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { Engine, QUICK } from './support/engine.ts';
 import { handlerJob } from './support/manifests.ts';
 import { runsByIndex } from './support/records.ts';
+import { setMaxmemory } from './support/servers.ts';
 
 test('a full Redis refuses new Jobs and lets those that run finish', async () => {
   await using engine = await Engine.forTest({ redis: { config: { maxmemory: '0' } } });
@@ -15,7 +16,7 @@ test('a full Redis refuses new Jobs and lets those that run finish', async () =>
   await engine.until('steady', ({ succeeded = 0 }) => succeeded > 20);
 
   // Less than is in use.
-  await store.redis.config('SET', 'maxmemory', '500kb');
+  await setMaxmemory(engine, '500kb');
   const refused = drover.jobs.create(handlerJob('work', { name: 'refused' }));
   await expect(refused).rejects.toBeInstanceOf(ResourceExhaustedError);
   await expect(refused).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
@@ -30,14 +31,14 @@ test('a full Redis refuses new Jobs and lets those that run finish', async () =>
   // It was full to the end.
   await expect(store.redis.set('more', 'x')).rejects.toThrow(/OOM/);
 
-  await store.redis.config('SET', 'maxmemory', '0');
+  await setMaxmemory(engine, '0');
   await drover.jobs.create(handlerJob('work', { name: 'again', completions: 20, parallelism: 8 }));
   expect((await engine.finished('again')).status).toMatchObject({ succeeded: 20 });
 }, 60_000);
 
 test('a worker dies while Redis is full: its Jobs go on once there is memory again', async () => {
   await using engine = await Engine.forTest({ redis: { config: { maxmemory: '0' } } });
-  const { drover, records, store } = engine;
+  const { drover, records } = engine;
   const [killed] = await Promise.all([
     engine.worker(),
     engine.controller({ backoffBaseMs: 50, backoffCapMs: 50 }),
@@ -49,13 +50,13 @@ test('a worker dies while Redis is full: its Jobs go on once there is memory aga
   await engine.until('flaky', ({ failed = 0 }) => failed > 4);
   await engine.until('steady', ({ ready = 0 }) => ready > 0);
 
-  await store.redis.config('SET', 'maxmemory', '500kb');
+  await setMaxmemory(engine, '500kb');
   await killed.process.kill('SIGKILL');
   // Lost pods are ended without memory.
   for (const name of ['flaky', 'steady']) {
     await engine.until(name, ({ ready = 0 }) => ready === 0);
   }
-  await store.redis.config('SET', 'maxmemory', '0');
+  await setMaxmemory(engine, '0');
   await engine.worker({ maxPods: 20 });
   for (const name of ['flaky', 'steady']) {
     const job = await engine.finished(name);
@@ -66,7 +67,7 @@ test('a worker dies while Redis is full: its Jobs go on once there is memory aga
 
 test('pods that could not be handed to a worker while Redis was full run soon after', async () => {
   await using engine = await Engine.forTest({ redis: { config: { maxmemory: '0' } } });
-  const { drover, store } = engine;
+  const { drover } = engine;
   await Promise.all([engine.controller(), engine.worker({ maxPods: 4, quantumMs: 50 })]);
   // More slots than lanes, and two Jobs that take turns: slots wait, and go back to the queue. They do not end here.
   const names = ['one', 'other'];
@@ -75,12 +76,12 @@ test('pods that could not be handed to a worker while Redis was full run soon af
     await drover.jobs.create(handlerJob('work', { name, ...shape }, { ms: 20 }));
   }
   await engine.until('other', ({ succeeded = 0 }) => succeeded > 5);
-  await store.redis.config('SET', 'maxmemory', '500kb');
+  await setMaxmemory(engine, '500kb');
   for (const name of names) {
     await engine.until(name, ({ ready, active = 0 }) => ready === 0 && active > 0);
   }
   const before = await Promise.all(names.map((name) => drover.jobs.get(name)));
-  await store.redis.config('SET', 'maxmemory', '0');
+  await setMaxmemory(engine, '0');
   // One resync, and some more for a busy machine.
   const soonMs = (QUICK.resyncMs ?? 0) + 5_000;
   for (const { metadata, status } of before) {

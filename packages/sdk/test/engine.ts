@@ -17,16 +17,24 @@ export class Engine {
   readonly #services: (Controller | DroverWorker)[] = [];
   readonly #running: Promise<void>[] = [];
 
-  private constructor(redis: TestRedis) {
+  private constructor(redis: TestRedis, connection: string) {
     this.redis = redis;
-    this.drover = new Drover({ connection: redis.url });
+    this.drover = new Drover({ connection });
   }
 
-  /** Without handlers it has no worker: pods stay Pending. */
-  static async start(handlers: readonly HandlerDefinition[] = []): Promise<Engine> {
-    const engine = new Engine(await startRedis({ config: {} }));
+  /**
+   * Without handlers it has no worker: pods stay Pending.
+   *
+   * @param redis - One of its own, which ends with the engine, and its address. Default: a server.
+   */
+  static async start(
+    handlers: readonly HandlerDefinition[] = [],
+    redis?: { readonly server: TestRedis; readonly url: string },
+  ): Promise<Engine> {
+    const server = redis?.server ?? (await startRedis({ config: {} }));
+    const connection = redis?.url ?? server.url;
+    const engine = new Engine(server, connection);
     const logger = pino({ level: 'silent' });
-    const connection = engine.redis.url;
     const controller = createController({ connection, logger, backoffBaseMs: 50 });
     engine.#add(controller);
     if (handlers.length > 0) {

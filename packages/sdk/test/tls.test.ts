@@ -12,7 +12,8 @@ import {
 import type { RedisOptions } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { ConnectionError, Drover } from '../src/client.ts';
+import { ConnectionError, defineItemHandler, Drover } from '../src/index.ts';
+import { Engine } from './engine.ts';
 
 let folder: string;
 let ours: TestAuthority;
@@ -88,6 +89,40 @@ describe('a Redis that speaks TLS', () => {
     await watch.return(undefined);
   });
 });
+
+test.each(['cluster', 'sentinel'] as const)(
+  'a %s that speaks TLS and wants client certificates: Jobs run, items are taken',
+  async (topology) => {
+    const local = await ours.issue(topology, ['127.0.0.1']);
+    const { cacert } = ours;
+    const server = await startRedis({ topology, tls: { ...local, cacert, client } });
+    const parameters = new URLSearchParams({ cacert, ...client }).toString();
+    const url = `${server.url}${server.url.includes('?') ? '&' : '?'}${parameters}`;
+    const greet = defineItemHandler<string>('greet', async ({ data }) => `hello ${data}`);
+    const engine = await Engine.start([greet], { server, url });
+    try {
+      const { drover } = engine;
+      await drover.workQueues.create({ metadata: { name: 'names' } });
+      const queue = drover.workQueue<string>('names');
+      await queue.enqueue(['world', 'moon']);
+      await queue.seal();
+      const spec = {
+        restartPolicy: 'Never' as const,
+        runtimeClassName: 'handler' as const,
+        containers: [{ name: 'a', image: 'greet' }],
+      };
+      const annotations = { 'drover.dev/work-queue': 'names' };
+      await drover.jobs.create({
+        metadata: { name: 'greet', annotations },
+        spec: { parallelism: 1, template: { spec } },
+      });
+      await drover.jobs.wait('greet', { for: 'complete', timeoutMs: 30_000 });
+      expect(await queue.stats()).toMatchObject({ completed: 2 });
+    } finally {
+      await engine.stop();
+    }
+  },
+);
 
 describe('TLS that does not come about is told in words', () => {
   const cases: { name: string; url: () => string; want: RegExp }[] = [

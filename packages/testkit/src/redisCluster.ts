@@ -1,7 +1,8 @@
 import { Cluster, type Redis } from 'ioredis';
 import { RedisProcess } from './redisProcess.ts';
+import { clientTls } from './redisTls.ts';
 import { findFreePort } from './serverProcess.ts';
-import { Clients, type StartRedisOptions, type TestRedis } from './testRedis.ts';
+import { Clients, type RedisTls, type StartRedisOptions, type TestRedis } from './testRedis.ts';
 import { waitFor } from './waitFor.ts';
 
 const MASTERS = 3;
@@ -17,14 +18,23 @@ export class RedisClusterProcesses implements TestRedis {
   readonly replicas: readonly RedisProcess[];
   readonly socketPath = null;
   readonly pid = null;
+  readonly #tls: RedisTls | undefined;
   readonly #clients: Clients;
 
-  private constructor(masters: readonly RedisProcess[], replicas: readonly RedisProcess[]) {
+  private constructor(
+    masters: readonly RedisProcess[],
+    replicas: readonly RedisProcess[],
+    tls: RedisTls | undefined,
+  ) {
     this.masters = masters;
+    this.#tls = tls;
     this.replicas = replicas;
     this.#clients = new Clients(() => {
       const nodes = this.#all.map(({ port }) => ({ host: '127.0.0.1', port }));
-      const redisOptions = { maxRetriesPerRequest: null };
+      const redisOptions = {
+        maxRetriesPerRequest: null,
+        ...(tls !== undefined && { tls: clientTls(tls) }),
+      };
       // It has the commands of a Redis, which is all that tests ask of a connection.
       return new Cluster(nodes, {
         redisOptions,
@@ -38,7 +48,11 @@ export class RedisClusterProcesses implements TestRedis {
     const { replicas = false, topology: _cluster, ...common } = options;
     const count = replicas ? 2 * MASTERS : MASTERS;
     const nodes = await Promise.all(Array.from({ length: count }, () => startNode(common)));
-    const cluster = new RedisClusterProcesses(nodes.slice(0, MASTERS), nodes.slice(MASTERS));
+    const cluster = new RedisClusterProcesses(
+      nodes.slice(0, MASTERS),
+      nodes.slice(MASTERS),
+      options.tls,
+    );
     try {
       await cluster.#form();
       return cluster;
@@ -49,7 +63,8 @@ export class RedisClusterProcesses implements TestRedis {
   }
 
   get url(): string {
-    return `redis+cluster://${this.#all.map(({ port }) => `127.0.0.1:${port}`).join(',')}`;
+    const scheme = this.#tls === undefined ? 'redis' : 'rediss';
+    return `${scheme}+cluster://${this.#all.map(({ port }) => `127.0.0.1:${port}`).join(',')}`;
   }
 
   get port(): number {
@@ -138,6 +153,7 @@ async function startNode(options: StartRedisOptions): Promise<RedisProcess> {
       'cluster-node-timeout': String(NODE_TIMEOUT_MS),
       // Its default is 10,000 above the port, which may be taken or too high.
       'cluster-port': String(await findFreePort()),
+      ...(options.tls !== undefined && { 'tls-cluster': 'yes' }),
       ...options.config,
     },
   });

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ConnectionOptions } from 'node:tls';
 import { Redis } from 'ioredis';
+import { clientTls, tlsSettings } from './redisTls.ts';
 import { findFreePort, spawnRedisServer, untilItSays } from './serverProcess.ts';
-import { Clients, type RedisTls, type StartRedisOptions, type TestRedis } from './testRedis.ts';
+import { Clients, type StartRedisOptions, type TestRedis } from './testRedis.ts';
 import { guardFolder } from './watchdog.ts';
 
 /** A `redis-server` process of this test process. */
@@ -76,7 +75,7 @@ export class RedisProcess implements TestRedis {
     const options = {
       maxRetriesPerRequest: null,
       retryStrategy: () => 20,
-      ...(tls === undefined ? {} : { tls: clientTls(tls) }),
+      ...(tls !== undefined && { tls: clientTls(tls) }),
     };
     return this.socketPath === null
       ? new Redis({ ...options, host: '127.0.0.1', port: this.port })
@@ -123,7 +122,7 @@ export class RedisProcess implements TestRedis {
       appendfsync: 'always',
       daemonize: 'no',
       ...(this.socketPath === null ? {} : { unixsocket: this.socketPath }),
-      ...(tls === undefined ? {} : tlsSettings(tls, this.port)),
+      ...(tls !== undefined && tlsSettings(tls, this.port)),
       ...config,
     };
     return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
@@ -138,26 +137,6 @@ export class RedisProcess implements TestRedis {
     child.kill(signal);
     await ended;
   }
-}
-
-function tlsSettings(tls: RedisTls, port: number): Record<string, string> {
-  return {
-    port: '0',
-    'tls-port': String(port),
-    'tls-cert-file': tls.cert,
-    'tls-key-file': tls.key,
-    'tls-ca-cert-file': tls.cacert,
-    'tls-auth-clients': tls.client === undefined ? 'no' : 'yes',
-  };
-}
-
-function clientTls({ cacert, client }: RedisTls): ConnectionOptions {
-  return {
-    ca: readFileSync(cacert),
-    ...(client === undefined
-      ? {}
-      : { cert: readFileSync(client.cert), key: readFileSync(client.key) }),
-  };
 }
 
 async function makeFolder(): Promise<string> {

@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { RedisProcess } from './redisProcess.ts';
+import { clientTls, tlsSettings } from './redisTls.ts';
 import {
   findFreePort,
   type ServerProcess,
   spawnRedisServer,
   untilItSays,
 } from './serverProcess.ts';
-import { Clients, type StartRedisOptions, type TestRedis } from './testRedis.ts';
+import { Clients, type RedisTls, type StartRedisOptions, type TestRedis } from './testRedis.ts';
 import { waitFor } from './waitFor.ts';
 import { guardFolder } from './watchdog.ts';
 
@@ -27,11 +28,13 @@ export class RedisSentinelProcesses implements TestRedis {
   readonly replica: RedisProcess;
   readonly socketPath = null;
   readonly #sentinels: Sentinel[] = [];
+  readonly #tls: RedisTls | undefined;
   readonly #clients: Clients;
 
-  private constructor(master: RedisProcess, replica: RedisProcess) {
+  private constructor(master: RedisProcess, replica: RedisProcess, tls: RedisTls | undefined) {
     this.master = master;
     this.replica = replica;
+    this.#tls = tls;
     this.#clients = new Clients(
       () =>
         new Redis({
@@ -41,6 +44,11 @@ export class RedisSentinelProcesses implements TestRedis {
           retryStrategy: () => 50,
           sentinelRetryStrategy: () => 50,
           reconnectOnError: ({ message }) => (message.startsWith('READONLY') ? 2 : false),
+          ...(tls !== undefined && {
+            tls: clientTls(tls),
+            sentinelTLS: clientTls(tls),
+            enableTLSForSentinelMode: true,
+          }),
         }),
     );
   }
@@ -57,10 +65,12 @@ export class RedisSentinelProcesses implements TestRedis {
         'repl-diskless-load': 'swapdb',
       },
     });
-    const set = new RedisSentinelProcesses(master, replica);
+    const set = new RedisSentinelProcesses(master, replica, options.tls);
     try {
       await set.untilReplicated();
-      for (let i = 0; i < count; i++) set.#sentinels.push(await Sentinel.start(master.port, count));
+      for (let i = 0; i < count; i++) {
+        set.#sentinels.push(await Sentinel.start(master.port, count, options.tls));
+      }
       await Promise.all(set.#sentinels.map((sentinel) => sentinel.untilItKnowsAll(count)));
       return set;
     } catch (error) {
@@ -71,7 +81,8 @@ export class RedisSentinelProcesses implements TestRedis {
 
   get url(): string {
     const hosts = this.#sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',');
-    return `redis+sentinel://${hosts}?name=${MASTER_NAME}`;
+    const scheme = this.#tls === undefined ? 'redis' : 'rediss';
+    return `${scheme}+sentinel://${hosts}?name=${MASTER_NAME}`;
   }
 
   get port(): number {
@@ -120,11 +131,7 @@ export class RedisSentinelProcesses implements TestRedis {
 
   /** A connection to each Sentinel. */
   connectToSentinels(): Redis[] {
-    return this.#sentinels.map(({ port }) => {
-      const client = new Redis({ host: '127.0.0.1', port, retryStrategy: () => 50 });
-      client.on('error', () => {});
-      return client;
-    });
+    return this.#sentinels.map((sentinel) => sentinel.connect());
   }
 
   /** Lets the replica take over at once, whatever the master says. */
@@ -158,22 +165,35 @@ class Sentinel {
   readonly port: number;
   readonly #child: ServerProcess;
   readonly #folder: string;
+  readonly #tls: RedisTls | undefined;
 
-  private constructor(port: number, child: ServerProcess, folder: string) {
+  private constructor(
+    port: number,
+    child: ServerProcess,
+    folder: string,
+    tls: RedisTls | undefined,
+  ) {
     this.port = port;
     this.#child = child;
     this.#folder = folder;
+    this.#tls = tls;
   }
 
   /** @param count - How many there are of them; most have to agree. */
-  static async start(masterPort: number, count: number): Promise<Sentinel> {
+  static async start(
+    masterPort: number,
+    count: number,
+    tls: RedisTls | undefined,
+  ): Promise<Sentinel> {
     const folder = await mkdtemp(join(tmpdir(), 'drover-sentinel-'));
     guardFolder(folder);
     const port = await findFreePort();
     const path = join(folder, 'sentinel.conf');
     const lines = [
       'bind 127.0.0.1',
-      `port ${port}`,
+      ...Object.entries(tls === undefined ? { port } : tlsSettings(tls, port)).map(
+        ([name, value]) => `${name} ${value}`,
+      ),
       `dir ${folder}`,
       `sentinel monitor ${MASTER_NAME} 127.0.0.1 ${masterPort} ${Math.floor(count / 2) + 1}`,
       `sentinel down-after-milliseconds ${MASTER_NAME} ${DOWN_AFTER_MS}`,
@@ -183,12 +203,24 @@ class Sentinel {
     await writeFile(path, `${lines.join('\n')}\n`);
     const child = spawnRedisServer([path, '--sentinel']);
     await untilItSays(child, /\+monitor/);
-    return new Sentinel(port, child, folder);
+    return new Sentinel(port, child, folder, tls);
+  }
+
+  connect(): Redis {
+    const tls = this.#tls === undefined ? {} : { tls: clientTls(this.#tls) };
+    const client = new Redis({
+      host: '127.0.0.1',
+      port: this.port,
+      retryStrategy: () => 50,
+      ...tls,
+    });
+    client.on('error', () => {});
+    return client;
   }
 
   /** Waits until it has heard of the replica and of the other Sentinels. */
   async untilItKnowsAll(count: number): Promise<void> {
-    const client = new Redis({ host: '127.0.0.1', port: this.port });
+    const client = this.connect();
     try {
       await waitFor(async () => {
         const facts = JSON.stringify(await client.call('SENTINEL', 'MASTER', MASTER_NAME));
