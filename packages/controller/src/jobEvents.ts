@@ -26,6 +26,7 @@ import {
   type UnjudgedRecord,
   unschedulableMessage,
 } from '@drover/store';
+import type { AdoptedSource } from './adoption.ts';
 import { conditionEvents } from './decide/events.ts';
 import type { JudgePlan } from './decide/types.ts';
 import { jobOf, workQueueOf } from './jobPlan.ts';
@@ -211,7 +212,11 @@ export class JobEvents {
   }
 
   /** Tells of failed pods that were judged: those that failed in the same way, as one. */
-  async failed(look: ObservedJob, plan: JudgePlan | null): Promise<void> {
+  async failed(
+    look: ObservedJob,
+    plan: JudgePlan | null,
+    adopted: ReadonlyMap<number, AdoptedSource>,
+  ): Promise<void> {
     const { job: stored } = look;
     if (plan === null || plan.judgements.length === 0 || stored.bare) return;
     const judged = new Set(plan.judgements.map(({ podNumber }) => podNumber));
@@ -232,7 +237,8 @@ export class JobEvents {
     const about = referenceOf(stored);
     for (const { pod: record, count } of latest) {
       const overlay = overlays.get(record.podNumber) ?? null;
-      const pod = composePod({ job, pod: record, overlay, nodeName: '' });
+      const own = { job, pod: record, overlay };
+      const pod = composePod({ ...(adopted.get(record.podNumber) ?? own), nodeName: '' });
       this.#sink.record({
         about,
         type: 'Warning',
@@ -281,7 +287,8 @@ export class JobEvents {
       podName(job.name, index, podSuffix(job.uid, podNumber));
     const names = new Map<number, string>();
     // As long as no index was tried again, each pod has the one after that of the pod before.
-    const isInOrder = supply.cursor === counters.podCount && supply.retryCount === 0;
+    const isInOrder =
+      job.adoptedPods === 0 && supply.cursor === counters.podCount && supply.retryCount === 0;
     if (!indexed || isInOrder) {
       for (const n of podNumbers) names.set(n, nameOf(n, indexed ? n - 1 : null));
       return names;

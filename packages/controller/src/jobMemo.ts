@@ -17,6 +17,10 @@ export interface JobMemo {
   offered: Set<number>;
   /** When everything on offer was last added again, shard's clock. */
   offeredAtMs: number;
+  /** Its selector is its user's. */
+  selectsByHand: boolean;
+  /** What its pods that are nobody's were shown to others with; '' = they were not. */
+  shownPods: string;
   /** The work queue that it names was there. */
   hasWorkQueue: boolean;
   /** When status was last written by this controller, shard's clock. */
@@ -43,6 +47,8 @@ export class JobMemos {
       className: '',
       offered: new Set<number>(),
       offeredAtMs: 0,
+      selectsByHand: false,
+      shownPods: '',
       hasWorkQueue: false,
       statusAtMs: 0,
       toldPods: null,

@@ -21,8 +21,8 @@ import {
   type ObservedJob,
   type PodOverlay,
   type StoredJob,
-  type UnjudgedRecord,
 } from '@drover/store';
+import type { AdoptedSource } from './adoption.ts';
 import type {
   DecideSpec,
   Deletion,
@@ -47,6 +47,7 @@ interface StoredSpec {
   readonly ttlSecondsAfterFinished?: number | null;
   readonly suspend?: boolean;
   readonly managedBy?: string | null;
+  readonly manualSelector?: boolean | null;
   readonly podFailurePolicy?: PodFailurePolicy | null;
   readonly successPolicy?: SuccessPolicy | null;
   readonly podReplacementPolicy?: string;
@@ -89,6 +90,13 @@ export function priorityClassOf(job: StoredJob): string {
   return spec?.template?.spec?.priorityClassName ?? '';
 }
 
+/** Whether a Job's selector is its user's: it may select pods that are not its own. */
+export function selectsByHand(job: StoredJob): boolean {
+  if (job.bare || !job.object.includes('"manualSelector"')) return false;
+  const { spec } = readJson(job, 'object', job.object) as { readonly spec?: StoredSpec };
+  return spec?.manualSelector === true;
+}
+
 /** Indexes beyond the completions are left out, as in Kubernetes. */
 function readSuccessRules({ successPolicy, completions }: StoredSpec): SuccessRule[] {
   return (successPolicy?.rules ?? []).map(({ succeededIndexes, succeededCount }) => {
@@ -119,6 +127,8 @@ export interface ReadBeside {
   readonly overlays: ReadonlyMap<number, PodOverlay> | null;
   /** Bits of indexes that succeeded, as far as a successPolicy asks for them. */
   readonly done: Uint8Array;
+  /** Failed pods that the Job has adopted, as they are where they lie, by their numbers here. */
+  readonly adopted: ReadonlyMap<number, AdoptedSource>;
   /** A growing Job has pods of an index that comes, which may not be replaced before they ended. */
   readonly hasTail: boolean;
 }
@@ -132,7 +142,7 @@ export function toObserved(
   look: ObservedJob,
   spec: DecideSpec,
   status: JobStatus,
-  { isHeldUp, indexState, overlays, done, hasTail }: ReadBeside,
+  { isHeldUp, indexState, overlays, done, adopted, hasTail }: ReadBeside,
 ): Observed {
   return {
     spec,
@@ -147,7 +157,7 @@ export function toObserved(
     held: isHeldUp || annotationOf(look.job, HOLD_ANNOTATION) === 'true',
     gate: look.gate,
     counters: look.counters,
-    unjudged: overlays === null ? look.unjudged : withFacts(look, overlays),
+    unjudged: overlays === null ? look.unjudged : withFacts(look, overlays, adopted),
     done,
     startableCount: startableCount(look.supply),
     indexes: indexState,
@@ -169,18 +179,27 @@ export function jobOf(stored: StoredJob): Job {
 function withFacts(
   { job: stored, unjudged }: ObservedJob,
   overlays: ReadonlyMap<number, PodOverlay>,
+  adopted: ReadonlyMap<number, AdoptedSource>,
 ): UnjudgedPod[] {
   if (unjudged.length === 0) return [];
   const job = jobOf(stored);
   return unjudged.map((pod) => ({
     ...pod,
-    facts: factsOf(job, pod, overlays.get(pod.podNumber) ?? null),
+    facts: factsOf(
+      adopted.get(pod.podNumber) ?? {
+        job,
+        pod,
+        isBare: false,
+        overlay: overlays.get(pod.podNumber) ?? null,
+      },
+    ),
   }));
 }
 
 /** What a failed pod shows of itself, as far as that is known and not made up. */
-function factsOf(job: Job, pod: UnjudgedRecord, overlay: PodOverlay | null): PodFacts {
-  const { metadata, status } = composePod({ job, pod, overlay, nodeName: '' });
+function factsOf(source: AdoptedSource): PodFacts {
+  const { pod } = source;
+  const { metadata, status } = composePod({ ...source, nodeName: '' });
   const { containerStatuses = [], initContainerStatuses = [] } = status;
   const isHeardOf = pod.nodeNumber !== 0 && !UNHEARD_REASONS.has(pod.reason);
   const ended = [...containerStatuses, ...initContainerStatuses].flatMap(({ name, state }) =>

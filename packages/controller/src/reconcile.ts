@@ -2,6 +2,7 @@
  * Observe, decide, apply for one Job. Every step may run twice and beside another controller's:
  * the scripts compare the decision's version, and count again what they rely on.
  */
+import assert from 'node:assert/strict';
 import { parseIndexIntervals, type JobStatus, type PodPriority } from '@drover/shared';
 import type {
   DecisionGuard,
@@ -12,6 +13,7 @@ import type {
   Shard,
   SlotRecord,
   StopInput,
+  StoredJob,
 } from '@drover/store';
 import { isOutOfMemory, MAX_PODS_PER_CALL } from '@drover/store';
 import type { Logger } from 'pino';
@@ -21,7 +23,15 @@ import { composeStatus, type IndexText, renderIndexes } from './decide/status.ts
 import { stopOrder } from './decide/stopOrder.ts';
 import { lastIndexNeeded } from './decide/successPolicy.ts';
 import type { DecideSpec, Decision, Figures, JudgePlan, Next, Standing } from './decide/types.ts';
-import { priorityClassOf, readSpec, readStatus, toObserved, workQueueOf } from './jobPlan.ts';
+import { Adoptions, type AdoptedSlot, type AdoptedSource } from './adoption.ts';
+import {
+  priorityClassOf,
+  readSpec,
+  selectsByHand,
+  readStatus,
+  toObserved,
+  workQueueOf,
+} from './jobPlan.ts';
 import { deleteDependentsOfPods } from './garbage.ts';
 import { JobEvents } from './jobEvents.ts';
 import { JobMemos, type JobMemo } from './jobMemo.ts';
@@ -65,6 +75,8 @@ export type ReconcileShard = Pick<
   | 'fittingLanes'
   | 'capacities'
   | 'sessions'
+  | 'hostsOfLoosePods'
+  | 'loosePods'
 > &
   RemovalShard & {
     readonly workQueues: Pick<Shard['workQueues'], 'find' | 'read' | 'awaitCreation'>;
@@ -113,6 +125,8 @@ interface Pass {
   readonly completions: number;
   /** Failures are counted for each index. */
   readonly perIndex: boolean;
+  /** Failed pods that the Job has adopted, by their numbers among those that wait for a verdict. */
+  readonly adopted: ReadonlyMap<number, AdoptedSource>;
 }
 
 /** What is to be shown. */
@@ -161,6 +175,7 @@ export class JobReconciler {
   readonly #onFinished: (condition: string, reason: string) => void;
   readonly #kept: Pick<KeptPodsKeeper, 'trim' | 'finished'>;
   readonly #events: JobEvents;
+  readonly #adoptions: Adoptions;
   readonly #memos = new JobMemos();
   readonly #queues = new Map<string, QueueMemo>();
 
@@ -174,6 +189,7 @@ export class JobReconciler {
     this.#onFinished = options.onFinished ?? (() => undefined);
     this.#kept = options.kept;
     this.#events = new JobEvents(options.shard, options.events);
+    this.#adoptions = new Adoptions(options.shard, options.events, options.logger);
   }
 
   /** Jobs that are remembered: the unfinished ones that were looked at. */
@@ -202,8 +218,13 @@ export class JobReconciler {
       }
       nowMs = look.nowMs;
       if (look.hasOwningPods) await deleteDependentsOfPods(this.#shard, uid);
+      readObject(look, memo);
+      if (await this.#adoptions.seek(look.job, memo)) continue;
+      if (await this.#adoptions.tend(look.job)) continue;
+      await this.#adoptions.tendLent(look.job);
       const hasMore = await this.#kept.trim(look);
       const end = await this.#apply(look, memo, reconcileId);
+      await this.#adoptions.show(look.job, memo);
       if (end.type === 'settled') {
         if (hasMore) return nowMs;
         if (end.nextAtMs === null || look.job.finished) this.#memos.forget(uid);
@@ -215,17 +236,13 @@ export class JobReconciler {
 
   async #apply(look: ObservedJob, memo: JobMemo, reconcileId: string): Promise<PassEnd> {
     const { job } = look;
-    if (memo.spec === null || memo.generation !== job.generation) {
-      memo.spec = readSpec(job);
-      memo.className = priorityClassOf(job);
-      memo.generation = job.generation;
-    }
-    const { spec } = memo;
+    const spec = readObject(look, memo);
     const status = readStatus(job);
     const { indexed } = spec;
     const completions = spec.completions ?? 0;
     const perIndex = spec.backoffLimitPerIndex !== null;
-    const pass = { reconcileId, look, memo, status, indexed, completions, perIndex };
+    const adopted = await this.#adoptions.sources(look);
+    const pass = { reconcileId, look, memo, status, indexed, completions, perIndex, adopted };
     const { startTime } = status;
     await this.#events.created(look, memo, look.counters.podCount, { indexed, startTime });
     const [isHeldUp, indexState, overlays, done, hasTail] = await Promise.all([
@@ -240,6 +257,7 @@ export class JobReconciler {
       indexState,
       overlays,
       done,
+      adopted,
       hasTail,
     });
     const decision = decide(observed, look.nowMs, this.#backoff);
@@ -302,6 +320,12 @@ export class JobReconciler {
     return (await this.#shard.allSlots(uid)).filter(isOwn);
   }
 
+  /** Its own, and the pods that it has adopted. */
+  async #slotsOf(job: StoredJob): Promise<(SlotRecord | AdoptedSlot)[]> {
+    const [own, adopted] = await Promise.all([this.#ownSlots(job.uid), this.#adoptions.slots(job)]);
+    return [...own, ...adopted];
+  }
+
   /** Whether the Job names a work queue that does not exist; its creation then makes the Job due. */
   async #missesWorkQueue({ job }: ObservedJob, memo: JobMemo): Promise<boolean> {
     // One that is being deleted starts nothing.
@@ -318,7 +342,7 @@ export class JobReconciler {
   }
 
   async #purge(look: ObservedJob): Promise<PassEnd> {
-    const step = await purge(this.#shard, look.job.uid);
+    const step = await purge(this.#shard, look.job);
     // The report of the last pod that ends makes the Job due; the resync is for its loss.
     return step === 'done' ? { type: 'settled', nextAtMs: null } : this.#afterStep(look, step);
   }
@@ -329,7 +353,7 @@ export class JobReconciler {
 
   async #applyDismantle(pass: Pass, decision: Dismantle): Promise<PassEnd> {
     const { look } = pass;
-    const guard = await this.#judge(look, decision.judge);
+    const guard = await this.#judge(pass, decision.judge);
     if (guard === null) return AGAIN;
     if (decision.stopsPods) {
       await this.#stopAll(pass, guard, 'failed');
@@ -354,18 +378,18 @@ export class JobReconciler {
 
   /** Pods that are nobody's still have to be offered to workers, and be looked after when they are lost. */
   async #applyTend(pass: Pass, { judge, offerLimit, next }: Tend): Promise<PassEnd> {
-    const guard = await this.#judge(pass.look, judge);
+    const guard = await this.#judge(pass, judge);
     if (guard === null) return AGAIN;
     const wakes = await this.#offer(pass, { offerLimit, contended: false }, []);
     return this.#settle(pass, { type: 'unwritten', foldAtMs: null }, next, wakes);
   }
 
   async #applyResize(pass: Pass, decision: Resize): Promise<PassEnd> {
-    const guard = await this.#judge(pass.look, decision.judge);
+    const guard = await this.#judge(pass, decision.judge);
     if (guard === null || decision.isUnjudged) return AGAIN;
     const { from, completions, figures, standing } = decision;
     if (from !== null) {
-      const slots = await this.#ownSlots(guard.uid);
+      const slots = await this.#slotsOf(pass.look.job);
       const inTheWay = slots.filter(
         (slot) => slot.index >= from && (slot.phase !== 'Stopping' || owesSomething(slot)),
       );
@@ -395,7 +419,7 @@ export class JobReconciler {
   }
 
   async #applySuspend(pass: Pass, decision: Suspend): Promise<PassEnd> {
-    const guard = await this.#judge(pass.look, decision.judge);
+    const guard = await this.#judge(pass, decision.judge);
     if (guard === null) return AGAIN;
     if (decision.stopsPods) {
       await this.#stopAll(pass, guard, 'uncounted');
@@ -410,7 +434,7 @@ export class JobReconciler {
   }
 
   async #applyEnd(pass: Pass, decision: End): Promise<PassEnd> {
-    const guard = await this.#judge(pass.look, decision.judge);
+    const guard = await this.#judge(pass, decision.judge);
     if (guard === null) return AGAIN;
     // The verdict is on record before anything is done because of it.
     const failedNow = failedBy(decision.judge);
@@ -432,10 +456,10 @@ export class JobReconciler {
       // The class may come: the resync looks for it.
       this.#events.noPriorityClass(pass.look, pass.memo.className);
     }
-    const guard = await this.#judge(pass.look, judge);
+    const guard = await this.#judge(pass, judge);
     if (guard === null) return AGAIN;
     if (pods.type === 'stop' || pods.type === 'stopPending') {
-      const slots = await this.#ownSlots(guard.uid);
+      const slots = await this.#slotsOf(pass.look.job);
       const chosen =
         pods.type === 'stop'
           ? stopOrder(slots, pods.count)
@@ -473,7 +497,7 @@ export class JobReconciler {
     const { slots, decisionVersion, isStatusWritten } = opened;
     const wakes = await this.#offer(pass, decision, slots, priority);
     // No pod waits for what is told.
-    await this.#events.failed(look, judge);
+    await this.#events.failed(look, judge, pass.adopted);
     const podCount = look.counters.podCount + slots.length;
     await this.#events.created(look, memo, podCount, { indexed, startTime });
     this.#events.denied(look, opened.denial, podCount);
@@ -489,12 +513,12 @@ export class JobReconciler {
     return this.#settle(pass, written, decision.next, wakes);
   }
 
-  async #judge(look: ObservedJob, plan: JudgePlan | null): Promise<DecisionGuard | null> {
+  async #judge({ look, adopted }: Pass, plan: JudgePlan | null): Promise<DecisionGuard | null> {
     const guard = guardOf(look);
     if (plan === null) return guard;
     const reply = await this.#shard.judge({ ...guard, ...plan });
     if (reply.type !== 'judged') return null;
-    await this.#events.failed(look, plan);
+    await this.#events.failed(look, plan, adopted);
     return { ...guard, decisionVersion: reply.decisionVersion };
   }
 
@@ -610,16 +634,28 @@ export class JobReconciler {
         );
       present = await this.#stop(pass, present, active, countAs);
     } while (cursor !== '0' && present !== null);
+    if (present === null) return;
+    const adopted = await this.#adoptions.slots(pass.look.job);
+    const active = adopted.filter(({ phase }) => phase !== 'Stopping');
+    await this.#stop(pass, present, active, countAs);
   }
 
   /** Answers the guard for the next call, or null when something else moved the Job. */
   async #stop(
     { look, memo, indexed }: Pass,
     guard: DecisionGuard,
-    pods: readonly SlotRecord[],
+    slots: readonly (SlotRecord | AdoptedSlot)[],
     countAs: StopInput['countAs'],
   ): Promise<DecisionGuard | null> {
     let present = guard;
+    const adopted = slots.flatMap((slot) => ('adoption' in slot ? [slot.adoption.number] : []));
+    if (adopted.length > 0) {
+      assert(countAs !== 'unjudged', 'only their user deletes pods so');
+      const reply = await this.#shard.adoption.stop(present, adopted, countAs);
+      if (reply.type !== 'stopped') return null;
+      present = { ...present, decisionVersion: reply.decisionVersion };
+    }
+    const pods = slots.filter((slot) => !('adoption' in slot));
     for (let from = 0; from < pods.length; from += MAX_PODS_PER_CALL) {
       const some = pods.slice(from, from + MAX_PODS_PER_CALL);
       const { uid } = guard;
@@ -719,6 +755,17 @@ export class JobReconciler {
     if (next.type !== 'never') times.push(look.nowMs + this.#resyncMs);
     return { type: 'settled', nextAtMs: times.length === 0 ? null : Math.min(...times) };
   }
+}
+
+/** The part of the Job's object that decisions are made from; read once for each generation. */
+function readObject({ job }: ObservedJob, memo: JobMemo): DecideSpec {
+  if (memo.spec === null || memo.generation !== job.generation) {
+    memo.spec = readSpec(job);
+    memo.className = priorityClassOf(job);
+    memo.selectsByHand = selectsByHand(job);
+    memo.generation = job.generation;
+  }
+  return memo.spec;
 }
 
 /** What a decision wants shown once so many slots more are open. */

@@ -1,5 +1,6 @@
 /** What remains to be done for a Job whose deletion was asked for. */
-import type { ObservedJob, Shard } from '@drover/store';
+import type { ObservedJob, Shard, StoredJob } from '@drover/store';
+import { type AdoptionShard, releaseAdopted, removeAdopted } from './adoption.ts';
 import {
   deleteDependents,
   deleteDependentsOfPods,
@@ -11,7 +12,9 @@ import {
 export const MAX_PURGE_STEPS = 20;
 
 /** What the removal of Jobs needs of a shard. */
-export type RemovalShard = GarbageShard & Pick<Shard, 'finalizeJob' | 'purgePods' | 'purgeJob'>;
+export type RemovalShard = GarbageShard &
+  AdoptionShard &
+  Pick<Shard, 'finalizeJob' | 'purgePods' | 'purgeJob'>;
 
 /** How far a removal came. */
 export type RemovalStep =
@@ -24,6 +27,7 @@ export type RemovalStep =
 /** Deleted in Foreground, and none of its pods runs: removes what is kept of them, what belongs to it, and then itself. */
 export async function dismantle(shard: RemovalShard, look: ObservedJob): Promise<RemovalStep> {
   const { uid } = look.job;
+  await removeAdopted(shard, look.job);
   for (let step = 0; step < MAX_PURGE_STEPS; step++) {
     if ((await shard.purgePods(uid, look.counters.podCount)) === 'more') continue;
     await deleteDependents(shard, uid);
@@ -37,11 +41,14 @@ export async function dismantle(shard: RemovalShard, look: ObservedJob): Promise
 /** Deleted with the policy Orphan: lets everything go that belongs to it, and then itself. */
 export async function orphan(shard: RemovalShard, look: ObservedJob): Promise<void> {
   await releaseDependents(shard, look.job.uid);
+  await releaseAdopted(shard, look.job);
   await shard.finalizeJob(look.job.uid, 'orphan');
 }
 
 /** Removes what is left of a deleted Job. */
-export async function purge(shard: RemovalShard, uid: string): Promise<RemovalStep> {
+export async function purge(shard: RemovalShard, job: StoredJob): Promise<RemovalStep> {
+  const { uid } = job;
+  await removeAdopted(shard, job);
   for (let step = 0; step < MAX_PURGE_STEPS; step++) {
     const outcome = await shard.purgeJob(uid);
     // What is left are pods that the Job had released: they are looked at anew, as those that Orphan left.

@@ -60,6 +60,10 @@ export interface SpecInput {
   keptPods?: number;
   /** Annotation `drover.dev/work-queue`. */
   workQueue?: string;
+  /** As Kubernetes generates it. */
+  selector?: object;
+  /** Labels of its template, and its selector by hand. */
+  select?: Readonly<Record<string, string>>;
 }
 
 /** What else a test says about a Job. */
@@ -150,6 +154,43 @@ export class TestBed {
       queue: QUEUE,
       fittingKey: LANE,
       indexed: spec.completionMode === 'Indexed',
+    });
+    return uid;
+  }
+
+  /** A pod without a Job. */
+  async createPod(
+    metadata: {
+      readonly labels?: object;
+      readonly annotations?: object;
+      ownerReferences?: object[];
+    },
+    uid: string = randomUUID(),
+  ): Promise<string> {
+    const spec = {
+      parallelism: 1,
+      completions: 1,
+      backoffLimit: 0,
+      template: {
+        metadata: {},
+        spec: {
+          restartPolicy: 'Never',
+          terminationGracePeriodSeconds: 30,
+          containers: [{ name: 'main' }],
+        },
+      },
+    };
+    await this.shard.createJob({
+      uid,
+      namespace: 'default',
+      name: `pod-${uid}`,
+      bare: true,
+      object: JSON.stringify({ metadata, spec }),
+      status: '{}',
+      completions: 1,
+      indexed: false,
+      queue: QUEUE,
+      fittingKey: LANE,
     });
     return uid;
   }
@@ -392,7 +433,15 @@ export function ownedBy(uid: string, blockOwnerDeletion = true): OwnerReference 
 }
 
 function objectOf(
-  { restartPolicy = 'Never', hold = false, workQueue, keptPods, podSpec, ...spec }: SpecInput,
+  {
+    restartPolicy = 'Never',
+    hold = false,
+    workQueue,
+    keptPods,
+    podSpec,
+    select,
+    ...spec
+  }: SpecInput,
   ownerReferences: readonly OwnerReference[] = [],
 ): string {
   const completions = completionsOf(spec);
@@ -412,8 +461,9 @@ function objectOf(
       suspend: false,
       ...spec,
       ...(completions !== null && { completions }),
+      ...(select !== undefined && { manualSelector: true, selector: { matchLabels: select } }),
       template: {
-        metadata: {},
+        metadata: select === undefined ? {} : { labels: select },
         spec: { restartPolicy, containers: [{ name: 'main' }], ...podSpec },
       },
     },

@@ -175,7 +175,7 @@ export async function updateBarePod(
 function asStored(changed: unknown, shown: Pod, stored: BarePod): unknown {
   if (!isPlainObject(changed) || !isPlainObject(changed['metadata'])) return changed;
   const { status: _status, metadata, spec, ...others } = changed;
-  const { resourceVersion, annotations, finalizers: _own, ...kept } = metadata;
+  const { resourceVersion, annotations, finalizers: _own, ownerReferences, ...kept } = metadata;
   if (resourceVersion !== undefined && resourceVersion !== shown.metadata.resourceVersion) {
     throw new ConflictError(reference(shown.metadata));
   }
@@ -188,9 +188,25 @@ function asStored(changed: unknown, shown: Pod, stored: BarePod): unknown {
     : [];
   return {
     ...others,
-    metadata: { ...kept, annotations: own.length === 0 ? undefined : Object.fromEntries(own) },
+    metadata: {
+      ...kept,
+      annotations: own.length === 0 ? undefined : Object.fromEntries(own),
+      ownerReferences: withoutAdopter(ownerReferences, shown, stored),
+    },
     spec: isSemanticallyEqual(spec, shown.spec) ? stored.spec : spec,
   };
+}
+
+/** That a Job has adopted the pod is not stored with it: its labels decide. */
+function withoutAdopter(owners: unknown, shown: Pod, stored: BarePod): unknown {
+  if (!Array.isArray(owners)) return owners;
+  const isIn = (pod: Pod | BarePod, uid: unknown): boolean =>
+    (pod.metadata.ownerReferences ?? []).some((owner) => owner.uid === uid);
+  const own: unknown[] = owners.filter((owner: unknown) => {
+    const uid = isPlainObject(owner) ? owner['uid'] : undefined;
+    return isIn(stored, uid) || !isIn(shown, uid);
+  });
+  return own.length === 0 ? undefined : own;
 }
 
 /**

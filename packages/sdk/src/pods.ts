@@ -142,9 +142,34 @@ export class PodsClient {
         if (left <= 0) return;
         if (options.phase !== undefined && pod.status?.phase !== options.phase) continue;
         if (!matchesSelector(selector, pod.metadata.labels)) continue;
-        if (options.job !== undefined && isReleased(pod, view)) continue;
+        if (options.job !== undefined && !isOwn(pod, view)) continue;
         left -= 1;
         yield pod;
+      }
+      if (options.job === undefined) continue;
+      for await (const pod of this.#adoptedBy(shard, view)) {
+        if (left <= 0) return;
+        if (options.phase !== undefined && pod.status.phase !== options.phase) continue;
+        if (!matchesSelector(selector, pod.metadata.labels)) continue;
+        left -= 1;
+        yield pod;
+      }
+    }
+  }
+
+  /** The pods that a Job has adopted, host by host. */
+  async *#adoptedBy(shard: Shard, job: JobView): AsyncGenerator<Pod> {
+    if (job.adoptedPods === 0) return;
+    const adopted = await this.#backend.run(() => shard.adoption.list(job.uid));
+    for (const [hostUid, its] of Map.groupBy(adopted, (pod) => pod.hostUid)) {
+      const host = await this.#backend.run(() => shard.getJobByUid(hostUid));
+      if (host === null) continue;
+      const pods = await this.#backend.run(() => shard.readPods(hostUid, its));
+      const notes = await this.#backend.run(() => shard.podNotes(hostUid, runningNumbers(pods)));
+      const composer = await this.#composer(shard, host);
+      for (const stored of pods) {
+        if (stored.adopter?.uid !== job.uid) continue;
+        yield composer.compose(stored, notes.get(stored.podNumber));
       }
     }
   }
@@ -321,8 +346,7 @@ export class PodsClient {
         only === null ? all || view.namespace === namespace : view.uid === only.view.uid,
       composer: (shard: Shard, view: JobView) => this.#composer(shard, view),
       selects: (pod: Pod) =>
-        matchesSelector(selector, pod.metadata.labels) &&
-        (only === null || !isReleased(pod, only.view)),
+        matchesSelector(selector, pod.metadata.labels) && (only === null || isOwn(pod, only.view)),
     };
     const sources = shards.map((shard) => watchPods(this.#backend, shard, reader, signal));
     yield* mergeAll(sources, () => controller.abort());
@@ -538,6 +562,7 @@ export class PodsClient {
           isOrphan: view.orphaned,
           isBare: view.bare,
           changed: stored.changed,
+          adopter: stored.adopter,
           notes,
           ...pending,
         }),
@@ -578,9 +603,9 @@ function jobNameOf(selector: Selector): string | null {
   return null;
 }
 
-/** Whether a pod that a Job had started is not its own any more. */
-function isReleased({ metadata }: Pod, { bare }: JobView): boolean {
-  return !bare && metadata.ownerReferences === undefined;
+/** Whether a pod that a Job had started is still its own: it may have been released, and another Job have adopted it. */
+function isOwn({ metadata }: Pod, { bare, uid }: JobView): boolean {
+  return bare || (metadata.ownerReferences ?? []).some((owner) => owner.uid === uid);
 }
 
 function readSelector(text: string | undefined): Selector {

@@ -21,6 +21,7 @@
   KEYS[12] zset    <tag>:jobs:changed
   KEYS[13] stream  <tag>:watch
   KEYS[14] string  <tag>:watchers:pods
+  KEYS[15] hash    <tag>:job:<uid>:adopters
 
   ARGV[1]  nowMs            test clock, or ''
   ARGV[2]  wakeChannel      string
@@ -38,7 +39,8 @@
            -4  TOO_MANY   it would be released, but 200 released pods of the Job are there
 
   A pod that was told to stop is not released: what its end means is settled. Nor are those of a Job that is finished or
-  being deleted. What was counted stays counted. A second run with the same expectedVersion answers CONFLICT.
+  being deleted. What was counted stays counted. Of a pod that is nobody's, or that another Job has adopted, a controller
+  looks who selects it now. A second run with the same expectedVersion answers CONFLICT.
   O(length of change + log n). One hash tag.
 ]]
 -- @include clock
@@ -67,6 +69,8 @@ if not isHeld then
 end
 local before = redis.call('HGET', KEYS[9], podNumber)
 if before then version = math.max(version, cjson.decode(before).resourceVersion) end
+local adopter = redis.call('HGET', KEYS[15], podNumber)
+if adopter then version = math.max(version, tonumber(string.match(adopter, '^%S+ %d+ (%d+)'))) end
 if ARGV[6] ~= '' and tonumber(ARGV[6]) ~= version then return -2 end
 
 local wasFree = redis.call('HEXISTS', KEYS[10], podNumber) == 1
@@ -90,11 +94,13 @@ if isReleased then
   end
   hot.decisionVersion = hot.decisionVersion + 1
   writeHot(KEYS[6], hot)
+end
+if isReleased or wasFree or job[6] == '1' then
   trigger({ set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }, 'job:' .. uid, now, now)
 end
 local own = string.format('{"resourceVersion":%.0f,"isFree":%s,', rv, tostring(isReleased or wasFree))
 redis.call('HSET', KEYS[9], podNumber, own .. string.sub(ARGV[7], 2))
-redis.call('HSET', KEYS[5], 'changed', 1)
+redis.call('HSET', KEYS[5], 'changed', string.format('%.0f', rv))
 redis.call('ZADD', KEYS[12], 0, job[1] .. '/' .. job[2] .. '/' .. uid)
 tellPods(KEYS[13], KEYS[14], rv, uid, podNumber, podNumber)
 return 1

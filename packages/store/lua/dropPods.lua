@@ -16,6 +16,7 @@
   KEYS[10]  string  <tag>:kept:total        how many pods these are
   KEYS[11]  hash    <tag>:job:<uid>:changed
   KEYS[12]  hash    <tag>:job:<uid>:free
+  KEYS[13]  hash    <tag>:job:<uid>:adopters
 
   ARGV[1]  nowMs   test clock, or ''
   ARGV[2]  uid     string
@@ -26,8 +27,9 @@
 
   Returns  {removed, next, pod, pod, ...}: how many, the number where to go on, and those of them that have a log
 
-  Pods that the Job has released stay. Failed pods stay while one waits for its verdict. Counts never depend on what is
-  kept. O(pods), at most 1024. A second run removes nothing more. One hash tag.
+  Pods that the Job has released stay, and those that another one has adopted and not counted yet. Failed pods stay
+  while one waits for its verdict. Counts never depend on what is kept.
+  O(pods), at most 1024. A second run removes nothing more. One hash tag.
 ]]
 -- @include clock
 -- @include record
@@ -45,6 +47,10 @@ local EMPTY = string.rep('\0', POD_BYTES)
 local reply, left, overlays, gone = { 0, to + 1 }, {}, {}, {}
 local free = {}
 for _, pod in ipairs(redis.call('HKEYS', KEYS[12])) do free[tonumber(pod)] = true end
+local adopters = redis.call('HGETALL', KEYS[13])
+for i = 1, #adopters, 2 do
+  if string.match(adopters[i + 1], '^%S+ %d+ %d+ (%d)') == '1' then free[tonumber(adopters[i])] = true end
+end
 local removed = 0
 for at = 1, #packed, POD_BYTES do
   local flags = string.byte(packed, at + 18)
@@ -79,6 +85,7 @@ if reply[2] % PODS_PER_CHUNK == 0 then
   if whole == string.rep('\0', #whole) then redis.call('UNLINK', KEYS[5]) end
 end
 redis.call('HDEL', KEYS[11], unpack(gone))
+if #adopters > 0 then redis.call('HDEL', KEYS[13], unpack(gone)) end
 if #overlays > 0 then redis.call('HDEL', KEYS[4], unpack(overlays)) end
 hot.kept = hot.kept - removed
 writeHot(KEYS[3], hot)

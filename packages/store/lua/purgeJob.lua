@@ -32,7 +32,10 @@
   KEYS[25]  hash    <tag>:job:<uid>:changed
   KEYS[26]  hash    <tag>:job:<uid>:free
   KEYS[27]  zset    <tag>:jobs:changed
-  KEYS[28+] string  <tag>:job:<uid>:pods:<chunk>   one for each pod in ARGV
+  KEYS[28]  hash    <tag>:job:<uid>:adopted
+  KEYS[29]  hash    <tag>:job:<uid>:adopters
+  KEYS[30]  zset    <tag>:jobs:selecting
+  KEYS[31+] string  <tag>:job:<uid>:pods:<chunk>   one for each pod in ARGV
 
   ARGV[1]  uid          string
   ARGV[2]  nowMs        test clock, or ''
@@ -87,7 +90,7 @@ for i = 1, #held do
     end
   elseif isFree then
     local flagsAt = pod % PODS_PER_CHUNK * POD_BYTES + 18
-    local flags = redis.call('GETRANGE', KEYS[27 + i], flagsAt, flagsAt)
+    local flags = redis.call('GETRANGE', KEYS[30 + i], flagsAt, flagsAt)
     if flags ~= '' and flags ~= '\0' then hot.kept = hot.kept + 1 end
   end
 end
@@ -111,7 +114,7 @@ if job[6] then
   giveBack({ used = KEYS[19], waiting = KEYS[20] }, due, { [job[6]] = 1 }, readClock(KEYS[21], ARGV[2]))
 end
 redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9],
-  KEYS[12], KEYS[13], KEYS[15], KEYS[25], KEYS[26])
+  KEYS[12], KEYS[13], KEYS[15], KEYS[25], KEYS[26], KEYS[28], KEYS[29])
 if job[1] then
   redis.call('HSET', KEYS[1], 'deleted', 1)
   redis.call('PEXPIRE', KEYS[1], 600000)
@@ -122,5 +125,6 @@ if job[4] then
   local path = job[3] .. '/' .. job[4] .. '/' .. ARGV[1]
   redis.call('ZREM', KEYS[14], path)
   redis.call('ZREM', KEYS[27], path)
+  redis.call('ZREM', KEYS[30], path)
 end
 return 1

@@ -20,6 +20,7 @@
   KEYS[14] string  <tag>:kept:total
   KEYS[15] hash    <tag>:job:<uid>:changed
   KEYS[16] hash    <tag>:job:<uid>:free
+  KEYS[17] hash    <tag>:job:<uid>:adopters
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  string
@@ -27,8 +28,9 @@
   ARGV[4]  podNumber    integer
   ARGV[5]  podUid       string
 
-  Returns  1  REMOVED
-           0  NO_RECORD  there is none, or it was removed before
+  Returns   1  REMOVED
+            0  NO_RECORD  there is none, or it was removed before
+           -1  UNCOUNTED  the Job that has adopted it has not counted it yet: with tendAdopted, then again
 
   Counts do not depend on kept records. What belongs to the pod is looked at, and with the last record the Job: it may
   be one of which only pods were left. O(log n). Safe to retry. One hash tag.
@@ -44,10 +46,13 @@ local uid, podNumber = ARGV[3], tonumber(ARGV[4])
 local offset = podNumber % PODS_PER_CHUNK * POD_BYTES
 local record = redis.call('GETRANGE', KEYS[2], offset, offset + POD_BYTES - 1)
 if #record < POD_BYTES or string.byte(record, 19) == 0 then return 0 end
+local adopter = redis.call('HGET', KEYS[17], podNumber)
+if adopter and string.match(adopter, '^%S+ %d+ %d+ (%d)') == '1' then return -1 end
 
 redis.call('SETRANGE', KEYS[2], offset, string.rep('\0', POD_BYTES))
 redis.call('HDEL', KEYS[3], podNumber)
 redis.call('HDEL', KEYS[15], podNumber)
+redis.call('HDEL', KEYS[17], podNumber)
 local isFree = redis.call('HDEL', KEYS[16], podNumber) == 1 and redis.call('HGET', KEYS[11], 'free') == '1'
 local now = readClock(KEYS[1], ARGV[1])
 local due = { set = KEYS[6], taken = KEYS[7], counts = KEYS[8], wake = ARGV[2] }

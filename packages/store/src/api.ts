@@ -228,6 +228,14 @@ export interface StoredJob {
   readonly hasFreePods: boolean;
   /** Labels or annotations of its pods were changed. */
   readonly hasChangedPods: boolean;
+  /** resourceVersion of the last such change; 0 = none. */
+  readonly podsChangedVersion: number;
+  /** How many pods it has ever adopted. */
+  readonly adoptedPods: number;
+  /** Others have adopted pods of it. */
+  readonly hasLentPods: boolean;
+  /** It may adopt pods by a selector of its user's, and those that there were have been looked through. */
+  readonly hasSought: boolean;
   /** Nothing is left of its pods (propagation policy Foreground). */
   readonly emptied: boolean;
   /** It is being resized: everything that is known of indexes from this one on is void; null = it is not. */
@@ -545,6 +553,55 @@ export interface PodChange {
   readonly isSelected: boolean;
 }
 
+/** How an adopted pod stands with the Job that has adopted it. */
+export type AdoptedState =
+  /** Active; the last is known to run. */
+  | 'pending'
+  | 'running'
+  /** Told to stop, or to be told. The last gives its index back when it has ended. */
+  | 'stopping'
+  | 'returning'
+  /** Nothing is to come of it. */
+  | 'ended';
+
+/** A pod that a Job has adopted. It lies with its host: the Job that started it, or what a pod without a Job is stored as. */
+export interface AdoptedPod {
+  /** 1, 2, 3 ... in order of adoption. */
+  readonly number: number;
+  readonly hostUid: string;
+  /** Its number with the host. */
+  readonly podNumber: number;
+  /** Its slot with the host; 0 = it had ended when it was adopted. */
+  readonly slot: number;
+  /** The index that it has of the Job's; null = none. */
+  readonly index: number | null;
+  readonly state: AdoptedState;
+}
+
+/** Who has adopted a pod. */
+export interface Adopter {
+  /** null: a Job had adopted it, and has let it go. */
+  readonly uid: string | null;
+  /** Name of the Job. */
+  readonly name: string;
+  /** Number of the adoption. */
+  readonly number: number;
+  readonly isCounted: boolean;
+  /** Of the last change of it. */
+  readonly resourceVersion: number;
+}
+
+/** A pod that is to be adopted, as it was seen. */
+export interface PodToAdopt {
+  readonly podNumber: number;
+  /** 0 = it had ended. */
+  readonly slot: number;
+  /** What its annotation says; null = nothing that is an index. */
+  readonly index: number | null;
+  /** resourceVersion of the last change of its labels; 0 = none. */
+  readonly changedVersion: number;
+}
+
 /** A pod as stored: what a slot holds, or a record with its overlay. */
 export type StoredPod = (
   | ({ readonly kind: 'slot' } & SlotRecord)
@@ -552,6 +609,8 @@ export type StoredPod = (
 ) & {
   /** Left out: its labels and annotations are those of the template. */
   readonly changed?: ChangedPod;
+  /** Left out: no Job has ever adopted it. */
+  readonly adopter?: Adopter;
 };
 
 /** A worker session as registered in a shard. */

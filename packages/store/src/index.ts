@@ -84,6 +84,7 @@ export * from './cronJobApi.ts';
 export { CronJobs, cronJobUid } from './cronJobs.ts';
 export * from './objectApi.ts';
 export { cronMember, Objects } from './objects.ts';
+export { adoptionOf, type Adoption, type AdoptionAnswer, type AdoptInput } from './adoption.ts';
 export type { Quotas, QuotaWoken } from './quotas.ts';
 export { decodePodRecord, decodeSlotRecord, entrySize } from './records.ts';
 export { decodeHot } from './hot.ts';

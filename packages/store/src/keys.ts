@@ -130,6 +130,10 @@ export interface JobKeys {
   readonly changed: string;
   /** Pods that the Job has released, with their slots. */
   readonly free: string;
+  /** Pods that the Job has adopted. */
+  readonly adopted: string;
+  /** Who has adopted pods of the Job. */
+  readonly adopters: string;
   /** Arguments of the indexes, for a Job with an argument list. */
   readonly args: string;
   /** Indexes whose ends are counted to halt such a Job. */
@@ -202,6 +206,8 @@ export class ShardKeys {
   readonly quotaWaiting: string;
   /** Jobs whose pods have labels or annotations of their own. */
   readonly changed: string;
+  /** Jobs whose selectors their users have chosen. */
+  readonly selecting: string;
   /** Pub/sub channel that wakes controllers; the message is a time in ms. */
   readonly wakeChannel: string;
   readonly workQueueNames: string;
@@ -248,6 +254,7 @@ export class ShardKeys {
     this.quotaUsed = `${tag}:quota:used`;
     this.quotaWaiting = `${tag}:quota:waiting`;
     this.changed = `${tag}:jobs:changed`;
+    this.selecting = `${tag}:jobs:selecting`;
     this.wakeChannel = `${tag}:wake`;
     this.workQueueNames = `${tag}:wq:names`;
     this.workQueueUids = `${tag}:wq:uids`;
@@ -285,6 +292,8 @@ export class ShardKeys {
       overlay: `${job}:overlay`,
       changed: `${job}:changed`,
       free: `${job}:free`,
+      adopted: `${job}:adopted`,
+      adopters: `${job}:adopters`,
       args: `${job}:args`,
       ended: `${job}:ended`,
     };

@@ -31,6 +31,7 @@ import type {
   Verdicts,
   WriteStatusInput,
 } from './api.ts';
+import { Adoption, decodeAdopter } from './adoption.ts';
 import { writeArguments, type Arguments } from './argumentList.ts';
 import { Events } from './events.ts';
 import { JobScripts, MAX_PODS_PER_CALL, ownersText } from './jobScripts.ts';
@@ -87,6 +88,8 @@ export class Shard extends ShardReader {
   readonly cronJobs: CronJobs;
   /** ResourceQuotas, beyond what they are as objects. */
   readonly quotas: Quotas;
+  /** Pods that Jobs have adopted. */
+  readonly adoption: Adoption;
 
   constructor(options: ShardOptions) {
     super(options);
@@ -98,6 +101,7 @@ export class Shard extends ShardReader {
     this.events = new Events(options);
     this.cronJobs = new CronJobs(options);
     this.quotas = new Quotas(options);
+    this.adoption = new Adoption(options);
     this.index = options.index;
     defineScripts(options.redis);
   }
@@ -181,7 +185,7 @@ export class Shard extends ShardReader {
    * one chunk of records.
    */
   async dropPods(uid: string, drop: PodDrop): Promise<{ removed: number; next: number }> {
-    const { job, hot, overlay, changed, free } = this.keys.job(uid);
+    const { job, hot, overlay, changed, free, adopters } = this.keys.job(uid);
     const { clock, watch, podWatchers } = this.keys;
     const chunk = Math.floor(drop.from / RECORDS_PER_CHUNK);
     const last = Math.min(drop.to, (chunk + 1) * RECORDS_PER_CHUNK - 1);
@@ -199,6 +203,7 @@ export class Shard extends ShardReader {
           ...this.#keptKeys,
           changed,
           free,
+          adopters,
         ],
         [this.#scripts.now, uid, drop.from, last, drop.most, drop.failed ? 1 : 0],
       ),
@@ -229,6 +234,28 @@ export class Shard extends ShardReader {
 
   /** Removes what is kept of a finished pod: its record, overlay and log. */
   async removePodRecord(uid: string, podNumber: number): Promise<boolean> {
+    let removed = await this.#removePod(uid, podNumber);
+    if (removed === 'uncounted') {
+      await this.#countAdopted(uid, podNumber);
+      removed = await this.#removePod(uid, podNumber);
+    }
+    if (removed === 'uncounted') return false;
+    await this.redis.unlink(this.podLogKey(uid, podNumber));
+    return removed;
+  }
+
+  /** Lets the Job that has adopted a pod count it. */
+  async #countAdopted(hostUid: string, podNumber: number): Promise<void> {
+    const text = await this.redis.hget(this.keys.job(hostUid).adopters, String(podNumber));
+    const { uid, number } = text === null ? { uid: null, number: 0 } : decodeAdopter(text);
+    if (uid === null) return;
+    const adopted = (await this.adoption.list(uid)).filter((pod) => pod.number === number);
+    if (adopted.length > 0) await this.adoption.tend(uid, adopted);
+    // Redis lost in a failover what the Job knew of it.
+    else await this.redis.hdel(this.keys.job(hostUid).adopters, String(podNumber));
+  }
+
+  async #removePod(uid: string, podNumber: number): Promise<boolean | 'uncounted'> {
     const reply = await this.#scripts.run(
       'removePod',
       [
@@ -246,11 +273,11 @@ export class Shard extends ShardReader {
         ...this.#keptKeys,
         this.keys.job(uid).changed,
         this.keys.job(uid).free,
+        this.keys.job(uid).adopters,
       ],
       [this.#scripts.now, this.keys.wakeChannel, uid, podNumber, podUid(uid, podNumber)],
     );
-    await this.redis.unlink(this.podLogKey(uid, podNumber));
-    return choose(reply, { '1': true, '0': false });
+    return choose(reply, { '1': true, '0': false, '-1': 'uncounted' });
   }
 
   /**
@@ -261,13 +288,13 @@ export class Shard extends ShardReader {
     change: PodChange,
   ): Promise<'changed' | 'notFound' | 'conflict' | 'pending' | 'tooMany'> {
     const { uid, podNumber } = change;
-    const { job, hot, slots, retry, changed, free } = this.keys.job(uid);
+    const { job, hot, slots, retry, changed, free, adopters } = this.keys.job(uid);
     const chunk = this.keys.podChunk(uid, Math.floor(podNumber / RECORDS_PER_CHUNK));
     const { changed: changedJobs, watch, podWatchers } = this.keys;
     const ofJob = [job, hot, slots, retry, changed, free, chunk];
     const reply = await this.#scripts.run(
       'changePod',
-      [...this.#scripts.dueKeys, ...ofJob, changedJobs, watch, podWatchers],
+      [...this.#scripts.dueKeys, ...ofJob, changedJobs, watch, podWatchers, adopters],
       [
         this.#scripts.now,
         this.keys.wakeChannel,
@@ -538,7 +565,7 @@ export class Shard extends ShardReader {
       const step = await this.purgePods(uid, job.counters.podCount, job.hasFreePods);
       if (step === 'more') return 'more';
     }
-    const free = await this.#freePods(uid);
+    const free = await this.freePods(uid);
     const reply = await this.#scripts.run(
       'purgeJob',
       [
@@ -564,6 +591,9 @@ export class Shard extends ShardReader {
         keys.changed,
         keys.free,
         this.keys.changed,
+        keys.adopted,
+        keys.adopters,
+        this.keys.selecting,
         ...free.map(([pod]) => this.keys.podChunk(uid, Math.floor(pod / RECORDS_PER_CHUNK))),
       ],
       [uid, this.#scripts.now, this.keys.wakeChannel, ...free.flat()],
@@ -582,15 +612,9 @@ export class Shard extends ShardReader {
       this.#purgedChunks.delete(uid);
       return 'purged';
     }
-    const free = new Map(keepsFree ? await this.#freePods(uid) : []);
+    const free = new Map(keepsFree ? await this.freePods(uid) : []);
     this.#purgedChunks.set(uid, await this.#purgeChunks(uid, from, podCount, free));
     return 'more';
-  }
-
-  /** Pods that a Job has released, with their slots. */
-  async #freePods(uid: string): Promise<[podNumber: number, slot: number][]> {
-    const slots = await this.redis.hgetall(this.keys.job(uid).free);
-    return Object.entries(slots).map(([pod, slot]) => [Number(pod), Number(slot)]);
   }
 
   /** Removes some chunks with their logs; answers how far that came. Only deletes: memory may be full. */
@@ -638,6 +662,7 @@ export class Shard extends ShardReader {
       pipeline.setrange(this.keys.podChunk(uid, chunk), offset, Buffer.alloc(POD_RECORD_BYTES));
       pipeline.hdel(this.keys.job(uid).overlay, String(podNumber));
       pipeline.hdel(this.keys.job(uid).changed, String(podNumber));
+      pipeline.hdel(this.keys.job(uid).adopters, String(podNumber));
     }
     for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
   }

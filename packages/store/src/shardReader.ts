@@ -12,8 +12,10 @@ import type {
   SessionCapacity,
   SessionLoad,
   SlotRecord,
+  StoredJob,
   StoredPod,
 } from './api.ts';
+import { decodeAdopter } from './adoption.ts';
 import { readArguments, type Arguments } from './argumentList.ts';
 import { Gather } from './gather.ts';
 import { decodeHot } from './hot.ts';
@@ -39,6 +41,7 @@ interface RawJob {
 interface PodFacts {
   readonly podCount: number;
   readonly isChanged: boolean;
+  readonly isLent: boolean;
   readonly onlyFree: boolean;
 }
 
@@ -217,6 +220,48 @@ export class ShardReader {
     };
   }
 
+  /** The Jobs of a namespace, and what is left of some, with pods that are nobody's: such pods themselves, too. */
+  async *hostsOfLoosePods(namespace: string): AsyncGenerator<JobView> {
+    for (const list of ['listBarePods', 'listOrphaned'] as const) {
+      let after: string | null = null;
+      do {
+        const from: { after?: string } = after === null ? {} : { after };
+        const page: { jobs: JobView[]; next: string | null } = await this[list]({
+          namespace,
+          limit: READS_PER_PIPELINE,
+          ...from,
+        });
+        yield* page.jobs;
+        after = page.next;
+      } while (after !== null);
+    }
+    const range = [`[${namespace}/`, `(${namespace}0`] as const;
+    for (const entry of await this.redis.zrangebylex(this.keys.changed, ...range)) {
+      const job = await this.getJobByUid(uidOfOrphaned(entry));
+      if (job !== null && job.hasFreePods && !job.orphaned) yield job;
+    }
+  }
+
+  /** Pods of a Job, or of what is left of it, that are nobody's, or that another Job has adopted. */
+  async loosePods({ uid, bare, orphaned }: StoredJob): Promise<StoredPod[]> {
+    if (!bare && !orphaned) {
+      const free = await this.freePods(uid);
+      const wanted = free.map(([podNumber, slot]) => ({ podNumber, slot }));
+      return await this.readPods(uid, wanted);
+    }
+    const pods: StoredPod[] = [];
+    let after: number | null = 0;
+    do {
+      const page: { pods: StoredPod[]; next: number | null } = await this.listPods(uid, {
+        after,
+        limit: RECORDS_PER_CHUNK,
+      });
+      pods.push(...page.pods);
+      after = page.next;
+    } while (after !== null);
+    return pods;
+  }
+
   /** Uids of the Jobs that have the name, or had it and left pods. */
   async findPodOwners(namespace: string, name: string): Promise<string[]> {
     const path = `${namespace}/${name}`;
@@ -391,33 +436,68 @@ export class ShardReader {
   async #podFacts(uid: string): Promise<PodFacts> {
     const pipeline = this.redis.pipeline();
     pipeline.getBuffer(this.keys.job(uid).hot);
-    pipeline.hmget(this.keys.job(uid).job, 'changed', 'free', 'deleted', 'orphaned');
+    pipeline.hmget(this.keys.job(uid).job, 'changed', 'free', 'deleted', 'orphaned', 'lent');
     const [hot, fields] = ((await pipeline.exec()) ?? []).map(pipelineValue);
-    const [changed, free, deleted, orphaned] = (fields as (string | null)[]).map(
-      (is) => is === '1',
-    );
+    const [changed, free, deleted, orphaned, lent] = fields as (string | null)[];
     return {
       podCount: hot === null ? 0 : decodeHot(hot as Buffer).counters.podCount,
-      isChanged: changed === true,
-      onlyFree: free === true && deleted === true && orphaned !== true,
+      isChanged: changed !== null,
+      isLent: lent === '1',
+      onlyFree: free === '1' && deleted === '1' && orphaned !== '1',
     };
   }
 
-  /** Pods with the labels and annotations that were given to them, as far as they are shown. */
+  /** Pods with the labels and annotations that were given to them, and who has adopted them, as far as they are shown. */
   async #withChanges(
     uid: string,
     pods: readonly StoredPod[],
-    { isChanged, onlyFree }: Omit<PodFacts, 'podCount'>,
+    { isChanged, isLent, onlyFree }: Omit<PodFacts, 'podCount'>,
   ): Promise<StoredPod[]> {
-    if (!isChanged || pods.length === 0) return [...pods];
+    if ((!isChanged && !isLent) || pods.length === 0) return [...pods];
     const numbers = pods.map(({ podNumber }) => String(podNumber));
-    const texts = await this.redis.hmget(this.keys.job(uid).changed, ...numbers);
+    const { changed, adopters } = this.keys.job(uid);
+    const [changes, owners] = await Promise.all([
+      isChanged ? this.redis.hmget(changed, ...numbers) : [],
+      isLent ? this.redis.hmget(adopters, ...numbers) : [],
+    ]);
     return pods.flatMap((pod, i) => {
-      const text = texts[i] ?? null;
-      const changed = text === null ? null : (JSON.parse(text) as ChangedPod);
-      if (onlyFree && changed?.isFree !== true) return [];
-      return [changed === null ? pod : { ...pod, changed }];
+      const [change, owner] = [changes[i] ?? null, owners[i] ?? null];
+      const its = change === null ? null : (JSON.parse(change) as ChangedPod);
+      if (onlyFree && its?.isFree !== true) return [];
+      const more = {
+        ...(its !== null && { changed: its }),
+        ...(owner !== null && { adopter: decodeAdopter(owner) }),
+      };
+      return [change === null && owner === null ? pod : { ...pod, ...more }];
     });
+  }
+
+  /** Pods of a Job of which their slots are known, 0 = they have ended; those that are there any more. */
+  async readPods(
+    uid: string,
+    wanted: readonly Pick<SlotRecord, 'podNumber' | 'slot'>[],
+  ): Promise<StoredPod[]> {
+    if (wanted.length === 0) return [];
+    const [facts, slots] = await Promise.all([
+      this.#podFacts(uid),
+      this.redis.hmgetBuffer(this.keys.job(uid).slots, ...wanted.map(({ slot }) => String(slot))),
+    ]);
+    const found = await Promise.all(
+      wanted.map(async ({ podNumber, slot }, i): Promise<StoredPod | null> => {
+        const packed = slots[i] ?? null;
+        const held = packed === null ? null : decodeSlotRecord(slot, packed);
+        if (held?.podNumber === podNumber) return { kind: 'slot', ...held };
+        return await this.readRecord(uid, podNumber);
+      }),
+    );
+    const pods = found.filter((pod) => pod !== null);
+    return await this.#withChanges(uid, pods, facts);
+  }
+
+  /** Pods that a Job has released, with their slots. */
+  async freePods(uid: string): Promise<[podNumber: number, slot: number][]> {
+    const slots = await this.redis.hgetall(this.keys.job(uid).free);
+    return Object.entries(slots).map(([pod, slot]) => [Number(pod), Number(slot)]);
   }
 
   /**

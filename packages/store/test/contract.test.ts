@@ -46,6 +46,24 @@ const OBJECT = {
   finalizerCount: 0,
 };
 
+const ADOPTED = {
+  number: 3,
+  hostUid: OTHER,
+  podNumber: 5000,
+  slot: 2,
+  index: null,
+  state: 'running',
+} as const;
+const ADOPTION = {
+  uid: UID,
+  hostUid: OTHER,
+  hostVersion: null,
+  pods: [
+    { podNumber: 1, slot: 1, index: 0, changedVersion: 0 },
+    { podNumber: 5000, slot: 0, index: null, changedVersion: 7 },
+  ],
+};
+
 const CRON_RUN = {
   namespace: 'default',
   name: 'report',
@@ -250,6 +268,25 @@ const CASES: Record<ScriptName, Case> = {
         isSelected: true,
       }),
   },
+  adoptPods: {
+    call: async (shard) => (await shard.adoption.adopt(ADOPTION))[0],
+    reply: (code) => [code, code],
+  },
+  tendAdopted: {
+    call: (shard) => shard.adoption.tend(UID, [ADOPTED, { ...ADOPTED, number: 4, podNumber: 1 }]),
+    reply: (code) => [code, 0],
+    results: {
+      0: { changed: false, runOn: [] },
+      1: { changed: true, runOn: [] },
+      2: { changed: false, runOn: [ADOPTED] },
+    },
+  },
+  stopAdopted: {
+    call: (shard) => shard.adoption.stop(GUARD, [1, 2], 'cut'),
+    reply: (code) => [code, 0],
+    plain: [[5, 1], { type: 'stopped', decisionVersion: 5 }],
+  },
+  releaseAdopted: { call: (shard) => shard.adoption.release(UID, [ADOPTED]), plain: [1, 1] },
   awaitLanes: { call: (shard) => shard.awaitLanes(UID, 'default/process', 0) },
   countQuota: { call: (shard) => shard.quotas.count(UID, [1, 2]), plain: [2, 2] },
   createJob: {
@@ -386,7 +423,10 @@ const CASES: Record<ScriptName, Case> = {
     results: { 0: undefined, 1: undefined },
   },
   offerLanes: { call: (shard) => shard.offerLanes(SESSION, false) },
-  removePod: { call: (shard) => shard.removePodRecord(UID, 2000), results: { 0: false, 1: true } },
+  removePod: {
+    call: (shard) => shard.removePodRecord(UID, 2000),
+    results: { [-1]: false, 0: false, 1: true },
+  },
   report: {
     call: async (shard) =>
       (
@@ -496,6 +536,7 @@ const CASES: Record<ScriptName, Case> = {
 
 /** Scripts that add to what is stored are refused when memory is full; all others go on. */
 const CREATING = [
+  'adoptPods',
   'addItems',
   'countQuota',
   'changePod',

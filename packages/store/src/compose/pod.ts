@@ -5,6 +5,7 @@ import {
   gracePeriodMs,
   parseTime,
   type Job,
+  type OwnerReference,
   type Pod,
   type PodCondition,
   podMetadata,
@@ -14,6 +15,7 @@ import {
   RESULT_ANNOTATION,
 } from '@drover/shared';
 import type {
+  Adopter,
   ChangedPod,
   PodNotes,
   PodOverlay,
@@ -45,6 +47,8 @@ export interface PodSource {
   readonly isBare?: boolean;
   /** What its user changed of it. */
   readonly changed?: ChangedPod | undefined;
+  /** Who has adopted it. */
+  readonly adopter?: Adopter | undefined;
   /** It has outlived its Job, whose deletion left its pods behind. */
   readonly isOrphan?: boolean;
   /** For a Pending pod: why no worker takes it, in words. */
@@ -53,6 +57,8 @@ export interface PodSource {
   readonly notes?: PodNotes | undefined;
 }
 
+/** Stands for no adopter. */
+const NOBODY: Adopter = { uid: null, name: '', number: 0, isCounted: true, resourceVersion: 0 };
 /** resourceVersions are ms * 4096 or more, so the time of the last change can be told from them. */
 const VERSIONS_PER_MS = 4096;
 /** Why a pod is Failed though its program is not to blame. */
@@ -96,7 +102,7 @@ function isEnded(pod: SlotRecord | PodRecord): pod is PodRecord {
 }
 
 function composeMetadata(source: PodSource, generated: Pod['metadata']): Pod['metadata'] {
-  const { job, pod, overlay, changed, isBare = false } = source;
+  const { job, pod, overlay, changed, adopter, isBare = false } = source;
   const isOrphan = source.isOrphan === true || changed?.isFree === true;
   const { ownerReferences, ...own } = isBare ? bareMetadata(generated) : generated;
   // Of a pod without a Job labels and the like change apart from the rest.
@@ -104,8 +110,10 @@ function composeMetadata(source: PodSource, generated: Pod['metadata']): Pod['me
   const metadata: Pod['metadata'] = {
     ...own,
     ...changedMetadata(changed),
-    ...(isOrphan || ownerReferences === undefined ? {} : { ownerReferences }),
-    resourceVersion: formatVersion(Math.max(versionOfPod({ ...pod, changed }), ownVersion)),
+    ...ownersField(isOrphan ? [] : ownerReferences, adopter),
+    resourceVersion: formatVersion(
+      Math.max(versionOfPod({ ...pod, changed, adopter }), ownVersion),
+    ),
     creationTimestamp: formatTime(isEnded(pod) ? pod.startMs : pod.createdMs),
   };
   if (overlay?.result !== undefined) {
@@ -117,7 +125,8 @@ function composeMetadata(source: PodSource, generated: Pod['metadata']): Pod['me
     metadata.annotations = { ...metadata.annotations, [PROGRESS_ANNOTATION]: progress };
   }
   // Kubernetes keeps a pod until it is counted; here the script that ends a pod counts it.
-  if (!isOrphan && !isBare) metadata.finalizers = ['batch.kubernetes.io/job-tracking'];
+  const isCountedYet = (isOrphan || isBare) && (adopter ?? NOBODY).isCounted;
+  if (!isCountedYet) metadata.finalizers = ['batch.kubernetes.io/job-tracking'];
   const askedMs = isBare ? parseTime(job.metadata.deletionTimestamp) : null;
   if (pod.phase === 'Stopping' || askedMs !== null) {
     const toldMs = askedMs ?? Math.floor(pod.resourceVersion / VERSIONS_PER_MS);
@@ -128,12 +137,26 @@ function composeMetadata(source: PodSource, generated: Pod['metadata']): Pod['me
   return metadata;
 }
 
+function ownersField(
+  own: readonly OwnerReference[] = [],
+  adopter: Adopter = NOBODY,
+): Pick<Pod['metadata'], 'ownerReferences'> {
+  const { uid, name } = adopter;
+  const ref = { apiVersion: 'batch/v1', kind: 'Job', name, controller: true };
+  const all = uid === null ? [...own] : [...own, { ...ref, uid, blockOwnerDeletion: true }];
+  return all.length === 0 ? {} : { ownerReferences: all };
+}
+
 /** The version of a pod: that of its last change, whichever it was. */
 export function versionOfPod({
   resourceVersion,
   changed,
-}: Pick<StoredPod, 'resourceVersion'> & { readonly changed?: ChangedPod | undefined }): number {
-  return Math.max(resourceVersion, changed?.resourceVersion ?? 0);
+  adopter,
+}: Pick<StoredPod, 'resourceVersion'> & {
+  readonly changed?: ChangedPod | undefined;
+  readonly adopter?: Adopter | undefined;
+}): number {
+  return Math.max(resourceVersion, changed?.resourceVersion ?? 0, adopter?.resourceVersion ?? 0);
 }
 
 function changedMetadata(changed: ChangedPod | undefined): Partial<Pod['metadata']> {

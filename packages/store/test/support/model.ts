@@ -265,8 +265,12 @@ export class ModelJob {
     const slot = this.slots.get(number);
     const isHeld = slot?.pod === pod;
     if (!isHeld && !this.records.has(pod) && !this.freeRecords.has(pod)) return 'notFound';
-    if (this.free.has(pod) || this.finished || this.orphaned) return 'changed';
-    if (isHeld && isTold(slot)) return 'changed';
+    if (this.free.has(pod) || this.orphaned) {
+      // Another Job may select it now.
+      this.trigger(nowMs);
+      return 'changed';
+    }
+    if (this.finished || (isHeld && isTold(slot))) return 'changed';
     if (isHeld && slot.phase === 'Pending') return 'pending';
     this.free.add(pod);
     if (isHeld) {
