@@ -17,6 +17,9 @@ const MAX_REDIS_DOWN_MS = 1_500;
 /** A worker has its drain and some goodbyes; nothing takes as long on a machine that is not starved. */
 const MOST_ENDING_MS = 90_000;
 
+/** How long Node may take to write its report. */
+const REPORT_MS = 5_000;
+
 const HOST_FAULTS = [
   'kill',
   'kill',
@@ -154,5 +157,9 @@ export class Faults {
 async function endProcess({ name, process }: Host, signal: NodeJS.Signals): Promise<void> {
   const ended = process.kill(signal).then(() => true);
   const isGone = await Promise.race([ended, delay(MOST_ENDING_MS, false, { ref: false })]);
-  if (!isGone) throw new Error(`${name} did not end within ${MOST_ENDING_MS} ms of ${signal}`);
+  if (isGone) return;
+  // Node writes down what it has open, beside the logs.
+  process.signal('SIGUSR2');
+  await delay(REPORT_MS);
+  throw new Error(`${name} did not end within ${MOST_ENDING_MS} ms of ${signal}`);
 }

@@ -174,7 +174,14 @@ export class World {
       : [CONTROLLER, controller];
     const process = spawnNode(script, [JSON.stringify(config)], {
       env: { NODE_COMPILE_CACHE: COMPILE_CACHE, CHAOS_CLOCK_MS: String(clockOffsetMs) },
-      execArgv: ['--disable-warning=ExperimentalWarning', '--import', CLOCK],
+      execArgv: [
+        '--disable-warning=ExperimentalWarning',
+        '--import',
+        CLOCK,
+        // What keeps a process that does not end: `Faults` asks.
+        '--report-on-signal',
+        `--report-directory=${join(this.#folder, 'logs')}`,
+      ],
     });
     this.#processes.push({ name, process });
     return process;

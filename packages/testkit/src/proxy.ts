@@ -119,7 +119,8 @@ export class FaultProxy {
       });
     });
     from.on('close', () => {
-      this.#pairs.delete(pair);
+      // Until the other side is closed, too: that waits for the heal, while nothing is passed on.
+      if (to.closed) this.#pairs.delete(pair);
       line.push(this.#delayMs, () => to.destroy());
     });
   }

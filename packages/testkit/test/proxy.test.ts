@@ -1,15 +1,19 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type FaultProxy, startProxy, waitFor } from '../src/index.ts';
 
 let echo: Server;
+const served = new Set<Socket>();
 let proxy: FaultProxy;
 const clients: Socket[] = [];
 
 beforeEach(async () => {
   echo = createServer((socket) => {
+    served.add(socket);
     socket.on('error', () => {});
+    socket.on('close', () => served.delete(socket));
     socket.pipe(socket);
   });
   echo.listen(0, '127.0.0.1');
@@ -124,3 +128,23 @@ test('delay holds data for its time and keeps the order when it ends', async () 
   client.socket.write('c');
   await waitFor(() => client.received() === 'abc');
 });
+
+test.each(['blackhole', 'deafen'] as const)(
+  'one side that is lost during a %s takes the other with it at the heal',
+  async (fault) => {
+    const clients = [dial(), dial()] as const;
+    for (const { socket, received } of clients) {
+      socket.write('hello');
+      await waitFor(() => received() === 'hello');
+    }
+    const [first] = served;
+    proxy[fault]();
+    first!.resetAndDestroy();
+    clients[1].socket.resetAndDestroy();
+    // What is reset on this machine is heard of with the next turns of the loop.
+    for (let turn = 0; turn < 10; turn += 1) await setImmediate();
+    proxy.heal();
+    await waitFor(clients[0].isClosed);
+    await waitFor(() => served.size === 0 && proxy.connectionCount === 0);
+  },
+);
