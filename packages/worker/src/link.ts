@@ -17,6 +17,8 @@ const MAX_RETRY_DELAY_MS = 1_000;
 /** An answer that takes longer never comes, ms. BullMQ's calls that wait for something take up to ten seconds. */
 const ANSWER_MS = 15_000;
 
+const CLOSED = 'the connection to Redis was closed';
+
 const LINK_OPTIONS = {
   // A command waits for the connection to come back; who can't wait takes a new link.
   maxRetriesPerRequest: null,
@@ -33,6 +35,7 @@ export class Link {
   #redis: RedisClient;
   #generation = 0;
   #lastError = '';
+  #isClosed = false;
   /** How to fail the calls that wait for an answer. */
   readonly #waiting = new Set<(error: Error) => void>();
 
@@ -53,9 +56,13 @@ export class Link {
     return this.#generation;
   }
 
-  /** Waits for the answer to a call over the present connection; fails when that one is replaced. */
+  /** Waits for the answer to a call over the present connection; fails when that one is replaced or closed. */
   run<T>(call: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
+      if (this.#isClosed) {
+        reject(new Error(CLOSED));
+        return;
+      }
       this.#waiting.add(reject);
       call()
         .then(resolve, reject)
@@ -63,20 +70,28 @@ export class Link {
     });
   }
 
-  /** Gives the connection up and opens another; what waits for an answer on the old one fails. */
+  /** Gives the connection up and opens another; what waits for an answer on the old one fails. Nothing is opened after `close`. */
   replace(): void {
+    // Who noticed that nothing is answered may have waited longer than the worker.
+    if (this.#isClosed) return;
     const old = this.#redis;
     this.#generation += 1;
     this.#redis = this.#connect();
     old.disconnect();
-    // Between two tries to connect ioredis has no socket whose end would fail them: it forgets them.
-    for (const fail of this.#waiting) fail(new Error('the connection to Redis was given up'));
-    this.#waiting.clear();
+    this.#failWaiting('the connection to Redis was given up');
   }
 
-  /** Closes the connection. */
+  /** Closes the connection; what waits for an answer fails. */
   close(): void {
+    this.#isClosed = true;
     this.#redis.disconnect();
+    this.#failWaiting(CLOSED);
+  }
+
+  /** Between two tries to connect ioredis has no socket whose end would fail them: it forgets them. */
+  #failWaiting(why: string): void {
+    for (const fail of this.#waiting) fail(new Error(why));
+    this.#waiting.clear();
   }
 
   #connect(): RedisClient {

@@ -29,6 +29,21 @@ test('a call that waits while there is no connection fails when the link is repl
   link.close();
 });
 
+test('a link that is closed opens no other connection, and nothing waits on it', async () => {
+  const link = new Link(server.url, 'test', logger);
+  expect(await link.run(() => link.redis.ping())).toBe('PONG');
+  await server.kill();
+  await waitFor(() => link.redis.status === 'reconnecting');
+  const call = link.run(() => link.redis.ping());
+  const { redis } = link;
+  link.close();
+  await expect(call).rejects.toThrow(/closed/);
+  await expect(link.run(() => link.redis.ping())).rejects.toThrow(/closed/);
+  link.replace();
+  expect(link.redis).toBe(redis);
+  await server.restart();
+});
+
 test('a call fails with the error of Redis, and whether it succeeds is not changed later', async () => {
   const link = new Link(server.url, 'test', logger);
   await expect(link.run(() => link.redis.call('NO-SUCH-COMMAND'))).rejects.toThrow(/unknown/);

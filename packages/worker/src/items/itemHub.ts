@@ -50,6 +50,8 @@ export interface OneItemPod extends Pick<ItemPod, 'slot' | 'podNumber' | 'signal
 export class ItemHub {
   readonly #options: ItemHubOptions;
   readonly #pullers = new Map<string, Promise<ItemPuller>>();
+  /** All that have connections: also those that are being opened, and those that nobody uses any more. */
+  readonly #connected = new Set<ItemPuller>();
   readonly #lingering = new Map<string, NodeJS.Timeout>();
   /** By shard: listens for work queues that are all done. */
   readonly #listening = new Map<number, Promise<() => void>>();
@@ -94,18 +96,15 @@ export class ItemHub {
     });
   }
 
-  /** Closes everything; with `force` items in hand go back when their locks ran out. */
+  /**
+   * Closes everything; with `force` items in hand go back when their locks ran out. Does not hang, whatever Redis
+   * does, and opens nothing any more.
+   */
   async close(force: boolean): Promise<void> {
     this.#isClosed = true;
     for (const timer of this.#lingering.values()) clearTimeout(timer);
-    const pullers = [...this.#pullers.values()];
     this.#pullers.clear();
-    await Promise.all(
-      pullers.map(async (opening) => {
-        const puller = await opening.catch(() => null);
-        await puller?.close(force);
-      }),
-    );
+    await Promise.all([...this.#connected].map((puller) => puller.close(force)));
     for (const listening of this.#listening.values()) {
       void listening.then(
         (stop) => stop(),
@@ -124,11 +123,12 @@ export class ItemHub {
         `items(): Job ${namespace}/${job.name} names no work queue; that is its annotation ${WORK_QUEUE_ANNOTATION}`,
       );
     }
+    this.#mustBeOpen();
     const port = this.#port(shard);
     const uid = await this.#ask(port, (workQueues) => workQueues.find(namespace, name));
     if (uid === null) throw new NoItemsError(`WorkQueue ${namespace}/${name} does not exist`);
     for (;;) {
-      if (this.#isClosed) throw new NoItemsError('the worker is closed');
+      this.#mustBeOpen();
       let opening = this.#pullers.get(uid);
       if (opening === undefined) {
         opening = this.#openPuller(uid, `${namespace}/${name}`, shard, port);
@@ -145,6 +145,11 @@ export class ItemHub {
     }
   }
 
+  /** A pod may go on for longer than its worker. */
+  #mustBeOpen(): void {
+    if (this.#isClosed) throw new NoItemsError('the worker is closed');
+  }
+
   #leave(puller: ItemPuller, taker: ItemTaker): void {
     puller.remove(taker);
     const { uid } = puller;
@@ -153,7 +158,7 @@ export class ItemHub {
     const timer = setTimeout(() => {
       this.#lingering.delete(uid);
       this.#pullers.delete(uid);
-      void puller.close(false);
+      void this.#closePuller(puller, false);
     }, LINGER_MS);
     timer.unref();
     this.#lingering.set(uid, timer);
@@ -168,6 +173,7 @@ export class ItemHub {
     const { prefix, store, name: workerName, figures, logger } = this.#options;
     // Before the state is read for the first time, so that its end is not missed.
     await this.#listen(shard);
+    this.#mustBeOpen();
     const link = this.#openLink();
     const puller = new ItemPuller({
       uid,
@@ -187,8 +193,19 @@ export class ItemHub {
       figures,
       logger,
     });
-    await puller.start();
+    this.#connected.add(puller);
+    try {
+      await puller.start();
+    } catch (error) {
+      await this.#closePuller(puller, true);
+      throw error;
+    }
     return puller;
+  }
+
+  async #closePuller(puller: ItemPuller, force: boolean): Promise<void> {
+    await puller.close(force);
+    this.#connected.delete(puller);
   }
 
   async #listen(shard: number): Promise<void> {

@@ -6,6 +6,7 @@ import type { RedisClient, InstallationSettings, WorkQueues } from '@drover/stor
 import type { Logger } from 'pino';
 
 import type { WorkerFigures } from '../figures.ts';
+import { within } from '../within.ts';
 import { deadEnd, type DeliveredItem } from './deliveredItem.ts';
 import { EndWatch } from './endWatch.ts';
 import { NoItemsError } from './itemErrors.ts';
@@ -19,6 +20,8 @@ import { Suspects } from './suspects.ts';
 
 /** What nobody took for so long goes back, ms. */
 const MAX_PARKED_MS = 1_000;
+/** How long Redis may take to take it back when the worker closes, ms. */
+const GIVE_BACK_MS = 2_000;
 /** How often that is looked at, ms. */
 const SWEEP_MS = 250;
 /**
@@ -78,6 +81,7 @@ export class ItemPuller {
   #lastTakenMs = 0;
   #sweepTimer: NodeJS.Timeout | null = null;
   #isClosed = false;
+  #closing: Promise<void> | null = null;
 
   constructor(options: ItemPullerOptions) {
     const { uid, transport, redis, prefix, settings, workerName: name, figures, logger } = options;
@@ -236,9 +240,13 @@ export class ItemPuller {
     this.#end.tell();
   }
 
-  /** Gives back what nobody has, and closes. */
-  async close(force: boolean): Promise<void> {
-    if (!force) await this.#clearShelf();
+  /** Gives back what nobody has, unless by force or when Redis does not answer, and closes. Never rejects, never hangs. */
+  close(force: boolean): Promise<void> {
+    return (this.#closing ??= this.#close(force));
+  }
+
+  async #close(force: boolean): Promise<void> {
+    if (!force) await within(GIVE_BACK_MS, this.#clearShelf());
     this.#isClosed = true;
     if (this.#sweepTimer !== null) clearTimeout(this.#sweepTimer);
     this.#end.close();
