@@ -132,19 +132,19 @@ test('delay holds data for its time and keeps the order when it ends', async () 
 test.each(['blackhole', 'deafen'] as const)(
   'one side that is lost during a %s takes the other with it at the heal',
   async (fault) => {
-    const clients = [dial(), dial()] as const;
-    for (const { socket, received } of clients) {
+    const pair = [dial(), dial()] as const;
+    for (const { socket, received } of pair) {
       socket.write('hello');
       await waitFor(() => received() === 'hello');
     }
     const [first] = served;
     proxy[fault]();
     first!.resetAndDestroy();
-    clients[1].socket.resetAndDestroy();
+    pair[1].socket.resetAndDestroy();
     // What is reset on this machine is heard of with the next turns of the loop.
     for (let turn = 0; turn < 10; turn += 1) await setImmediate();
     proxy.heal();
-    await waitFor(clients[0].isClosed);
+    await waitFor(pair[0].isClosed);
     await waitFor(() => served.size === 0 && proxy.connectionCount === 0);
   },
 );
