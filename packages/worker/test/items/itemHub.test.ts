@@ -94,9 +94,7 @@ test('closes while a work queue is being opened, and Redis is silent', async () 
   ).rejects.toThrow(/does not exist/);
   proxy.deafen();
   const next = pod.iterate().next();
-  const refused = expect(next).rejects.toThrow(/closed/);
-  await hub.close(false);
-  await refused;
+  await Promise.all([expect(next).rejects.toThrow(/closed/), hub.close(false)]);
   await leavesNothing();
 });
 
