@@ -2,7 +2,7 @@
  * The API server under load: lists and watches of many Jobs, and what it costs the engine when somebody
  * watches the pods of a busy one.
  *
- *   node scripts/launch.js bench/apiServer.ts [--jobs 10000] [--watchers 200] [--lists 2000] [--seconds 60] [--rounds 3]
+ *   node scripts/launch.js bench/apiServer.ts [--jobs 10000] [--watchers 200] [--lists 2000] [--seconds 60] [--rounds 5]
  */
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -25,7 +25,7 @@ const { values: flags } = parseArgs({
     watchers: { type: 'string', default: '200' },
     lists: { type: 'string', default: '2000' },
     seconds: { type: 'string', default: '60' },
-    rounds: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '5' },
   },
 });
 const JOBS = Number(flags.jobs);
@@ -240,44 +240,113 @@ async function measureLoad(bed: Bed, api: Api): Promise<void> {
   );
 }
 
-/** The rate of pods with a watch of all of them, beside that without. */
+/** CPU of the engine, s: of worker, controller and Redis. */
+interface EngineCpu {
+  readonly worker: number;
+  readonly controller: number;
+  readonly redis: number;
+}
+
+/** A busy Job, and what the engine did for it. */
+interface BusyRound {
+  readonly cpu: EngineCpu;
+  readonly podsPerSecond: number;
+}
+
+function engineCpu(
+  processes: { worker: NodeProcess; controller: NodeProcess },
+  redis: number,
+): EngineCpu {
+  const { worker, controller } = processes;
+  return { worker: cpuSeconds(worker.pid), controller: cpuSeconds(controller.pid), redis };
+}
+
+function sumOf({ worker, controller, redis }: EngineCpu): number {
+  return worker + controller + redis;
+}
+
+/**
+ * What it costs the engine that somebody watches the pods of a busy Job: CPU of worker, controller and
+ * Redis for its pods, with a watch until it has told of the last one, and without, in alternation. CPU
+ * and not the rate: how long a Job takes says more of what else the machine does. The API server's own
+ * CPU is told apart: it is a process of its own, and most often on another machine.
+ */
 async function measureWatchCost(bed: Bed, api: Api): Promise<void> {
-  await bed.startController();
-  await bed.startWorker(50);
+  const controller = await bed.startController();
+  const worker = await bed.startWorker(50);
   const shape = { completions: BUSY_PODS, parallelism: 50 };
-  await podsPerSecond(bed, { completions: 5_000, parallelism: 50 });
-  const ratios: number[] = [];
+  const look = async (): Promise<EngineCpu> =>
+    engineCpu({ worker, controller }, await redisCpuSeconds(bed));
+  const measured = async (run: () => Promise<void>): Promise<BusyRound> => {
+    const before = await look();
+    const podsPerSec = await podsPerSecond(bed, shape);
+    await run();
+    const after = await look();
+    const cpu = {
+      worker: after.worker - before.worker,
+      controller: after.controller - before.controller,
+      redis: after.redis - before.redis,
+    };
+    return { cpu, podsPerSecond: podsPerSec };
+  };
+  await podsPerSecond(bed, { completions: 20_000, parallelism: 50 });
+  const rounds: { watched: BusyRound; without: BusyRound }[] = [];
   for (let round = 1; round <= ROUNDS; round++) {
-    const without = await podsPerSecond(bed, shape);
-    let [bytes, told] = [0, 0];
-    const restartsBefore = api.restarts;
-    // From now on: what is there already is told to a client once, not while it watches.
-    const since = await api.version(PODS);
-    const stop = api.watch(`${PODS}?watch=1&resourceVersion=${since}`, (text) => {
-      bytes += text.length;
-      told += text.split('"phase":"Succeeded"').length - 1;
-    });
-    await delay(500);
+    const without = await measured(async () => undefined);
+    const watch = await watchPods(api);
     const cpuBefore = cpuSeconds(api.process.pid);
-    const watched = await podsPerSecond(bed, shape);
-    const cpu = cpuSeconds(api.process.pid) - cpuBefore;
-    // It tells the rest when the Job is over.
-    const endedMs = performance.now();
-    const toldBefore = told;
-    for (let ms = 0; ms < TELL_MS; ms += 50) {
-      if (told >= BUSY_PODS) break;
-      await delay(50);
-    }
-    const lateMs = performance.now() - endedMs;
-    stop();
+    let note = '';
+    const watched = await measured(async () => {
+      const endedMs = performance.now();
+      const toldBefore = watch.told();
+      for (let ms = 0; ms < TELL_MS && watch.told() < BUSY_PODS; ms += 50) await delay(50);
+      const lateMs = performance.now() - endedMs;
+      note = `${toldBefore} pods told meanwhile, ${watch.told()} ${(lateMs / 1000).toFixed(1)} s after its end (${(watch.bytes() / 1e6).toFixed(0)} MB) with ${(cpuSeconds(api.process.pid) - cpuBefore).toFixed(1)} s of CPU of the server`;
+    });
+    watch.stop();
     // The engine goes on to log changes of pods until the announcement of the watcher is over.
     await delay(20_000);
-    ratios.push(watched / without);
+    rounds.push({ watched, without });
     console.log(
-      `round ${round}: ${watched.toFixed(0)} pods/s watched, ${without.toFixed(0)} without; ${toldBefore} pods told meanwhile with ${cpu.toFixed(1)} s of CPU of the server, ${told} ${(lateMs / 1000).toFixed(1)} s after the end (${(bytes / 1e6).toFixed(0)} MB); ${api.restarts - restartsBefore} watches began anew`,
+      `round ${round}: ${textOf(watched)} watched, ${textOf(without)} without; ${note}; ${watch.restarts()} watches began anew`,
     );
   }
-  console.log(`watched : not watched, median of ${ROUNDS}: ${median(ratios).toFixed(2)}`);
+  const ratio = (of: (cpu: EngineCpu) => number): string =>
+    median(rounds.map(({ watched, without }) => of(watched.cpu) / of(without.cpu))).toFixed(2);
+  console.log(
+    `CPU per pod, watched : not watched, median of ${ROUNDS}: ${ratio(sumOf)} (worker ${ratio(({ worker: own }) => own)}, controller ${ratio(({ controller: own }) => own)}, Redis ${ratio(({ redis }) => redis)})`,
+  );
+}
+
+function textOf({ cpu, podsPerSecond: rate }: BusyRound): string {
+  const perPod = (seconds: number): string => ((seconds / BUSY_PODS) * 1e6).toFixed(1);
+  return `${perPod(sumOf(cpu))} us a pod (worker ${perPod(cpu.worker)}, controller ${perPod(cpu.controller)}, Redis ${perPod(cpu.redis)}; ${rate.toFixed(0)} pods/s)`;
+}
+
+/** Watches all pods from now on: what is there already is told to a client once, not while it watches. */
+async function watchPods(api: Api) {
+  let [bytes, told] = [0, 0];
+  const restartsBefore = api.restarts;
+  const since = await api.version(PODS);
+  const stop = api.watch(`${PODS}?watch=1&resourceVersion=${since}`, (text) => {
+    bytes += text.length;
+    told += text.split('"phase":"Succeeded"').length - 1;
+  });
+  await delay(500);
+  return {
+    stop,
+    bytes: () => bytes,
+    told: () => told,
+    restarts: () => api.restarts - restartsBefore,
+  };
+}
+
+/** CPU that Redis has used, s. */
+async function redisCpuSeconds(bed: Bed): Promise<number> {
+  const info = await bed.redis.connect().info('cpu');
+  const field = (name: string): number =>
+    Number(new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1]);
+  return field('used_cpu_user') + field('used_cpu_sys');
 }
 
 const dir = await mkdtemp(join(tmpdir(), 'drover-bench-'));

@@ -1,7 +1,15 @@
 /** Writes a time as the API does: RFC 3339 in UTC, whole seconds, cut off. */
 export function formatTime(timeMs: number): string {
-  return `${new Date(timeMs).toISOString().slice(0, -'.000Z'.length)}Z`;
+  const second = Math.floor(timeMs / 1000);
+  if (second !== lastFormatted.second) {
+    const text = `${new Date(timeMs).toISOString().slice(0, -'.000Z'.length)}Z`;
+    lastFormatted = { second, text };
+  }
+  return lastFormatted.text;
 }
+
+/** Pods of one Job have many times of the same second, and to write one is a good part of what it takes to show them. */
+let lastFormatted = { second: Number.NaN, text: '' };
 
 /** Writes a time with milliseconds, as timestamps of log lines and leases have it. */
 export function formatMicroTime(timeMs: number): string {

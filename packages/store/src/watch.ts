@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+
 import type { ShardKeys } from './keys.ts';
 import type { RedisClient } from './redisClient.ts';
 import { ServerLoss } from './serverLoss.ts';
@@ -40,17 +42,22 @@ export class WatchExpiredError extends Error {
   readonly code = 'WATCH_EXPIRED';
 }
 
-/**
- * How long one blocking read lasts; the connection is found dead, and lost data noticed, no later
- * than about this.
- */
+/** How long one blocking read lasts; lost data are noticed no later than about this. */
 const BLOCK_MS = 5_000;
+/** An answer may take so much longer than it was asked to. */
+const ANSWER_MS = 5_000;
+const HELD_UP_MS = 100;
 /** Entries per read. Far fewer than are kept: who missed some that were trimmed gets a full batch. */
 const BATCH = 1000;
 /** Pod entries are written, but it is not known since when. */
 const UNDATED = '?';
 /** How long a pod watcher is believed to be there after its last sign. */
 const POD_WATCHER_TTL_MS = 15_000;
+
+/** How often it gives a sign. */
+const ANNOUNCE_MS = 3_000;
+/** Of changes that follow each other more closely than this, some are gathered for so long. */
+const GATHER_MS = 20;
 
 /** Options of {@link watchShard}. */
 export interface WatchOptions {
@@ -68,7 +75,7 @@ export interface WatchOptions {
  *
  * @param redis - A connection that nobody else uses; closed when the watch ends.
  * @throws WatchExpiredError when `since` is older than what is kept, at the start or because the
- *   reader fell behind; when the connection was lost, as Redis may have come back without what it
+ *   reader fell behind; when no answer comes any more; when the connection was lost, as Redis may have come back without what it
  *   acknowledged last; and when its data are gone.
  */
 export async function* watchShard(
@@ -81,18 +88,26 @@ export async function* watchShard(
     if (redis.status !== 'end') redis.disconnect();
   };
   const loss = new ServerLoss(redis, keys.tag);
+  const silence = new Silence(stop);
   options.signal.addEventListener('abort', stop, { once: true });
   let position = `${options.since}-18446744073709551615`;
   try {
     if (options.signal.aborted) return;
+    silence.begin();
     // Those that were not read yet are among them.
     let added = await assertKept(redis, keys, options.since, 0);
     // From here on: what came before was read from the server that is there now.
     if (loss.wasLost)
       throw new WatchExpiredError('the connection was lost: changes may be missing');
     let checkedMs = performance.now();
+    let announcedMs = Number.NEGATIVE_INFINITY;
+    let readMs = Number.NEGATIVE_INFINITY;
     while (!options.signal.aborted) {
-      if (options.pods) await announcePodWatcher(redis, keys);
+      silence.begin();
+      if (options.pods && performance.now() - announcedMs >= ANNOUNCE_MS) {
+        await announcePodWatcher(redis, keys);
+        announcedMs = performance.now();
+      }
       const reply = await redis.xread(
         'COUNT',
         BATCH,
@@ -106,21 +121,31 @@ export async function* watchShard(
         throw new WatchExpiredError('the connection was lost: changes may be missing');
       }
       const entries = streamEntries(reply);
+      const sinceReadMs = performance.now() - readMs;
+      readMs = performance.now();
       // Of the position before this batch, so that a gap before its first entry is seen too.
       if (entries.length === BATCH || performance.now() - checkedMs >= BLOCK_MS) {
         added = await assertKept(redis, keys, versionOf(position), added);
         checkedMs = performance.now();
       }
       position = entries.at(-1)?.[0] ?? position;
+      silence.end();
       yield entries.map(([id, fields]) => parseEntry(id, fields));
+      // Pods of a busy Job change thousands of times a second: each read would find one change.
+      if (options.pods && sinceReadMs < GATHER_MS && entries.length < BATCH) {
+        await pause(GATHER_MS, options.signal);
+      }
     }
   } catch (error) {
     if (options.signal.aborted) return;
+    if (silence.wasTooLong)
+      throw new WatchExpiredError('the connection is silent', { cause: error });
     throw isDemotion(error)
       ? new WatchExpiredError('another server took over', { cause: error })
       : error;
   } finally {
     options.signal.removeEventListener('abort', stop);
+    silence.end();
     loss.close();
     stop();
   }
@@ -190,6 +215,44 @@ async function assertKept(
     );
   }
   return added;
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch(() => undefined);
+}
+
+/** Ends a connection over which no answer comes: half of it may be gone, and TCP finds out after minutes. */
+class Silence {
+  readonly #stop: () => void;
+  #timer: NodeJS.Timeout | null = null;
+  #wasTooLong = false;
+
+  constructor(stop: () => void) {
+    this.#stop = stop;
+  }
+
+  /** Whether that is why it ended. */
+  get wasTooLong(): boolean {
+    return this.#wasTooLong;
+  }
+
+  /** From now on there is something to wait for. */
+  begin(): void {
+    this.end();
+    this.#timer = setTimeout(() => {
+      // What came while this process was held up is read first.
+      this.#timer = setTimeout(() => {
+        this.#wasTooLong = true;
+        this.#stop();
+      }, HELD_UP_MS);
+    }, BLOCK_MS + ANSWER_MS);
+  }
+
+  /** It came. */
+  end(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
 }
 
 /** What a server says to those whom it keeps waiting when it becomes a replica. */

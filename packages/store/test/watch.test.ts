@@ -1,5 +1,7 @@
 import { once } from 'node:events';
-import { describe, expect, test } from 'vitest';
+import { startProxy } from '@drover/testkit';
+import { describe, expect, test, vi } from 'vitest';
+import { openClient } from '../src/redisClient.ts';
 import {
   announcePodWatcher,
   lastChange,
@@ -184,6 +186,25 @@ describe('a watch that runs has expired', () => {
     await bed.createJob({ uid: 'u2', name: 'b' });
     expect(await ending).toBeInstanceOf(WatchExpiredError);
     end();
+  });
+
+  test('when no answer comes over its connection any more', async () => {
+    const proxy = await startProxy({ target: { path: new URL(bed.server.url).pathname } });
+    const redis = openClient(`redis://127.0.0.1:${proxy.port}`);
+    redis.on('error', () => undefined);
+    await redis.ping();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const options = { since: 0, pods: false, signal: new AbortController().signal };
+      const watching = watchShard(redis, bed.shard.keys, options);
+      const ended = watching.next().catch((error: unknown) => error);
+      proxy.blackhole();
+      await vi.advanceTimersByTimeAsync(20_000);
+      expect(await ended).toBeInstanceOf(WatchExpiredError);
+    } finally {
+      vi.useRealTimers();
+      await proxy.stop();
+    }
   });
 
   test('when the data are gone, though new ones came', async () => {

@@ -58,6 +58,8 @@ interface CaughtUp {
   readonly last: number;
 }
 
+/** What happened is there after a few ms; who waits for it does so no longer than this, unless something comes. */
+const SILENCE_MS = 2_000;
 /** Events that are kept for those who come back. */
 const MAX_KEPT = 2_000;
 
@@ -89,6 +91,9 @@ export class FeedRun<T extends ApiObject> {
     readonly version: number;
     readonly wake: PromiseWithResolvers<void>;
   }>();
+  /** Since when nothing came over the connection; null while what came is worked in. */
+  #silentSinceMs: number | null = null;
+  #expecting: NodeJS.Timeout | null = null;
   #failure: { readonly error: unknown } | null = null;
 
   constructor(backend: Backend, shard: Shard, source: FeedSource<T>) {
@@ -123,8 +128,11 @@ export class FeedRun<T extends ApiObject> {
       this.#isStarted = true;
       this.#started.resolve();
       const options = { since, pods: false, signal };
+      this.#silentSinceMs = performance.now();
       for await (const batch of watchShard(redis, this.#shard.keys, options)) {
+        this.#silentSinceMs = null;
         await this.#apply(batch);
+        this.#silentSinceMs = performance.now();
       }
       this.#fail(new WatchExpiredError('the server ends'));
     } catch (error) {
@@ -144,9 +152,37 @@ export class FeedRun<T extends ApiObject> {
     if (last > this.#upTo) {
       const waiter = { version: last, wake: Promise.withResolvers<void>() };
       this.#waiting.add(waiter);
+      this.#expectNews();
       await waiter.wake.promise;
     }
     return Math.max(version, this.#upTo);
+  }
+
+  /**
+   * Something happened, as is known over another connection, and somebody waits for it: when nothing
+   * comes over that of the feed, half of it is gone.
+   */
+  #expectNews(): void {
+    if (this.#expecting !== null) return;
+    const silentSinceMs = this.#silentSinceMs;
+    this.#expecting = setTimeout(() => {
+      this.#expecting = null;
+      if (this.#waiting.size === 0) return;
+      if (silentSinceMs === null || silentSinceMs !== this.#silentSinceMs) this.#expectNews();
+      else void this.#endIfSilent(silentSinceMs);
+    }, SILENCE_MS);
+    this.#expecting.unref();
+  }
+
+  async #endIfSilent(silentSinceMs: number): Promise<void> {
+    // Whatever came while this process was held up is here after that.
+    await this.#readClock().catch(() => undefined);
+    if (this.#silentSinceMs !== silentSinceMs) {
+      if (this.#waiting.size > 0) this.#expectNews();
+      return;
+    }
+    this.#fail(new WatchExpiredError('nothing comes over the connection of the watch'));
+    this.end();
   }
 
   /** Everything up to this version has been worked in. */
@@ -321,7 +357,9 @@ export class FeedRun<T extends ApiObject> {
   }
 
   #fail(error: unknown): void {
-    this.#failure = { error };
+    this.#failure ??= { error };
+    if (this.#expecting !== null) clearTimeout(this.#expecting);
+    this.#expecting = null;
     this.#started.reject(error);
     for (const { wake } of this.#waiting) wake.reject(error);
     this.#waiting.clear();

@@ -1,7 +1,7 @@
-/** So much longer than a piece of work took is rested after it: a tenth of a core is worked, and as much told. */
-const REST_FACTOR = 9;
+/** So much longer than a piece of work took is rested after it: a third of a core is worked, most of it not by Redis. */
+const REST_FACTOR = 2;
 const MIN_REST_MS = 200;
-const MAX_REST_MS = 5_000;
+const MAX_REST_MS = 1_000;
 
 /** Lets those who share it work for a small part of the time. */
 export class Rest {

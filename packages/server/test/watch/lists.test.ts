@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, afterEach, expect, test } from 'vitest
 
 import { Backend, composeJobs, JobsClient } from '@drover/sdk/internals';
 import type { Job } from '@drover/shared';
-import type { Shard } from '@drover/store';
-import { startRedis, uniquePrefix, waitFor, type TestRedis } from '@drover/testkit';
+import { openClient, type Shard } from '@drover/store';
+import { startProxy, startRedis, uniquePrefix, waitFor, type TestRedis } from '@drover/testkit';
 
 import type { PageRequest } from '../../src/api/resource.ts';
 import { Selection } from '../../src/api/selection.ts';
@@ -153,6 +153,31 @@ test('figures of a Job that runs are those of the moment', async () => {
     ]);
     expect(items[0]).toEqual(await jobs.get('a'));
   }
+});
+
+test('half of the connection of a watch is gone: lists come from the store, and it ends', async () => {
+  const proxy = await startProxy({ target: { port: redis.port } });
+  const lame = openClient(`redis://127.0.0.1:${proxy.port}`);
+  lame.on('error', () => undefined);
+  backend.duplicate = () => Promise.resolve(lame);
+  const ended = (async () => {
+    const from = { type: 'initial' } as const;
+    const request = { ...wanted(), from, bookmarkMs: null, signal: ending.signal };
+    const told: string[] = [];
+    for await (const { type } of resource.watch(request)) told.push(type);
+    return told;
+  })();
+  ended.catch(() => undefined);
+  await waitFor(() => proxy.connectionCount === 1);
+  await jobs.create(manifest('before'));
+  await waitFor(async () => (await resource.list(wanted())).items.length === 1);
+  proxy.blackhole();
+  await jobs.create(manifest('after'));
+  const { items } = await resource.list(wanted());
+  expect(items.map(({ metadata }) => metadata.name)).toEqual(['after', 'before']);
+  // It did not wait for as long as for a watch that is merely slow.
+  await expect(ended).rejects.toThrow('nothing comes over the connection');
+  await proxy.stop();
 });
 
 test('lists that read as much as there is again and again do so from memory, in the same order', async () => {
