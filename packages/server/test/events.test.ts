@@ -126,6 +126,27 @@ test('an event of a client is kept as it gave it, and counts up when it is patch
   expect((await list(core, 'involvedObject.name=pi,reason=Noticed')).items).toEqual([changed]);
 });
 
+test('an event is deleted, by either version, and watches are told', async () => {
+  const told = await watch(core);
+  const { metadata } = await v1.create({ ...NEW, metadata: { name: 'pi.gone' } }, OPTIONS);
+  await waitFor(() => told.some(({ object }) => object.metadata.name === 'pi.gone'));
+  const options = {
+    ...OPTIONS,
+    propagationPolicy: null,
+    gracePeriodSeconds: null,
+    uid: null,
+    resourceVersion: null,
+  };
+  const other = { ...options, uid: 'other' };
+  await expect(core.delete('pi.gone', other)).rejects.toMatchObject({ code: 409 });
+  await core.delete('pi.gone', { ...options, dryRun: true });
+  expect(await core.delete('pi.gone', options)).toMatchObject({ metadata: { uid: metadata.uid } });
+  await waitFor(() =>
+    told.some(({ type, object }) => type === 'DELETED' && object.metadata.name === 'pi.gone'),
+  );
+  await expect(v1.delete('pi.gone', options)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
 test('events.k8s.io has the same events in its words', async () => {
   const created = await v1.create(NEW, OPTIONS);
   expect(created.metadata.name).toMatch(/^pi-[a-z0-9]{5}$/);

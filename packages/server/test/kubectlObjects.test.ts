@@ -184,6 +184,8 @@ test('events tell what happened to a Job and its pods', async () => {
   );
   const described = await kubectl('describe', 'job', 'eventful');
   expect(described).toMatch(/Warning +PodFailed .*pod eventful-\w+ failed: exit code 1/);
+  expect(await kubectl('delete', 'events', '--all')).toMatch(/^event "eventful\.\w+" deleted/m);
+  expect(await kubectl('events', '--for', 'job/eventful')).toBe('');
 });
 
 test('ResourceQuotas: created, listed with what is taken, described, kept to', async () => {

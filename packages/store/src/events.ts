@@ -171,6 +171,48 @@ export class Events {
     return { type: choose(code, { '-1': 'alreadyExists', '-2': 'notFound', '-3': 'conflict' }) };
   }
 
+  /** Forgets events, whoever wrote them; one with a `version` only as long as it has that. In their order. */
+  async delete(
+    wanted: readonly {
+      readonly namespace: string;
+      readonly name: string;
+      readonly version: string | null;
+    }[],
+  ): Promise<('deleted' | 'notFound' | 'conflict')[]> {
+    const { clock, events, eventNames, eventVersions, meta, eventChannel } = this.#keys;
+    const answers: ('deleted' | 'notFound' | 'conflict')[] = [];
+    for (let at = 0; at < wanted.length; at += MAX_EVENTS_PER_CALL) {
+      const some = wanted.slice(at, at + MAX_EVENTS_PER_CALL);
+      const reply = await this.#scripts.run(
+        'deleteEvents',
+        [clock, events, eventNames, eventVersions, meta],
+        [
+          this.#scripts.now,
+          eventChannel,
+          ...some.flatMap(({ namespace, name, version }) => [
+            `${namespace}/${name}`,
+            version ?? '',
+          ]),
+        ],
+      );
+      for (const code of list(reply)) {
+        answers.push(choose(code, { '1': 'deleted', '-1': 'notFound', '-2': 'conflict' }));
+      }
+    }
+    return answers;
+  }
+
+  /** Forgets all events of a namespace. */
+  async deleteIn(namespace: string): Promise<void> {
+    const found = await this.list({ namespace });
+    await this.delete(found.map(({ metadata: { name } }) => ({ namespace, name, version: null })));
+  }
+
+  /** `<namespace>/<name>` of all that are kept. */
+  async paths(): Promise<ReadonlySet<string>> {
+    return new Set(await this.#redis.zrange(this.#keys.eventNames, '0', '-1'));
+  }
+
   /** An event by its name; null = none. */
   async get(namespace: string, name: string): Promise<CoreV1Event | null> {
     const [event = null] = await this.#read([`${namespace}/${name}`]);
@@ -212,19 +254,25 @@ export class Events {
     return read.filter((event) => event !== null);
   }
 
-  /** The resourceVersions of what was written last, and from which on events are there; 0 = nothing is. */
-  async span(): Promise<{ readonly newest: number; readonly oldest: number }> {
-    const { eventVersions, meta } = this.#keys;
-    const [first, last, ttl] = await Promise.all([
+  /** The resourceVersions of what was written last, from which on events are there, and of the last deletion; 0 = nothing is. */
+  async span(): Promise<{
+    readonly newest: number;
+    readonly oldest: number;
+    readonly deleted: number;
+  }> {
+    const { events, eventVersions, meta } = this.#keys;
+    const [first, last, ttl, deleted] = await Promise.all([
       this.#redis.zrange(eventVersions, '0', '0', 'WITHSCORES'),
       this.#redis.zrange(eventVersions, '-1', '-1', 'WITHSCORES'),
       this.#redis.hget(meta, 'eventTtlMs'),
+      this.#redis.hget(events, '#deleted'),
     ]);
     const [, kept = '0'] = first.flat();
     const [, newest = '0'] = last.flat();
     const oldestMs = this.#now() - Number(ttl ?? DEFAULT_EVENT_TTL_MS);
     return {
       newest: Number(newest),
+      deleted: Number(deleted ?? 0),
       oldest: Math.max(Number(kept), oldestMs * VERSIONS_PER_MS),
     };
   }

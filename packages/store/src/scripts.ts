@@ -19,6 +19,7 @@ export const SCRIPT_NAMES = [
   'createJob',
   'createObject',
   'createWorkQueue',
+  'deleteEvents',
   'deleteJob',
   'deleteObject',
   'deleteWorkQueue',

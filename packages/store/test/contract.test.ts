@@ -333,6 +333,11 @@ const CASES: Record<ScriptName, Case> = {
     call: (shard) => shard.events.write(EVENT_KIND.schema.parse(CLIENT_EVENT), null),
     reply: (code) => (code >= 0 ? [code, Buffer.from('8')] : [code]),
   },
+  deleteEvents: {
+    call: async (shard) =>
+      (await shard.events.delete([{ namespace: 'default', name: 'pi.1', version: null }]))[0],
+    reply: (code) => [code],
+  },
   deleteJob: { call: (shard) => shard.deleteJob(UID) },
   finalizeJob: { call: (shard) => shard.finalizeJob(UID, 'orphan') },
   doneDue: {

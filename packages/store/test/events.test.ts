@@ -31,6 +31,29 @@ function counted(one: NewEvent, count = 1, isInAll = false): CountedEvent {
 
 const list = async (namespace: string | null = null) => await events.list({ namespace });
 
+test('what is deleted is gone, in the order of who asks; a deletion that comes twice finds nothing', async () => {
+  const others = ['a', 'b', 'c'].map((name) => counted(event({}, name)));
+  await events.record('w', 1, others);
+  const [a, b] = await list();
+  const wanted = [
+    { namespace: 'default', name: a!.metadata.name, version: '1' },
+    { namespace: 'default', name: 'none', version: null },
+    { namespace: 'default', name: b!.metadata.name, version: b!.metadata.resourceVersion },
+  ];
+  expect(await events.delete(wanted)).toEqual(['conflict', 'notFound', 'deleted']);
+  expect(await events.delete(wanted)).toEqual(['conflict', 'notFound', 'notFound']);
+  expect((await list()).map(({ involvedObject }) => involvedObject.name)).toEqual(['a', 'c']);
+  expect((await events.changedSince(0)).map(({ involvedObject }) => involvedObject.name)).toEqual([
+    'a',
+    'c',
+  ]);
+  // It happens again: that is a new one.
+  await events.record('w', 2, [others[1]!]);
+  expect((await list())[1]).toMatchObject({ involvedObject: { name: 'b' }, count: 1 });
+  await events.deleteIn('default');
+  expect(await list()).toEqual([]);
+});
+
 describe('record', () => {
   test('keeps what happened as an Event of core/v1', async () => {
     await events.record('w', 1, [counted(event())]);

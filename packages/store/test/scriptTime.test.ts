@@ -654,6 +654,32 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
       return () => write(101, names(101));
     },
   ],
+  [
+    'deleteEvents of 100, of as many as may be',
+    async () => {
+      const { events } = bed.shard;
+      const named = (batch: number) =>
+        Array.from({ length: 100 }, (_, i) => ({ namespace: 'default', name: `p.${batch}-${i}` }));
+      for (let batch = 1; batch <= 100; batch++) {
+        const about = { apiVersion: 'v1', kind: 'Pod', namespace: 'default', name: 'p', uid: 'u' };
+        const event: NewEvent = {
+          about,
+          type: 'Normal',
+          reason: 'R',
+          message: 'm',
+          component: 'c',
+        };
+        const some = named(batch).map(({ name }) => ({
+          event,
+          path: `default/${name}`,
+          count: 1,
+          isInAll: false,
+        }));
+        await events.record('w', batch, some);
+      }
+      return () => events.delete(named(50).map((one) => ({ ...one, version: null })));
+    },
+  ],
   ['resizeJob of 100,000,000 indexes, the first step', () => resizing(0)],
   ['resizeJob with 20,000 indexes to be tried again, and lost ones', () => resizing(20_000)],
   [

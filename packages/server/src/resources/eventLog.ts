@@ -9,6 +9,8 @@ import { pathOf } from '../watch/orderedObjects.ts';
 /** The events of a shard as they were read last. */
 interface Known {
   newest: number;
+  /** The last deletion that was worked in. */
+  deleted: number;
   readonly events: Map<string, CoreV1Event>;
 }
 
@@ -74,8 +76,8 @@ export class EventLog {
 
   /** Reads what was written since the last time, and leaves out what is too old by now. */
   async #readShard(shard: Shard): Promise<CoreV1Event[]> {
-    const { newest, oldest } = await shard.events.span();
-    const known = this.#known.get(shard) ?? { newest: 0, events: new Map<string, CoreV1Event>() };
+    const { newest, oldest, deleted } = await shard.events.span();
+    const known = this.#known.get(shard) ?? { newest: 0, deleted, events: new Map() };
     this.#known.set(shard, known);
     if (newest > known.newest) {
       for (const event of await shard.events.changedSince(known.newest)) {
@@ -84,8 +86,12 @@ export class EventLog {
       }
       known.newest = Math.max(known.newest, newest);
     }
+    // Those that were deleted are not told of one by one.
+    const kept = deleted === known.deleted ? null : await shard.events.paths();
+    known.deleted = deleted;
     for (const [path, event] of known.events) {
-      if (versionOf(event) < oldest) known.events.delete(path);
+      const isGone = kept !== null && !kept.has(path);
+      if (isGone || versionOf(event) < oldest) known.events.delete(path);
     }
     return [...known.events.values()];
   }

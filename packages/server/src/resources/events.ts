@@ -22,6 +22,7 @@ import type { Backend } from '@drover/sdk/internals';
 import { requiredValue } from '../api/fieldSelector.ts';
 import { groupVersionText, type ApiObject } from '../api/object.ts';
 import type {
+  DeleteOptions,
   Page,
   PageRequest,
   Resource,
@@ -36,6 +37,7 @@ import { versionNow } from '../watch/polledWatch.ts';
 import { textColumn } from './columns.ts';
 import { EventLog } from './eventLog.ts';
 import { pageOf } from './paging.ts';
+import { checkPreconditions } from './preconditions.ts';
 
 const age = (name: string, time: 'firstTimestamp' | 'lastTimestamp', priority: 0 | 1) =>
   textColumn<CoreV1Event>(
@@ -313,6 +315,19 @@ export class EventsResource<T extends ApiObject> implements Resource {
       if (written === 'notFound') throw new NotFoundError(this.#reference(name, namespace));
     }
     throw new ConflictError(this.#reference(name, namespace));
+  }
+
+  async delete(name: string, options: DeleteOptions): Promise<T> {
+    const { namespace, dryRun, resourceVersion: version } = options;
+    const event = this.#form.shown(await this.#read(name, namespace));
+    checkPreconditions(event, options);
+    if (dryRun) return event;
+    const [outcome] = await this.#backend.onShard(namespace, ({ events }) =>
+      events.delete([{ namespace, name, version }]),
+    );
+    if (outcome === 'notFound') throw new NotFoundError(this.#reference(name, namespace));
+    if (outcome === 'conflict') throw new ConflictError(this.#reference(name, namespace));
+    return event;
   }
 
   /** Ends all watches. */

@@ -53,6 +53,8 @@ export class NamespaceContents {
       await orGone(new WorkQueueHandle(this.#backend, metadata.name, options).delete());
     }
     for (const kind of this.#keptKinds) await this.#deleteKept(kind, namespace);
+    // Of all of that there was something to tell.
+    await this.#backend.onShard(namespace, ({ events }) => events.deleteIn(namespace));
   }
 
   async #deleteKept(kind: string, namespace: string): Promise<void> {
