@@ -70,7 +70,7 @@ export interface Controller {
    * @throws UnsuitableRedisError, or the connection's error, when it can not begin.
    */
   run(): Promise<void>;
-  /** Stops taking work, finishes what is in hand, and lets `run` return. */
+  /** Stops taking work, finishes what is in hand unless Redis does not answer, and lets `run` return. */
   close(): Promise<void>;
 }
 
@@ -153,9 +153,13 @@ class RunningController implements Controller {
   readonly figures = new ControllerFigures();
   readonly #options: Resolved;
   readonly #closing = Promise.withResolvers<void>();
+  /** What is in hand is waited for no longer. */
+  readonly #givenUp = Promise.withResolvers<void>();
+  #isGivenUp = false;
   readonly #connections: RedisClient[] = [];
   readonly #loops: DueLoop[] = [];
   readonly #recorders: EventRecorder[] = [];
+  #subscriber: Subscriber | null = null;
   #running: Promise<void> | null = null;
   #isClosing = false;
 
@@ -171,7 +175,7 @@ class RunningController implements Controller {
   }
 
   run(): Promise<void> {
-    this.#running ??= this.#serve();
+    this.#running ??= Promise.race([this.#serve(), this.#givenUp.promise]);
     return this.#running;
   }
 
@@ -186,7 +190,9 @@ class RunningController implements Controller {
       delay(CLOSE_TIMEOUT_MS, null, { signal: patience.signal }).catch(() => {}),
     ]);
     patience.abort();
-    // While Redis is away commands wait for it: without connections they fail, and `run` returns.
+    // While Redis is away commands wait for it, and where their connection ends between two tries they do so for ever.
+    this.#isGivenUp = true;
+    this.#givenUp.resolve();
     this.#disconnect();
     await over;
   }
@@ -194,7 +200,6 @@ class RunningController implements Controller {
   async #serve(): Promise<void> {
     const { logger } = this.#options;
     let offers: SlotOffers | null = null;
-    let subscriber: Subscriber | null = null;
     try {
       const store = await this.#openStore();
       const queues = this.#connect('queues');
@@ -202,7 +207,9 @@ class RunningController implements Controller {
       offers = slotOffers;
       await Promise.all(COMMON_QUEUES.map((queue) => slotOffers.warmUp(queue)));
       await Promise.all(store.shards.map(({ events }) => events.setTtl(this.#options.eventTtlMs)));
-      subscriber = store.openSubscriber();
+      this.#mustGoOn();
+      const subscriber = store.openSubscriber();
+      this.#subscriber = subscriber;
       // They are known without: it is only for those who look.
       await makeSystemClasses(store).catch((error: unknown) => {
         logger.warn({ err: error }, 'the PriorityClasses of the system were not made');
@@ -218,7 +225,7 @@ class RunningController implements Controller {
       await this.#closing.promise;
     } finally {
       await Promise.all(this.#loops.map((loop) => loop.close()));
-      subscriber?.close();
+      this.#subscriber?.close();
       await Promise.all(this.#recorders.map((recorder) => recorder.flush()));
       await offers?.close().catch((error: unknown) => {
         logger.debug({ err: error }, 'queues did not close');
@@ -230,6 +237,12 @@ class RunningController implements Controller {
 
   #disconnect(): void {
     for (const connection of this.#connections) connection.disconnect();
+    this.#subscriber?.close();
+  }
+
+  /** Before it opens what nobody would close. */
+  #mustGoOn(): void {
+    if (this.#isGivenUp) throw new Error('the controller was closed');
   }
 
   #makeLoop(
@@ -319,6 +332,7 @@ class RunningController implements Controller {
   }
 
   #connect(what: string): RedisClient {
+    this.#mustGoOn();
     const redis = openClient(this.#options.connection, CLIENT_OPTIONS);
     const { logger } = this.#options;
     let isDown = false;

@@ -7,7 +7,7 @@ import {
   slotQueueOptions,
   Store,
 } from '@drover/store';
-import { startRedis, type TestRedis, uniquePrefix, waitFor } from '@drover/testkit';
+import { startProxy, startRedis, type TestRedis, uniquePrefix, waitFor } from '@drover/testkit';
 import { Queue, Worker } from 'bullmq';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createController, type Controller } from '../src/controller.ts';
@@ -215,6 +215,31 @@ describe('createController', () => {
     await controller.close();
     await running;
     await own.stop();
+  });
+
+  test('close returns though Redis went away while a Job was looked at', async () => {
+    const proxy = await startProxy({ target: { port: redis.port } });
+    const url = `redis://127.0.0.1:${proxy.port}`;
+    const controller = createController({ connection: url, prefix, logger: silent });
+    const running = controller.run();
+    await waitFor(() => controller.hindrance === null);
+    const monitor = await redis.connect().monitor();
+    const looked = Promise.withResolvers<void>();
+    let uid: string | null = null;
+    monitor.on('monitor', (_time, args: readonly string[], source: string) => {
+      // Neither its creation, which may be told of late, nor what the script does that takes it.
+      if (uid === null || source === 'lua' || args.includes(`job-${uid}`)) return;
+      if (args.some((arg) => arg.includes(uid!))) looked.resolve();
+    });
+    // The wake-up is a while on its way, and the answer to the look does not arrive any more.
+    proxy.delay(200);
+    uid = await createJob({ parallelism: 1 }, 1);
+    await looked.promise;
+    proxy.cut();
+    await controller.close();
+    await running;
+    monitor.disconnect();
+    await proxy.stop();
   });
 
   test('close returns though Redis does not answer while it begins', async () => {
