@@ -1,3 +1,4 @@
+import { NotFoundError } from '@drover/sdk';
 import { isAlive, waitFor } from '@drover/testkit';
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from 'vitest';
 
@@ -53,7 +54,7 @@ describe('backoffLimit', () => {
     onTestFailed(() => engine.show());
     const { drover, records } = engine;
     const shape = { name: 'on-failure', backoffLimit: 2, restartPolicy: 'OnFailure' } as const;
-    await drover.jobs.create(recordedScript(records, 'exit 3', shape));
+    await drover.jobs.create(recordedScript(records, 'echo so far; exit 3', shape));
     const job = await engine.finished('on-failure');
     expect(job.status).toMatchObject({
       failed: 1,
@@ -63,6 +64,9 @@ describe('backoffLimit', () => {
     expect(new Set(runs.map((run) => run.pod)).size).toBe(1);
     // The first run and the first restart; the second is counted before it begins, and may not begin.
     expect([2, 3]).toContain(runs.length);
+    // It was stopped: nothing is left of it, and what it wrote can not be read any more.
+    expect(await engine.pods('on-failure')).toEqual([]);
+    await expect(drover.pods.logs(runs[0]!.pod).next()).rejects.toThrow(NotFoundError);
   });
 
   test('with OnFailure a program that comes right restarts in its pod and succeeds', async () => {

@@ -55,7 +55,7 @@ const JOB_UID_LABELS = ['batch.kubernetes.io/controller-uid', 'controller-uid'] 
 
 const WHY_NOT = {
   tooMany: 'the Job has adopted 500 pods, and can not adopt more',
-  tooFar: 'its completion index lies 2,000 or more behind those that the Job has given out',
+  tooFar: 'its completion index lies 1,000 or more behind those that the Job has given out',
 } as const;
 
 /** A pod that is nobody's, with where it was found. */

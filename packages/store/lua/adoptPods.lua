@@ -38,11 +38,11 @@
             1  ADOPTED   also when it was by a former run
             0  MOVED     it is not as it was seen: look again; or another Job has it, or it is being stopped
            -1  CLOSED    the Job adopts nothing: it is finished, or being deleted
-           -3  TOO_FAR   its index lies 2,000 or more behind those that were given out
+           -3  TOO_FAR   its index lies 1,000 or more behind those that were given out
            -4  TOO_MANY  the Job has adopted 500 pods
 
   An active pod without an index that an Indexed Job could give it (none, one out of range, or one that runs or is done)
-  is told to stop, and counts for nothing. A second run adopts nothing twice. O(pods + 2,000). One hash tag. Refused when
+  is told to stop, and counts for nothing. A second run adopts nothing twice. O(pods + 1,000). One hash tag. Refused when
   memory is full.
 ]]
 -- @include clock
@@ -52,7 +52,7 @@
 -- @include watch
 -- @include adopted
 -- @include countAdopted
-local MOST_ADOPTED, MOST_SKIPPED = 500, 2000
+local MOST_ADOPTED, MOST_SKIPPED = 500, 1000
 local CLOSED, MOVED, ADOPTED, TOO_FAR, TOO_MANY = -1, 0, 1, -3, -4
 local uid, hostUid = ARGV[3], ARGV[4]
 local job = redis.call('HMGET', KEYS[5], 'name', 'deleted', 'finished', 'deletionMs', 'adopted')

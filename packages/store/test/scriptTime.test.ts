@@ -88,6 +88,26 @@ async function held(
   return { session, pods };
 }
 
+/** The pods that {@link forAdoption} prepared. */
+let hosted: HeldPod[] = [];
+
+/** 100 pods that Orphan left, for the Job `u2`. */
+async function forAdoption(end?: object) {
+  hosted = (await held(100)).pods;
+  await bed.createJob({ uid: 'u2', name: 'u2', completions: 100_000, indexed: true });
+  await bed.setGate('u2');
+  await bed.shard.deleteJob('u1', { policy: 'Orphan' });
+  expect(await bed.shard.finalizeJob('u1', 'orphan')).toBe('deleted');
+  if (end !== undefined) await bed.report(hosted, end);
+  const pods = hosted.map(({ slot, claim }, i) => ({
+    podNumber: claim.podNumber,
+    slot: end === undefined ? slot : 0,
+    index: 10 * i,
+    changedVersion: 0,
+  }));
+  return { uid: 'u2', hostUid: 'u1', hostVersion: null, pods };
+}
+
 async function judgeAll(guard: DecisionGuard, podNumbers: readonly number[]): Promise<unknown> {
   return bed.shard.judge({
     ...guard,
@@ -290,6 +310,43 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
       await bound(1, 1_000);
       const { pods } = await held(200, true, '100 1000 200 2000 0');
       return () => bed.report(pods, { leave: true });
+    },
+  ],
+  [
+    'adoptPods of 100 running pods whose indexes lie far apart',
+    async () => {
+      const input = await forAdoption();
+      return () => bed.shard.adoption.adopt(input);
+    },
+  ],
+  [
+    'adoptPods of 100 pods that have failed',
+    async () => {
+      const input = await forAdoption(FAILED);
+      return () => bed.shard.adoption.adopt(input);
+    },
+  ],
+  [
+    'tendAdopted of 100 pods that have ended',
+    async () => {
+      const { pods, ...input } = await forAdoption();
+      await bed.shard.adoption.adopt({ ...input, pods });
+      await bed.report(hosted, { leave: true });
+      const adopted = await bed.shard.adoption.list('u2');
+      return () => bed.shard.adoption.tend('u2', adopted);
+    },
+  ],
+  [
+    'stopAdopted and releaseAdopted of 100 running pods',
+    async () => {
+      await bed.shard.adoption.adopt(await forAdoption());
+      const adopted = await bed.shard.adoption.list('u2');
+      const guard = await bed.guard('u2');
+      return async () => {
+        const numbers = adopted.map(({ number }) => number);
+        await bed.shard.adoption.stop(guard, numbers, 'uncounted');
+        await bed.shard.adoption.release('u2', adopted);
+      };
     },
   ],
   [

@@ -83,5 +83,7 @@ end
 
 local function giveBackIndex(hot, retryKey, index)
   if hot.completions >= 0 and index >= hot.completions then return end
+  -- An adopted pod that has none, see adopted.lua.
+  if index == 4294967295 then return end
   if redis.call('ZADD', retryKey, index, index) == 1 then hot.retryCount = hot.retryCount + 1 end
 end

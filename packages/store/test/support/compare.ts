@@ -50,7 +50,7 @@ function expectedJob(job: ModelJob) {
       generation: job.generation,
       decisionVersion: job.decisionVersion,
       active: job.active,
-      running: job.count('Running'),
+      running: job.running,
       terminating: job.terminating,
       succeeded: job.succeeded,
       failed: job.failed,
@@ -92,6 +92,12 @@ function expectedJob(job: ModelJob) {
     unjudged: sorted([...job.unjudged].map(([pod, { index }]) => [pod, index] as const)),
     losses: sorted(job.losses),
     done: [...job.done].toSorted((a, b) => a - b),
+    adopted: sorted(
+      [...job.adopted].map(([number, { host, pod, slot, index, state }]) => [
+        number,
+        `${host.uid} ${pod} ${slot} ${index} ${state}`,
+      ]),
+    ),
   };
 }
 
@@ -140,6 +146,7 @@ export function actualState(raw: RawShard) {
       unjudged: [...rest.unjudged],
       losses: [...rest.losses],
       done: rest.done,
+      adopted: [...rest.adopted],
     };
     return [uid, value] as const;
   });

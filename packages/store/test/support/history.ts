@@ -11,6 +11,7 @@ import type {
 } from '../../src/api.ts';
 import { newSessionId } from '../../src/session.ts';
 import { LANE, LEASE_MS, newJob, QUEUE, type StoreBed } from './bed.ts';
+import { takeAdopt, takeAdopted } from './historyAdoption.ts';
 import { actualState, expectedState, same } from './compare.ts';
 import { checkGrowth, violations } from './invariants.ts';
 import { Model, ModelJob } from './model.ts';
@@ -42,6 +43,8 @@ export const step = fc.record({
         ['delete', 0.3],
         ['purge', 0.3],
         ['release', 2],
+        ['adopt', 4],
+        ['adopted', 5],
       ] as const
     ).map(([kind, weight]) => ({ weight: weight * 10, arbitrary: fc.constant(kind) })),
   ),
@@ -70,7 +73,7 @@ export interface Shape {
 }
 
 /** A call with fixed arguments, so that it can be made again, at once or much later. */
-interface Call {
+export interface Call {
   readonly name: string;
   readonly send: () => Promise<unknown>;
   /** The same on the model; what it must answer. */
@@ -179,6 +182,10 @@ export class History {
         return this.purge(job);
       case 'release':
         return this.release(job, one);
+      case 'adopt':
+        return takeAdopt(this, job, one);
+      case 'adopted':
+        return takeAdopted(this, job, one);
       default:
         throw new Error(one.kind);
     }
@@ -446,6 +453,11 @@ export class History {
         return typeof reply === 'number' ? [reply, job.decisionVersion] : reply;
       },
     });
+    // The controller stops those first, too; here it waits until they are over.
+    const isInTheWay = [...job.adopted.values()].some(
+      ({ index, state }) => job.indexed && state !== 'ended' && index >= completions,
+    );
+    if (isInTheWay) return;
     const input = { ...this.guardOf(job, c), completions, status: '{}' };
     await this.make(
       {
@@ -656,6 +668,7 @@ export class History {
     same('purgeJob', reply, 'purged');
     job.purged = true;
     const { retry, delayed, failures, failedIndexes, unjudged, losses, done, records } = job;
+    for (const part of [job.adopted, job.adopters, job.freeRecords, job.changes]) part.clear();
     for (const part of [retry, delayed, failures, failedIndexes, unjudged]) part.clear();
     for (const part of [losses, done, records]) part.clear();
     // A createJob that comes late does not bring it back.

@@ -65,6 +65,8 @@ function activeCap({ completions, succeeded, limit, rules, terminating }: RawHot
 }
 
 const REPLACE_ENDED = 4;
+/** Of adopted pods that have none. */
+const NO_INDEX = 2 ** 32 - 1;
 
 function jobViolations(job: RawJob): string[] {
   const { hot } = job;
@@ -87,9 +89,20 @@ function jobViolations(job: RawJob): string[] {
     job.slots.filter((slot) => slot.phase === phase);
   const [pending, running] = [of('Pending'), of('Running')];
   const [stopping, owing] = [of('Stopping'), [...of('Returning'), ...of('Leaving')]];
-  expectEqual('active', hot.active, pending.length + running.length);
-  expectEqual('running', hot.running, running.length);
-  expectEqual('terminating', hot.terminating, stopping.length + owing.length);
+  const adopted = [...job.adopted.values()].map((text) => text.split(' '));
+  const adoptedIn = (...states: string[]): number =>
+    adopted.filter(([, , , , state = '']) => states.includes(state)).length;
+  expectEqual(
+    'active',
+    hot.active,
+    pending.length + running.length + adoptedIn('pending', 'running'),
+  );
+  expectEqual('running', hot.running, running.length + adoptedIn('running'));
+  expectEqual(
+    'terminating',
+    hot.terminating,
+    stopping.length + owing.length + adoptedIn('stopping', 'returning'),
+  );
   expectEqual('restarts', hot.restarts, sum(running.map((slot) => slot.restarts)));
   expectEqual('retryCount', hot.retryCount, job.retry.length);
   expectEqual('lossCount', hot.lossCount, job.losses.size);
@@ -111,7 +124,8 @@ function jobViolations(job: RawJob): string[] {
     if ((slot.phase === 'Pending') === (slot.session !== ''))
       found.push(`slot ${slot.slot}: wrong holder`);
   }
-  if (hot.podCount < hot.succeeded) found.push('more successes than pods');
+  const adoptions = Number(job.job['adopted'] ?? 0);
+  if (hot.podCount + adoptions < hot.succeeded) found.push('more successes than pods');
   // Pods that were released before, and are left of a deleted Job, have indexes that others got.
   if (job.job['orphaned'] !== '1') {
     found.push(...indexViolations(job, [...pending, ...running, ...owing]));
@@ -126,19 +140,35 @@ function jobViolations(job: RawJob): string[] {
 function indexViolations(job: RawJob, active: readonly RawSlot[]): string[] {
   const hot = job.hot!;
   const found: string[] = [];
+  const adoptions = Number(job.job['adopted'] ?? 0);
   const places = new Map<number, string>();
   const put = (index: number, place: string): void => {
     const other = places.get(index);
-    if (other !== undefined) found.push(`index ${index} is in ${other} and in ${place}`);
+    // An adopted pod may have succeeded with an index that another pod has.
+    const isDoneElsewhere = adoptions > 0 && place === 'done';
+    if (other !== undefined && !isDoneElsewhere)
+      found.push(`index ${index} is in ${other} and in ${place}`);
     places.set(index, place);
+    // An adopted pod that has none.
+    if (index === NO_INDEX) {
+      places.delete(index);
+      return;
+    }
     if (index >= hot.cursor) found.push(`index ${index} in ${place} was never handed out`);
   };
   for (const index of job.retry) put(index, 'retry');
   for (const index of job.delayed.keys()) put(index, 'delayed');
   for (const index of job.failedIndexes) put(index, 'failed');
   for (const slot of active) put(slot.index, `slot ${slot.slot}`);
+  for (const [number, text] of job.adopted) {
+    const [, , , index, state] = text.split(' ');
+    const hasIndex = state === 'pending' || state === 'running' || state === 'returning';
+    if (hasIndex) put(Number(index), `adopted pod ${number}`);
+  }
   for (const [pod, index] of job.unjudged) put(index, `unjudged pod ${pod}`);
   for (const index of job.done) put(index, 'done');
+  // Adopted pods of a Job that is not Indexed have none of its indexes.
+  if (hot.indexed !== 1 && adoptions > 0) return found;
   const succeededElsewhere = hot.indexed === 1 ? 0 : hot.succeeded;
   const givenUp = hot.cursor - places.size - succeededElsewhere;
   // Given up: indexes that failed for good, and pods that were stopped because the Job failed.

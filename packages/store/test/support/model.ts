@@ -16,6 +16,7 @@ import type {
 } from '../../src/api.ts';
 import { NO_FAILURES } from '../../src/api.ts';
 import { failuresField } from '../../src/records.ts';
+import { countAdopted, type ModelAdopted, NO_INDEX } from './modelAdoption.ts';
 
 /**
  * A pod that was told to stop: its end changes nothing, gives its index back, or counts for what it is.
@@ -71,6 +72,14 @@ export class ModelJob {
   /** Pods that were released, and the records of those of them that ended. */
   readonly free = new Set<number>();
   readonly freeRecords = new Map<number, PodOutcome>();
+  /** When pods ended of which there are records. */
+  readonly endedMs = new Map<number, number>();
+  /** How often labels of pods were changed. */
+  readonly changes = new Map<number, number>();
+  /** Pods that it has adopted, by number, and who has adopted pods of it. */
+  readonly adopted = new Map<number, ModelAdopted>();
+  readonly adopters = new Map<number, { uid: string; number: number }>();
+  adoptions = 0;
   succeeded = 0;
   failed = 0;
   limitFailures = 0;
@@ -101,11 +110,25 @@ export class ModelJob {
   }
 
   get terminating(): number {
-    return this.count('Stopping') + this.count('Returning') + this.count('Leaving');
+    const own = this.count('Stopping') + this.count('Returning') + this.count('Leaving');
+    return own + countAdopted(this, ['stopping', 'returning']);
   }
 
   get active(): number {
-    return this.count('Pending') + this.count('Running');
+    return this.pending + this.running;
+  }
+
+  get pending(): number {
+    return this.count('Pending') + countAdopted(this, ['pending']);
+  }
+
+  get running(): number {
+    return this.count('Running') + countAdopted(this, ['running']);
+  }
+
+  /** An index is to be tried again, unless it is none of the Job's. */
+  giveBack(index: number): void {
+    if (index !== NO_INDEX && index < (this.completions ?? NO_INDEX)) this.retry.add(index);
   }
 
   trigger(atMs: number): void {
@@ -215,7 +238,7 @@ export class ModelJob {
       return;
     }
     if (failures !== undefined) this.failures.set(pod.index, failures);
-    if (retryAtMs === undefined) this.retry.add(pod.index);
+    if (retryAtMs === undefined) this.giveBack(pod.index);
     else this.delayed.set(pod.index, retryAtMs);
   }
 
@@ -265,13 +288,17 @@ export class ModelJob {
     const slot = this.slots.get(number);
     const isHeld = slot?.pod === pod;
     if (!isHeld && !this.records.has(pod) && !this.freeRecords.has(pod)) return 'notFound';
+    this.changes.set(pod, (this.changes.get(pod) ?? 0) + 1);
     if (this.free.has(pod) || this.orphaned) {
       // Another Job may select it now.
       this.trigger(nowMs);
       return 'changed';
     }
     if (this.finished || (isHeld && isTold(slot))) return 'changed';
-    if (isHeld && slot.phase === 'Pending') return 'pending';
+    if (isHeld && slot.phase === 'Pending') {
+      this.changes.set(pod, this.changes.get(pod)! - 1);
+      return 'pending';
+    }
     this.free.add(pod);
     if (isHeld) {
       slot.phase = 'Free';
@@ -472,6 +499,7 @@ export class Model {
         const isFailed = verdict === 'rolledBack' || entry.outcome === 'Failed';
         job.freeRecords.set(slot.pod, isFailed ? 'Failed' : 'Succeeded');
       }
+      job.endedMs.set(slot.pod, nowMs);
       if (isFree(slot)) {
         close(entry);
         continue;
@@ -526,8 +554,7 @@ export class Model {
       job.succeeded > before.succeeded &&
       (job.gate.lookAtSuccesses === true ||
         (job.completions === null ? before.succeeded === 0 : job.succeeded >= job.completions));
-    const short =
-      events.closed && (job.active === 0 || job.count('Pending') > 0 || job.mayStart(nowMs));
+    const short = events.closed && (job.active === 0 || job.pending > 0 || job.mayStart(nowMs));
     const drained = events.stopped && job.terminating === 0;
     if (job.unjudged.size > before.unjudged || ended || short || drained) {
       job.trigger(nowMs);
@@ -570,6 +597,7 @@ export class Model {
       if (slot === undefined || slot.session !== session || slot.phase === 'Pending') continue;
       job.slots.delete(number);
       ended++;
+      job.endedMs.set(slot.pod, nowMs);
       if (slot.phase === 'Returning') job.retry.add(slot.index);
       if (slot.phase === 'Leaving') job.fail(slot.pod, slot.index, 'NodeLost');
       if (slot.phase === 'Free') job.freeRecords.set(slot.pod, 'Failed');

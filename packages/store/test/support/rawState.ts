@@ -51,6 +51,8 @@ export interface RawJob {
   readonly unjudged: ReadonlyMap<number, number>;
   /** Index to losses in a row. */
   readonly losses: ReadonlyMap<number, number>;
+  /** Pods that it has adopted, by number, as they are stored. */
+  readonly adopted: ReadonlyMap<number, string>;
   /** Indexes whose bit is set. */
   readonly done: readonly number[];
 }
@@ -89,7 +91,7 @@ export async function readRaw(
       .zrange(job.pending, '0', '-1', 'WITHSCORES')
       .zrange(job.retry, '0', '-1', 'WITHSCORES');
     pipeline.hgetallBuffer(job.unjudged).hgetallBuffer(job.losses).getBuffer(job.done);
-    pipeline.getBuffer(job.failed);
+    pipeline.getBuffer(job.failed).hgetall(job.adopted);
   }
   for (const id of sessions) {
     const session = keys.session(id);
@@ -134,6 +136,7 @@ function readJob(next: () => unknown): RawJob {
     .map(([field, packed]) => [Number(field.slice(1)), decodeFailures(packed, 0)] as const);
   const done = next() as Buffer | null;
   const failed = next() as Buffer | null;
+  const adopted = Object.entries(next() as Record<string, string>);
   return {
     job,
     hot: hot === null ? null : decodeRawHot(hot),
@@ -146,6 +149,9 @@ function readJob(next: () => unknown): RawJob {
     failedCount: Number(String(setbacks.find(([field]) => field === 'failed')?.[1] ?? 0)),
     unjudged: new Map(unjudged.toSorted((a, b) => a[0] - b[0])),
     losses: new Map(losses.toSorted((a, b) => a[0] - b[0])),
+    adopted: new Map(
+      adopted.map(([number, text]) => [Number(number), text] as const).toSorted(byIndex),
+    ),
     done: done === null ? [] : setBits(done),
   };
 }
