@@ -1,18 +1,21 @@
+import { wantedTopology } from '@drover/testkit';
 import { expect, test } from 'vitest';
 
 import { Engine } from './support/engine.ts';
 import { handlerJob } from './support/manifests.ts';
 import { runsByIndex } from './support/records.ts';
+import { saveSnapshots } from './support/servers.ts';
 
 test('a snapshot of Redis, restored after everything is gone, goes on from there', async () => {
-  await using engine = await Engine.forTest();
+  // Behind a Sentinel it is the replica that has everything, not a file.
+  const topology = wantedTopology() === 'cluster' ? 'cluster' : 'server';
+  await using engine = await Engine.forTest({ redis: { topology } });
   const shape = { name: 'work', completions: 120, parallelism: 6, indexed: true };
   await engine.drover.jobs.create(handlerJob('work', shape, { ms: 25 }));
   const [controller, worker] = await Promise.all([engine.controller(), engine.worker()]);
 
   await engine.until('work', ({ succeeded = 0 }) => succeeded >= 30);
-  const redis = engine.redis.connect();
-  await redis.save();
+  await saveSnapshots(engine);
   const atSnapshot = engine.records.read('work').filter(({ endMs }) => endMs !== null).length;
   await engine.until('work', ({ succeeded = 0 }) => succeeded >= atSnapshot + 30);
   await Promise.all([controller.kill('SIGKILL'), worker.process.kill('SIGKILL')]);

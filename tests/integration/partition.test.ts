@@ -6,7 +6,8 @@ import { handlerJob } from './support/manifests.ts';
 import { runsByIndex } from './support/records.ts';
 
 test('a worker that is cut off for longer than its lease: what it reports later counts for nothing', async () => {
-  await using engine = await Engine.forTest();
+  // The way to several servers would take a proxy for each, and those would have to name the proxies.
+  await using engine = await Engine.forTest({ redis: { topology: 'server' } });
   const { drover, records } = engine;
   const proxy = await startProxy({ target: { port: engine.redis.port } });
   const [, cutOff] = await Promise.all([

@@ -8,6 +8,11 @@ export async function findKeys(engine: Engine, pattern: string): Promise<string[
   return (await askEach(engine, (server) => server.keys(pattern))).flat();
 }
 
+/** Writes all data of each server to its disk. */
+export async function saveSnapshots(engine: Engine): Promise<void> {
+  await askEach(engine, (server) => server.save());
+}
+
 /** Sets how much memory each server may have, as in redis.conf; `0` for no limit. */
 export async function setMaxmemory(engine: Engine, limit: string): Promise<void> {
   await askEach(engine, (server) => server.config('SET', 'maxmemory', limit));
