@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 --[[
-  endLostPods: end the pods that an ended session held of one Job: Failed, unjudged.
+  endLostPods: end pods of one Job that nobody runs any more though a session has them: Failed, unjudged.
 
-  Caller   controller
+  Caller   controller, of a session that ended; worker, of its own one, what Redis alone believes to run there
 
   KEYS[1]   string  <tag>:clock
   KEYS[2]   zset    <tag>:due
@@ -28,7 +28,8 @@
   ARGV[3]  sessionId    16 hex digits
   ARGV[4]  session      the same, 8 bytes
   ARGV[5]  uid          string
-  ARGV[6+] slot and podNumber, for each pod; podNumber 0 when the slot is known to be closed
+  ARGV[6]  isOwn        1 when the session asks itself: it may live
+  ARGV[7+] slot and podNumber, for each pod; podNumber 0 when the slot is known to be closed
 
   Returns   number of pods that were ended
            -1  ALIVE  the session was not ended
@@ -43,7 +44,7 @@
 -- @include grants
 local due = { set = KEYS[2], taken = KEYS[3], counts = KEYS[4], wake = ARGV[2] }
 local uid = ARGV[5]
-if redis.call('ZSCORE', KEYS[5], ARGV[3]) then return -1 end
+if ARGV[6] ~= '1' and redis.call('ZSCORE', KEYS[5], ARGV[3]) then return -1 end
 local now = readClock(KEYS[1], ARGV[1])
 local hot = readHot(KEYS[8])
 local ended = 0
@@ -51,7 +52,7 @@ local rv, fromPod, toPod
 -- Each key is read and written once: 200 pods in single calls would hold Redis up for too long.
 local closed, unjudged, claims, grants = {}, {}, {}, {}
 local slots = {}
-for i = 6, #ARGV, 2 do slots[#slots + 1] = ARGV[i] end
+for i = 7, #ARGV, 2 do slots[#slots + 1] = ARGV[i] end
 local held = hot and redis.call('HMGET', KEYS[9], unpack(slots)) or {}
 local passed = {}
 
@@ -59,9 +60,9 @@ local function countLoss(index)
   if redis.call('HINCRBY', KEYS[11], index, 1) == 1 then hot.lossCount = hot.lossCount + 1 end
 end
 
-for i = 6, #ARGV, 2 do
+for i = 7, #ARGV, 2 do
   local slot, podNumber = ARGV[i], tonumber(ARGV[i + 1])
-  local packed = not passed[slot] and held[(i - 6) / 2 + 1]
+  local packed = not passed[slot] and held[(i - 7) / 2 + 1]
   passed[slot] = true
   local settled = true
   if packed then
@@ -92,7 +93,7 @@ for i = 6, #ARGV, 2 do
               string.format('{"failures":{"counted":%d,"ignored":%d}}', struct.unpack('>I4I4', failures)))
           end
           local record = podRecord(index, node, startMs, now, 137, flags, REASON_NODE_LOST, rv)
-          writeRecords(KEYS[18 + (i - 6) / 2], podNumber, record)
+          writeRecords(KEYS[18 + (i - 7) / 2], podNumber, record)
           if phase == RUNNING then
             unjudged[#unjudged + 1] = podNumber
             unjudged[#unjudged + 1] = record

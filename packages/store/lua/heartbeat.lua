@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 --[[
-  heartbeat: extend the lease of a session and hand out its stop orders.
+  heartbeat: extend the lease of a session, count its claims and hand out its stop orders.
 
   Caller   worker
 
@@ -9,13 +9,14 @@
   KEYS[3]  hash  <tag>:due:taken
   KEYS[4]  zset  <tag>:sessions
   KEYS[5]  hash  <tag>:session:<id>:orders   <uid>:<slot> to pod number
+  KEYS[6]  set   <tag>:session:<id>:claims
 
   ARGV[1]  nowMs        test clock, or ''
   ARGV[2]  wakeChannel  string
   ARGV[3]  sessionId    16 hex digits
   ARGV[4]  ttlMs        length of the lease
 
-  Returns  nil when the session was ended, else {<uid>:<slot>, podNumber, ...}
+  Returns  nil when the session was ended, else {claims, {<uid>:<slot>, podNumber, ...}}
 
   A lease is only extended. O(log n + orders). Safe to retry. One hash tag.
 ]]
@@ -31,4 +32,4 @@ redis.call('ZADD', KEYS[4], leaseEnd, ARGV[3])
 local member = 'session:' .. ARGV[3]
 -- A controller that has it taken reads the lease itself and sets the next look.
 if redis.call('HEXISTS', KEYS[3], member) == 0 then schedule(KEYS[2], ARGV[2], member, leaseEnd) end
-return redis.call('HGETALL', KEYS[5])
+return { redis.call('SCARD', KEYS[6]), redis.call('HGETALL', KEYS[5]) }

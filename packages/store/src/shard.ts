@@ -714,27 +714,28 @@ export class Shard extends ShardReader {
     return choose(reply, { '1': 'changed', '0': 'replayed', '-1': 'ended' });
   }
 
-  /** Extends the lease of a session; answers its stop orders, or that it was ended. */
+  /** Extends the lease of a session; answers how many claims and what stop orders it has, or that it was ended. */
   async heartbeat(
     session: string,
-  ): Promise<{ type: 'alive'; orders: StopOrder[] } | { type: 'ended' }> {
+  ): Promise<{ type: 'alive'; claims: number; orders: StopOrder[] } | { type: 'ended' }> {
+    const { orders: ordersKey, claims } = this.keys.session(session);
     const reply = await this.#scripts.run(
       'heartbeat',
-      [
-        this.keys.clock,
-        this.keys.due,
-        this.keys.dueTaken,
-        this.keys.sessions,
-        this.keys.session(session).orders,
-      ],
+      [this.keys.clock, this.keys.due, this.keys.dueTaken, this.keys.sessions, ordersKey, claims],
       [this.#scripts.now, this.keys.wakeChannel, session, this.#options.leaseTtlMs],
     );
     if (reply === null) return { type: 'ended' };
+    const [count, ordered] = list(reply);
     const orders: StopOrder[] = [];
-    for (const [claim, podNumber] of textMap(reply)) {
+    for (const [claim, podNumber] of textMap(ordered)) {
       orders.push({ ...parseClaim(claim), podNumber: Number(podNumber) });
     }
-    return { type: 'alive', orders };
+    return { type: 'alive', claims: integer(count), orders };
+  }
+
+  /** The slots whose pods a session runs, as far as Redis knows. */
+  async claimsOf(session: string): Promise<{ uid: string; slot: number }[]> {
+    return (await this.redis.smembers(this.keys.session(session).claims)).map(parseClaim);
   }
 
   /** Ends a session whose lease ran out, or with `force` whatever its lease; names its claims. */
@@ -765,17 +766,31 @@ export class Shard extends ShardReader {
     return { type: 'ended', claims: reply.slice(1).map((claim) => parseClaim(String(claim))) };
   }
 
-  /** Ends the pods that an ended session held of one Job. Answers how many. */
-  async endLostPods(session: string, uid: string, slots: readonly number[]): Promise<number> {
+  /**
+   * Ends pods of one Job that a session holds and nobody runs: all of an ended session, or of a session that asks
+   * itself. Answers how many.
+   */
+  async endLostPods(
+    session: string,
+    uid: string,
+    slots: readonly number[],
+    options: { readonly isOwn?: boolean } = {},
+  ): Promise<number> {
     assert(slots.length <= MAX_PODS_PER_CALL);
     let count = 0;
     for (let from = 0; from < slots.length; from += PODS_PER_STOP) {
-      count += await this.#endSomeLost(session, uid, slots.slice(from, from + PODS_PER_STOP));
+      const some = slots.slice(from, from + PODS_PER_STOP);
+      count += await this.#endSomeLost(session, uid, some, options.isOwn === true);
     }
     return count;
   }
 
-  async #endSomeLost(session: string, uid: string, slots: readonly number[]): Promise<number> {
+  async #endSomeLost(
+    session: string,
+    uid: string,
+    slots: readonly number[],
+    isOwn: boolean,
+  ): Promise<number> {
     const sessionKeys = this.keys.session(session);
     const jobKeys = this.keys.job(uid);
     const held = await this.redis.hmgetBuffer(jobKeys.slots, ...slots.map(String));
@@ -807,6 +822,7 @@ export class Shard extends ShardReader {
         session,
         sessionBytes(session),
         uid,
+        isOwn ? 1 : 0,
         ...slots.flatMap((slot, i) => [slot, podNumbers[i]!]),
       ],
     );

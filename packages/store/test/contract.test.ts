@@ -360,8 +360,8 @@ const CASES: Record<ScriptName, Case> = {
   heartbeat: {
     call: (shard) => shard.heartbeat(SESSION),
     plain: [
-      [Buffer.from(`${UID}:5`), Buffer.from('9')],
-      { type: 'alive', orders: [{ uid: UID, slot: 5, podNumber: 9 }] },
+      [2, [Buffer.from(`${UID}:5`), Buffer.from('9')]],
+      { type: 'alive', claims: 2, orders: [{ uid: UID, slot: 5, podNumber: 9 }] },
     ],
   },
   judge: {

@@ -127,7 +127,7 @@ describe('a lease', () => {
     const session = await bed.registerSession();
     expect(await bed.dueAtMs(`session:${session}`)).toBe(T0 + LEASE_MS);
     bed.clock.advance(1_500);
-    expect(await bed.shard.heartbeat(session)).toEqual({ type: 'alive', orders: [] });
+    expect(await bed.shard.heartbeat(session)).toEqual({ type: 'alive', claims: 0, orders: [] });
     expect(await bed.dueAtMs(`session:${session}`)).toBe(T0 + 1_500 + LEASE_MS);
     expect(await bed.shard.expireSession(session)).toEqual({
       type: 'alive',
@@ -145,7 +145,7 @@ describe('a lease', () => {
   test('that lapsed ends nothing by itself: a heartbeat renews it', async () => {
     const session = await bed.registerSession();
     bed.clock.advance(60_000);
-    expect(await bed.shard.heartbeat(session)).toEqual({ type: 'alive', orders: [] });
+    expect(await bed.shard.heartbeat(session)).toEqual({ type: 'alive', claims: 0, orders: [] });
     expect(await bed.shard.expireSession(session)).toMatchObject({ type: 'alive' });
   });
 
@@ -245,6 +245,18 @@ describe('an ended session', () => {
     expect(await bed.shard.endLostPods(session, 'u1', [pod!.slot])).toBe(0);
     expect(await bed.report([pod!])).toMatchObject([{ type: 'next' }]);
   });
+
+  test('that lives may itself give up pods that it does not run, and keeps the others', async () => {
+    const session = await bed.registerSession();
+    const [a, b] = await bed.runningJob(session, 2, { uid: 'u1' });
+    expect(await bed.shard.claimsOf(session)).toHaveLength(2);
+    const giveUp = () => bed.shard.endLostPods(session, 'u1', [a!.slot], { isOwn: true });
+    expect([await giveUp(), await giveUp()]).toEqual([1, 0]);
+    expect(await bed.shard.heartbeat(session)).toEqual({ type: 'alive', claims: 1, orders: [] });
+    expect(await bed.shard.claimsOf(session)).toEqual([{ uid: 'u1', slot: b!.slot }]);
+    expect((await bed.rawJob('u1')).hot).toMatchObject({ active: 1, unjudged: 1 });
+    expect(await bed.report([a!, b!])).toMatchObject([{ type: 'stale' }, { type: 'released' }]);
+  });
 });
 
 describe('a restart of Redis', () => {
@@ -305,9 +317,9 @@ describe('stop orders', () => {
     await woken;
     subscriber.close();
     const orders = [{ uid: 'u1', slot: pod!.slot, podNumber: 1 }];
-    expect(await bed.shard.heartbeat(session)).toEqual({ type: 'alive', orders });
-    expect(await bed.shard.heartbeat(session)).toEqual({ type: 'alive', orders });
+    expect(await bed.shard.heartbeat(session)).toEqual({ type: 'alive', claims: 1, orders });
+    expect(await bed.shard.heartbeat(session)).toEqual({ type: 'alive', claims: 1, orders });
     expect(await bed.report([pod!])).toEqual([{ type: 'released' }]);
-    expect(await bed.shard.heartbeat(session)).toEqual({ type: 'alive', orders: [] });
+    expect(await bed.shard.heartbeat(session)).toEqual({ type: 'alive', claims: 0, orders: [] });
   });
 });

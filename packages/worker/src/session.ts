@@ -37,6 +37,8 @@ export interface SessionKeeperOptions {
   readonly onRegistered: (session: Session) => void;
   /** Pods of the session to stop. The same order comes with every heartbeat until its pod ended. */
   readonly onOrders: (session: Session, orders: readonly StopOrder[]) => void;
+  /** So many pods of the session run, as far as Redis knows. */
+  readonly onClaims: (session: Session, count: number) => void;
   /** All pods of the session run without a claim: stop them. */
   readonly onEnded: (session: Session) => void;
 }
@@ -219,6 +221,7 @@ export class SessionKeeper {
         'the lease is renewed; nobody had ended the session',
       );
     }
+    this.#options.onClaims(session, reply.claims);
     if (reply.orders.length > 0) this.#options.onOrders(session, reply.orders);
   }
 

@@ -14,7 +14,7 @@ import type { Link } from './link.ts';
 
 /** Answer to a heartbeat. */
 export type HeartbeatReply =
-  | { readonly type: 'alive'; readonly orders: readonly StopOrder[] }
+  | { readonly type: 'alive'; readonly claims: number; readonly orders: readonly StopOrder[] }
   | { readonly type: 'ended' };
 
 /** What a worker asks of a shard beside reports. */

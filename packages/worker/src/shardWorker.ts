@@ -1,5 +1,11 @@
 import type { ComputeResources } from '@drover/shared';
-import { EventRecorder, type Shard, type StopOrder, type Subscriber } from '@drover/store';
+import {
+  EventRecorder,
+  MAX_PODS_PER_CALL,
+  type Shard,
+  type StopOrder,
+  type Subscriber,
+} from '@drover/store';
 import type { Logger } from 'pino';
 
 import type { WorkerFigures } from './figures.ts';
@@ -35,6 +41,7 @@ export class ShardWorker implements HolderShard {
   readonly port: ShardPort;
   readonly keeper: SessionKeeper;
   readonly holders = new Map<string, SlotHolder>();
+  readonly givenUp = new Set<string>();
   readonly events: PodEvents;
   readonly #recorder: EventRecorder;
   readonly #options: ShardWorkerOptions;
@@ -81,6 +88,7 @@ export class ShardWorker implements HolderShard {
         }),
       onRegistered: (session) => this.#listen(session),
       onOrders: (_session, orders) => this.#stopPods(orders),
+      onClaims: (session, count) => this.#checkClaims(session, count),
       onEnded: (session) => this.#stopPodsOf(session),
     });
   }
@@ -139,6 +147,43 @@ export class ShardWorker implements HolderShard {
   #stopPods(orders: readonly StopOrder[]): void {
     for (const { uid, slot, podNumber } of orders) {
       this.holders.get(`${uid}:${slot}`)?.order(podNumber);
+    }
+  }
+
+  /**
+   * Redis knows of more pods of the session than run here: a failover brought back what had ended before it, and what
+   * came after that is not known there. Nobody else would ever end them, since the session lives.
+   */
+  #checkClaims(session: Session, count: number): void {
+    let held = 0;
+    for (const holder of this.holders.values()) if (holder.session === session) held += 1;
+    if (count <= held || this.givenUp.size > 0) return;
+    this.#giveUpUnheld(session).catch((error: unknown) => {
+      this.#options.logger.debug({ err: error }, 'claims that nobody holds are there still');
+    });
+  }
+
+  async #giveUpUnheld(session: Session): Promise<void> {
+    const claims = await this.port.run((shard) => shard.claimsOf(session.id));
+    const unheld = claims.filter(({ uid, slot }) => !this.holders.has(`${uid}:${slot}`));
+    // Nobody may ask for one of them until it is over: a claim that is given meanwhile would be ended with it.
+    for (const { uid, slot } of unheld) this.givenUp.add(`${uid}:${slot}`);
+    try {
+      let lostPods = 0;
+      for (const [uid, ofJob] of Map.groupBy(unheld, (claim) => claim.uid)) {
+        // What is left has its turn with the next heartbeat.
+        const slots = ofJob.slice(0, MAX_PODS_PER_CALL).map(({ slot }) => slot);
+        lostPods += await this.port.run((shard) =>
+          shard.endLostPods(session.id, uid, slots, { isOwn: true }),
+        );
+      }
+      if (lostPods === 0) return;
+      this.#options.logger.warn(
+        { session: session.id, lostPods },
+        'pods of this session that are not known here any more were ended',
+      );
+    } finally {
+      this.givenUp.clear();
     }
   }
 

@@ -270,6 +270,31 @@ test('what a pod writes after its session was ended and its Job removed stays fo
   expect(await engine.redis.exists(key)).toBe(0);
 });
 
+test('a pod that Redis alone believes to run, as after a failover that lost its end, is lost at once; the others go on', async () => {
+  const engine = await workers.engine({ heartbeatMs: 100 });
+  const gate = new Gate();
+  const wait = defineHandler('wait', () => gate.opened);
+  await workers.worker(engine, { handlers: [wait] });
+  const [session] = await engine.sessions();
+  const running = await engine.createJob({ run: 'wait' });
+  await engine.offer(running, 1);
+  await waitFor(async () => (await engine.job(running)).counters.running === 1);
+  // It has no such handler, and never asks for this one.
+  const forgotten = await engine.createJob({ run: 'other' });
+  const [slot] = await engine.offer(forgotten, 1);
+  const claim = { uid: forgotten, slot: slot!, attemptsStarted: 1, session: session! };
+  expect(await engine.shard.acquire({ ...claim, knownGeneration: 0 })).toMatchObject({
+    type: 'run',
+  });
+
+  await waitFor(async () => (await engine.job(forgotten)).counters.unjudged === 1);
+  expect((await engine.job(forgotten)).counters).toMatchObject({ active: 0, running: 0 });
+  expect(await engine.endedPod(forgotten)).toMatchObject({ reason: 'NodeLost' });
+  expect((await engine.job(running)).counters.running).toBe(1);
+  gate.open();
+  await waitFor(async () => (await engine.job(running)).counters.succeeded === 1);
+});
+
 describe('a process', () => {
   test('whose event loop is blocked loses its session and its pods, and no count is wrong', async () => {
     const engine = await workers.engine({

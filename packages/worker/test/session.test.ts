@@ -21,6 +21,7 @@ class FakeShard implements ControlPort {
   heartbeats = 0;
   answer: (session: string) => Promise<HeartbeatReply> = async () => ({
     type: 'alive',
+    claims: 0,
     orders: [],
   });
 
@@ -72,6 +73,7 @@ function setUp(over: { heartbeatMs?: number; leaseTtlMs?: number } = {}): {
       }),
     onRegistered: () => {},
     onOrders: (_session, orders) => seen.orders.push(...orders),
+    onClaims: () => undefined,
     onEnded: (session) => seen.ended.push(session),
   });
   keepers.push(keeper);
@@ -94,7 +96,7 @@ describe('SessionKeeper', () => {
     ]);
     await waitFor(() => shard.heartbeats >= 3);
     const order = { uid: 'u', slot: 1, podNumber: 7 };
-    shard.answer = async () => ({ type: 'alive', orders: [order] });
+    shard.answer = async () => ({ type: 'alive', claims: 0, orders: [order] });
     await waitFor(() => seen.orders.length > 0);
     expect(seen.orders[0]).toEqual(order);
   });
@@ -103,7 +105,7 @@ describe('SessionKeeper', () => {
     const { shard, keeper, seen } = setUp();
     const first = await keeper.start();
     shard.answer = async (session) =>
-      session === first.id ? { type: 'ended' } : { type: 'alive', orders: [] };
+      session === first.id ? { type: 'ended' } : { type: 'alive', claims: 0, orders: [] };
     await waitFor(() => shard.registered.length === 2);
     const second = await keeper.current();
     expect(second.id).not.toBe(first.id);
@@ -134,7 +136,7 @@ describe('SessionKeeper', () => {
     shard.answer = () => new Promise(() => {});
     await waitFor(() => keeper.stats.leaseLapses > 0 && seen.reconnects > 0);
     expect(session.ended).toBe(false);
-    shard.answer = async () => ({ type: 'alive', orders: [] });
+    shard.answer = async () => ({ type: 'alive', claims: 0, orders: [] });
     const before = shard.heartbeats;
     await waitFor(() => shard.heartbeats >= before + 3);
     // Not how many lapses there were by now: a busy machine makes one more of a lease of 50 ms.

@@ -63,6 +63,8 @@ export interface HolderShard {
   readonly events: PodEvents;
   /** Holders with a claim, for stop orders; by `<uid>:<slot>`. */
   readonly holders: Map<string, SlotHolder>;
+  /** Slots whose claims are being given up since no holder has them; named likewise. */
+  readonly givenUp: ReadonlySet<string>;
   /** Removes what a pod that does not count wrote, if its Job is not there any more. */
   forgetLog(uid: string, podNumber: number): void;
 }
@@ -262,7 +264,9 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
     this.#session = session;
     // Before the claim exists, so that a stop order for it can not be missed.
     const other = this.#shard.holders.get(key);
-    if (other !== undefined && other !== this) return this.#back(Date.now() + RETRY_CAP_MS);
+    if ((other !== undefined && other !== this) || this.#shard.givenUp.has(key)) {
+      return this.#back(Date.now() + RETRY_CAP_MS);
+    }
     this.#shard.holders.set(key, this);
     try {
       return await this.#claimAndRun(session, this.#host.plans.get(uid));
