@@ -64,15 +64,25 @@ test('a quota of cpu: a Job goes on when it is raised, and when it is gone', asy
   expect(denial).toMatch(
     /exceeded quota: small, requested: requests.cpu=600m, used: requests.cpu=600m, limited: requests.cpu=1$/,
   );
+  // What it is told in words is what the scripts decided.
+  const waits = async (job: string) =>
+    (await drover.jobs.whyWaiting(job)).map((one) => one.message);
+  expect(await waits('cpu')).toContain(
+    `further pods wait for quota: ${denial?.replace(/^.* is forbidden: /, '')}`,
+  );
   await drover.jobs.create(handlerJob('work', { name: 'modest' }));
   expect((await denials('modest'))[0]).toMatch(
     /failed quota: small: must specify requests.cpu for: main$/,
+  );
+  expect(await waits('modest')).toContain(
+    'further pods wait for quota: failed quota: small: must specify requests.cpu for: main',
   );
   await setQuota({ 'requests.cpu': '1200m' });
   await engine.until('cpu', ({ ready }) => ready === 2);
   expect(await used()).toEqual({ 'requests.cpu': '1200m' });
   await drover.resourceQuotas.delete('small');
   await engine.until('cpu', ({ ready }) => ready === 3);
+  expect(await waits('cpu')).toEqual([]);
   await engine.finished('modest');
 
   // What runs when a quota comes counts.

@@ -149,7 +149,7 @@ export class CronJobReconciler {
       const outcome = await this.#apply(look, plan);
       if (outcome === 'unchanged' || outcome === 'done') {
         this.#tell(about, [...decision.events, ...plan.events]);
-        return decision.nextAtMs;
+        return this.#nextAtMs(look, plan);
       }
       if (outcome === 'again') return 0;
       const { at, refusal } = outcome;
@@ -159,12 +159,23 @@ export class CronJobReconciler {
     }
   }
 
+  /** What quota does not allow is tried again, as long as it is not too late for it. */
+  #nextAtMs(
+    { observed: { nowMs }, decision: { nextAtMs } }: Look,
+    { refused }: Plan,
+  ): number | null {
+    const isDenied = [...refused.values()].some(({ type }) => type === 'quota');
+    if (!isDenied) return nextAtMs;
+    const againAtMs = nowMs + this.#resyncMs;
+    return nextAtMs === null || nextAtMs <= nowMs ? againAtMs : Math.min(nextAtMs, againAtMs);
+  }
+
   async #apply(
     { observed, cronJob, decision }: Look,
     { jobs, started, refused }: Plan,
   ): Promise<'done' | 'unchanged' | 'again' | { refusal: Refusal; at: number }> {
     const { stored, nowMs } = observed;
-    const status = statusOf(cronJob, decision, jobs);
+    const status = statusOf(cronJob, decision, { jobs, refused });
     const isSame = isSemanticallyEqual(status, cronJob.status);
     const notes: CronRun[] = [
       ...started.map((slotMs) => ({ type: 'started' as const, slotMs, atMs: nowMs })),
@@ -174,9 +185,12 @@ export class CronJobReconciler {
         job: name,
         uid,
       })),
-      ...skipNotes(decision.skips, refused),
+      ...skipNotes(decision.skips, refused, observed.checkedMs ?? 0),
     ];
-    const { checkedMs, suspendedMs } = decision;
+    const { suspendedMs } = decision;
+    // Of times that were tried in vain once more there is nothing new to note.
+    const isInVain = isSame && notes.length === 0 && refused.size > 0;
+    const checkedMs = isInVain ? null : decision.checkedMs;
     const isQuiet = isSame && notes.length === 0 && checkedMs === null && suspendedMs === null;
     if (isQuiet) return 'unchanged';
     const object = isSame
@@ -302,9 +316,13 @@ function planJobs({ observed, cronJob, decision }: Look, known: Map<number, Refu
   const jobs: NewJob[] = [];
   const started: number[] = [];
   const events: CronEvent[] = [];
+  let denial: Refusal | null = null;
   for (const slotMs of decision.start) {
     const name = cronJobJobName(cronJob.metadata.name, slotMs);
+    // Those after a time that is tried again have their turn after it.
+    if (denial !== null) refused.set(slotMs, denial);
     const refusal = refused.get(slotMs);
+    if (refusal?.type === 'quota') denial = refusal;
     const what = `jobs.batch ${JSON.stringify(name)}`;
     if (refusal?.type === 'nameTaken') events.push(failed(`${what} already exists`));
     if (refusal?.type === 'quota') events.push(failed(`${what} is forbidden: ${refusal.why}`));
@@ -333,11 +351,16 @@ function deleted(name: string): CronEvent {
   return { type: 'Normal', reason: 'SuccessfulDelete', message: `Deleted job ${name}` };
 }
 
-function skipNotes(skips: readonly CronSkip[], refused: ReadonlyMap<number, Refusal>): CronRun[] {
+function skipNotes(
+  skips: readonly CronSkip[],
+  refused: ReadonlyMap<number, Refusal>,
+  notedMs: number,
+): CronRun[] {
   const notes: CronRun[] = skips.map((skip) => ({ type: 'skipped', ...skip }));
   for (const [slotMs, { type: reason }] of refused) {
-    // What ran is noted.
-    if (reason !== 'ran') notes.push({ type: 'skipped', slotMs, reason });
+    // What ran is noted, and so is what was tried before.
+    if (reason === 'ran' || (reason === 'quota' && slotMs <= notedMs)) continue;
+    notes.push({ type: 'skipped', slotMs, reason });
   }
   return notes;
 }
@@ -345,7 +368,7 @@ function skipNotes(skips: readonly CronSkip[], refused: ReadonlyMap<number, Refu
 function statusOf(
   { metadata, status }: CronJob,
   decision: CronDecision,
-  jobs: readonly NewJob[],
+  { jobs, refused }: Pick<Plan, 'jobs' | 'refused'>,
 ): CronJobStatus {
   const started = jobs.map(({ name, uid }): ActiveJob => ({
     apiVersion: 'batch/v1',
@@ -355,7 +378,8 @@ function statusOf(
     uid,
   }));
   const active = [...decision.active, ...started];
-  const last = decision.start.at(-1);
+  // What quota does not allow stays open.
+  const last = decision.start.findLast((slotMs) => refused.get(slotMs)?.type !== 'quota');
   const { active: _before, ...others } = status;
   return {
     ...others,

@@ -344,25 +344,55 @@ test('a run by hand is in the history, also when its name ends like one of the s
   ]);
 });
 
-test('a time for which quota leaves no room is skipped, and says so', async () => {
-  const hard = { 'count/jobs.batch': '1' };
-  await cron.bed.shard.objects.create({
-    kind: 'ResourceQuota',
-    namespace: 'default',
-    name: 'small',
-    uid: '6f1d2c3b-4a59-4687-9abc-def012345678',
-    object: JSON.stringify({ metadata: {}, spec: { hard } }),
-    finalizerCount: 0,
+describe('a time for which quota leaves no room', () => {
+  const DENIED =
+    /^Error creating job: jobs.batch "report-\d+" is forbidden: exceeded quota: small, requested: count\/jobs.batch=1, used: count\/jobs.batch=1, limited: count\/jobs.batch=1$/;
+  const [first, second] = names(T0 + 5 * MINUTE, 2, 5 * MINUTE) as [string, string];
+
+  beforeEach(async () => {
+    const hard = { 'count/jobs.batch': '1' };
+    await cron.bed.shard.objects.create({
+      kind: 'ResourceQuota',
+      namespace: 'default',
+      name: 'small',
+      uid: '6f1d2c3b-4a59-4687-9abc-def012345678',
+      object: JSON.stringify({ metadata: {}, spec: { hard } }),
+      finalizerCount: 0,
+    });
+    cron.runsForMs = null;
   });
-  cron.runsForMs = null;
-  await made({ schedule: '*/5 * * * *' });
-  await cron.runUntil(T0 + 10 * MINUTE);
-  expect(await cron.jobs()).toHaveLength(1);
-  expect(cron.events.at(-1)?.message).toMatch(
-    /^Error creating job: jobs.batch "report-\d+" is forbidden: exceeded quota: small, requested: count\/jobs.batch=1, used: count\/jobs.batch=1, limited: count\/jobs.batch=1$/,
-  );
-  const history = await cron.bed.shard.cronJobs.history('default', 'report');
-  expect(history.at(-1)).toMatchObject({ type: 'skipped', reason: 'quota' });
+
+  const history = async () => await cron.bed.shard.cronJobs.history('default', 'report');
+  const makeRoom = async (): Promise<void> => {
+    const { shard } = cron.bed;
+    await shard.deleteJob((await shard.getJob('default', first))!.uid, { policy: 'Background' });
+  };
+
+  test('is tried again, and says so until there is some', async () => {
+    await made({ schedule: '*/5 * * * *' });
+    await cron.runUntil(T0 + 11 * MINUTE);
+    expect(await cron.jobs()).toEqual([first]);
+    expect(cron.events.at(-1)?.message).toMatch(DENIED);
+    expect((await history()).at(-1)).toMatchObject({ type: 'skipped', reason: 'quota' });
+    const { resourceVersion } = (await cron.get()).metadata;
+    await cron.runUntil(T0 + 12 * MINUTE);
+    // Nothing is written for an attempt in vain.
+    expect((await cron.get()).metadata.resourceVersion).toBe(resourceVersion);
+    await makeRoom();
+    await cron.runUntil(T0 + 13 * MINUTE);
+    expect(await cron.jobs()).toEqual([second]);
+    expect((await cron.get()).status.lastScheduleTime).toBe('2026-01-15T12:10:00Z');
+    expect((await history()).at(-1)).toMatchObject({ type: 'started' });
+  });
+
+  test('is given up when its deadline has passed', async () => {
+    await made({ schedule: '*/5 * * * *', startingDeadlineSeconds: 60 });
+    await cron.runUntil(T0 + 12 * MINUTE);
+    await makeRoom();
+    await cron.runUntil(T0 + 14 * MINUTE);
+    expect(cron.made).toEqual([first]);
+    expect((await history()).at(-1)).toMatchObject({ type: 'skipped', reason: 'quota' });
+  });
 });
 
 describe('deletion', () => {

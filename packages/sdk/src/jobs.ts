@@ -12,6 +12,7 @@ import {
   parseJob,
   parseJobUpdate,
   WORK_QUEUE_ANNOTATION,
+  podQuotaDenial,
   PROPAGATION_POLICIES,
   type Job,
   type JobInput,
@@ -396,12 +397,14 @@ export class JobsClient {
       if (view === null) throw new NotFoundError(reference(target));
       const job = composeJob({ stored: view, counters: view.counters, done: null });
       const { lanes: laneKey } = parseFittingKey(view.fittingKey);
-      const [lanes, unschedulable, lacksQueue] = await Promise.all([
+      const [lanes, unschedulable, lacksWorkQueue, denial] = await Promise.all([
         shard.fittingLanes(laneKey),
         unschedulableMessage(shard, view, job),
-        lacksWorkQueue(shard, job),
+        isQueueMissing(shard, job),
+        quotaDenialOf(shard, job),
       ]);
-      return waitReasons(job, view, { lanes, unschedulable }, lacksQueue, Date.now());
+      const hindrances = { lacksWorkQueue, denial };
+      return waitReasons(job, view, { lanes, unschedulable }, hindrances, Date.now());
     });
   }
 
@@ -674,7 +677,16 @@ export async function composeAll(shard: Shard, views: readonly JobView[]): Promi
   );
 }
 
-async function lacksWorkQueue(shard: Shard, { metadata }: Job): Promise<boolean> {
+/** What quota does not allow a Job that waits for some; null = it does not wait. */
+async function quotaDenialOf(shard: Shard, { metadata, spec }: Job): Promise<string | null> {
+  const quotas = await shard.quotas.awaitedBy(metadata.uid, metadata.namespace);
+  if (quotas === null) return null;
+  const podSpec = spec.template.spec;
+  const denial = podQuotaDenial(podSpec, quotas);
+  return denial === null ? null : quotaDenialText(denial, podSpec);
+}
+
+async function isQueueMissing(shard: Shard, { metadata }: Job): Promise<boolean> {
   const name = metadata.annotations?.[WORK_QUEUE_ANNOTATION];
   if (name === undefined) return false;
   return (await shard.workQueues.find(metadata.namespace, name)) === null;

@@ -20,6 +20,7 @@ export interface WaitReason {
     | 'ZeroParallelism'
     | 'Unjudged'
     | 'BackOff'
+    | 'Quota'
     | 'NoWorkerFits'
     | 'InsufficientResources'
     | 'LanesTaken';
@@ -34,13 +35,20 @@ export interface Places {
   readonly unschedulable: string | null;
 }
 
+/** What keeps a Job from having more pods, as far as that is not in the Job itself. */
+export interface Hindrances {
+  /** It names a work queue that does not exist. */
+  readonly lacksWorkQueue: boolean;
+  /** What quota does not allow, in Kubernetes' words; null = all is allowed. */
+  readonly denial: string | null;
+}
+
 /** How many pods that ended may wait for a verdict without that being told: they always do briefly. */
 const BRIEFLY_UNJUDGED_MS = 2_000;
 
 /**
  * Why a Job does not go on, or not faster; nothing when it is over or all is well.
  *
- * @param lacksWorkQueue - It names a work queue that does not exist.
  * @param places - Lanes of the live workers that could run its pods, and what keeps these from running them.
  * @param nowMs - By the clock of Redis, about.
  */
@@ -48,7 +56,7 @@ export function waitReasons(
   job: Job,
   { counters, gate }: Pick<JobView, 'counters' | 'gate'>,
   places: Places,
-  lacksWorkQueue: boolean,
+  { lacksWorkQueue, denial }: Hindrances,
   nowMs: number,
 ): WaitReason[] {
   const { status, spec } = job;
@@ -92,6 +100,9 @@ export function waitReasons(
     const times = `${failures} ${failures === 1 ? 'failure' : 'failures in a row'}`;
     const message = `the next pod starts in ${seconds} s (back-off after ${times})`;
     reasons.push({ reason: 'BackOff', message });
+  }
+  if (denial !== null) {
+    reasons.push({ reason: 'Quota', message: `further pods wait for quota: ${denial}` });
   }
   reasons.push(...laneReasons(job, counters.active - counters.running, places));
   return reasons;

@@ -17,6 +17,7 @@ interface Given {
   readonly lanes?: number;
   readonly unschedulable?: string;
   readonly lacksWorkQueue?: boolean;
+  readonly denial?: string;
 }
 
 const STARTED = { startTime: '2023-11-14T22:13:20Z' };
@@ -31,6 +32,7 @@ function reasonsOf({
   lanes = 4,
   unschedulable,
   lacksWorkQueue = false,
+  denial,
 }: Given) {
   const manifest = handlerJob('work', 'h', { ...spec });
   const metadata = { name: 'work', ...(annotations === undefined ? {} : { annotations }) };
@@ -58,8 +60,9 @@ function reasonsOf({
     holdOnFailure: true,
   };
   const found = { ...job, status: status ?? STARTED };
+  const hindrances = { lacksWorkQueue, denial: denial ?? null };
   const places = { lanes, unschedulable: unschedulable ?? null };
-  return waitReasons(found, { counters: figures, gate }, places, lacksWorkQueue, T0);
+  return waitReasons(found, { counters: figures, gate }, places, hindrances, T0);
 }
 
 describe('waitReasons', () => {
@@ -129,6 +132,11 @@ describe('waitReasons', () => {
       name: 'ended pods that no controller judges',
       given: { counters: { unjudged: 1 } },
       want: [['Unjudged', /^1 ended pod waits for the verdict/]],
+    },
+    {
+      name: 'quota',
+      given: { denial: 'exceeded quota: small, requested: pods=1, used: pods=3, limited: pods=3' },
+      want: [['Quota', /^further pods wait for quota: exceeded quota: small, requested: pods=1/]],
     },
     {
       name: 'no worker fits',

@@ -343,6 +343,8 @@ export {
 export {
   COUNTED_KINDS,
   countedKinds,
+  podQuotaDenial,
+  type PodQuotas,
   quotaAmounts,
   quotaColumn,
   quotaDenialText,

@@ -224,6 +224,57 @@ export interface QuotaDenial {
   readonly resources: readonly (readonly string[])[];
 }
 
+/** What the quotas of a namespace allow its pods, and what these take. */
+export interface PodQuotas {
+  /** By the name of the quota: amounts by resource, in whole units. */
+  readonly hard: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** By resource, in whole units. */
+  readonly used: Readonly<Record<string, number>>;
+  /** What is taken is not counted yet. */
+  readonly isCounting: boolean;
+}
+
+/** Why quota allows no further pod; null when it does. As `denialOf` of the scripts, which decides. */
+export function podQuotaDenial(
+  spec: PodSpec,
+  { hard, used, isCounting }: PodQuotas,
+): QuotaDenial | null {
+  const share = (quotaShare(spec) || '0 0 0 0 15').split(' ').map(Number);
+  const unstatedBits = share[STATED.length] ?? 0;
+  const positionOf = (resource: string): number =>
+    STATED.findIndex(([kind, name]) => `${kind}.${name}` === resource);
+  for (const quota of Object.keys(hard).toSorted()) {
+    const resources = Object.entries(hard[quota] ?? {}).flatMap(([resource, limit]) => {
+      const known = Object.hasOwn(POD_RESOURCES, resource) ? POD_RESOURCES[resource] : undefined;
+      if (known === undefined) return [];
+      const name = known.alias ?? resource;
+      const position = positionOf(name);
+      const wanted = name === 'pods' ? 1 : (share[position] ?? 0);
+      const isUnstated = position >= 0 && ((unstatedBits >> position) & 1) === 1;
+      return [{ resource, limit, wanted, used: used[name] ?? 0, isUnstated }];
+    });
+    const unstated = resources.filter(({ isUnstated }) => isUnstated);
+    const exceeded = resources.filter(
+      (one) => one.wanted > 0 && one.used + one.wanted > Number(one.limit),
+    );
+    const names = (some: typeof resources): string[][] => some.map(({ resource }) => [resource]);
+    if (isCounting && resources.length > 0) {
+      return { quota, type: 'unknown', resources: names(resources) };
+    }
+    if (unstated.length > 0) return { quota, type: 'unspecified', resources: names(unstated) };
+    if (exceeded.length > 0) {
+      const amounts = exceeded.map((one) => [
+        one.resource,
+        String(one.wanted),
+        String(one.used),
+        one.limit,
+      ]);
+      return { quota, type: 'exceeded', resources: amounts };
+    }
+  }
+  return null;
+}
+
 /**
  * A denial in Kubernetes' words.
  *

@@ -1,4 +1,4 @@
-import type { QuotaUsage } from '@drover/shared';
+import type { PodQuotas, QuotaUsage } from '@drover/shared';
 import type { RedisClient } from './redisClient.ts';
 import type { ShardKeys } from './keys.ts';
 import { integer, list } from './replies.ts';
@@ -70,6 +70,25 @@ export class Quotas {
     const { job, slots: slotsKey } = this.#keys.job(uid);
     const keys = [job, slotsKey, this.#keys.quotaUsed];
     return integer(await this.#scripts.run('countQuota', keys, slots));
+  }
+
+  /** What a Job waits for that was denied quota; null when it does not wait. */
+  async awaitedBy(uid: string, namespace: string): Promise<PodQuotas | null> {
+    const entry = await this.#redis.hget(this.#keys.job(uid).job, 'awaitsQuota');
+    if (entry === null) return null;
+    const { quotaHard, quotaUsed, quotaWaiting } = this.#keys;
+    const [place, hard, used, counting] = await Promise.all([
+      this.#redis.zscore(quotaWaiting, entry),
+      this.#redis.hget(quotaHard, namespace),
+      this.usage(namespace, []),
+      this.#redis.hget(quotaUsed, `${namespace} counting`),
+    ]);
+    if (place === null || hard === null) return null;
+    return {
+      hard: JSON.parse(hard) as PodQuotas['hard'],
+      used: used.pods,
+      isCounting: counting !== null,
+    };
   }
 
   /**
