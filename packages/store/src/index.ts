@@ -82,6 +82,14 @@ export {
 } from './podLogEntries.ts';
 export * from './cronJobApi.ts';
 export { CronJobs, cronJobUid } from './cronJobs.ts';
+export { type Connections, type InUse, isInUse, otherConnections } from './migration/inUse.ts';
+export { LAYOUT_VERSION, layoutRefusal } from './migration/layout.ts';
+export {
+  migrateLayout,
+  planMigration,
+  type MigrationPlan,
+  type MigrationResult,
+} from './migration/migrate.ts';
 export * from './objectApi.ts';
 export { cronMember, Objects } from './objects.ts';
 export { adoptionOf, type Adoption, type AdoptionAnswer, type AdoptInput } from './adoption.ts';
@@ -132,13 +140,12 @@ export {
   checkServer,
   DEFAULT_SETTINGS,
   type InstallationSettings,
-  LAYOUT_VERSION,
   Store,
   type StoreOptions,
-  UnsuitableRedisError,
 } from './store.ts';
 export { Subscriber } from './subscriber.ts';
 export { TokenStore } from './tokens.ts';
+export { UnsuitableRedisError } from './unsuitable.ts';
 export {
   announcePodWatcher,
   type WatchEntry,

@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
-import { TerminalError } from '@drover/shared';
 import { installationKey, shardIndexOf, ShardKeys } from './keys.ts';
+import { LAYOUT_VERSION, layoutRefusal } from './migration/layout.ts';
 import { NodeStore } from './nodes.ts';
 import { Shard } from './shard.ts';
 import { Subscriber } from './subscriber.ts';
 import { TokenStore } from './tokens.ts';
 import { openSubscriberClient, type RedisClient, serversOf } from './redisClient.ts';
-
-/** Version of the key layout. Another one in Redis is refused. */
-export const LAYOUT_VERSION = 3;
+import { UnsuitableRedisError } from './unsuitable.ts';
 
 /** What all processes of an installation must agree on: written by the first, read by all. */
 export interface InstallationSettings {
@@ -35,26 +33,6 @@ export const DEFAULT_SETTINGS: InstallationSettings = {
   slotStalledMs: 5_000,
   resyncMs: 30_000,
 };
-
-/** The Redis at hand can't hold Drover's state; the message says what to change. */
-export class UnsuitableRedisError extends TerminalError {
-  /** What is wrong with it; stable. */
-  readonly problem: UnsuitableRedisProblem;
-
-  constructor(problem: UnsuitableRedisProblem, message: string) {
-    super(message);
-    this.problem = problem;
-  }
-}
-
-/** Why a Redis is refused. */
-export type UnsuitableRedisProblem =
-  | 'INVALID_PREFIX'
-  | 'EVICTION_POLICY'
-  | 'REDIS_TOO_OLD'
-  | 'LAYOUT_VERSION'
-  | 'SHARD_COUNT'
-  | 'NOT_INSTALLED';
 
 /** Options of {@link Store.open}. */
 export interface StoreOptions {
@@ -190,6 +168,8 @@ async function agreeOnSettings(
   const key = installationKey(prefix);
   const proposal = { ...DEFAULT_SETTINGS, ...wanted, layoutVersion: LAYOUT_VERSION };
   let stored = await redis.hgetall(key);
+  // Before anything is written: an older version would find settings there that it does not know.
+  checkLayout(stored['layoutVersion'] ?? proposal.layoutVersion, prefix);
   // Nothing is written where all of it is there: Redis refuses that when its memory is full, and then the more has to
   // be able to open it who frees some.
   const missing = Object.entries(proposal).filter(([name]) => stored[name] === undefined);
@@ -210,12 +190,7 @@ async function agreeOnSettings(
     }
     stored = replies.at(-1)![1] as Record<string, string>;
   }
-  if (Number(stored['layoutVersion']) !== LAYOUT_VERSION) {
-    throw new UnsuitableRedisError(
-      'LAYOUT_VERSION',
-      `the keys under prefix ${prefix} have layout version ${stored['layoutVersion']}, this Drover has ${LAYOUT_VERSION}: use the matching version, or another prefix`,
-    );
-  }
+  checkLayout(stored['layoutVersion'] ?? '', prefix);
   const settings = Object.fromEntries(
     Object.keys(DEFAULT_SETTINGS).map((name) => [name, Number(stored[name])]),
   ) as unknown as InstallationSettings;
@@ -226,4 +201,10 @@ async function agreeOnSettings(
     );
   }
   return settings;
+}
+
+function checkLayout(text: string | number, prefix: string): void {
+  const refusal = layoutRefusal(String(text), prefix);
+  if (refusal === null) return;
+  throw new UnsuitableRedisError('LAYOUT_VERSION', `${refusal.message}: ${refusal.advice}`);
 }

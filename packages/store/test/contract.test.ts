@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { EVENT_KIND } from '@drover/shared';
 import type { Redis } from 'ioredis';
 import { describe, expect, test } from 'vitest';
-import { LAYOUT_VERSION } from '../src/store.ts';
+import { LAYOUT_VERSION } from '../src/migration/layout.ts';
+import { addJobFields, moveLayout } from '../src/migration/migrate.ts';
 import type { ReportEntry } from '../src/api.ts';
 import { HOT_FIELDS } from '../src/hot.ts';
 import {
@@ -185,6 +186,18 @@ interface Case {
 }
 
 const CASES: Record<ScriptName, Case> = {
+  addJobFields: {
+    call: async (shard, redis) =>
+      await addJobFields(
+        redis,
+        [UID, OTHER].map((uid) => ({ key: shard.keys.job(uid).job, fields: '{}' })),
+      ),
+    plain: [2, 2],
+  },
+  moveLayout: {
+    call: async (_shard, redis) =>
+      await moveLayout(redis, installationKey('t'), { expected: '2', layout: '2>3', cursor: '' }),
+  },
   abandonItems: {
     call: (shard) => shard.workQueues.abandon(UID),
     plain: [[3, Buffer.from('70')], { abandoned: 3, nextAtMs: 70 }],
@@ -543,6 +556,7 @@ const CASES: Record<ScriptName, Case> = {
 const CREATING = [
   'adoptPods',
   'addItems',
+  'addJobFields',
   'countQuota',
   'changePod',
   'writeContainers',

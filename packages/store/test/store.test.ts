@@ -2,7 +2,8 @@ import { uniquePrefix, type TestRedis, startRedis } from '@drover/testkit';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hashSlot, installationKey, shardIndexOf, shardTag } from '../src/keys.ts';
-import { checkServer, DEFAULT_SETTINGS, Store, UnsuitableRedisError } from '../src/store.ts';
+import { checkServer, DEFAULT_SETTINGS, Store } from '../src/store.ts';
+import { UnsuitableRedisError } from '../src/unsuitable.ts';
 
 let server: TestRedis;
 let redis: Redis;

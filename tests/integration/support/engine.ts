@@ -57,6 +57,8 @@ export interface EngineOptions {
   readonly hasAcl?: boolean;
   /** How its Redis is started. With it, it is never one that others use too. */
   readonly redis?: StartRedisOptions;
+  /** What is to be in its Redis before it is opened. */
+  readonly prepare?: (redis: TestRedis, prefix: string) => Promise<void>;
   /** Default {@link QUICK}; `{}` for those of a real installation. */
   readonly settings?: Partial<InstallationSettings>;
 }
@@ -106,6 +108,7 @@ export class Engine {
         ? options.redis
         : { ...options.redis, config: { ...options.redis?.config, aclfile: users } },
     );
+    await options.prepare?.(redis, prefix);
     const shards = wantedTopology() === 'cluster' ? { shardCount: 8 } : {};
     const settings = { ...shards, ...(options.settings ?? QUICK) };
     // The first to open an installation decides its settings.

@@ -8,6 +8,7 @@ import { withHelp, type Definition } from './definition.ts';
 export function defineTools(definition: Definition): void {
   defineTop(definition);
   defineDoctor(definition);
+  defineMigrate(definition);
   defineExplain(definition);
   defineCompletion(definition);
   defineConfig(definition);
@@ -49,6 +50,24 @@ function defineDoctor({ program, finish }: Definition): void {
   }).action(async (options) => {
     const { doctorCommand } = await import('../commands/doctor.ts');
     finish(await doctorCommand(options));
+  });
+}
+
+function defineMigrate({ program, finish }: Definition): void {
+  const command = program
+    .command('migrate')
+    .description('Give the keys in Redis that an older version wrote the layout of this version.')
+    .option('--dry-run', 'say what would be done, and who has to end first');
+  withHelp(withEngine(command), {
+    notes: [
+      'Stop all controllers, workers and API servers of the older version first, and the programs that submit Jobs; pods that run are handed over as with any stop. It refuses as long as controllers or workers run. From its beginning on no version can start, until it has ended. One that was interrupted is gone on with by calling it again.',
+      'There is no way back but a backup from before it.',
+      'Exits with 0 when the keys have the layout of this version (with --dry-run: when it could begin), with 1 when somebody runs, with 3 when Redis can not be reached or the keys have a layout that nothing leads from.',
+    ],
+    examples: ['drover migrate --dry-run', 'drover migrate'],
+  }).action(async (options) => {
+    const { migrateCommand } = await import('../commands/migrate.ts');
+    finish(await migrateCommand(options));
   });
 }
 

@@ -1,6 +1,6 @@
 import {
   checkServer,
-  LAYOUT_VERSION,
+  layoutRefusal,
   UnsuitableRedisError,
   type InstallationFacts,
   type KeyFacts,
@@ -240,15 +240,8 @@ export function judgeInstallation(facts: InstallationFacts, prefix: string): Fin
       ),
     ];
   }
-  if (layoutVersion !== LAYOUT_VERSION) {
-    return [
-      problem(
-        'installation',
-        `its keys have layout version ${layoutVersion}, this drover has ${LAYOUT_VERSION}`,
-        'use the drover that wrote them, or another --prefix',
-      ),
-    ];
-  }
+  const refusal = layoutRefusal(layoutVersion, prefix);
+  if (refusal !== null) return [problem('installation', refusal.message, refusal.advice)];
   const unfinished = shards.reduce((sum, { unfinishedJobs }) => sum + unfinishedJobs, 0);
   return [
     judgeControllers(shards),

@@ -55,7 +55,7 @@ const SHARD: ShardFacts = {
 };
 
 const INSTALLATION: InstallationFacts = {
-  layoutVersion: LAYOUT_VERSION,
+  layoutVersion: String(LAYOUT_VERSION),
   shards: [SHARD],
   readyNodes: 2,
   lostNodes: NONE,
@@ -137,7 +137,7 @@ describe('a master of a cluster', () => {
 describe('an installation', () => {
   test.each<[string, Partial<ShardFacts>, Partial<InstallationFacts>, string[]]>([
     ['that is not there', {}, { layoutVersion: null }, ['warning installation']],
-    ['of another layout', {}, { layoutVersion: 1 }, ['problem installation']],
+    ['of another layout', {}, { layoutVersion: '1' }, ['problem installation']],
     ['without controllers', { controllers: 0 }, {}, ['problem controllers']],
     [
       'whose controllers can not be counted, and that do nothing',

@@ -43,8 +43,8 @@ export interface ShardFacts {
 
 /** How an installation stands. */
 export interface InstallationFacts {
-  /** Null: there is none under this prefix. */
-  readonly layoutVersion: number | null;
+  /** What the installation says of it, see `layoutRefusal`. Null: there is none under this prefix. */
+  readonly layoutVersion: string | null;
   readonly shards: readonly ShardFacts[];
   readonly readyNodes: number;
   /** Nodes whose heartbeat stopped without a word. */
@@ -71,7 +71,7 @@ export async function inspectInstallation(
   const nowMs = Date.now();
   const lost = nodes.filter(({ leaseEndMs }) => leaseEndMs < nowMs).map(({ name }) => name);
   return {
-    layoutVersion: Number(version),
+    layoutVersion: version,
     shards,
     readyNodes: nodes.length - lost.length,
     lostNodes: some(lost),
@@ -97,7 +97,7 @@ async function inspectShard(
     index,
     jobs: jobs.length,
     unfinishedJobs: jobs.filter(({ isFinished }) => !isFinished).length,
-    controllers: await listeners(redis, keys.wakeChannel),
+    controllers: await listeners(redis, keys.wakeChannel).catch(() => null),
     overdueMs: overdue.length === 0 ? 0 : nowMs - Number(overdue[1]),
     overdue: some(overdue.filter((_, i) => i % 2 === 0)),
     sessions: sessions.length / 2,
@@ -202,17 +202,14 @@ export async function timeOf(redis: RedisClient, keys: ShardKeys): Promise<numbe
   return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
 }
 
-async function listeners(redis: RedisClient, channel: string): Promise<number | null> {
-  try {
-    let count = 0;
-    // In a cluster each controller listens at one of the nodes.
-    for (const server of await serversOf(redis)) {
-      count += ((await server.pubsub('NUMSUB', channel)) as [string, number])[1];
-    }
-    return count;
-  } catch {
-    return null;
+/** How many listen on a channel, of whatever process. */
+export async function listeners(redis: RedisClient, channel: string): Promise<number> {
+  let count = 0;
+  // In a cluster each listens at one of the nodes.
+  for (const server of await serversOf(redis)) {
+    count += ((await server.pubsub('NUMSUB', channel)) as [string, number])[1];
   }
+  return count;
 }
 
 function some(names: readonly string[]): Some {
