@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { Drover } from '@drover/sdk';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { Drover, DroverOptions } from '@drover/sdk';
 import {
   type NodeProcess,
   spawnNode,
@@ -9,21 +10,37 @@ import {
   uniquePrefix,
 } from '@drover/testkit';
 
+/** What of the SDK of some checkout is used here. */
+interface Sdk {
+  readonly Drover: new (options: DroverOptions) => Drover;
+}
+
+/** This checkout. */
+export const OWN_DIRECTORY = fileURLToPath(new URL('..', import.meta.url));
+
 /** One Redis and what runs on it during a benchmark. */
 export class Bed {
   readonly redis: TestRedis;
   readonly prefix = uniquePrefix();
   readonly drover: Drover;
+  readonly #directory: string;
   readonly #processes: NodeProcess[] = [];
 
-  private constructor(redis: TestRedis) {
+  private constructor(directory: string, redis: TestRedis, Client: Sdk['Drover']) {
+    this.#directory = directory;
     this.redis = redis;
-    this.drover = new Drover({ connection: redis.url, prefix: this.prefix });
+    this.drover = new Client({ connection: redis.url, prefix: this.prefix });
   }
 
-  /** Starts a Redis of its own without persistence. */
-  static async open(): Promise<Bed> {
-    return new Bed(await startRedis());
+  /**
+   * Starts a Redis of its own without persistence.
+   *
+   * @param directory - A checkout of Drover, set up: client, controller and workers are those of this one.
+   */
+  static async open(directory = OWN_DIRECTORY): Promise<Bed> {
+    const entry = pathToFileURL(join(directory, 'packages/sdk/src/index.ts')).href;
+    const { Drover: Client } = (await import(entry)) as Sdk;
+    return new Bed(directory, await startRedis(), Client);
   }
 
   /** Starts a process of `bench/processes` and waits until it is ready. */
@@ -36,7 +53,7 @@ export class Bed {
     args: readonly (string | number)[],
     env: Readonly<Record<string, string>>,
   ): Promise<NodeProcess> {
-    const script = fileURLToPath(new URL(`processes/${name}.ts`, import.meta.url));
+    const script = join(this.#directory, `bench/processes/${name}.ts`);
     const child = spawnNode(script, [this.redis.url, ...args.map(String)], { env });
     this.#processes.push(child);
     await child.waitForLine(/^ready$/, 30_000);
@@ -90,14 +107,14 @@ export function residentMegabytes(pid: number): { now: number; peak: number } {
   }
 }
 
-/** CPU time that a process has used, s. Linux only; NaN elsewhere. */
+/** CPU time that the threads of a process have used which still run, s. Linux only; NaN elsewhere. */
 export function cpuSeconds(pid: number): number {
   try {
-    // After the name, which may contain anything: utime and stime, in ticks of 10 ms.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /s, '')
-      .split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / 100;
+    const threads = readdirSync(`/proc/${pid}/task`);
+    const nanoseconds = threads.map((thread) =>
+      Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]),
+    );
+    return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e9;
   } catch {
     return Number.NaN;
   }

@@ -55,7 +55,8 @@
 -- @include clock
 -- @include due
 -- @include record
--- @include hot
+-- @include chunks
+-- @include gate
 -- @include watch
 -- @include grants
 local NEXT, RELEASED, YIELD, STALE, ROLLED_BACK, RETRY = 1, 2, 3, 4, 5, 6
@@ -84,18 +85,6 @@ local now = timeAfter(last, ARGV[1])
 local rv = versionAfter(last, now)
 -- And one write of them: keys and values in turn.
 local writes, replies = {}, {}
-
--- Answers how many were kept. After a failover the pod is not the one that the caller named: its record is then not.
-local function keepRecords(chunkKey, chunkArgument, chunkCount, firstPod, records)
-  local chunk = tostring(math.floor(firstPod / PODS_PER_CHUNK))
-  for i = 1, chunkCount do
-    if ARGV[chunkArgument + i] == chunk then
-      writeRecords(KEYS[chunkKey + i], firstPod, table.concat(records))
-      return #records
-    end
-  end
-  return 0
-end
 
 keyBase, argument = 12, 5
 for job = 1, #hotKeys do

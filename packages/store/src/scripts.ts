@@ -47,6 +47,7 @@ export const SCRIPT_NAMES = [
   'removePod',
   'resizeJob',
   'report',
+  'reportSuccesses',
   'reserveItems',
   'runCronJob',
   'sealWorkQueue',
@@ -73,9 +74,13 @@ export type ScriptName = (typeof SCRIPT_NAMES)[number];
  * @throws Error when a file is missing (a packaging fault).
  */
 export function scriptSource(name: ScriptName): string {
-  const text = readFileSync(new URL(`${name}.lua`, LUA_DIRECTORY), 'utf8');
+  return withBlocks(readFileSync(new URL(`${name}.lua`, LUA_DIRECTORY), 'utf8'));
+}
+
+/** Blocks may ask for others. */
+function withBlocks(text: string): string {
   return text.replaceAll(/^-- @include (\w+)$/gm, (_line, block: string) =>
-    readFileSync(new URL(`include/${block}.lua`, LUA_DIRECTORY), 'utf8'),
+    withBlocks(readFileSync(new URL(`include/${block}.lua`, LUA_DIRECTORY), 'utf8')),
   );
 }
 

@@ -839,13 +839,6 @@ export class Shard extends ShardReader {
    * be named twice. May be sent again as it is when no answer came.
    */
   async report(session: string, entries: readonly ReportEntry[]): Promise<ReportAnswer[]> {
-    const byJob = new Map<string, number[]>();
-    for (let i = 0; i < entries.length; i++) {
-      const { uid } = entries[i]!;
-      const positions = byJob.get(uid);
-      if (positions === undefined) byJob.set(uid, [i]);
-      else positions.push(i);
-    }
     const sessionKeys = this.keys.session(session);
     const keys = [
       ...this.#scripts.dueKeys,
@@ -864,28 +857,49 @@ export class Shard extends ShardReader {
       sessionBytes(session),
       session,
     ];
-    for (const [uid, positions] of byJob) {
-      const ofJob = byJob.size === 1 ? entries : positions.map((i) => entries[i]!);
-      this.#addJobToReport(uid, ofJob, keys, args);
-    }
+    const ofJobs = entriesByJob(entries);
+    for (const ofJob of ofJobs) this.#addJobToReport(ofJob, keys, args);
     const reply = await this.#scripts.run('report', keys, args);
     assert(Buffer.isBuffer(reply));
-    const answers = decodeAnswers(reply, entries.length);
-    if (byJob.size === 1) return answers;
-    const ordered: ReportAnswer[] = Array.from({ length: entries.length });
-    let next = 0;
-    for (const positions of byJob.values()) {
-      for (const i of positions) ordered[i] = answers[next++]!;
+    return inOrder(entries, ofJobs, decodeAnswers(reply, entries.length));
+  }
+
+  /**
+   * What {@link report} does, for much less, with pods that simply succeeded: no overlay, and their holder does not
+   * leave. null: the Job of the entry is refused, and nothing of it was written; its entries go to `report`.
+   */
+  async reportSuccesses(
+    session: string,
+    entries: readonly ReportEntry[],
+  ): Promise<(ReportAnswer | null)[]> {
+    const { clock, podWatchers, sessions, contended } = this.keys;
+    const keys = [clock, podWatchers, sessions, contended];
+    const args: (string | number | Buffer)[] = [this.#scripts.now, sessionBytes(session), session];
+    const ofJobs = entriesByJob(entries);
+    for (const ofJob of ofJobs) {
+      const { uid, queue } = ofJob[0]!;
+      const { hot, slots, done } = this.keys.job(uid);
+      const chunks = chunksOf(ofJob);
+      const isQuantumOver = ofJob.some(({ quantumOver }) => quantumOver);
+      keys.push(hot, slots, done);
+      args.push(isQuantumOver ? queue : '', encodeEntries(ofJob), chunks.length, ...chunks);
+      for (const chunk of chunks) keys.push(this.keys.podChunk(uid, chunk));
     }
-    return ordered;
+    const replies = list(await this.#scripts.run('reportSuccesses', keys, args));
+    const answers = ofJobs.flatMap((ofJob, i) => {
+      const reply = replies[i];
+      assert(Buffer.isBuffer(reply));
+      return reply.length === 0 ? ofJob.map(() => null) : decodeAnswers(reply, ofJob.length);
+    });
+    return inOrder(entries, ofJobs, answers);
   }
 
   #addJobToReport(
-    uid: string,
     entries: readonly ReportEntry[],
     keys: string[],
     args: (string | number | Buffer)[],
   ): void {
+    const { uid, queue } = entries[0]!;
     const job = this.keys.job(uid);
     keys.push(
       job.hot,
@@ -897,10 +911,9 @@ export class Shard extends ShardReader {
       job.overlay,
       job.pending,
     );
-    const chunks = new Set<number>();
-    for (const entry of entries) chunks.add(Math.floor(entry.podNumber / RECORDS_PER_CHUNK));
+    const chunks = chunksOf(entries);
     const overlays = encodeOverlays(entries);
-    args.push(uid, entries[0]!.queue, encodeEntries(entries), chunks.size, overlays.length);
+    args.push(uid, queue, encodeEntries(entries), chunks.length, overlays.length);
     for (const chunk of chunks) {
       keys.push(this.keys.podChunk(uid, chunk));
       args.push(chunk);
@@ -970,4 +983,33 @@ export class Shard extends ShardReader {
 function parseClaim(text: string): { uid: string; slot: number } {
   const colon = text.lastIndexOf(':');
   return { uid: text.slice(0, colon), slot: Number(text.slice(colon + 1)) };
+}
+
+/** The entries of a report, Job by Job. */
+function entriesByJob(entries: readonly ReportEntry[]): (readonly ReportEntry[])[] {
+  const { uid } = entries[0]!;
+  // Most are of one Job.
+  if (entries.every((entry) => entry.uid === uid)) return [entries];
+  return [...Map.groupBy(entries, (entry) => entry.uid).values()];
+}
+
+/** Answers that came Job by Job, in the order of the entries. */
+function inOrder<Answer>(
+  entries: readonly ReportEntry[],
+  ofJobs: readonly (readonly ReportEntry[])[],
+  answers: readonly Answer[],
+): Answer[] {
+  if (ofJobs.length === 1) return [...answers];
+  const answerOf = new Map(ofJobs.flat().map((entry, i) => [entry, answers[i]!]));
+  return entries.map((entry) => answerOf.get(entry)!);
+}
+
+/** The chunks of records that entries of a Job go to. */
+function chunksOf(entries: readonly ReportEntry[]): number[] {
+  const chunks: number[] = [];
+  for (const { podNumber } of entries) {
+    const chunk = Math.floor(podNumber / RECORDS_PER_CHUNK);
+    if (!chunks.includes(chunk)) chunks.push(chunk);
+  }
+  return chunks;
 }

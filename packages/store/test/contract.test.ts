@@ -468,6 +468,13 @@ const CASES: Record<ScriptName, Case> = {
       },
     },
   },
+  reportSuccesses: {
+    call: async (shard) => {
+      const some = [entry(UID, 1, 1), { ...entry(OTHER, 1, 5000), quantumOver: true }];
+      return (await shard.reportSuccesses(SESSION, [...some, entry(UID, 2, 1024)]))[0];
+    },
+    reply: (code) => [Buffer.concat([answer(code), answer(code)]), Buffer.alloc(0)],
+  },
   resizeJob: {
     call: (shard) => shard.resizeJob({ ...GUARD, completions: 5, status: '{}' }),
     reply: (code) => {
@@ -587,12 +594,14 @@ test('the hot state has the same fields in the same order on both sides', () => 
   expect([...written.matchAll(/hot\.(\w+)/g)].map((match) => match[1])).toEqual([...HOT_FIELDS]);
 
   // The hot path has them as variables of its own; one has another name there.
-  const report = readFileSync(new URL('../lua/report.lua', import.meta.url), 'utf8');
   const names = HOT_FIELDS.map((name) => (name === 'restarts' ? 'jobRestarts' : name));
-  const taken = /local ([\w,\s]*?)= unpackStruct\(HOT/.exec(report)?.[1] ?? '';
-  expect([...taken.matchAll(/\w+/g)].map(([name]) => name)).toEqual(names);
-  const put = /pack\(HOT,([\s\S]*?)\)/.exec(report)?.[1] ?? '';
-  expect([...put.matchAll(/\w+/g)].map(([name]) => name)).toEqual(names);
+  for (const script of ['report', 'reportSuccesses']) {
+    const text = readFileSync(new URL(`../lua/${script}.lua`, import.meta.url), 'utf8');
+    const taken = /(?:local|then)\s+(generation[\w,\s]*?)= unpackStruct\(HOT/.exec(text)?.[1] ?? '';
+    expect([...taken.matchAll(/\w+/g)].map(([name]) => name)).toEqual(names);
+    const put = /pack\(HOT,([\s\S]*?)\)/.exec(text)?.[1] ?? '';
+    expect([...put.matchAll(/\w+/g)].map(([name]) => name)).toEqual(names);
+  }
 });
 
 test('records have the same size on both sides', () => {
@@ -615,6 +624,10 @@ test('every shared block is used, and every block that is asked for is there', (
   const asked = SCRIPT_NAMES.flatMap((name) =>
     [...readContract(name).body.matchAll(/^-- @include (\w+)$/gm)].map((match) => match[1]!),
   );
+  for (const block of blocks) {
+    const text = readFileSync(new URL(`../lua/include/${block}.lua`, import.meta.url), 'utf8');
+    asked.push(...[...text.matchAll(/^-- @include (\w+)$/gm)].map((match) => match[1]!));
+  }
   expect([...new Set(asked)].toSorted()).toEqual(blocks.toSorted());
   for (const name of SCRIPT_NAMES) expect(scriptSource(name)).not.toContain('@include');
 });

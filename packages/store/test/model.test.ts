@@ -4,7 +4,7 @@
  * and the shortest history that fast-check found; `MODEL_RUNS=N` makes a long run.
  */
 import * as fc from 'fast-check';
-import { afterAll, beforeAll, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { StoreBed } from './support/bed.ts';
 import { History, shape, step } from './support/history.ts';
 
@@ -21,6 +21,7 @@ afterAll(() => server.server.stop());
 test(
   'any history of scripts, repeated and late ones included, does what the model does',
   async () => {
+    let shortReports = 0;
     const histories = fc.asyncProperty(
       fc.array(shape, { minLength: 1, maxLength: 2 }),
       fc.array(step, { minLength: 1, maxLength: 150, size: 'max' }),
@@ -34,6 +35,7 @@ test(
             await history.check();
           }
           await history.checkPods();
+          shortReports += history.shortReports;
         } catch (error) {
           const tail = history.log.slice(-15).join('\n  ');
           throw new Error(`after\n  ${tail}\n${(error as Error).message}`, { cause: error });
@@ -41,6 +43,7 @@ test(
       },
     );
     await fc.assert(histories, { numRuns: RUNS, interruptAfterTimeLimit: TIMEOUT_MS - 10_000 });
+    expect(shortReports).toBeGreaterThan(0);
   },
   TIMEOUT_MS,
 );

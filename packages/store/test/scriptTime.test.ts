@@ -243,6 +243,18 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
     },
   ],
   [
+    'reportSuccesses of 256 pods',
+    async () => {
+      const { pods, session } = await held(257);
+      // Plans the fold, which would be looked at first.
+      await bed.report([pods.pop()!]);
+      const entries = pods.map((pod) => entryOf(pod));
+      return async () => {
+        expect(await bed.shard.reportSuccesses(session, entries)).not.toContain(null);
+      };
+    },
+  ],
+  [
     'report of 256 pods that failed',
     async () => {
       const { pods } = await held(256);

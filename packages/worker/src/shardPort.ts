@@ -11,6 +11,7 @@ import type {
 } from '@drover/store';
 
 import type { Link } from './link.ts';
+import type { ReportPort } from './reportRoute.ts';
 
 /** Answer to a heartbeat. */
 export type HeartbeatReply =
@@ -58,7 +59,7 @@ export interface ObjectPort {
 }
 
 /** A shard over a link: always over the connection that the link has now. */
-export class ShardPort implements ControlPort, ListPort, DetailsPort, ObjectPort {
+export class ShardPort implements ControlPort, ListPort, DetailsPort, ObjectPort, ReportPort {
   readonly #shard: Shard;
   readonly #link: Link;
   #linked: Shard | null = null;
@@ -144,5 +145,11 @@ export class ShardPort implements ControlPort, ListPort, DetailsPort, ObjectPort
 
   report(session: string, entries: readonly ReportEntry[]): Promise<ReportAnswer[]> {
     return this.shard.report(session, entries);
+  }
+
+  reportSuccesses(
+    ...args: Parameters<Shard['reportSuccesses']>
+  ): ReturnType<Shard['reportSuccesses']> {
+    return this.shard.reportSuccesses(...args);
   }
 }

@@ -12,6 +12,7 @@ import type { WorkerFigures } from './figures.ts';
 import { Link, type Connection } from './link.ts';
 import { PodEvents } from './podEvents.ts';
 import { Reporter } from './reporter.ts';
+import { ReportRoute } from './reportRoute.ts';
 import { SessionKeeper, type Session } from './session.ts';
 import { ShardPort } from './shardPort.ts';
 import type { HolderShard, SlotHolder } from './slots/holder.ts';
@@ -56,7 +57,7 @@ export class ShardWorker implements HolderShard {
     this.#options = options;
     this.port = new ShardPort(shard, control);
     this.#reports = new Link(options.connection, 'reports', logger);
-    const reports = new ShardPort(shard, this.#reports);
+    const route = new ReportRoute(new ShardPort(shard, this.#reports));
     this.#recorder = new EventRecorder({
       events: {
         record: (...batch) => this.port.run(({ events }) => events.record(...batch)),
@@ -82,7 +83,7 @@ export class ShardWorker implements HolderShard {
           logger,
           batches: figures.reportBatches,
           transport: {
-            send: (id, entries) => reports.report(id, entries),
+            send: (id, entries) => route.send(id, entries),
             reconnect: () => this.#reports.replace(),
           },
         }),
