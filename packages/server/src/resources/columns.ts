@@ -3,6 +3,8 @@ import { ageText, containerImagesText, containerNamesText, type PodSpec } from '
 import type { ApiObject } from '../api/object.ts';
 import type { Column } from '../api/table.ts';
 
+export { NAME_COLUMN } from '../api/table.ts';
+
 /** How long ago an object was created. */
 export const AGE_COLUMN: Column<ApiObject> = {
   name: 'Age',
@@ -20,6 +22,16 @@ export function textColumn<T extends ApiObject>(
   priority: 0 | 1 = 0,
 ): Column<T> {
   return { name, type: 'string', description, priority, cell };
+}
+
+/** A column of whole numbers. */
+export function numberColumn<T extends ApiObject>(
+  name: string,
+  description: string,
+  cell: (object: T) => number,
+  priority: 0 | 1 = 0,
+): Column<T> {
+  return { name, type: 'integer', description, priority, cell };
 }
 
 /** The columns that say what a pod template runs; only with `-o wide`. */

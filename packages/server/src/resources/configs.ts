@@ -1,10 +1,9 @@
 import { CONFIG_MAP_KIND, SECRET_KIND, type ConfigMap, type Secret } from '@drover/shared';
-import { fieldsOf } from '@drover/shared/explain';
 import { ConfigMapsClient, SecretsClient, type Backend } from '@drover/sdk/internals';
 import { SecretKeyFile } from '@drover/store';
 
-import { NAME_COLUMN, type Column } from '../api/table.ts';
-import { AGE_COLUMN, textColumn } from './columns.ts';
+import type { Column } from '../api/table.ts';
+import { AGE_COLUMN, NAME_COLUMN, numberColumn, textColumn } from './columns.ts';
 import { KeptResource } from './kept.ts';
 
 /** ConfigMaps: settings for pods, in plain text. */
@@ -12,20 +11,15 @@ export function configMaps(backend: Backend): KeptResource<ConfigMap> {
   return new KeptResource(backend, {
     kind: CONFIG_MAP_KIND,
     client: new ConfigMapsClient(backend, 'default'),
-    singular: 'configmap',
     shortNames: ['cm'],
-    explained: fieldsOf('ConfigMap'),
-    table: {
-      columns: [
-        NAME_COLUMN,
-        countColumn(
-          ({ data = {}, binaryData = {} }) =>
-            Object.keys(data).length + Object.keys(binaryData).length,
-        ),
-        AGE_COLUMN,
-      ],
-    },
-    fields: {},
+    columns: [
+      NAME_COLUMN,
+      countColumn(
+        ({ data = {}, binaryData = {} }) =>
+          Object.keys(data).length + Object.keys(binaryData).length,
+      ),
+      AGE_COLUMN,
+    ],
   });
 }
 
@@ -34,27 +28,16 @@ export function secrets(backend: Backend, keyFile: string | undefined): KeptReso
   return new KeptResource(backend, {
     kind: SECRET_KIND,
     client: new SecretsClient(backend, 'default', new SecretKeyFile(keyFile)),
-    singular: 'secret',
-    shortNames: [],
-    explained: fieldsOf('Secret'),
-    table: {
-      columns: [
-        NAME_COLUMN,
-        textColumn<Secret>('Type', 'What is in it.', ({ type }) => type),
-        countColumn(({ data = {} }) => Object.keys(data).length),
-        AGE_COLUMN,
-      ],
-    },
+    columns: [
+      NAME_COLUMN,
+      textColumn<Secret>('Type', 'What is in it.', ({ type }) => type),
+      countColumn(({ data = {} }) => Object.keys(data).length),
+      AGE_COLUMN,
+    ],
     fields: { type: ({ type }) => type },
   });
 }
 
 function countColumn<T extends ConfigMap | Secret>(count: (object: T) => number): Column<T> {
-  return {
-    name: 'Data',
-    type: 'integer',
-    description: 'How many keys it has.',
-    priority: 0,
-    cell: count,
-  };
+  return numberColumn('Data', 'How many keys it has.', count);
 }

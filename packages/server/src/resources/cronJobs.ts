@@ -1,40 +1,34 @@
 import { CRON_JOB_KIND, cronJobSuspendText, lastScheduleText, type CronJob } from '@drover/shared';
-import { fieldsOf } from '@drover/shared/explain';
 import { CronJobsClient, JobsClient, type Backend } from '@drover/sdk/internals';
 
 import type { DeleteOptions } from '../api/resource.ts';
-import { NAME_COLUMN, type TableDefinition } from '../api/table.ts';
-import { AGE_COLUMN, templateColumns, textColumn } from './columns.ts';
+import { AGE_COLUMN, NAME_COLUMN, numberColumn, templateColumns, textColumn } from './columns.ts';
 import { KeptResource } from './kept.ts';
 import { checkPreconditions } from './preconditions.ts';
 
-const TABLE: TableDefinition<CronJob> = {
-  columns: [
-    NAME_COLUMN,
-    textColumn<CronJob>('Schedule', 'When it makes Jobs.', ({ spec }) => spec.schedule),
-    textColumn<CronJob>(
-      'Timezone',
-      'Zone whose clock counts; UTC when none is given.',
-      ({ spec }) => spec.timeZone ?? '<none>',
-    ),
-    textColumn<CronJob>('Suspend', 'Whether it makes no Jobs.', cronJobSuspendText),
-    {
-      name: 'Active',
-      type: 'integer',
-      description: 'How many Jobs of its schedule run.',
-      priority: 0,
-      cell: ({ status }) => status.active?.length ?? 0,
-    },
-    textColumn<CronJob>(
-      'Last Schedule',
-      'How long ago the last time was for which it made a Job.',
-      lastScheduleText,
-    ),
-    AGE_COLUMN,
-    ...templateColumns<CronJob>(({ spec }) => spec.jobTemplate.spec.template.spec),
-    textColumn<CronJob>('Selector', 'Jobs get theirs when they are made.', () => '<none>', 1),
-  ],
-};
+const COLUMNS = [
+  NAME_COLUMN,
+  textColumn<CronJob>('Schedule', 'When it makes Jobs.', ({ spec }) => spec.schedule),
+  textColumn<CronJob>(
+    'Timezone',
+    'Zone whose clock counts; UTC when none is given.',
+    ({ spec }) => spec.timeZone ?? '<none>',
+  ),
+  textColumn<CronJob>('Suspend', 'Whether it makes no Jobs.', cronJobSuspendText),
+  numberColumn<CronJob>(
+    'Active',
+    'How many Jobs of its schedule run.',
+    ({ status }) => status.active?.length ?? 0,
+  ),
+  textColumn<CronJob>(
+    'Last Schedule',
+    'How long ago the last time was for which it made a Job.',
+    lastScheduleText,
+  ),
+  AGE_COLUMN,
+  ...templateColumns<CronJob>(({ spec }) => spec.jobTemplate.spec.template.spec),
+  textColumn<CronJob>('Selector', 'Jobs get theirs when they are made.', () => '<none>', 1),
+];
 
 /** CronJobs, as `batch/v1` has them. */
 export class CronJobsResource extends KeptResource<CronJob> {
@@ -45,12 +39,9 @@ export class CronJobsResource extends KeptResource<CronJob> {
     super(backend, {
       kind: CRON_JOB_KIND,
       client,
-      singular: 'cronjob',
       shortNames: ['cj'],
       categories: ['all'],
-      explained: fieldsOf('CronJob'),
-      table: TABLE,
-      fields: {},
+      columns: COLUMNS,
       hasStatus: true,
     });
     this.#cronJobs = client;

@@ -20,21 +20,21 @@ import type { Field } from '@drover/shared/explain';
 import type { Backend } from '@drover/sdk/internals';
 
 import { requiredValue } from '../api/fieldSelector.ts';
-import { groupVersionText, type ApiObject } from '../api/object.ts';
+import type { ApiObject } from '../api/object.ts';
 import type {
   DeleteOptions,
   Page,
   PageRequest,
-  Resource,
   WatchEvent,
   WatchRequest,
   WriteOptions,
 } from '../api/resource.ts';
 import type { SelectableFields } from '../api/selection.ts';
-import type { Column, TableDefinition } from '../api/table.ts';
+import type { Column } from '../api/table.ts';
 import { field, kindField } from '../openapi/fields.ts';
 import { versionNow } from '../watch/polledWatch.ts';
-import { textColumn } from './columns.ts';
+import { KindResource } from './base.ts';
+import { numberColumn, textColumn } from './columns.ts';
 import { EventLog } from './eventLog.ts';
 import { pageOf } from './paging.ts';
 import { checkPreconditions } from './preconditions.ts';
@@ -56,30 +56,22 @@ const NAME: Column<CoreV1Event> = {
   cell: ({ metadata }) => metadata.name,
 };
 
-const TABLE: TableDefinition<CoreV1Event> = {
-  columns: [
-    age('Last Seen', 'lastTimestamp', 0),
-    textColumn<CoreV1Event>('Type', 'Normal or Warning.', ({ type }) => type),
-    textColumn<CoreV1Event>('Reason', 'What happened, in a word.', ({ reason }) => reason),
-    textColumn<CoreV1Event>('Object', 'What it happened to.', objectText),
-    textColumn<CoreV1Event>('Subobject', 'Without meaning here.', () => '', 1),
-    textColumn<CoreV1Event>('Source', 'Who says so.', sourceText, 1),
-    textColumn<CoreV1Event>(
-      'Message',
-      'What happened.',
-      ({ message }) => message.split('\n')[0] ?? '',
-    ),
-    age('First Seen', 'firstTimestamp', 1),
-    {
-      name: 'Count',
-      type: 'integer',
-      description: 'How often it was seen.',
-      priority: 1,
-      cell: ({ count }) => count,
-    },
-    NAME,
-  ],
-};
+const COLUMNS: readonly Column<CoreV1Event>[] = [
+  age('Last Seen', 'lastTimestamp', 0),
+  textColumn<CoreV1Event>('Type', 'Normal or Warning.', ({ type }) => type),
+  textColumn<CoreV1Event>('Reason', 'What happened, in a word.', ({ reason }) => reason),
+  textColumn<CoreV1Event>('Object', 'What it happened to.', objectText),
+  textColumn<CoreV1Event>('Subobject', 'Without meaning here.', () => '', 1),
+  textColumn<CoreV1Event>('Source', 'Who says so.', sourceText, 1),
+  textColumn<CoreV1Event>(
+    'Message',
+    'What happened.',
+    ({ message }) => message.split('\n')[0] ?? '',
+  ),
+  age('First Seen', 'firstTimestamp', 1),
+  numberColumn<CoreV1Event>('Count', 'How often it was seen.', ({ count }) => count, 1),
+  NAME,
+];
 
 function objectText({ involvedObject }: CoreV1Event): string {
   return `${involvedObject.kind.toLowerCase()}/${involvedObject.name}`;
@@ -162,9 +154,9 @@ const MAX_ATTEMPTS = 8;
 
 /** How a version of the API has events. */
 interface EventForm<T extends ApiObject> {
-  readonly group: string;
+  readonly apiVersion: string;
   readonly explained: Field;
-  readonly table: TableDefinition<never>;
+  readonly columns: readonly Column<T>[];
   /** Read from events as core/v1 has them. */
   readonly fields: SelectableFields<CoreV1Event>;
   readonly shown: (event: CoreV1Event) => T;
@@ -173,9 +165,9 @@ interface EventForm<T extends ApiObject> {
 }
 
 const CORE: EventForm<CoreV1Event> = {
-  group: '',
+  apiVersion: 'v1',
   explained: EXPLAINED,
-  table: TABLE,
+  columns: COLUMNS,
   fields: FIELDS,
   shown: (event) => event,
   parse: (input, namespace) => parseObject(EVENT_KIND, input, namespace),
@@ -187,15 +179,13 @@ const SHOWN = new WeakMap<CoreV1Event, EventV1>();
 const SHOWN_OF = new WeakMap<EventV1, CoreV1Event>();
 
 const V1: EventForm<EventV1> = {
-  group: 'events.k8s.io',
+  apiVersion: 'events.k8s.io/v1',
   explained: EXPLAINED_V1,
-  table: {
-    columns: TABLE.columns.map((column) => ({
-      ...column,
-      cell: (event: EventV1, nowMs: number) =>
-        column.cell(SHOWN_OF.get(event) ?? coreOf(event), nowMs),
-    })),
-  },
+  columns: COLUMNS.map((column) => ({
+    ...column,
+    cell: (event: EventV1, nowMs: number) =>
+      column.cell(SHOWN_OF.get(event) ?? coreOf(event), nowMs),
+  })),
   fields: {
     ...FIELDS,
     ...Object.fromEntries(
@@ -228,31 +218,24 @@ function coreOf(event: EventV1): CoreV1Event {
 }
 
 /** Events: what happened to objects. */
-export class EventsResource<T extends ApiObject> implements Resource {
-  readonly group: string;
-  readonly version = 'v1';
-  readonly plural = 'events';
-  readonly singular = 'event';
-  readonly kind = 'Event';
-  readonly isNamespaced = true;
-  readonly shortNames = ['ev'];
-  readonly categories = [];
-  readonly explained: Field;
-  readonly table: TableDefinition<never>;
-  readonly fields: SelectableFields<never>;
-  readonly hasStatus = false;
+export class EventsResource<T extends ApiObject> extends KindResource<T> {
+  protected readonly watches = {
+    watch: (request: WatchRequest) => this.#watch(request),
+    close: () => this.#log.close(),
+  };
   readonly #backend: Backend;
   readonly #log: EventLog;
   readonly #form: EventForm<T>;
 
   private constructor(backend: Backend, log: EventLog, form: EventForm<T>) {
+    const { apiVersion, explained, columns } = form;
+    // Selected are events as core/v1 has them.
+    const fields = form.fields as SelectableFields<never> as SelectableFields<T>;
+    const kind = { apiVersion, kind: 'Event', plural: 'events', shortNames: ['ev'] };
+    super({ ...kind, explained, columns, fields });
     this.#backend = backend;
     this.#log = log;
     this.#form = form;
-    this.group = form.group;
-    this.explained = form.explained;
-    this.table = form.table;
-    this.fields = form.fields;
   }
 
   /** Those of core/v1 and those of events.k8s.io/v1: the same ones. */
@@ -275,8 +258,8 @@ export class EventsResource<T extends ApiObject> implements Resource {
     return { ...page, items: (page.items as readonly CoreV1Event[]).map(this.#form.shown) };
   }
 
-  async *watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
-    const apiVersion = groupVersionText(this);
+  async *#watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
+    const { apiVersion } = this.#form;
     for await (const event of this.#log.watch(request)) {
       const { type, object } = event;
       if (type === 'BOOKMARK') yield { ...event, object: { ...object, apiVersion } };
@@ -328,11 +311,6 @@ export class EventsResource<T extends ApiObject> implements Resource {
     if (outcome === 'notFound') throw new NotFoundError(this.#reference(name, namespace));
     if (outcome === 'conflict') throw new ConflictError(this.#reference(name, namespace));
     return event;
-  }
-
-  /** Ends all watches. */
-  close(): void {
-    this.#log.close();
   }
 
   async #write(event: ClientEvent, expectedVersion: string | null) {

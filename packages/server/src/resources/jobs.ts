@@ -6,27 +6,20 @@ import {
   selectorFromObject,
   type Job,
 } from '@drover/shared';
-import { fieldsOf } from '@drover/shared/explain';
 import { composeJobs, JobsClient, type Backend } from '@drover/sdk/internals';
 
-import type {
-  DeleteOptions,
-  Page,
-  PageRequest,
-  Resource,
-  WatchEvent,
-  WatchRequest,
-  WriteOptions,
-} from '../api/resource.ts';
-import type { SelectableFields } from '../api/selection.ts';
-import { NAME_COLUMN, type TableDefinition } from '../api/table.ts';
-import type { ApiObject } from '../api/object.ts';
+import type { DeleteOptions, Page, PageRequest } from '../api/resource.ts';
 import { FeedWatch } from '../watch/feedWatch.ts';
-import { AGE_COLUMN, templateColumns, textColumn } from './columns.ts';
+import { ClientResource, type KindDefinition } from './base.ts';
+import { AGE_COLUMN, NAME_COLUMN, templateColumns, textColumn } from './columns.ts';
 import { liveJobs } from './liveJobs.ts';
 import { checkPreconditions } from './preconditions.ts';
 
-const TABLE: TableDefinition<Job> = {
+const JOB: KindDefinition<Job> = {
+  apiVersion: 'batch/v1',
+  kind: 'Job',
+  plural: 'jobs',
+  categories: ['all'],
   columns: [
     NAME_COLUMN,
     textColumn<Job>('Status', 'What it has come to.', jobStatusWord),
@@ -36,6 +29,9 @@ const TABLE: TableDefinition<Job> = {
     ...templateColumns<Job>(({ spec }) => spec.template.spec),
     textColumn<Job>('Selector', 'What its pods are selected by.', selectorText, 1),
   ],
+  // Spelt so by Kubernetes.
+  fields: { 'status.successful': ({ status }) => String(status.succeeded ?? 0) },
+  hasStatus: true,
 };
 
 /** As in Kubernetes: kubectl always says what is to become of the pods, so it is never warned. */
@@ -46,43 +42,32 @@ function selectorText({ spec }: Job): string {
   return formatSelector(selectorFromObject(spec.selector ?? {})) || '<none>';
 }
 
-const FIELDS: SelectableFields<Job> = {
-  // Spelt so by Kubernetes.
-  'status.successful': ({ status }) => String(status.succeeded ?? 0),
-};
-
 /** Jobs, as `batch/v1` has them. */
-export class JobsResource implements Resource {
-  readonly group = 'batch';
-  readonly version = 'v1';
-  readonly plural = 'jobs';
-  readonly singular = 'job';
-  readonly kind = 'Job';
-  readonly isNamespaced = true;
-  readonly shortNames = [];
-  readonly categories = ['all'];
-  readonly explained = fieldsOf('Job');
-  readonly table = TABLE;
-  readonly fields = FIELDS;
-  readonly hasStatus = true;
+export class JobsResource extends ClientResource<Job> {
+  protected readonly watches: FeedWatch<Job>;
   readonly #jobs: JobsClient;
-  readonly #watch: FeedWatch<Job>;
 
   constructor(backend: Backend) {
-    this.#jobs = new JobsClient(backend, 'default');
-    this.#watch = new FeedWatch(backend, {
-      apiVersion: 'batch/v1',
-      kind: 'Job',
+    const jobs = new JobsClient(backend, 'default');
+    super(JOB, {
+      get: (name, options) => jobs.get(name, options),
+      create: (manifest, options) => jobs.create(manifest, options),
+      change: (name, change, options) => jobs.update(name, change, options),
+    });
+    this.#jobs = jobs;
+    this.watches = new FeedWatch(backend, {
+      apiVersion: JOB.apiVersion,
+      kind: JOB.kind,
       list: async (shard) => {
-        const jobs: Job[] = [];
+        const found: Job[] = [];
         let after: string | null = null;
         do {
           const from: { after?: string } = after === null ? {} : { after };
           const page = await shard.listJobs({ namespace: null, limit: 500, ...from });
-          jobs.push(...(await composeJobs(shard, page.jobs)));
+          found.push(...(await composeJobs(shard, page.jobs)));
           after = page.next;
         } while (after !== null);
-        return jobs;
+        return found;
       },
       read: async (shard, entries) => {
         const views = await Promise.all(entries.map(({ uid }) => shard.getJobByUid(uid)));
@@ -96,12 +81,8 @@ export class JobsResource implements Resource {
     });
   }
 
-  async get(name: string, namespace: string): Promise<Job> {
-    return await this.#jobs.get(name, { namespace });
-  }
-
   async list(request: PageRequest): Promise<Page> {
-    return await this.#watch.list(
+    return await this.watches.list(
       request,
       async (shard, { namespace, after, limit }) => {
         const from = after === null ? {} : { after };
@@ -113,26 +94,6 @@ export class JobsResource implements Resource {
         return view === null ? null : ((await composeJobs(shard, [view]))[0] ?? null);
       },
     );
-  }
-
-  watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
-    return this.#watch.watch(request);
-  }
-
-  async create(input: unknown, { namespace, dryRun, onWarning }: WriteOptions): Promise<Job> {
-    return await this.#jobs.create(input as Record<string, unknown>, {
-      namespace,
-      dryRun,
-      onWarning,
-    });
-  }
-
-  async update(
-    name: string,
-    change: (stored: ApiObject) => unknown,
-    { namespace, dryRun, onWarning }: WriteOptions,
-  ): Promise<Job> {
-    return await this.#jobs.update(name, change, { namespace, dryRun, onWarning });
   }
 
   async delete(name: string, options: DeleteOptions): Promise<Job> {
@@ -147,10 +108,5 @@ export class JobsResource implements Resource {
       ...(version === null ? {} : { preconditions: { resourceVersion: version } }),
     });
     return isGone ? job : await this.#jobs.get(job).catch(() => job);
-  }
-
-  /** Ends all watches. */
-  close(): void {
-    this.#watch.close();
   }
 }

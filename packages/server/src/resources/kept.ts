@@ -1,72 +1,37 @@
 import type { KeptObject, ObjectKind } from '@drover/shared';
-import type { Field } from '@drover/shared/explain';
 import type { Backend, ObjectsClient } from '@drover/sdk/internals';
 
-import type { ApiObject } from '../api/object.ts';
-import type {
-  DeleteOptions,
-  Page,
-  PageRequest,
-  Resource,
-  WatchEvent,
-  WatchRequest,
-  WriteOptions,
-} from '../api/resource.ts';
-import type { SelectableFields } from '../api/selection.ts';
-import type { TableDefinition } from '../api/table.ts';
+import type { DeleteOptions, Page, PageRequest } from '../api/resource.ts';
 import { FeedWatch } from '../watch/feedWatch.ts';
+import { ClientResource, type KindDefinition } from './base.ts';
 import { checkPreconditions } from './preconditions.ts';
 
-/** What is told of a kind of kept objects. */
-export interface KeptOptions<T extends KeptObject> {
+/** What is told of a kind of kept objects, beside what the kind says of itself. */
+export interface KeptOptions<T extends KeptObject> extends Omit<
+  KindDefinition<T>,
+  'apiVersion' | 'kind' | 'plural' | 'isNamespaced'
+> {
   readonly kind: ObjectKind<T>;
   readonly client: ObjectsClient<T>;
-  readonly singular: string;
-  readonly shortNames: readonly string[];
-  readonly explained: Field;
-  readonly table: TableDefinition<T>;
-  readonly fields: SelectableFields<T>;
-  /** Default: none. */
-  readonly categories?: readonly string[];
-  /** Its status is written by Drover. Default: it has none. */
-  readonly hasStatus?: boolean;
 }
 
 /** Objects may have a megabyte each. */
 const READ_SIZE = 50;
 
 /** A kind of objects that the store keeps as they are: ConfigMaps, Secrets, CronJobs. */
-export class KeptResource<T extends KeptObject> implements Resource {
-  readonly group: string;
-  readonly version = 'v1';
-  readonly plural: string;
-  readonly singular: string;
-  readonly kind: string;
-  readonly isNamespaced: boolean;
-  readonly shortNames: readonly string[];
-  readonly categories: readonly string[];
-  readonly explained: Field;
-  readonly table: TableDefinition<T>;
-  readonly fields: SelectableFields<T>;
-  readonly hasStatus: boolean;
+export class KeptResource<T extends KeptObject> extends ClientResource<T> {
+  protected readonly watches: FeedWatch<T>;
   readonly #client: ObjectsClient<T>;
-  readonly #watch: FeedWatch<T>;
 
-  constructor(backend: Backend, options: KeptOptions<T>) {
-    const { kind, client } = options;
-    this.group = kind.apiVersion.includes('/') ? kind.apiVersion.replace(/\/.*/, '') : '';
-    this.plural = kind.resource.replace(/\..*/, '');
-    this.categories = options.categories ?? [];
-    this.hasStatus = options.hasStatus ?? false;
-    this.singular = options.singular;
-    this.kind = kind.kind;
-    this.shortNames = options.shortNames;
-    this.explained = options.explained;
-    this.table = options.table;
-    this.fields = options.fields;
-    this.isNamespaced = kind.isClusterScoped !== true;
+  constructor(backend: Backend, { kind, client, ...definition }: KeptOptions<T>) {
+    const isNamespaced = kind.isClusterScoped !== true;
+    const plural = kind.resource.replace(/\..*/, '');
+    super(
+      { ...definition, apiVersion: kind.apiVersion, kind: kind.kind, plural, isNamespaced },
+      client,
+    );
     this.#client = client;
-    this.#watch = new FeedWatch(backend, {
+    this.watches = new FeedWatch(backend, {
       apiVersion: kind.apiVersion,
       kind: kind.kind,
       list: async ({ objects }) => {
@@ -96,13 +61,9 @@ export class KeptResource<T extends KeptObject> implements Resource {
     });
   }
 
-  async get(name: string, namespace: string): Promise<T> {
-    return await this.#client.get(name, { namespace });
-  }
-
   async list(request: PageRequest): Promise<Page> {
     const { kind } = this;
-    return await this.#watch.list(
+    return await this.watches.list(
       request,
       async ({ objects }, { namespace, after, limit }) => {
         const from = after === null ? {} : { after };
@@ -118,23 +79,6 @@ export class KeptResource<T extends KeptObject> implements Resource {
     );
   }
 
-  watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
-    return this.#watch.watch(request);
-  }
-
-  async create(input: unknown, { namespace, dryRun, onWarning }: WriteOptions): Promise<T> {
-    const manifest = input as Record<string, unknown>;
-    return await this.#client.create(manifest, { namespace, dryRun, onWarning });
-  }
-
-  async update(
-    name: string,
-    change: (stored: ApiObject) => unknown,
-    { namespace, dryRun, onWarning }: WriteOptions,
-  ): Promise<T> {
-    return await this.#client.change(name, change, { namespace, dryRun, onWarning });
-  }
-
   async delete(name: string, options: DeleteOptions): Promise<T> {
     const { namespace, dryRun } = options;
     const object = await this.#client.get(name, { namespace });
@@ -142,10 +86,5 @@ export class KeptResource<T extends KeptObject> implements Resource {
     if (dryRun || (await this.#client.delete(object))) return object;
     // It waits for its finalizers.
     return await this.#client.get(object).catch(() => object);
-  }
-
-  /** Ends all watches. */
-  close(): void {
-    this.#watch.close();
   }
 }

@@ -10,21 +10,13 @@ import { ObjectsClient, type Backend } from '@drover/sdk/internals';
 import { composeObject, objectText } from '@drover/store';
 
 import { isJsonObject, type ApiObject } from '../api/object.ts';
-import type {
-  DeleteOptions,
-  Page,
-  PageRequest,
-  Resource,
-  WatchEvent,
-  WatchRequest,
-  WriteOptions,
-} from '../api/resource.ts';
-import { NAME_COLUMN, type TableDefinition } from '../api/table.ts';
+import type { DeleteOptions, Page, PageRequest, WriteOptions } from '../api/resource.ts';
 import type { Admission } from '../http/context.ts';
 import { ApiError } from '../http/status.ts';
 import { field, kindField } from '../openapi/fields.ts';
 import { PolledWatch, versionNow } from '../watch/polledWatch.ts';
-import { AGE_COLUMN, textColumn } from './columns.ts';
+import { KindResource, type KindDefinition } from './base.ts';
+import { AGE_COLUMN, NAME_COLUMN, textColumn } from './columns.ts';
 import { NamespaceContents } from './namespaceContents.ts';
 import { pageOf } from './paging.ts';
 import { checkPreconditions } from './preconditions.ts';
@@ -37,20 +29,26 @@ interface ShownNamespace extends ApiObject {
   readonly status: { readonly phase: 'Active' | 'Terminating' };
 }
 
-const TABLE: TableDefinition<ShownNamespace> = {
+const NAMESPACE: KindDefinition<ShownNamespace> = {
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  plural: 'namespaces',
+  isNamespaced: false,
+  shortNames: ['ns'],
+  explained: kindField('Namespace', 'A part of the engine whose names are its own.', [
+    field('spec', 'Object', 'Without meaning here.', [
+      field('finalizers', '[]string', 'Who must agree before it goes.'),
+    ]),
+    field('status', 'Object', 'How it is.', [field('phase', 'string', 'Active or Terminating.')]),
+  ]),
   columns: [
     NAME_COLUMN,
     textColumn<ShownNamespace>('Status', 'How it is.', ({ status }) => status.phase),
     AGE_COLUMN,
   ],
+  fields: { 'status.phase': ({ status }) => status.phase },
+  hasStatus: true,
 };
-
-const EXPLAINED = kindField('Namespace', 'A part of the engine whose names are its own.', [
-  field('spec', 'Object', 'Without meaning here.', [
-    field('finalizers', '[]string', 'Who must agree before it goes.'),
-  ]),
-  field('status', 'Object', 'How it is.', [field('phase', 'string', 'Active or Terminating.')]),
-]);
 
 /** The one that is always there. */
 const DEFAULT = 'default';
@@ -62,27 +60,16 @@ const CONTENTS = 'drover.dev/contents';
  * Namespaces: those that are in use, those that somebody made, and `default`. One that is deleted is
  * kept as Terminating until nothing is in it any more.
  */
-export class NamespacesResource implements Resource {
-  readonly group = '';
-  readonly version = 'v1';
-  readonly plural = 'namespaces';
-  readonly singular = 'namespace';
-  readonly kind = 'Namespace';
-  readonly isNamespaced = false;
-  readonly shortNames = ['ns'];
-  readonly categories = [];
-  readonly explained = EXPLAINED;
-  readonly table = TABLE;
-  readonly fields = { 'status.phase': ({ status }: ShownNamespace) => status.phase };
-  readonly hasStatus = true;
+export class NamespacesResource extends KindResource<ShownNamespace> {
+  protected readonly watches: PolledWatch<ShownNamespace>;
   readonly #contents: NamespaceContents;
   readonly #objects: ObjectsClient<Namespace>;
-  readonly #watch: PolledWatch<ShownNamespace>;
   /** Ends those that are to be deleted and wait for something; whoever sees one goes on with it. */
   readonly #endings: Repeatedly;
 
   /** @param keptKinds - Kinds of kept objects: they bring a namespace into use, and go with it. */
   constructor(backend: Backend, keptKinds: readonly string[]) {
+    super(NAMESPACE);
     this.#contents = new NamespaceContents(backend, keptKinds);
     this.#objects = new ObjectsClient<Namespace>(backend, DEFAULT, {
       kind: NAMESPACE_KIND,
@@ -90,7 +77,7 @@ export class NamespacesResource implements Resource {
       decode: (stored) => composeObject(NAMESPACE_KIND, stored),
       normalize: (manifest) => manifest,
     });
-    this.#watch = new PolledWatch({ apiVersion: 'v1', kind: 'Namespace' }, () => this.#all());
+    this.watches = new PolledWatch(NAMESPACE, () => this.#all());
     this.#endings = new Repeatedly(async (name) => await this.#end(name));
   }
 
@@ -136,10 +123,6 @@ export class NamespacesResource implements Resource {
     return pageOf(request, await this.#all(), resourceVersion);
   }
 
-  watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
-    return this.#watch.watch(request);
-  }
-
   async create(input: unknown, { dryRun }: WriteOptions): Promise<ShownNamespace> {
     const name = nameOf(input);
     if (name === DEFAULT) throw new AlreadyExistsError({ resource: 'namespaces', name });
@@ -179,9 +162,9 @@ export class NamespacesResource implements Resource {
   }
 
   /** Ends all watches. */
-  close(): void {
+  override close(): void {
     this.#endings.close();
-    this.#watch.close();
+    super.close();
   }
 
   /** Marks one as to be deleted, so that nothing new comes into it. @returns false: there is no memory for that. */
@@ -222,7 +205,7 @@ export class NamespacesResource implements Resource {
       });
       await this.#objects.change(name, last, { namespace: name }).catch(unless(NotFoundError));
     }
-    await this.#watch.poll();
+    await this.watches.poll();
     return !isLeftOver && (await this.#made(name)) === null;
   }
 

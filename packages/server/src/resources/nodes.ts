@@ -6,28 +6,24 @@ import {
   withoutNulls,
   type Node,
 } from '@drover/shared';
-import { fieldsOf } from '@drover/shared/explain';
 import { NodesClient, type Backend } from '@drover/sdk/internals';
 
 import { isJsonObject, valueAt, type ApiObject } from '../api/object.ts';
-import type {
-  Page,
-  PageRequest,
-  Resource,
-  WatchEvent,
-  WatchRequest,
-  WriteOptions,
-} from '../api/resource.ts';
-import type { SelectableFields } from '../api/selection.ts';
-import { NAME_COLUMN, type TableDefinition } from '../api/table.ts';
+import type { Page, PageRequest, WriteOptions } from '../api/resource.ts';
 import { PolledWatch, versionNow } from '../watch/polledWatch.ts';
-import { AGE_COLUMN, textColumn } from './columns.ts';
+import { KindResource, type KindDefinition } from './base.ts';
+import { AGE_COLUMN, NAME_COLUMN, textColumn } from './columns.ts';
 import { pageOf } from './paging.ts';
 
 const annotation = (name: string) => (node: Node) =>
   node.metadata.annotations?.[`drover.dev/${name}`] ?? '<none>';
 
-const TABLE: TableDefinition<Node> = {
+const NODE: KindDefinition<Node> = {
+  apiVersion: 'v1',
+  kind: 'Node',
+  plural: 'nodes',
+  isNamespaced: false,
+  shortNames: ['no'],
   columns: [
     NAME_COLUMN,
     textColumn<Node>('Status', 'Whether it takes pods.', nodeStatusWord),
@@ -61,32 +57,19 @@ const TABLE: TableDefinition<Node> = {
     textColumn<Node>('Handlers', 'The handlers that it has.', annotation('handlers'), 1),
     textColumn<Node>('PID', 'Its process.', annotation('pid'), 1),
   ],
-};
-
-const FIELDS: SelectableFields<Node> = {
-  'spec.unschedulable': ({ spec }) => String(spec.unschedulable ?? false),
+  fields: { 'spec.unschedulable': ({ spec }) => String(spec.unschedulable ?? false) },
+  hasStatus: true,
 };
 
 /** Nodes: the workers. */
-export class NodesResource implements Resource {
-  readonly group = '';
-  readonly version = 'v1';
-  readonly plural = 'nodes';
-  readonly singular = 'node';
-  readonly kind = 'Node';
-  readonly isNamespaced = false;
-  readonly shortNames = ['no'];
-  readonly categories = [];
-  readonly explained = fieldsOf('Node');
-  readonly table = TABLE;
-  readonly fields = FIELDS;
-  readonly hasStatus = true;
+export class NodesResource extends KindResource<Node> {
+  protected readonly watches: PolledWatch<Node>;
   readonly #nodes: NodesClient;
-  readonly #watch: PolledWatch<Node>;
 
   constructor(backend: Backend) {
+    super(NODE);
     this.#nodes = new NodesClient(backend);
-    this.#watch = new PolledWatch({ apiVersion: 'v1', kind: 'Node' }, () => this.#nodes.list());
+    this.watches = new PolledWatch(NODE, () => this.#nodes.list());
   }
 
   async get(name: string): Promise<Node> {
@@ -119,17 +102,8 @@ export class NodesResource implements Resource {
     if (isUnschedulable === (stored.spec.unschedulable ?? false)) return stored;
     if (dryRun) return withCordon(stored, isUnschedulable) as Node;
     const changed = await this.#nodes.setUnschedulable(name, isUnschedulable);
-    await this.#watch.poll();
+    await this.watches.poll();
     return changed;
-  }
-
-  watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
-    return this.#watch.watch(request);
-  }
-
-  /** Ends all watches. */
-  close(): void {
-    this.#watch.close();
   }
 }
 

@@ -1,5 +1,4 @@
 import { NotFoundError, podReadyText, podRestarts, podStatusWord, type Pod } from '@drover/shared';
-import { fieldsOf } from '@drover/shared/explain';
 import { PodsClient, type Backend } from '@drover/sdk/internals';
 import { announcePodWatcher, type Shard } from '@drover/store';
 
@@ -7,25 +6,38 @@ import type {
   DeleteOptions,
   Page,
   PageRequest,
-  Resource,
   WatchEvent,
   WatchRequest,
-  WriteOptions,
 } from '../api/resource.ts';
-import type { ApiObject } from '../api/object.ts';
 import { requiredValue } from '../api/fieldSelector.ts';
 import type { SelectableFields } from '../api/selection.ts';
-import { NAME_COLUMN, type TableDefinition } from '../api/table.ts';
 import { badRequest } from '../http/status.ts';
 import { PodFeed } from '../watch/podFeed.ts';
 import { PodReader, type PodPlace } from '../watch/podReader.ts';
 import { PodScope } from '../watch/podScope.ts';
 import { PodWatch } from '../watch/podWatch.ts';
 import { watchShards } from '../watch/shardWatches.ts';
-import { AGE_COLUMN, textColumn } from './columns.ts';
+import { ClientResource, type KindDefinition } from './base.ts';
+import { AGE_COLUMN, NAME_COLUMN, textColumn } from './columns.ts';
 import { checkPreconditions } from './preconditions.ts';
 
-const TABLE: TableDefinition<Pod> = {
+const FIELDS: SelectableFields<Pod> = {
+  'spec.nodeName': ({ spec }) => spec.nodeName ?? '',
+  'spec.restartPolicy': ({ spec }) => spec.restartPolicy,
+  'spec.schedulerName': ({ spec }) => spec.schedulerName,
+  'spec.serviceAccountName': ({ spec }) => spec.serviceAccountName ?? '',
+  'spec.hostNetwork': ({ spec }) => String(spec.hostNetwork ?? false),
+  'status.phase': ({ status }) => status.phase,
+  'status.podIP': ({ status }) => status.podIP ?? '',
+  'status.nominatedNodeName': () => '',
+};
+
+const POD: KindDefinition<Pod> = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  plural: 'pods',
+  shortNames: ['po'],
+  categories: ['all'],
   columns: [
     NAME_COLUMN,
     textColumn<Pod>('Ready', 'Containers that are ready, of how many.', podReadyText),
@@ -48,48 +60,35 @@ const TABLE: TableDefinition<Pod> = {
           },
         ]
       : [],
+  fields: FIELDS,
+  hasStatus: true,
 };
 
 function restartsText(pod: Pod): string {
   return String(podRestarts(pod));
 }
 
-const FIELDS: SelectableFields<Pod> = {
-  'spec.nodeName': ({ spec }) => spec.nodeName ?? '',
-  'spec.restartPolicy': ({ spec }) => spec.restartPolicy,
-  'spec.schedulerName': ({ spec }) => spec.schedulerName,
-  'spec.serviceAccountName': ({ spec }) => spec.serviceAccountName ?? '',
-  'spec.hostNetwork': ({ spec }) => String(spec.hostNetwork ?? false),
-  'status.phase': ({ status }) => status.phase,
-  'status.podIP': ({ status }) => status.podIP ?? '',
-  'status.nominatedNodeName': () => '',
-};
-
 /** Pods: the attempts of Jobs. */
-export class PodsResource implements Resource {
-  readonly group = '';
-  readonly version = 'v1';
-  readonly plural = 'pods';
-  readonly singular = 'pod';
-  readonly kind = 'Pod';
-  readonly isNamespaced = true;
-  readonly shortNames = ['po'];
-  readonly categories = ['all'];
-  readonly explained = fieldsOf('Pod');
-  readonly table = TABLE;
-  readonly fields = FIELDS;
-  readonly hasStatus = true;
+export class PodsResource extends ClientResource<Pod> {
+  protected readonly watches = {
+    watch: (request: WatchRequest) => this.#watch(request),
+    close: () => {
+      for (const feed of this.#feeds.values()) feed.close();
+    },
+  };
   readonly #backend: Backend;
   readonly #pods: PodsClient;
   readonly #feeds = new Map<Shard, PodFeed>();
 
   constructor(backend: Backend) {
+    const pods = new PodsClient(backend, 'default');
+    super(POD, {
+      get: (name, options) => pods.get(name, options),
+      create: (manifest, options) => pods.create(manifest, options),
+      change: (name, change, options) => pods.update(name, change, options),
+    });
     this.#backend = backend;
-    this.#pods = new PodsClient(backend, 'default');
-  }
-
-  async get(name: string, namespace: string): Promise<Pod> {
-    return await this.#pods.get(name, { namespace });
+    this.#pods = pods;
   }
 
   async list(request: PageRequest): Promise<Page> {
@@ -106,31 +105,14 @@ export class PodsResource implements Resource {
     return { items, next: null, resourceVersion };
   }
 
-  watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
-    const kind = { apiVersion: 'v1', kind: 'Pod' };
-    return watchShards(this.#backend, kind, request, (shard, since, signal) => {
+  #watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
+    return watchShards(this.#backend, POD, request, (shard, since, signal) => {
       const feed = this.#feeds.get(shard) ?? new PodFeed(this.#backend, shard);
       this.#feeds.set(shard, feed);
       const backend = this.#backend;
       const watch = new PodWatch({ backend, pods: this.#pods, shard, feed, request, signal });
       return watch.run(since);
     });
-  }
-
-  async create(input: unknown, { namespace, dryRun, onWarning }: WriteOptions): Promise<Pod> {
-    return await this.#pods.create(input as Record<string, unknown>, {
-      namespace,
-      dryRun,
-      onWarning,
-    });
-  }
-
-  async update(
-    name: string,
-    change: (stored: ApiObject) => unknown,
-    { namespace, dryRun, onWarning }: WriteOptions,
-  ): Promise<Pod> {
-    return await this.#pods.update(name, change, { namespace, dryRun, onWarning });
   }
 
   async delete(name: string, options: DeleteOptions): Promise<Pod> {
@@ -146,11 +128,6 @@ export class PodsResource implements Resource {
     await this.#pods.delete(pod);
     // One that runs is there until it has ended.
     return await this.#pods.get(pod).catch(() => pod);
-  }
-
-  /** Ends all watches. */
-  close(): void {
-    for (const feed of this.#feeds.values()) feed.close();
   }
 
   /** The pods that may be selected, with where a list goes on after each. */

@@ -5,24 +5,9 @@ import { ObjectsClient, type Backend } from '@drover/sdk/internals';
 import { composeObject, objectText } from '@drover/store';
 
 import type { Page, PageRequest } from '../api/resource.ts';
-import { NAME_COLUMN, type TableDefinition } from '../api/table.ts';
 import { field, kindField } from '../openapi/fields.ts';
-import { AGE_COLUMN } from './columns.ts';
+import { AGE_COLUMN, NAME_COLUMN, numberColumn } from './columns.ts';
 import { KeptResource } from './kept.ts';
-
-const TABLE: TableDefinition<ServiceAccount> = {
-  columns: [
-    NAME_COLUMN,
-    {
-      name: 'Secrets',
-      type: 'integer',
-      description: 'How many Secrets it names.',
-      priority: 0,
-      cell: ({ secrets = [] }) => secrets.length,
-    },
-    AGE_COLUMN,
-  ],
-};
 
 const EXPLAINED = kindField(
   'ServiceAccount',
@@ -48,11 +33,17 @@ export class ServiceAccountsResource extends KeptResource<ServiceAccount> {
         decode: (stored) => composeObject(SERVICE_ACCOUNT_KIND, stored),
         normalize: (manifest) => manifest,
       }),
-      singular: 'serviceaccount',
       shortNames: ['sa'],
       explained: EXPLAINED,
-      table: TABLE,
-      fields: {},
+      columns: [
+        NAME_COLUMN,
+        numberColumn<ServiceAccount>(
+          'Secrets',
+          'How many Secrets it names.',
+          ({ secrets = [] }) => secrets.length,
+        ),
+        AGE_COLUMN,
+      ],
     });
   }
 

@@ -7,26 +7,24 @@ import {
   parseWorkQueue,
   type WorkQueue,
 } from '@drover/shared';
-import { fieldsOf } from '@drover/shared/explain';
 import { WorkQueueHandle, WorkQueuesClient, type Backend } from '@drover/sdk/internals';
 
 import { isJsonObject, type ApiObject } from '../api/object.ts';
-import type {
-  DeleteOptions,
-  Page,
-  PageRequest,
-  Resource,
-  WatchEvent,
-  WatchRequest,
-  WriteOptions,
-} from '../api/resource.ts';
-import { NAME_COLUMN, type Column, type TableDefinition } from '../api/table.ts';
+import type { DeleteOptions, Page, PageRequest, WriteOptions } from '../api/resource.ts';
+import type { Column } from '../api/table.ts';
 import { PolledWatch, versionNow } from '../watch/polledWatch.ts';
-import { AGE_COLUMN, textColumn } from './columns.ts';
+import { KindResource, type KindDefinition } from './base.ts';
+import { AGE_COLUMN, NAME_COLUMN, numberColumn, textColumn } from './columns.ts';
 import { pageOf } from './paging.ts';
 import { checkPreconditions } from './preconditions.ts';
 
-const TABLE: TableDefinition<WorkQueue> = {
+const WORK_QUEUE: KindDefinition<WorkQueue> = {
+  apiVersion: 'drover.dev/v1',
+  kind: 'WorkQueue',
+  plural: 'workqueues',
+  shortNames: ['wq'],
+  categories: ['all'],
+  hasStatus: true,
   columns: [
     NAME_COLUMN,
     textColumn<WorkQueue>('Status', 'Whether more items may come.', statusWord),
@@ -49,34 +47,21 @@ function countColumn(
   field: 'enqueued' | 'completed' | 'dead' | 'unsettled',
   priority: 0 | 1,
 ): Column<WorkQueue> {
-  const cell = ({ status }: WorkQueue): number => status?.[field] ?? 0;
-  return { name, type: 'integer', description, priority, cell };
+  return numberColumn(name, description, ({ status }) => status?.[field] ?? 0, priority);
 }
 
 /** Work queues, `drover.dev/v1`. */
-export class WorkQueuesResource implements Resource {
-  readonly group = 'drover.dev';
-  readonly version = 'v1';
-  readonly plural = 'workqueues';
-  readonly singular = 'workqueue';
-  readonly kind = 'WorkQueue';
-  readonly isNamespaced = true;
-  readonly shortNames = ['wq'];
-  readonly categories = ['all'];
-  readonly explained = fieldsOf('WorkQueue');
-  readonly table = TABLE;
-  readonly fields = {};
-  readonly hasStatus = true;
+export class WorkQueuesResource extends KindResource<WorkQueue> {
+  protected readonly watches: PolledWatch<WorkQueue>;
   readonly #backend: Backend;
   readonly #queues: WorkQueuesClient;
-  readonly #watch: PolledWatch<WorkQueue>;
 
   constructor(backend: Backend) {
+    super(WORK_QUEUE);
     this.#backend = backend;
     this.#queues = new WorkQueuesClient(backend, 'default');
-    const kind = { apiVersion: 'drover.dev/v1', kind: 'WorkQueue' };
     // Counts move without a new version.
-    this.#watch = new PolledWatch(kind, () => this.#all(null), {
+    this.watches = new PolledWatch(WORK_QUEUE, () => this.#all(null), {
       stateOf: ({ status }) => JSON.stringify(status),
     });
   }
@@ -88,10 +73,6 @@ export class WorkQueuesResource implements Resource {
   async list(request: PageRequest): Promise<Page> {
     const resourceVersion = String(versionNow());
     return pageOf(request, await this.#all(request.namespace), resourceVersion);
-  }
-
-  watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
-    return this.#watch.watch(request);
   }
 
   async create(input: unknown, { namespace, dryRun }: WriteOptions): Promise<WorkQueue> {
@@ -133,11 +114,6 @@ export class WorkQueuesResource implements Resource {
       await new WorkQueueHandle(this.#backend, name, { namespace, schema: null }).delete();
     }
     return queue;
-  }
-
-  /** Ends all watches. */
-  close(): void {
-    this.#watch.close();
   }
 
   async #all(namespace: string | null): Promise<WorkQueue[]> {
