@@ -31,7 +31,7 @@ export function* moments(
   startMs: number,
   deviations: Deviations,
 ): Generator<Moment, void, number> {
-  const model = new ReferenceJob(history.spec, startMs, deviations);
+  const model = new ReferenceJob(history.spec, startMs, deviations, history.adopted);
   const settle = (nowMs: number, step: number, acts: readonly Act[]): Moment => {
     for (const act of acts) act(model);
     model.settle(nowMs);

@@ -25,6 +25,8 @@ export interface Step {
 export interface History {
   readonly spec: Spec;
   readonly steps: readonly Step[];
+  /** Indexes of pods without a Job that run when the Job comes, the oldest first, and that it adopts. Left out = none. */
+  readonly adopted?: readonly number[];
 }
 
 const CODES = [1, 2, 3];
@@ -60,6 +62,26 @@ export function historyOf(seed: number, { maxContainers = 2 } = {}): History {
     steps.push({ seconds: 600, actions: all }, { seconds: 1, actions: allStopped(random, spec) });
   }
   return { spec, steps };
+}
+
+/**
+ * The history with pods that the Job adopts; the same one where adopted pods are another matter: their restarts do not
+ * count, and how those count that their user deletes does not depend on podReplacementPolicy (D10).
+ */
+export function withAdopted(history: History, seed: number): History {
+  const { spec, steps } = history;
+  const isPlain = spec.restartPolicy === 'Never' && spec.podReplacementPolicy !== 'Failed';
+  if (!spec.indexed || !isPlain || spec.failureRules !== null) return history;
+  const random = new Random(seed ^ 0x2545f491);
+  const adopted = [0, 1, 2, 3, 4, 5, 8].filter(() => random.chance(0.4));
+  const mayStay = (action: Action): boolean =>
+    action.type !== 'edit' || action.change.podReplacementPolicy === undefined;
+  return {
+    spec,
+    steps: steps.map((step) => ({ ...step, actions: step.actions.filter(mayStay) })),
+    // Which of them is older is not told by their indexes.
+    adopted: adopted.toSorted((a, b) => ((a * 5) % 7) - ((b * 5) % 7)),
+  };
 }
 
 function randomSpec(random: Random, maxContainers: number): Spec {

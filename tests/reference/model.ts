@@ -144,11 +144,17 @@ export class ReferenceJob implements Side {
   /** What a podFailurePolicy said of pods when they were counted. */
   readonly #matches = new Map<Pod, Match | null>();
 
-  constructor(spec: Spec, nowMs: number, deviations: Deviations) {
+  /** @param adopted - Indexes of pods that ran before it came, and that it adopts: the oldest first, a second apart. */
+  constructor(spec: Spec, nowMs: number, deviations: Deviations, adopted: readonly number[] = []) {
     this.#spec = spec;
     this.#size = spec.completions ?? 0;
     this.#nowMs = nowMs;
     this.#deviations = deviations;
+    for (const [i, index] of adopted.entries()) {
+      const startMs = nowMs - 1000 * (adopted.length - i);
+      const pod = { ...this.#newPod(index), createdMs: startMs, startMs };
+      this.#pods.push({ ...pod, phase: 'Running' });
+    }
   }
 
   get isFinished(): boolean {
@@ -275,6 +281,14 @@ export class ReferenceJob implements Side {
     const last = this.#lastFailed(index);
     this.#hasMoved = true;
     this.#pods.push({
+      ...this.#newPod(index),
+      failureCount: last === null ? 0 : last.failureCount + (this.#countsToIndex(last) ? 1 : 0),
+      ignoredCount: last === null ? 0 : last.ignoredCount + (this.#isIgnored(last) ? 1 : 0),
+    });
+  }
+
+  #newPod(index: number): Pod {
+    return {
       number: this.#pods.length + 1,
       index,
       createdMs: this.#nowMs,
@@ -288,11 +302,11 @@ export class ReferenceJob implements Side {
       restarts: 0,
       disrupted: false,
       exitCodes: null,
-      failureCount: last === null ? 0 : last.failureCount + (this.#countsToIndex(last) ? 1 : 0),
-      ignoredCount: last === null ? 0 : last.ignoredCount + (this.#isIgnored(last) ? 1 : 0),
+      failureCount: 0,
+      ignoredCount: 0,
       losses: 0,
       replacedWhenEnded: false,
-    });
+    };
   }
 
   #lastFailed(index: number): Pod | null {

@@ -1,6 +1,12 @@
 /** One Job on a real Redis, under the real reconciler, its pods run by sessions of the test's. */
 import { randomUUID } from 'node:crypto';
-import { formatIndexIntervals, type JobStatus, parseTime, NO_PRIORITY } from '@drover/shared';
+import {
+  COMPLETION_INDEX_LABEL,
+  formatIndexIntervals,
+  type JobStatus,
+  parseTime,
+  NO_PRIORITY,
+} from '@drover/shared';
 import { newSessionId, type Shard, type SlotRecord } from '@drover/store';
 import { pino } from 'pino';
 import { JobReconciler } from '../../packages/controller/src/reconcile.ts';
@@ -10,6 +16,13 @@ const LANE = 'default/process';
 const QUEUE = 'default.process';
 const RESYNC_MS = 30_000;
 
+/** A pod that has not ended, and what it is stored with: the Job, or a pod without a Job that the Job has adopted. */
+interface Located {
+  readonly uid: string;
+  readonly slot: SlotRecord;
+  readonly index: number;
+}
+
 /** See the top of the file. */
 export class RedisWorld implements Side<Promise<void>> {
   readonly #shard: Shard;
@@ -17,6 +30,8 @@ export class RedisWorld implements Side<Promise<void>> {
   readonly #reconciler: JobReconciler;
   #spec: Spec;
   #hasWorkers = false;
+  /** Pods without a Job that it adopts, with their indexes. */
+  readonly #hosts = new Map<string, number>();
   /** Pods that a report gave out at this very time: Kubernetes would have looked first. */
   readonly #fresh = new Set<number>();
 
@@ -35,20 +50,48 @@ export class RedisWorld implements Side<Promise<void>> {
     });
   }
 
-  static async create(shard: Shard, spec: Spec): Promise<RedisWorld> {
+  /**
+   * @param adopted - Indexes of pods without a Job that run before it comes, and that it adopts.
+   * @param pass - Lets a second go by.
+   */
+  static async create(
+    shard: Shard,
+    spec: Spec,
+    adopted: readonly number[] = [],
+    pass: () => void = () => {},
+  ): Promise<RedisWorld> {
     const world = new RedisWorld(shard, spec);
-    await shard.createJob({
-      uid: world.#uid,
-      namespace: 'default',
-      name: `job-${world.#uid}`,
-      object: objectOf(spec),
-      status: '{}',
-      completions: spec.completions,
-      queue: QUEUE,
-      fittingKey: LANE,
-      indexed: spec.indexed,
-    });
+    for (const index of adopted) {
+      await world.#createPod(index);
+      pass();
+    }
+    const job = { uid: world.#uid, object: world.#objectOf(spec), completions: spec.completions };
+    await shard.createJob({ ...placed(job), indexed: spec.indexed });
     return world;
+  }
+
+  async #createPod(index: number): Promise<void> {
+    const uid = randomUUID();
+    this.#hosts.set(uid, index);
+    const annotations = { [COMPLETION_INDEX_LABEL]: String(index) };
+    const spec = {
+      parallelism: 1,
+      completions: 1,
+      backoffLimit: 0,
+      template: { metadata: {}, spec: { restartPolicy: 'Never', containers: [{ name: 'main' }] } },
+    };
+    const object = JSON.stringify({ metadata: { labels: this.#labels, annotations }, spec });
+    await this.#shard.createJob({ ...placed({ uid, object, completions: 1 }), bare: true });
+    await this.#reconciler.reconcile(uid);
+    await this.#startPods(uid);
+  }
+
+  get #labels(): Readonly<Record<string, string>> {
+    return { job: this.#uid };
+  }
+
+  #objectOf(spec: Spec): string {
+    return objectOf(spec, this.#hosts.size > 0 ? this.#labels : null);
   }
 
   async bringWorkers(): Promise<void> {
@@ -61,19 +104,21 @@ export class RedisWorld implements Side<Promise<void>> {
   }
 
   async lose(ref: PodRef): Promise<void> {
-    const { session, slot } = await this.#find(ref);
-    await this.#shard.expireSession(session, { force: true });
-    await this.#shard.endLostPods(session, this.#uid, [slot]);
+    const { uid, slot } = await this.#find(ref);
+    await this.#shard.expireSession(slot.session, { force: true });
+    await this.#shard.endLostPods(slot.session, uid, [slot.slot]);
   }
 
   async remove(ref: PodRef): Promise<void> {
-    const pods = [await this.#find(ref)];
-    await this.#shard.stopPods({ uid: this.#uid, guard: null, pods, countAs: 'unjudged' });
+    const { uid, slot } = await this.#find(ref);
+    if (uid !== this.#uid) await this.#shard.deleteJob(uid, { policy: 'Foreground' });
+    else await this.#shard.stopPods({ uid, guard: null, pods: [slot], countAs: 'unjudged' });
   }
 
   async restart(ref: PodRef): Promise<void> {
-    const { slot, podNumber, session, restarts } = await this.#find(ref);
-    const told = { uid: this.#uid, slot, podNumber, session, restarts: restarts + 1 };
+    const { uid, slot: held } = await this.#find(ref);
+    const { slot, podNumber, session, restarts } = held;
+    const told = { uid, slot, podNumber, session, restarts: restarts + 1 };
     await this.#shard.recordRestart(told);
   }
 
@@ -82,7 +127,7 @@ export class RedisWorld implements Side<Promise<void>> {
     await this.#shard.updateJob({
       uid: this.#uid,
       expectedResourceVersion: null,
-      object: objectOf(this.#spec),
+      object: this.#objectOf(this.#spec),
       specChanged: true,
       completions: this.#spec.completions,
       queue: QUEUE,
@@ -94,17 +139,18 @@ export class RedisWorld implements Side<Promise<void>> {
   async settle(nowMs: number): Promise<void> {
     for (let round = 0; ; round++) {
       if (round === 20) throw new Error('the reconciler does not come to rest');
+      for (const host of this.#hosts.keys()) await this.#reconciler.reconcile(host);
       const nextAtMs = await this.#reconciler.reconcile(this.#uid);
       const isDue = nextAtMs !== null && nextAtMs <= nowMs;
-      const hasStarted = this.#hasWorkers && (await this.#startPods());
-      if (!(await this.#endFresh()) && !hasStarted && !isDue) break;
+      const hasStarted = this.#hasWorkers && (await this.#startPods(this.#uid));
+      if (!(await this.#endFresh()) && !hasStarted && !isDue && round >= this.#restRounds) break;
     }
     this.#fresh.clear();
   }
 
   async view(): Promise<View> {
     const job = (await this.#shard.getJobByUid(this.#uid))!;
-    const slots = await this.#shard.allSlots(this.#uid);
+    const pods = await this.#located();
     const status = JSON.parse(job.status) as JobStatus;
     const { completions, indexed, backoffLimitPerIndex } = this.#spec;
     // Of a finished Job what is written stands, whatever its spec says since.
@@ -130,29 +176,48 @@ export class RedisWorld implements Side<Promise<void>> {
       completedIndexes: indexed ? text(await this.#shard.doneBitmap(this.#uid)) : '',
       failedIndexes:
         backoffLimitPerIndex === null ? null : text(await this.#shard.failedBitmap(this.#uid)),
-      pods: slots
-        .map(({ index, phase }) => `${index} ${phase === 'Stopping' ? 'Terminating' : phase}`)
+      pods: pods
+        .map(({ index, slot }) => `${index} ${isTold(slot) ? 'Terminating' : slot.phase}`)
         .toSorted(),
     };
   }
 
-  async #find({ index, terminating, at }: PodRef): Promise<SlotRecord> {
-    const found = (await this.#shard.allSlots(this.#uid)).filter(
-      (slot) => slot.index === index && (slot.phase === 'Stopping') === terminating,
-    );
-    return found.toSorted((a, b) => a.podNumber - b.podNumber)[at]!;
+  /** What was told to a pod that was adopted comes to its worker by way of its host: one more look at both. */
+  get #restRounds(): number {
+    return this.#hosts.size > 0 ? 2 : 0;
   }
 
-  async #startPods(): Promise<boolean> {
-    const pending = (await this.#shard.allSlots(this.#uid)).filter(
-      (one) => one.phase === 'Pending',
+  async #located(): Promise<Located[]> {
+    const own = (await this.#shard.allSlots(this.#uid)).map((slot) => ({
+      uid: this.#uid,
+      slot,
+      index: slot.index,
+    }));
+    const adopted = await Promise.all(
+      [...this.#hosts].map(async ([uid, index]) =>
+        (await this.#shard.allSlots(uid)).map((slot) => ({ uid, slot, index })),
+      ),
     );
+    return [...own, ...adopted.flat()];
+  }
+
+  async #find({ index, terminating, at }: PodRef): Promise<Located> {
+    const found = (await this.#located()).filter(
+      (one) => one.index === index && isTold(one.slot) === terminating,
+    );
+    return found.toSorted(
+      (a, b) => a.slot.createdMs - b.slot.createdMs || a.slot.podNumber - b.slot.podNumber,
+    )[at]!;
+  }
+
+  async #startPods(uid: string): Promise<boolean> {
+    const pending = (await this.#shard.allSlots(uid)).filter((one) => one.phase === 'Pending');
     let hasStarted = false;
     for (const { slot, attemptsStarted } of pending) {
       const session = newSessionId();
       const worker = { id: session, node: session, lanes: { [LANE]: 1 }, leaseTtlMs: 6_000 };
       await this.#shard.registerSession(worker);
-      const asked = { uid: this.#uid, slot, session, knownGeneration: 0 };
+      const asked = { uid, slot, session, knownGeneration: 0 };
       const answer = await this.#shard.acquire({ ...asked, attemptsStarted: attemptsStarted + 1 });
       hasStarted ||= answer.type === 'run';
     }
@@ -164,14 +229,19 @@ export class RedisWorld implements Side<Promise<void>> {
     const told = (await this.#shard.allSlots(this.#uid)).filter(
       ({ phase, podNumber }) => phase === 'Stopping' && this.#fresh.has(podNumber),
     );
-    for (const slot of told) await this.#report(slot, 143, false);
+    const uid = this.#uid;
+    for (const slot of told) await this.#report({ uid, slot }, 143, false);
     return told.length > 0;
   }
 
-  async #report(slot: SlotRecord, exitCode: number, drained: boolean): Promise<void> {
+  async #report(
+    { uid, slot }: Pick<Located, 'uid' | 'slot'>,
+    exitCode: number,
+    drained: boolean,
+  ): Promise<void> {
     const [answer] = await this.#shard.report(slot.session, [
       {
-        uid: this.#uid,
+        uid,
         queue: QUEUE,
         slot: slot.slot,
         attemptsStarted: slot.attemptsStarted,
@@ -189,7 +259,20 @@ export class RedisWorld implements Side<Promise<void>> {
   }
 }
 
-function objectOf({ indexed, failureRules, successRules, containers, ...spec }: Spec): string {
+function isTold({ phase }: SlotRecord): boolean {
+  return phase === 'Stopping';
+}
+
+function placed(job: { uid: string; object: string; completions: number | null }) {
+  const names = { namespace: 'default', name: `job-${job.uid}` };
+  return { ...job, ...names, status: '{}', queue: QUEUE, fittingKey: LANE, indexed: false };
+}
+
+/** @param labels - What it selects, when it adopts pods. */
+function objectOf(
+  { indexed, failureRules, successRules, containers, ...spec }: Spec,
+  labels: Readonly<Record<string, string>> | null,
+): string {
   const { restartPolicy, ...others } = spec;
   const given = Object.entries(others).filter(([, value]) => value !== null);
   return JSON.stringify({
@@ -199,8 +282,9 @@ function objectOf({ indexed, failureRules, successRules, containers, ...spec }: 
       completionMode: indexed ? 'Indexed' : 'NonIndexed',
       ...(failureRules !== null && { podFailurePolicy: { rules: failureRules } }),
       ...(successRules !== null && { successPolicy: { rules: successRules } }),
+      ...(labels !== null && { manualSelector: true, selector: { matchLabels: labels } }),
       template: {
-        metadata: {},
+        metadata: labels === null ? {} : { labels },
         spec: { restartPolicy, containers: containers.map((name) => ({ name })) },
       },
     },

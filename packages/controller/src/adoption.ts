@@ -193,9 +193,10 @@ export class Adoptions {
   /** Jobs with a selector of their user's; those that are over are forgotten. */
   async #candidates(namespace: string): Promise<Candidate[]> {
     const { adoption } = this.#shard;
+    const uids = await adoption.selecting(namespace);
+    const jobs = await Promise.all(uids.map((uid) => this.#shard.getJobByUid(uid)));
     const candidates: Candidate[] = [];
-    for (const uid of await adoption.selecting(namespace)) {
-      const job = await this.#shard.getJobByUid(uid);
+    for (const job of jobs) {
       const candidate = job === null ? null : candidateOf(job);
       if (candidate !== null) candidates.push(candidate);
       else if (job !== null && (job.finished || job.deleted)) await adoption.unselect(job);

@@ -32,6 +32,13 @@ local function countAdopted(hot, keys, number, index, record)
     redis.call('HSET', keys.unjudged, string.format('%.0f', ADOPTED_FROM + number),
       struct.pack('>I4', index) .. string.sub(record, 5))
     hot.unjudged = hot.unjudged + 1
+    local reason = string.byte(record, 20)
+    local isLoss = reason == REASON_NODE_LOST or reason == REASON_DRAINED or reason == REASON_ROLLED_BACK
+    if isLoss and index ~= NO_INDEX then
+      if redis.call('HINCRBY', keys.losses, index, 1) == 1 then hot.lossCount = hot.lossCount + 1 end
+    elseif not isLoss and reason ~= REASON_DELETED then
+      hot.lossCount = hot.lossCount - redis.call('HDEL', keys.losses, index)
+    end
     return
   end
   local _, _, startMs, durationMs = struct.unpack(POD, record)

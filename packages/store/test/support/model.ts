@@ -72,8 +72,8 @@ export class ModelJob {
   /** Pods that were released, and the records of those of them that ended. */
   readonly free = new Set<number>();
   readonly freeRecords = new Map<number, PodOutcome>();
-  /** When pods ended of which there are records. */
-  readonly endedMs = new Map<number, number>();
+  /** How pods ended of which there are records. */
+  readonly ended = new Map<number, ModelEnd>();
   /** How often labels of pods were changed. */
   readonly changes = new Map<number, number>();
   /** Pods that it has adopted, by number, and who has adopted pods of it. */
@@ -402,6 +402,12 @@ export class ModelJob {
   }
 }
 
+/** How a pod ended. */
+export interface ModelEnd {
+  readonly endMs: number;
+  readonly reason: PodReason;
+}
+
 /** What a decision was made from. */
 export interface ModelGuard {
   readonly generation: number;
@@ -499,7 +505,8 @@ export class Model {
         const isFailed = verdict === 'rolledBack' || entry.outcome === 'Failed';
         job.freeRecords.set(slot.pod, isFailed ? 'Failed' : 'Succeeded');
       }
-      job.endedMs.set(slot.pod, nowMs);
+      const why = verdict === 'rolledBack' ? 'RolledBack' : entry.reason;
+      job.ended.set(slot.pod, { endMs: nowMs, reason: why });
       if (isFree(slot)) {
         close(entry);
         continue;
@@ -597,7 +604,7 @@ export class Model {
       if (slot === undefined || slot.session !== session || slot.phase === 'Pending') continue;
       job.slots.delete(number);
       ended++;
-      job.endedMs.set(slot.pod, nowMs);
+      job.ended.set(slot.pod, { endMs: nowMs, reason: 'NodeLost' });
       if (slot.phase === 'Returning') job.retry.add(slot.index);
       if (slot.phase === 'Leaving') job.fail(slot.pod, slot.index, 'NodeLost');
       if (slot.phase === 'Free') job.freeRecords.set(slot.pod, 'Failed');

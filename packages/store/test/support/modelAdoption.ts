@@ -1,6 +1,6 @@
 /** What adoption means, in the plain data of the model. */
 import type { AdoptedState } from '../../src/api.ts';
-import type { ModelGuard, ModelJob } from './model.ts';
+import type { ModelEnd, ModelGuard, ModelJob } from './model.ts';
 
 /** Numbers from here on are of adopted pods that wait for their verdict. */
 const ADOPTED_FROM = 2 ** 31;
@@ -93,8 +93,12 @@ function count(
       job.failed++;
       job.limitFailures++;
     }
-  } else countEnd(job, number, index, found, host.endedMs.get(wanted.pod) ?? 0);
+  } else countEnd(job, number, index, found, endOf(host, wanted.pod));
   return { index: NO_INDEX, state: 'ended' };
+}
+
+function endOf(host: ModelJob, pod: number): ModelEnd {
+  return host.ended.get(pod) ?? { endMs: 0, reason: 'Error' };
 }
 
 function takeThis(job: ModelJob, index: number): boolean {
@@ -111,13 +115,18 @@ function takeThis(job: ModelJob, index: number): boolean {
 
 function countEnd(
   job: ModelJob,
-  number: number,
+  adoption: number,
   index: number,
   outcome: 'Succeeded' | 'Failed',
-  endMs: number,
+  { endMs, reason }: ModelEnd,
 ): void {
   if (outcome === 'Failed') {
-    job.unjudged.set(ADOPTED_FROM + number, { index, reason: 'Error' });
+    const number = ADOPTED_FROM + adoption;
+    const { decisionVersion } = job;
+    // As a pod of its own; but of one without an index nobody remembers that it was lost.
+    if (index !== NO_INDEX) job.fail(number, index, reason);
+    else job.unjudged.set(number, { index, reason });
+    job.decisionVersion = decisionVersion;
     return;
   }
   job.lastSuccessMs = Math.max(job.lastSuccessMs, endMs);
@@ -160,8 +169,9 @@ function see(job: ModelJob, number: number, one: ModelAdopted): boolean {
     if (one.state === 'returning') job.giveBack(one.index);
     if (isActive(one)) {
       const outcome = one.host.records.get(one.pod) ?? one.host.freeRecords.get(one.pod);
-      const endMs = one.host.endedMs.get(one.pod) ?? 0;
-      countEnd(job, number, one.index, outcome ?? 'Failed', endMs);
+      const deleted = { endMs: 0, reason: 'Deleted' } as const;
+      const end = outcome === undefined ? deleted : endOf(one.host, one.pod);
+      countEnd(job, number, one.index, outcome ?? 'Failed', end);
     }
     one.state = 'ended';
     return false;
@@ -169,7 +179,7 @@ function see(job: ModelJob, number: number, one: ModelAdopted): boolean {
   const isTold = !['Pending', 'Running', 'Free'].includes(slot.phase);
   if (!isActive(one)) return !isTold;
   if (isTold) {
-    countEnd(job, number, one.index, 'Failed', 0);
+    countEnd(job, number, one.index, 'Failed', { endMs: 0, reason: 'Deleted' });
     one.state = 'stopping';
   } else one.state = slot.phase === 'Pending' ? 'pending' : 'running';
   return false;
