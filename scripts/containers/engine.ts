@@ -100,8 +100,10 @@ export async function startEngine(): Promise<Engine> {
     throw new DockerError(`${why}: ${lastLines(said, 2)}`, { cause: error });
   }
   // Stages of old builds, which would pile up; those of today make the next build quick.
-  const prune = ['image', 'prune', '--force', '--filter', 'until=24h'];
-  await run('docker', prune, { env: { ...process.env, DOCKER_HOST: host } });
+  for (const what of ['image', 'builder']) {
+    const prune = [what, 'prune', '--force', '--filter', 'until=24h'];
+    await run('docker', prune, { env: { ...process.env, DOCKER_HOST: host } });
+  }
   return { DOCKER_HOST: host, stop };
 }
 
