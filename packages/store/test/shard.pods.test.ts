@@ -133,8 +133,8 @@ describe('stopPods', () => {
     expect(await stop()).toMatchObject({ count: 3 });
     const orders = [session, other].map((id) => bed.shard.heartbeat(id));
     expect(await Promise.all(orders)).toEqual([
-      { type: 'alive', orders: [{ uid: 'u1', slot: slots[0], podNumber: 1 }] },
-      { type: 'alive', orders: [{ uid: 'u1', slot: slots[1], podNumber: 2 }] },
+      { type: 'alive', claims: 1, orders: [{ uid: 'u1', slot: slots[0], podNumber: 1 }] },
+      { type: 'alive', claims: 1, orders: [{ uid: 'u1', slot: slots[1], podNumber: 2 }] },
     ]);
   });
 });
