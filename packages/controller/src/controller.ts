@@ -4,6 +4,7 @@ import {
   checkHost,
   EventRecorder,
   type InstallationSettings,
+  type ObservedJob,
   openClient,
   type RedisClient,
   type RedisConnection,
@@ -24,7 +25,7 @@ import { makeSystemClasses, Priorities } from './priorities.ts';
 import { JobReconciler } from './reconcile.ts';
 import { reconcileSession } from './sessions.ts';
 import { reconcileWorkQueue } from './workQueues.ts';
-import { SlotOffers } from './slotOffers.ts';
+import { MAX_OFFERS_PER_CALL, SlotOffers } from './slotOffers.ts';
 
 /** Options of {@link createController}. */
 export interface ControllerOptions {
@@ -280,7 +281,7 @@ class RunningController implements Controller {
     });
     const cronJobs = new CronJobReconciler({ shard, events, resyncMs, logger });
     const looks: Readonly<Record<MemberKind, Look>> = {
-      job: (id, reconcileId) => jobs.reconcile(id, reconcileId),
+      job: (id, reconcileId, look) => jobs.reconcile(id, reconcileId, look),
       session: (id) =>
         reconcileSession(shard, id, logger, (count) => {
           this.figures.lostPods += count;
@@ -298,9 +299,11 @@ class RunningController implements Controller {
       concurrency,
       retryCapMs: resyncMs,
       logger,
-      handle: (member, reconcileId) => {
+      expect: () => priorities.refresh(),
+      pendingWanted: MAX_OFFERS_PER_CALL,
+      handle: (member, reconcileId, look) => {
         const [kind, id] = splitMember(member);
-        return this.figures.timed(kind, () => looks[kind](id, reconcileId));
+        return this.figures.timed(kind, () => looks[kind](id, reconcileId, look));
       },
     });
   }
@@ -351,7 +354,7 @@ class RunningController implements Controller {
 }
 
 /** Looks at a member of one kind; answers when to look again. */
-type Look = (id: string, reconcileId: string) => Promise<number | null>;
+type Look = (id: string, reconcileId: string, look: ObservedJob | null) => Promise<number | null>;
 
 /** @throws TerminalError for a member that another version made. */
 function splitMember(member: string): [kind: MemberKind, id: string] {

@@ -1,5 +1,5 @@
 import { TerminalError } from '@drover/shared';
-import type { Shard, Subscriber, Taken } from '@drover/store';
+import type { ObservedJob, Shard, Subscriber, Taken, Taking } from '@drover/store';
 import type { Logger } from 'pino';
 
 /** How long a taking lasts: what a dead controller had taken is taken by another after this. */
@@ -23,15 +23,26 @@ const ERROR_PAUSE_MS = { base: 100, cap: 5_000 };
 /** Pause before a member that failed is tried again: doubles with each failure, up to one resync. */
 const RETRY_BASE_MS = 1_000;
 
+/** Members that are Jobs. */
+const JOB_PREFIX = 'job:';
+
 /** Options of a {@link DueLoop}. */
 export interface DueLoopOptions {
-  readonly shard: Pick<Shard, 'take' | 'done' | 'keys'>;
+  readonly shard: Pick<Shard, 'take' | 'takeAndObserve' | 'done' | 'keys'>;
   readonly subscriber: Pick<Subscriber, 'subscribe' | 'onReady'>;
   /**
    * Looks at a member; answers when to look again, ms by the shard's clock, null = on a trigger.
-   * `reconcileId` names the look in log lines.
+   * `reconcileId` names the look in log lines. `look`: the Job, of one that was looked at as it was taken, else null.
    */
-  readonly handle: (member: string, reconcileId: string) => Promise<number | null>;
+  readonly handle: (
+    member: string,
+    reconcileId: string,
+    look: ObservedJob | null,
+  ) => Promise<number | null>;
+  /** A Job was told of, and is about to be taken. Default: nobody wants to know. */
+  readonly expect?: () => void;
+  /** How many Pending slots of such a Job to name. Default 0. */
+  readonly pendingWanted?: number;
   /** Members in hand at once at most, >= 1. */
   readonly concurrency: number;
   /**
@@ -83,19 +94,24 @@ export class DueLoop {
     this.#state = 'running';
     subscriber.onReady(() => this.wake());
     this.#unsubscribe = await subscriber.subscribe(shard.keys.wakeChannel, (message) =>
-      this.#onMessage(Number(message)),
+      this.#onMessage(message),
     );
     this.wake();
   }
 
   /** Takes what is due, now or as soon as there is room. */
   wake(): void {
+    this.#wakeFor(null);
+  }
+
+  /** @param told - A Job that is due; null = not known, or several. */
+  #wakeFor(told: string | null): void {
     if (this.#state !== 'running') return;
     if (this.#isTaking || this.#room() <= 0) {
       this.#isWoken = true;
       return;
     }
-    void this.#take();
+    void this.#take(told);
   }
 
   /** Stops taking and waits for what is in hand. What was not begun is taken by others. */
@@ -121,20 +137,23 @@ export class DueLoop {
     return this.#options.concurrency - this.#inHand.size;
   }
 
-  #onMessage(atMs: number): void {
+  /** @param message - A time, and the member that is due then if that is now. */
+  #onMessage(message: string): void {
+    const [time, member] = message.split(' ');
+    const atMs = Number(time);
     if (this.#clockOffsetMs === null || Number.isNaN(atMs)) {
       this.wake();
       return;
     }
-    this.#wakeAt(atMs);
+    this.#wakeAt(atMs, member?.startsWith(JOB_PREFIX) === true ? member : null);
   }
 
   /** @param atMs - By the shard's clock. */
-  #wakeAt(atMs: number): void {
+  #wakeAt(atMs: number, member: string | null = null): void {
     // The script may have run before what this is about: its answer must not undo the timer.
     if (this.#isTaking) this.#toldAtMs = Math.min(this.#toldAtMs, atMs);
     const waitMs = atMs - (performance.now() + (this.#clockOffsetMs ?? 0));
-    if (waitMs <= CLOCK_ERROR_MS) this.wake();
+    if (waitMs <= CLOCK_ERROR_MS) this.#wakeFor(member);
     else if (performance.now() + waitMs < this.#timerAtMs) this.#setTimer(waitMs);
   }
 
@@ -152,17 +171,17 @@ export class DueLoop {
     }, boundedMs);
   }
 
-  async #take(): Promise<void> {
-    const { shard, logger } = this.#options;
+  async #take(told: string | null): Promise<void> {
+    const { logger } = this.#options;
     this.#isTaking = true;
     this.#isWoken = false;
     this.#toldAtMs = Number.POSITIVE_INFINITY;
     try {
-      const { nowMs, nextAtMs, taken } = await shard.take(Math.min(BATCH, this.#room()), TAKE_MS);
+      const { nowMs, nextAtMs, taken, look } = await this.#takeTold(told);
       this.#errorPauseMs = 0;
       this.#turnedAtMs = performance.now();
       this.#clockOffsetMs = nowMs - this.#turnedAtMs;
-      for (const one of taken) this.#begin(one);
+      for (const one of taken) this.#begin(one, one.member === told ? look : null);
       const nextKnownMs = Math.min(nextAtMs ?? Number.POSITIVE_INFINITY, this.#toldAtMs);
       if (nextKnownMs <= nowMs) this.#isWoken = true;
       this.#setTimer(nextKnownMs - nowMs);
@@ -179,6 +198,15 @@ export class DueLoop {
     this.#takeIfWoken();
   }
 
+  async #takeTold(member: string | null): Promise<Taking & { look: ObservedJob | null }> {
+    const { shard, expect, pendingWanted = 0 } = this.#options;
+    const max = Math.min(BATCH, this.#room());
+    if (member === null) return { ...(await shard.take(max, TAKE_MS)), look: null };
+    expect?.();
+    const uid = member.slice(JOB_PREFIX.length);
+    return await shard.takeAndObserve(max, TAKE_MS, uid, pendingWanted);
+  }
+
   /** After all that lies in the sockets: members that are done together make room together. */
   #takeIfWoken(): void {
     if (!this.#isWoken || this.#isPlanned) return;
@@ -189,18 +217,18 @@ export class DueLoop {
     });
   }
 
-  #begin(taken: Taken): void {
-    const work = this.#handle(taken).finally(() => {
+  #begin(taken: Taken, look: ObservedJob | null): void {
+    const work = this.#handle(taken, look).finally(() => {
       this.#inHand.delete(work);
       this.#takeIfWoken();
     });
     this.#inHand.add(work);
   }
 
-  async #handle(taken: Taken): Promise<void> {
+  async #handle(taken: Taken, seen: ObservedJob | null): Promise<void> {
     const { shard, logger } = this.#options;
     const reconcileId = nextReconcileId();
-    const nextAtMs = await this.#look(taken.member, reconcileId);
+    const nextAtMs = await this.#look(taken.member, reconcileId, seen);
     try {
       await shard.done(taken, nextAtMs);
       if (nextAtMs !== null) this.#wakeAt(nextAtMs);
@@ -212,10 +240,14 @@ export class DueLoop {
   }
 
   /** Never rejects: an error becomes a later look. */
-  async #look(member: string, reconcileId: string): Promise<number | null> {
+  async #look(
+    member: string,
+    reconcileId: string,
+    seen: ObservedJob | null,
+  ): Promise<number | null> {
     const { handle, logger, retryCapMs = 30_000 } = this.#options;
     try {
-      const nextAtMs = await handle(member, reconcileId);
+      const nextAtMs = await handle(member, reconcileId, seen);
       this.#failures.delete(member);
       return nextAtMs;
     } catch (error) {

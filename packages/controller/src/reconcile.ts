@@ -201,17 +201,31 @@ export class JobReconciler {
    * Brings a Job nearer to what its spec wants, as far as that goes now.
    *
    * @param reconcileId - Names this call in log lines.
+   * @param seen - The Job as it was when it was taken; null = it is yet to be looked at.
    * @returns When to look again, ms by the shard's clock; null = when something changes.
    * @throws TerminalError when the stored Job can not be read; other errors are worth a retry.
    */
-  async reconcile(uid: string, reconcileId = ''): Promise<number | null> {
+  async reconcile(
+    uid: string,
+    reconcileId = '',
+    seen: ObservedJob | null = null,
+  ): Promise<number | null> {
     let nowMs = 0;
+    let known = seen;
     // Together with the look: pods that are to start do not wait for both.
     this.#priorities.refresh();
     for (let pass = 0; pass < MAX_PASSES; pass++) {
       const memo = this.#memos.of(uid);
-      const pendingWanted = Math.min(1000, memo.offered.size + MAX_OFFERS_PER_CALL);
-      const look = await this.#shard.observeJob(uid, pendingWanted);
+      // Of one with slots on offer more Pending ones are to be named than was known when it was taken.
+      if (
+        known !== null &&
+        memo.offered.size > 0 &&
+        known.pendingSlots.length < known.pendingCount
+      ) {
+        known = null;
+      }
+      const look = known ?? (await this.#observe(uid, memo));
+      known = null;
       if (look === null) {
         this.#memos.forget(uid);
         return null;
@@ -232,6 +246,10 @@ export class JobReconciler {
       }
     }
     return nowMs;
+  }
+
+  #observe(uid: string, { offered }: JobMemo): Promise<ObservedJob | null> {
+    return this.#shard.observeJob(uid, Math.min(1000, offered.size + MAX_OFFERS_PER_CALL));
   }
 
   async #apply(look: ObservedJob, memo: JobMemo, reconcileId: string): Promise<PassEnd> {

@@ -260,6 +260,9 @@ export class TestBed {
   }
 }
 
+/** How many Pending slots are named of a Job that is looked at as it is taken: fewer than it may have. */
+const PENDING_SEEN = 2;
+
 /** A controller without loop and queues. */
 export class TestController {
   /** Slots that were offered, in that order. */
@@ -272,6 +275,7 @@ export class TestController {
   /** What it told; `writeEvents` writes it. */
   readonly told: NewEvent[] = [];
   readonly #bed: TestBed;
+  #looks = 0;
 
   /** @param offer - Instead of a queue. */
   constructor(
@@ -318,7 +322,10 @@ export class TestController {
     if (kind === 'session') return reconcileSession(this.#bed.shard, id, silent);
     if (kind === 'kept') return this.kept.reckon();
     if (kind === 'gc') return reconcileOwner(this.#bed.shard, id, silent);
-    return this.jobs.reconcile(id);
+    // Every other one was looked at as it was taken.
+    this.#looks += 1;
+    const seen = this.#looks % 2 === 0 ? await this.#bed.shard.observeJob(id, PENDING_SEEN) : null;
+    return this.jobs.reconcile(id, '', seen);
   }
 }
 

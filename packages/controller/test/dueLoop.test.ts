@@ -38,6 +38,24 @@ async function startLoop(handle: Handle, concurrency = 32): Promise<DueLoop> {
   return loop;
 }
 
+/** For loops that are told of no Job. */
+const nobodyTold: Shard['takeAndObserve'] = () => Promise.reject(new Error('nobody told of a Job'));
+
+/** A Job as far as the due set is concerned. */
+async function createJob(uid: string): Promise<void> {
+  await shard.createJob({
+    uid,
+    namespace: 'default',
+    name: uid,
+    object: '{}',
+    status: '{}',
+    completions: 1,
+    queue: 'default.process',
+    fittingKey: 'default/process',
+    indexed: false,
+  });
+}
+
 async function commandCount(): Promise<number> {
   const stats = await redis.connect().info('stats');
   return Number(/total_commands_processed:(\d+)/.exec(stats)?.[1]);
@@ -63,6 +81,45 @@ describe('DueLoop', () => {
     });
     await shard.trigger('job:b');
     await waitFor(() => seen.includes('job:b'), { timeoutMs: 2000 });
+  });
+
+  test('looks at a Job as it takes it, when it was told of that one; at others it does not', async () => {
+    const seen: [member: string, look: string | null][] = [];
+    let expected = 0;
+    const loop = new DueLoop({
+      shard,
+      subscriber,
+      handle: async (member, _id, look) => {
+        seen.push([member, look === null ? null : look.job.name]);
+        return null;
+      },
+      expect: () => (expected += 1),
+      concurrency: 32,
+      logger: silent,
+    });
+    loops.push(loop);
+    await shard.trigger('session:s');
+    await loop.start();
+    await waitFor(() => seen.length === 1);
+    // One that comes while the loop asks what is due is not told of in time.
+    for (let i = 1; seen.at(-1)![1] === null && i <= 50; i += 1) {
+      await createJob(`a${i}`);
+      await waitFor(() => seen.length === i + 1);
+    }
+    const [member, look] = seen.at(-1)!;
+    expect(member).toBe(`job:${look}`);
+    expect(expected).toBeGreaterThan(0);
+
+    // One that is gone again, and two at once.
+    seen.length = 0;
+    await shard.trigger('job:b');
+    await Promise.all([createJob('c'), createJob('d')]);
+    await waitFor(() => seen.length === 3);
+    expect(seen.toSorted(([a], [b]) => (a < b ? -1 : 1))).toEqual([
+      ['job:b', null],
+      ['job:c', null],
+      ['job:d', null],
+    ]);
   });
 
   test('comes back at the time that a handler asked for, and not before', async () => {
@@ -126,6 +183,7 @@ describe('DueLoop', () => {
           const taken = members.map((member) => ({ member, token: 't', count: 1 }));
           return { nowMs: 1_000_000, nextAtMs: LEFT.length > 0 ? 0 : null, taken };
         },
+        takeAndObserve: nobodyTold,
       },
       subscriber: { subscribe: async () => () => {}, onReady: () => {} },
       handle: async () => {
@@ -247,6 +305,7 @@ describe('DueLoop', () => {
           if (takings === 2) await answer.promise;
           return { nowMs: 1_000_000, nextAtMs: null, taken: [] };
         },
+        takeAndObserve: nobodyTold,
       },
       subscriber: {
         subscribe: async (_channel, listener) => {

@@ -58,6 +58,17 @@ describe('a new Job', () => {
     expect(calls).toEqual(['observeJob', 'openSlots']);
   });
 
+  test('costs one when it was looked at as it was taken', async () => {
+    await bed.worker();
+    const calls: string[] = [];
+    const counted = bed.controller(spyOn(bed.shard, async (name) => void calls.push(name)));
+    const uid = await bed.createJob({ parallelism: 2, completions: 2 });
+    const { look } = await bed.shard.takeAndObserve(10, 5000, uid, 500);
+    await counted.jobs.reconcile(uid, '', look);
+    expect(calls).toEqual(['openSlots']);
+    expect(counted.offered).toEqual([1, 2]);
+  });
+
   test('that its user changes while it is decided about gets what it says now', async () => {
     await bed.worker();
     const uid = await bed.createJob({ parallelism: 2, completions: 9 });

@@ -33,66 +33,20 @@
 ]]
 -- @include clock
 -- @include record
--- @include lanes
+-- @include look
 -- Pods named before a script leaves the rest of the Jobs out: bounds its time. So many sessions count as a pod.
 local ENOUGH_PODS, SESSIONS_PER_POD = 200, 16
-local lanesOf, jobsOn = {}, {}
-
-local function readUnjudged(unjudgedKey, lossesKey)
-  local flat
-  if redis.call('HLEN', unjudgedKey) <= 500 then
-    flat = redis.call('HGETALL', unjudgedKey)
-  else
-    flat = redis.call('HSCAN', unjudgedKey, '0', 'COUNT', 400)[2]
-  end
-  local unjudged = {}
-  for i = 1, math.min(#flat, 1000), 2 do
-    local index = string.format('%.0f', (struct.unpack('>I4', flat[i + 1])))
-    local before = redis.call('HMGET', lossesKey, index, 'f' .. index)
-    local n = #unjudged
-    unjudged[n + 1], unjudged[n + 2] = flat[i], flat[i + 1]
-    unjudged[n + 3], unjudged[n + 4] = before[1] or '0', before[2] or ''
-  end
-  return unjudged
-end
-
--- The uids of a Job's pods begin as its own; what belongs to the Job itself lies between them.
-local function hasOwningPods(uid)
-  local prefix = string.sub(uid, 1, 24)
-  local below = redis.call('ZRANGEBYLEX', KEYS[4], '[' .. prefix, '(' .. uid .. '/', 'LIMIT', 0, 1)
-  if #below > 0 then return 1 end
-  return #redis.call('ZRANGEBYLEX', KEYS[4], '[' .. uid .. '0', '(' .. prefix .. 'g', 'LIMIT', 0, 1)
-end
-
-local function valueOf(fields, name)
-  for i = 1, #fields, 2 do
-    if fields[i] == name then return fields[i + 1] end
-  end
-end
-
+local shared = { lanes = KEYS[2], queues = KEYS[3], owned = KEYS[4], capacity = KEYS[5] }
 local looks = { string.format('%.0f', (readClock(KEYS[1], ARGV[1]))) }
 local podsNamed = 0
 local keyBase = 5
 for argument = 2, #ARGV, 2 do
-  local uid, pendingWanted = ARGV[argument], tonumber(ARGV[argument + 1])
-  local job = redis.call('HGETALL', KEYS[keyBase + 1])
-  -- What is left of a purged Job is a mark, see purgeJob.
-  local hot = #job > 0 and redis.call('GET', KEYS[keyBase + 2])
-  if not hot then
-    looks[#looks + 1] = false
-  else
-    local key, queue = valueOf(job, 'fittingKey'), valueOf(job, 'queue')
-    lanesOf[key] = lanesOf[key] or countLanes(KEYS[2], KEYS[5], key)
-    jobsOn[queue] = jobsOn[queue] or redis.call('HGET', KEYS[3], queue) or '0'
-    local unjudged = readUnjudged(KEYS[keyBase + 3], KEYS[keyBase + 4])
-    local pending, pendingCount = {}, redis.call('ZCARD', KEYS[keyBase + 5])
-    if pendingCount > 0 and pendingWanted > 0 then
-      pending = redis.call('ZRANGE', KEYS[keyBase + 5], 0, pendingWanted - 1)
-    end
-    looks[#looks + 1] = { job, hot, unjudged, pending, pendingCount, lanesOf[key], jobsOn[queue], hasOwningPods(uid) }
-    podsNamed = podsNamed + #unjudged / 4 + #pending
-    if podsNamed + sessionsSeen / SESSIONS_PER_POD >= ENOUGH_PODS then break end
-  end
+  local own = { job = KEYS[keyBase + 1], hot = KEYS[keyBase + 2], unjudged = KEYS[keyBase + 3],
+    losses = KEYS[keyBase + 4], pending = KEYS[keyBase + 5] }
+  local look, named = lookAt(shared, own, ARGV[argument], tonumber(ARGV[argument + 1]))
+  looks[#looks + 1] = look
+  podsNamed = podsNamed + named
+  if podsNamed + sessionsSeen / SESSIONS_PER_POD >= ENOUGH_PODS then break end
   keyBase = keyBase + 5
 end
 return looks

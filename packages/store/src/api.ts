@@ -256,6 +256,15 @@ export interface Taken {
   readonly count: number;
 }
 
+/** What was taken at once. */
+export interface Taking {
+  /** By the shard's clock. */
+  readonly nowMs: number;
+  /** When the next member is due, ms by the shard's clock; null = none is. */
+  readonly nextAtMs: number | null;
+  readonly taken: Taken[];
+}
+
 /** A failed pod that waits for its verdict. */
 export interface UnjudgedRecord extends PodRecord {
   /** How often in a row its index was lost, this time included; 0 = not lost. */

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { NO_PRIORITY, type PodPriority, type QuotaDenial } from '@drover/shared';
-import { NO_FAILURES, type ObservedJob, type Refused, type StoredJob } from './api.ts';
+import {
+  NO_FAILURES,
+  type ObservedJob,
+  type Refused,
+  type StoredJob,
+  type Taken,
+  type Taking,
+} from './api.ts';
 import { decodeHot } from './hot.ts';
 import { decodeFailures, decodePodRecord } from './records.ts';
 import type { ScriptReply } from './scripts.ts';
@@ -108,6 +115,17 @@ export function observedJob(uid: string, nowMs: number, reply: ScriptReply): Obs
     foldAtMs: hot.foldAtMs,
     hasOwningPods: hasOwningPods === 1,
   };
+}
+
+/** What was taken with a token, as `takeDue.lua` answers it. */
+export function taking(reply: ScriptReply, token: string): Taking {
+  const [nowMs, nextAt, ...members] = list(reply);
+  const taken: Taken[] = [];
+  for (let i = 0; i < members.length; i += 2) {
+    taken.push({ member: String(members[i]), token, count: integer(members[i + 1]) });
+  }
+  const nextAtMs = String(nextAt) === '' ? null : Number(String(nextAt));
+  return { nowMs: integer(nowMs), nextAtMs, taken };
 }
 
 /** The name of a code that a script answered. */

@@ -54,6 +54,7 @@ export const SCRIPT_NAMES = [
   'settleItems',
   'stopAdopted',
   'stopPods',
+  'takeAndObserve',
   'takeDue',
   'tendAdopted',
   'trigger',

@@ -28,6 +28,7 @@ import type {
   StopInput,
   StopOrder,
   Taken,
+  Taking,
   Verdicts,
   WriteStatusInput,
 } from './api.ts';
@@ -46,7 +47,7 @@ import {
   encodeOverlays,
   POD_RECORD_BYTES,
 } from './records.ts';
-import { choose, integer, list, refused, textMap } from './replies.ts';
+import { choose, integer, list, observedJob, refused, taking, textMap } from './replies.ts';
 import { defineScripts } from './scripts.ts';
 import { sessionBytes } from './session.ts';
 import { ShardReader } from './shardReader.ts';
@@ -361,30 +362,33 @@ export class Shard extends ShardReader {
     ]);
   }
 
-  /** Takes up to `max` due members for `takeMs`. `nextAtMs`: when the next one is due, null = none. */
-  async take(
+  /** Takes up to `max` due members for `takeMs`. */
+  async take(max: number, takeMs: number): Promise<Taking> {
+    const token = randomBytes(8).toString('hex');
+    const args = [this.#scripts.now, max, takeMs, token];
+    return taking(await this.#scripts.run('takeDue', this.#scripts.dueKeys, args), token);
+  }
+
+  /** The same, with a look at a Job if it is among what was taken, else null. */
+  async takeAndObserve(
     max: number,
     takeMs: number,
-  ): Promise<{ nowMs: number; nextAtMs: number | null; taken: Taken[] }> {
+    uid: string,
+    pendingWanted: number,
+  ): Promise<Taking & { look: ObservedJob | null }> {
     const token = randomBytes(8).toString('hex');
-    const reply = list(
-      await this.#scripts.run('takeDue', this.#scripts.dueKeys, [
-        this.#scripts.now,
-        max,
-        takeMs,
-        token,
-      ]),
+    const { lanes, queues, owned, capacity } = this.keys;
+    const { job, hot, unjudged, losses, pending } = this.keys.job(uid);
+    const ofJob = [job, hot, unjudged, losses, pending];
+    const [takenReply = null, look = null] = list(
+      await this.#scripts.run(
+        'takeAndObserve',
+        [...this.#scripts.dueKeys, lanes, queues, owned, capacity, ...ofJob],
+        [this.#scripts.now, max, takeMs, token, uid, pendingWanted],
+      ),
     );
-    const taken: Taken[] = [];
-    for (let i = 2; i < reply.length; i += 2) {
-      taken.push({ member: String(reply[i]), token, count: integer(reply[i + 1]) });
-    }
-    const nextAt = String(reply[1]);
-    return {
-      nowMs: integer(reply[0]),
-      nextAtMs: nextAt === '' ? null : Number(nextAt),
-      taken,
-    };
+    const taken = taking(takenReply, token);
+    return { ...taken, look: observedJob(uid, taken.nowMs, look) };
   }
 
   /**

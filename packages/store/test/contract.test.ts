@@ -501,6 +501,16 @@ const CASES: Record<ScriptName, Case> = {
     reply: (code) => [code, 0],
     plain: [[8, 2], { type: 'stopped', count: 2, decisionVersion: 8 }],
   },
+  takeAndObserve: {
+    call: async (shard) => {
+      const { nowMs, taken, look } = await shard.takeAndObserve(10, 5000, UID, 9);
+      return [nowMs, taken.map((one) => [one.member, one.count]), look];
+    },
+    plain: [
+      [[Buffer.from('5'), Buffer.from(''), Buffer.from(`job:${OTHER}`), Buffer.from('3')], null],
+      [5, [[`job:${OTHER}`, 3]], null],
+    ],
+  },
   takeDue: {
     call: async (shard) => {
       const { nowMs, nextAtMs, taken } = await shard.take(10, 5000);

@@ -43,6 +43,48 @@ describe('take', () => {
   });
 });
 
+describe('takeAndObserve', () => {
+  test('takes as take does, and answers what a look at the Job would', async () => {
+    const uid = await bed.createJob();
+    await bed.shard.trigger(X);
+    const look = await bed.shard.observeJob(uid, 5);
+    const got = await bed.shard.takeAndObserve(10, 5000, uid, 5);
+    expect(got.taken.map((one) => one.member).toSorted()).toEqual([X, `job:${uid}`].toSorted());
+    expect(got.look).toEqual(look);
+    expect(got.nowMs).toBe(T0);
+    expect(await take()).toEqual([]);
+  });
+
+  test('does not look at a Job that another one has taken, or that is gone', async () => {
+    const uid = await bed.createJob();
+    await take();
+    expect(await bed.shard.takeAndObserve(10, 5000, uid, 5)).toMatchObject({
+      taken: [],
+      look: null,
+    });
+    await bed.shard.trigger(X);
+    const got = await bed.shard.takeAndObserve(10, 5000, 'x', 5);
+    expect(got).toMatchObject({ taken: [{ member: X }], look: null });
+  });
+});
+
+describe('what is told', () => {
+  test('names the one member that is due at once, and no other', async () => {
+    const messages: string[] = [];
+    const subscriber = bed.store.openSubscriber();
+    await subscriber.subscribe(bed.shard.keys.wakeChannel, (message) => messages.push(message));
+    await bed.shard.trigger(X, T0 + 50);
+    const uid = await bed.createJob();
+    await bed.settleDue();
+    await Promise.all([bed.createJob(), bed.createJob()]);
+    await bed.settleDue();
+    await bed.shard.trigger('session:s');
+    await waitFor(() => messages.length === 4);
+    subscriber.close();
+    expect(messages).toEqual([`${T0 + 50}`, `${T0} job:${uid}`, `${T0}`, `${T0} session:s`]);
+  });
+});
+
 describe('done', () => {
   test('puts the next look where it is wanted', async () => {
     await bed.shard.trigger(X);

@@ -1,9 +1,10 @@
--- Writes a member's score and wakes the controllers when it became the next one due.
-local function schedule(dueKey, wakeChannel, member, atMs)
+-- Writes a member's score and wakes the controllers when it became the next one due. They are told which one it is if
+-- it is due now: whoever takes it may look at it at once.
+local function schedule(dueKey, wakeChannel, member, atMs, isNow)
   local head = redis.call('ZRANGE', dueKey, 0, 0, 'WITHSCORES')
   redis.call('ZADD', dueKey, atMs, member)
   if not head[2] or atMs < tonumber(head[2]) then
-    redis.call('PUBLISH', wakeChannel, string.format('%.0f', atMs))
+    redis.call('PUBLISH', wakeChannel, string.format(isNow and '%.0f %s' or '%.0f', atMs, member))
   end
 end
 
@@ -15,5 +16,5 @@ local function trigger(due, member, atMs, nowMs)
   if taken and tonumber(string.match(taken, ':(%d+)$')) > nowMs then return end
   local score = redis.call('ZSCORE', due.set, member)
   if score and tonumber(score) <= atMs then return end
-  schedule(due.set, due.wake, member, atMs)
+  schedule(due.set, due.wake, member, atMs, atMs <= nowMs)
 end

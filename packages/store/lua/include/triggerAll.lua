@@ -16,6 +16,6 @@ local function triggerAll(due, members, nowMs)
   local head = redis.call('ZRANGE', due.set, 0, 0, 'WITHSCORES')
   redis.call('ZADD', due.set, 'LT', unpack(scores))
   if not head[2] or nowMs < tonumber(head[2]) then
-    redis.call('PUBLISH', due.wake, string.format('%.0f', nowMs))
+    redis.call('PUBLISH', due.wake, string.format(#members == 1 and '%.0f %s' or '%.0f', nowMs, members[1]))
   end
 end
