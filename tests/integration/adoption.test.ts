@@ -131,6 +131,13 @@ test('a pod that comes to be selected is adopted, one that is not any more is le
   await drover.jobs.create(selecting(labels, 'wait', shape));
   await engine.until('late', ({ ready }) => ready === 2);
   await waitFor(() => records.read('late').length === 2);
+  const seen: string[] = [];
+  const watch = new AbortController();
+  const watching = (async () => {
+    for await (const { type, pod } of drover.pods.watch({ job: 'late', signal: watch.signal })) {
+      if (pod.metadata.name === 'older') seen.push(type);
+    }
+  })();
 
   // The youngest of three has to go: it is one of the Job's own.
   await drover.pods.patch('older', { metadata: { labels } });
@@ -139,6 +146,7 @@ test('a pod that comes to be selected is adopted, one that is not any more is le
   await waitFor(async () => (await names()).length === 2 && (await names()).includes('older'));
   await engine.until('late', ({ ready, terminating }) => ready === 2 && terminating === 0);
   expect(records.read('late')).toHaveLength(2);
+  await waitFor(() => seen.includes('ADDED'));
 
   await drover.pods.update('older', (pod) => ({
     ...pod,
@@ -148,6 +156,9 @@ test('a pod that comes to be selected is adopted, one that is not any more is le
   await engine.until('late', ({ ready }) => ready === 2);
   await waitFor(() => records.read('late').length === 3);
   expect(await names()).not.toContain('older');
+  await waitFor(() => seen.at(-1) === 'DELETED');
+  watch.abort();
+  await watching;
 
   // It has ended when it comes back, and counts.
   records.go('older');

@@ -229,6 +229,57 @@ describe('a pod without a Job', () => {
     expect(await states(uid)).toEqual([]);
   });
 
+  test('that fails is counted, and replaced when the back-off is over', async () => {
+    const { pod } = await lone({ labels: LABELS });
+    const uid = await bed.createJob({ select: LABELS, completions: 2 });
+    await bed.settle(controller);
+    await end(pod, 'fail');
+    expect(await bed.counters(uid)).toMatchObject({ active: 0, failed: 1, limitFailures: 1 });
+    await bed.pass(12_000, controller);
+    expect(await bed.counters(uid)).toMatchObject({ active: 1, failed: 1 });
+    await worker.runAll(await worker.acquireAll(uid));
+    await bed.settle(controller);
+    expect(await bed.status(uid)).toMatchObject({ succeeded: 2, failed: 1 });
+  });
+
+  test('that succeeds is the first success of a work-queue Job: no other is started', async () => {
+    const { pod } = await lone({ labels: LABELS });
+    const uid = await bed.createJob({ select: LABELS, parallelism: 3 });
+    await bed.settle(controller);
+    const [one, other] = await worker.acquireAll(uid);
+    await end(pod);
+    expect(await bed.counters(uid)).toMatchObject({ active: 2, succeeded: 1 });
+    await end(one!, 'fail');
+    expect(await bed.counters(uid)).toMatchObject({ active: 1, succeeded: 1, failed: 1 });
+    await end(other!);
+    expect(await bed.status(uid)).toMatchObject({ succeeded: 2, failed: 1 });
+    expect((await bed.status(uid)).conditions?.at(-1)?.type).toBe('Complete');
+  });
+
+  test('by whose exit code the Job fails is named', async () => {
+    const { uid: host, pod } = await lone({ labels: LABELS });
+    const onExitCodes = { operator: 'In', values: [42] };
+    const podFailurePolicy = { rules: [{ action: 'FailJob', onExitCodes }] };
+    const uid = await bed.createJob({ select: LABELS, completions: 2, podFailurePolicy });
+    await bed.settle(controller);
+    await worker.fail(pod, 'Error', { exitCode: 42 });
+    await bed.pass(1_500, controller);
+    const failed = (await bed.status(uid)).conditions?.at(-1);
+    expect(failed).toMatchObject({ type: 'Failed', reason: 'PodFailurePolicy' });
+    expect(failed?.message).toContain(`pod default/pod-${host} failed with exit code 42`);
+  });
+
+  test('is left alone by Jobs that are finished, or that are being deleted', async () => {
+    const finished = await bed.createJob({ select: LABELS, completions: 0 });
+    const metadata = { finalizers: ['example.com/hold'] };
+    const deleted = await bed.createJob({ select: LABELS, suspend: true }, metadata);
+    await bed.settle(controller);
+    await bed.shard.deleteJob(deleted);
+    await bed.settle(controller);
+    await lone({ labels: LABELS });
+    for (const uid of [finished, deleted]) expect(await states(uid)).toEqual([]);
+  });
+
   test('that its user deletes counts as failed, and is replaced', async () => {
     const pod = await lone({ labels: LABELS });
     const uid = await bed.createJob({ select: LABELS });

@@ -341,9 +341,13 @@ export class PodsClient {
     const shards = all ? store.shards : [store.shardOf(namespace)];
     const reader = {
       jobs: (shard: Shard) =>
-        only === null ? this.#jobsOf(shard, all ? null : namespace) : single(only.view),
+        only === null
+          ? this.#jobsOf(shard, all ? null : namespace)
+          : this.#withHosts(shard, only.view),
       accepts: (view: JobView) =>
-        only === null ? all || view.namespace === namespace : view.uid === only.view.uid,
+        only === null
+          ? all || view.namespace === namespace
+          : view.uid === only.view.uid || (view.hasLentPods && view.namespace === namespace),
       composer: (shard: Shard, view: JobView) => this.#composer(shard, view),
       selects: (pod: Pod) =>
         matchesSelector(selector, pod.metadata.labels) && (only === null || isOwn(pod, only.view)),
@@ -537,6 +541,16 @@ export class PodsClient {
     }
   }
 
+  /** A Job, and the others with which pods lie that it has adopted. */
+  async *#withHosts(shard: Shard, job: JobView): AsyncGenerator<JobView> {
+    yield job;
+    const adopted = await this.#backend.run(() => shard.adoption.list(job.uid));
+    for (const uid of new Set(adopted.map(({ hostUid }) => hostUid))) {
+      const host = uid === job.uid ? null : await this.#backend.run(() => shard.getJobByUid(uid));
+      if (host !== null && showsPods(host)) yield host;
+    }
+  }
+
   /** How to compose the pods of a Job; reads once what they share. */
   async #composer(shard: Shard, view: JobView): Promise<PodComposer> {
     const job = withPriority(
@@ -610,10 +624,6 @@ function isOwn({ metadata }: Pod, { bare, uid }: JobView): boolean {
 
 function readSelector(text: string | undefined): Selector {
   return text === undefined || text === '' ? [] : parseSelector(text);
-}
-
-async function* single(view: JobView): AsyncGenerator<JobView> {
-  yield view;
 }
 
 /** Pods show the priority that they were started with, and the class that gave it. */

@@ -76,6 +76,38 @@ describe('metadata', () => {
     expect(metadata.labels).toMatchObject({ 'job-name': 'work' });
   });
 
+  test('of an adopted pod has its new owner, a finalizer until it is counted, and the version of that', () => {
+    const adopter = {
+      uid: 'u2',
+      name: 'new',
+      number: 1,
+      isCounted: false,
+      resourceVersion: T0 * 5000,
+    };
+    const left = { ...source({ pod: slot() }), isOrphan: true };
+    const { metadata } = composePod({ ...left, adopter });
+    expect(metadata).toMatchObject({
+      ownerReferences: [
+        {
+          apiVersion: 'batch/v1',
+          kind: 'Job',
+          name: 'new',
+          uid: 'u2',
+          controller: true,
+          blockOwnerDeletion: true,
+        },
+      ],
+      finalizers: ['batch.kubernetes.io/job-tracking'],
+      resourceVersion: String(T0 * 5000),
+    });
+    const counted = composePod({ ...left, adopter: { ...adopter, isCounted: true } });
+    expect(counted.metadata.ownerReferences).toHaveLength(1);
+    expect(counted.metadata).not.toHaveProperty('finalizers');
+    const released = composePod({ ...left, adopter: { ...adopter, isCounted: true, uid: null } });
+    expect(released.metadata).not.toHaveProperty('ownerReferences');
+    expect(released.metadata.resourceVersion).toBe(String(T0 * 5000));
+  });
+
   test('of a pod without a Job is its own, but for what says how the store deletes it', () => {
     const { job: whole } = source({ pod: slot() });
     const metadata = {
