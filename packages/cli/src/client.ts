@@ -13,6 +13,7 @@ import {
   type SecretsClient,
   type SecretSummary,
   type WorkQueueHandle,
+  type WorkQueuesClient,
 } from '@drover/sdk/client';
 
 import { CLIENT_ENV, parseSelector } from '@drover/shared';
@@ -64,6 +65,7 @@ export interface Client {
     ): AsyncGenerator<ObjectEvent<SecretFacts>>;
   };
   readonly events: Pick<EventsClient, 'list' | 'watch'>;
+  readonly workQueues: Pick<WorkQueuesClient, 'list'>;
   workQueue(name: string, options: NamespaceOptions): Pick<WorkQueueHandle, 'get' | 'stats'>;
   close(): Promise<void>;
 }

@@ -143,6 +143,10 @@ test('what commands print is the same, whether they ask Redis or the API server'
       return true;
     });
   }
+  const complete = (...words: string[]) => ['__complete', '--', 'describe', ...words];
+  expect(await away.drover(complete('--kubeconfig', kubeconfig, 'cronjob/'))).toEqual(
+    await home.drover(complete('cronjob/')),
+  );
 }, 120_000);
 
 test('a watch tells what is there and what changes; logs of a pod that is still to start are waited for', async () => {

@@ -116,6 +116,9 @@ test('a list is applied, checked by what OpenAPI v2 says', async () => {
     'ValidationError(Job.spec): unknown field "paralelism" in io.k8s.api.batch.v1.JobSpec',
   );
   expect(await kubectl('delete', '-f', file)).toMatch(/"one" deleted[^]*"two" deleted/);
+  expect(await kubectl('explain', 'job.spec', '--output=plaintext-openapiv2')).toMatch(
+    /^KIND: +Job\nVERSION: +batch\/v1\n[^]*parallelism\t<integer>/,
+  );
   const { definitions } = JSON.parse((await bed.fetch('/openapi/v2')).text) as {
     definitions: object;
   };

@@ -5,7 +5,7 @@ import { ARGUMENTS } from './arguments.ts';
 import { startingWith, type Candidate, type Completion, type Line, type Names } from './line.ts';
 
 /** Options that name files. */
-const FILE_OPTION = /file|dir|glob|handlers|cwd|joblog|results/i;
+const FILE_OPTION = /file|dir|glob|handlers|cwd|joblog|results|kubeconfig|authority/i;
 
 /** Reads a command line as far as it is typed. Shells that part words at `=` are understood. */
 export function readLine(program: Command, words: readonly string[]): Line {

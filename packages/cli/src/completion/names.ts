@@ -1,8 +1,11 @@
 import { Drover, type Job } from '@drover/sdk/client';
 import { jobStatusWord, nodeStatusWord, podStatusWord, POOL_LABEL } from '@drover/shared';
 
+import type { Client } from '../client.ts';
 import { findEngine } from '../engine/address.ts';
 import { queueStatusWord } from '../queues.ts';
+import { findServer } from '../remote/address.ts';
+import { RemoteClient } from '../remote/client.ts';
 import type { Candidate, Names } from './line.ts';
 
 /** More would not be read. */
@@ -10,58 +13,58 @@ const MAX_NAMES = 500;
 /** A shell that waits longer than this for the Tab key feels broken. */
 const TIMEOUT_MS = 1_500;
 
-/** Names from the engine that the options of the line mean; none when it does not answer in time. */
+/** Names from the engine, or the API server, that the options of the line mean; none when it does not answer in time. */
 export function engineNames(options: Readonly<Record<string, string>>): Names {
   const read = <T>(
-    list: (drover: Drover) => Promise<readonly T[]>,
+    list: (client: Client) => Promise<readonly T[]>,
     candidate: (object: T) => Candidate,
-  ) => ask(options, async (drover) => (await list(drover)).map(candidate));
-  const allJobs = (drover: Drover): Promise<Job[]> =>
-    drover.jobs.list({ allNamespaces: true, limit: MAX_NAMES });
+  ) => ask(options, async (client) => (await list(client)).map(candidate));
+  const allJobs = (client: Client): Promise<Job[]> =>
+    client.jobs.list({ allNamespaces: true, limit: MAX_NAMES });
   return {
     jobs: () =>
       read(
-        (drover) => drover.jobs.list({ limit: MAX_NAMES }),
+        (client) => client.jobs.list({ limit: MAX_NAMES }),
         (job) => ({ value: job.metadata.name, text: jobStatusWord(job) }),
       ),
     cronJobs: () =>
       read(
-        (drover) => drover.cronJobs.list({ limit: MAX_NAMES }),
+        (client) => client.cronJobs.list({ limit: MAX_NAMES }),
         ({ metadata, spec }) => ({ value: metadata.name, text: spec.schedule }),
       ),
     pods: () =>
       read(
-        (drover) => drover.pods.list({ limit: MAX_NAMES }),
+        (client) => client.pods.list({ limit: MAX_NAMES }),
         (pod) => ({ value: pod.metadata.name, text: podStatusWord(pod) }),
       ),
     nodes: () =>
       read(
-        (drover) => drover.nodes.list({ limit: MAX_NAMES }),
+        (client) => client.nodes.list({ limit: MAX_NAMES }),
         (node) => ({ value: node.metadata.name, text: nodeStatusWord(node) }),
       ),
     configMaps: () =>
       read(
-        (drover) => drover.configMaps.list({ limit: MAX_NAMES }),
+        (client) => client.configMaps.list({ limit: MAX_NAMES }),
         ({ metadata }) => ({ value: metadata.name, text: '' }),
       ),
     priorityClasses: () =>
       read(
-        (drover) => drover.priorityClasses.list({ limit: MAX_NAMES }),
+        (client) => client.priorityClasses.list({ limit: MAX_NAMES }),
         ({ metadata, value }) => ({ value: metadata.name, text: String(value) }),
       ),
     resourceQuotas: () =>
       read(
-        (drover) => drover.resourceQuotas.list({ limit: MAX_NAMES }),
+        (client) => client.resourceQuotas.list({ limit: MAX_NAMES }),
         ({ metadata }) => ({ value: metadata.name, text: '' }),
       ),
     secrets: () =>
       read(
-        (drover) => drover.secrets.summaries({ limit: MAX_NAMES }),
+        (client) => client.secrets.summaries({ limit: MAX_NAMES }),
         ({ metadata, type }) => ({ value: metadata.name, text: type }),
       ),
     workQueues: () =>
       read(
-        (drover) => drover.workQueues.list(),
+        (client) => client.workQueues.list(),
         (queue) => ({ value: queue.metadata.name, text: queueStatusWord(queue) }),
       ),
     namespaces: async () =>
@@ -69,7 +72,7 @@ export function engineNames(options: Readonly<Record<string, string>>): Names {
     pools: async () =>
       distinct(
         await read(
-          (drover) => drover.nodes.list(),
+          (client) => client.nodes.list(),
           ({ metadata }) => ({ value: metadata.labels?.[POOL_LABEL] ?? '', text: '' }),
         ),
       ),
@@ -78,7 +81,7 @@ export function engineNames(options: Readonly<Record<string, string>>): Names {
 
 async function ask(
   options: Readonly<Record<string, string>>,
-  question: (drover: Drover) => Promise<readonly Candidate[]>,
+  question: (client: Client) => Promise<readonly Candidate[]>,
 ): Promise<readonly Candidate[]> {
   const nothing = Promise.withResolvers<readonly Candidate[]>();
   const timer = setTimeout(() => nothing.resolve([]), TIMEOUT_MS);
@@ -91,22 +94,29 @@ async function ask(
 
 async function askEngine(
   options: Readonly<Record<string, string>>,
-  question: (drover: Drover) => Promise<readonly Candidate[]>,
+  question: (client: Client) => Promise<readonly Candidate[]>,
 ): Promise<readonly Candidate[]> {
+  const client = await openClient(options);
+  if (client === null) return [];
+  try {
+    return await question(client);
+  } finally {
+    await client.close();
+  }
+}
+
+async function openClient(options: Readonly<Record<string, string>>): Promise<Client | null> {
   const prefix = options['prefix'] ?? process.env['DROVER_PREFIX'];
   const namespace = options['namespace'] ?? process.env['DROVER_NAMESPACE'];
+  const server = await findServer(options);
+  if (server !== null) return new RemoteClient(server, namespace);
   const address = await findEngine({ ...options, prefix });
-  if (address === null) return [];
-  const drover = new Drover({
+  if (address === null) return null;
+  return new Drover({
     connection: address.url,
     ...(address.prefix === undefined ? {} : { prefix: address.prefix }),
     ...(namespace === undefined ? {} : { namespace }),
   });
-  try {
-    return await question(drover);
-  } finally {
-    await drover.close();
-  }
 }
 
 function distinct(candidates: readonly Candidate[]): Candidate[] {

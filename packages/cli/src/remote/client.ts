@@ -47,8 +47,8 @@ export class RemoteClient implements Client {
   readonly priorityClasses: RemoteObjects<PriorityClass>;
   readonly secrets: RemoteSecrets;
   readonly events: RemoteEvents;
+  readonly workQueues: RemoteObjects<WorkQueue>;
   readonly #connection: ServerConnection;
-  readonly #workQueues: RemoteObjects<WorkQueue>;
 
   /** @param namespace - Of names that do not say theirs; default: that of the address. */
   constructor(address: ServerAddress, namespace: string | undefined) {
@@ -67,7 +67,7 @@ export class RemoteClient implements Client {
         plural,
         isClusterScoped,
       });
-    this.#workQueues = objects<WorkQueue>('drover.dev/v1', 'WorkQueue', 'workqueues');
+    this.workQueues = objects<WorkQueue>('drover.dev/v1', 'WorkQueue', 'workqueues');
     this.jobs = new RemoteJobs(connection, this.namespace, (name, where) =>
       this.workQueue(name, { namespace: where }).stats(),
     );
@@ -91,8 +91,8 @@ export class RemoteClient implements Client {
   /** A work queue: what it is and how it stands. */
   workQueue(name: string, options: NamespaceOptions) {
     return {
-      get: () => this.#workQueues.get(name, options),
-      stats: () => this.#workQueues.getPart<WorkQueueStats>(name, 'stats', options),
+      get: () => this.workQueues.get(name, options),
+      stats: () => this.workQueues.getPart<WorkQueueStats>(name, 'stats', options),
     };
   }
 
