@@ -10,6 +10,7 @@ import {
 import { type BulkJobOptions, Job as QueueJob, Queue, Worker } from 'bullmq';
 import type { Logger } from 'pino';
 
+import { endWaiting } from '../slots/endWaiting.ts';
 import { LockRenewer } from '../slots/lockRenewer.ts';
 import { ItemJob } from './itemJob.ts';
 
@@ -162,7 +163,8 @@ export class ItemIntake {
       ),
       delay(CLOSE_TIMEOUT_MS, false, { ref: false }),
     ]);
-    if (!isClosed) await Promise.race([this.#worker.disconnect(), delay(CLOSE_TIMEOUT_MS)]);
+    // Not the other one, which others use.
+    if (!isClosed) await endWaiting(this.#worker);
     this.#locks.close();
   }
 

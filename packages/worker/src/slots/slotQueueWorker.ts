@@ -12,6 +12,7 @@ import { DelayedError, Worker, type Job as QueueJob } from 'bullmq';
 import type { Logger } from 'pino';
 
 import type { LaneFigures } from '../figures.ts';
+import { endWaiting } from './endWaiting.ts';
 import { SlotHolder, type HolderHost, type HolderShard, type SlotEnd } from './holder.ts';
 import { Lanes, type HeldLane } from './lanes.ts';
 import { LockRenewer } from './lockRenewer.ts';
@@ -130,7 +131,7 @@ export class SlotQueueWorker {
       delay(CLOSE_TIMEOUT_MS, false, { ref: false }),
     ]);
     // BullMQ waits for Redis to say goodbye; a connection left open would keep the process.
-    if (!isClosed) await Promise.race([this.#worker.disconnect(), delay(CLOSE_TIMEOUT_MS)]);
+    if (!isClosed) await endWaiting(this.#worker);
     this.#locks.close();
   }
 
