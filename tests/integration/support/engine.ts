@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { Drover, type Job, type Pod } from '@drover/sdk';
@@ -29,6 +29,8 @@ import type { ControllerConfig } from '../fixtures/controllerProcess.ts';
 import type { WorkerConfig } from '../fixtures/workerProcess.ts';
 import { PodRecords } from './records.ts';
 
+/** Of this version of the project. */
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const CONTROLLER = fileURLToPath(new URL('../fixtures/controllerProcess.ts', import.meta.url));
 const WORKER = fileURLToPath(new URL('../fixtures/workerProcess.ts', import.meta.url));
 /** Compiled code is kept: most of these tests' time would go into starting processes. */
@@ -57,6 +59,8 @@ export interface EngineOptions {
   readonly hasAcl?: boolean;
   /** How its Redis is started. With it, it is never one that others use too. */
   readonly redis?: StartRedisOptions;
+  /** Of its keys; default: one that no other test uses. */
+  readonly prefix?: string;
   /** What is to be in its Redis before it is opened. */
   readonly prepare?: (redis: TestRedis, prefix: string) => Promise<void>;
   /** Default {@link QUICK}; `{}` for those of a real installation. */
@@ -97,7 +101,7 @@ export class Engine {
 
   /** Opens an installation; no process runs yet. */
   static async open(options: EngineOptions = {}): Promise<Engine> {
-    const prefix = uniquePrefix();
+    const { prefix = uniquePrefix() } = options;
     const folder = mkdtempSync(join(tmpdir(), 'drover-pods-'));
     guardFolder(folder);
     const { hasAcl = HAS_ACL } = options;
@@ -144,17 +148,19 @@ export class Engine {
    * Starts a controller; resolves when it serves.
    *
    * @param within - What starts it in its own place: on a host, say.
+   * @param root - Folder of another version of the project, whose process it is to be.
    */
   async controller(
     options: Partial<ControllerConfig> = {},
     within: readonly string[] = [],
+    root?: string,
   ): Promise<NodeProcess> {
     const config: ControllerConfig = {
       url: this.urlOf('controller'),
       prefix: this.prefix,
       ...options,
     };
-    const process = this.#spawn('controller', CONTROLLER, config, within);
+    const process = this.#spawn('controller', inVersion(CONTROLLER, root), config, within);
     await process.waitForLine(/controller runs/, START_TIMEOUT_MS);
     return process;
   }
@@ -163,10 +169,12 @@ export class Engine {
    * Starts a worker with all handlers and both runtimes; resolves when it takes pods.
    *
    * @param within - What starts it in its own place: on a host, say.
+   * @param root - Folder of another version of the project, whose process it is to be.
    */
   async worker(
     options: Partial<WorkerConfig> = {},
     within: readonly string[] = [],
+    root?: string,
   ): Promise<TestWorker> {
     this.#workerCount += 1;
     const name = `worker-${this.#workerCount}`;
@@ -179,7 +187,7 @@ export class Engine {
       maxPods: 10,
       ...options,
     };
-    const process = this.#spawn(name, WORKER, config, within);
+    const process = this.#spawn(name, inVersion(WORKER, root), config, within);
     await process.waitForLine(/worker is ready/, START_TIMEOUT_MS);
     return { name, process };
   }
@@ -249,6 +257,11 @@ export class Engine {
     this.#processes.push({ name, process });
     return process;
   }
+}
+
+/** The same script in the folder of another version. */
+function inVersion(script: string, root: string | undefined): string {
+  return root === undefined ? script : join(root, relative(ROOT, script));
 }
 
 /** @returns The path of the file. */
