@@ -135,7 +135,8 @@ export async function burst(bed: Bed, count: number): Promise<Burst> {
   return { jobs, pods, bullmq };
 }
 
-async function burstJobsPerSecond(bed: Bed, count: number): Promise<number> {
+/** So many Jobs of one pod each, submitted at once and each waited for; Jobs per second. */
+export async function burstJobsPerSecond(bed: Bed, count: number): Promise<number> {
   const startedMs = performance.now();
   await Promise.all(
     Array.from({ length: count }, async () => {

@@ -2,14 +2,15 @@
  * This checkout beside another one, in turn, each time with processes and a Redis of its own: what counts are the
  * ratios. CPU time says more than the clock where the machine has other work.
  *
- *   node scripts/launch.js bench/sideBySide.ts --against DIR [--turns N] [--only p1|p50|submit]
+ *   node scripts/launch.js bench/sideBySide.ts --against DIR [--turns N] [--only PART,...]
  *
  * DIR is a checkout that is set up. Best with `chrt -r 10` before it.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Bed, cpuSeconds, median, OWN_DIRECTORY } from './bed.ts';
-import { handlerLatency, podsPerSecond } from './scenarios.ts';
+import { programPodsPerSecond } from './programs.ts';
+import { burstJobsPerSecond, handlerLatency, podsPerSecond } from './scenarios.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -30,21 +31,44 @@ interface Part {
   readonly warmUp: number;
 }
 
-function pods(parallelism: number): Part['run'] {
+/** No-op pods of one Job. */
+function pods(job: { readonly parallelism: number; readonly indexed?: boolean }): Part['run'] {
   return async (bed, completions) => ({
-    'pods/s': await podsPerSecond(bed, { completions, parallelism }),
+    'pods/s': await podsPerSecond(bed, { ...job, completions }),
   });
 }
 
 const PARTS: Readonly<Record<string, Part>> = {
-  p1: { warmUp: 1_500, count: 4_000, run: pods(1) },
-  p50: { warmUp: 20_000, count: 60_000, run: pods(50) },
+  p1: { warmUp: 1_500, count: 4_000, run: pods({ parallelism: 1 }) },
+  p50: { warmUp: 20_000, count: 60_000, run: pods({ parallelism: 50 }) },
+  indexed: { warmUp: 20_000, count: 60_000, run: pods({ parallelism: 50, indexed: true }) },
   submit: {
     warmUp: 40,
     count: 150,
     run: async (bed, count) => {
       const { p50, p99 } = await handlerLatency(bed, count);
       return { 'p50 ms': p50, 'p99 ms': p99 };
+    },
+  },
+  burst: {
+    warmUp: 50,
+    count: 1_000,
+    run: async (bed, count) => ({ 'Jobs/s': await burstJobsPerSecond(bed, count) }),
+  },
+  programs: {
+    warmUp: 300,
+    count: 1_000,
+    run: async (bed, count) => ({ 'pods/s': await programPodsPerSecond(bed, count, 4) }),
+  },
+  // The CPU time is that of the first worker.
+  workers: {
+    warmUp: 1_000,
+    count: 60_000,
+    run: async (bed, count) => {
+      const second = await bed.startWorker(50);
+      const rate = await podsPerSecond(bed, { completions: count, parallelism: 100 });
+      await bed.stop(second);
+      return { 'pods/s of two': rate };
     },
   },
 };
@@ -88,12 +112,13 @@ function fail(text: string): never {
 }
 
 if (flags.against === undefined) fail('--against DIR is missing: another checkout of Drover');
-if (flags.only !== undefined && !(flags.only in PARTS)) {
-  fail(`--only ${flags.only}: must be one of ${Object.keys(PARTS).join(', ')}`);
+const parts = flags.only?.split(',') ?? Object.keys(PARTS);
+const unknown = parts.filter((part) => !(part in PARTS));
+if (unknown.length > 0) {
+  fail(`--only ${unknown.join(', ')}: must be among ${Object.keys(PARTS).join(', ')}`);
 }
 const turns = Number(flags.turns);
 if (!Number.isInteger(turns) || turns < 1) fail(`--turns ${flags.turns}: must be an integer >= 1`);
-const parts = flags.only === undefined ? Object.keys(PARTS) : [flags.only];
 const sides = [OWN_DIRECTORY, resolve(flags.against)];
 const seen: Figures[][] = [[], []];
 for (let turn = 0; turn < turns; turn += 1) {

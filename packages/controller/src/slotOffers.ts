@@ -103,7 +103,12 @@ export class SlotOffers {
         weightOf: (jobs: readonly SlotQueueJob[]) => jobs.length,
       },
       async (offers) => {
-        await queue.addBulk(offers.flat());
+        const all = offers.flat();
+        const [first] = all;
+        // One alone needs no pipeline, which takes BullMQ half as long again.
+        if (first !== undefined && all.length === 1) {
+          await queue.add(first.name, first.data, first.opts);
+        } else await queue.addBulk(all);
         return offers;
       },
     );
