@@ -25,7 +25,7 @@ const INITIAL_END = 'k8s.io/initial-events-end';
  * then, and nothing is told twice.
  */
 export async function* watchObjects<T extends RemoteObject>(
-  connection: ServerConnection,
+  connection: Pick<ServerConnection, 'lines'>,
   call: Call,
 ): AsyncGenerator<ObjectEvent<T>> {
   const { signal } = call;
@@ -53,7 +53,10 @@ export async function* watchObjects<T extends RemoteObject>(
   }
 }
 
-async function* linesOf(connection: ServerConnection, call: Call): AsyncGenerator<Line> {
+async function* linesOf(
+  connection: Pick<ServerConnection, 'lines'>,
+  call: Call,
+): AsyncGenerator<Line> {
   const query = {
     ...call.query,
     watch: 'true',

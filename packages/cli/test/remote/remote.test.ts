@@ -5,7 +5,7 @@ import { waitFor, type NodeProcess } from '@drover/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 
-import { Home, manifest, type RunOptions } from './drover.ts';
+import { Home, manifest, type RunOptions } from '../drover.ts';
 
 /** Where the engine is. */
 let home: Home;
