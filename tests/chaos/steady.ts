@@ -6,7 +6,7 @@
  *
  * Exit code 0: all is flat and gone; 1: it is not, or the run broke off; 2: bad arguments.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -168,6 +168,15 @@ function report(levels: readonly Level[]): string {
     .join('');
 }
 
+/** Keeps what the processes said. */
+function keepOutput(members: readonly Member[]): void {
+  const folder = mkdtempSync(join(tmpdir(), 'drover-steady-output-'));
+  for (const { name, process } of members) {
+    writeFileSync(join(folder, `${name}.log`), process.output());
+  }
+  process.stdout.write(`what the processes said is in ${folder}\n`);
+}
+
 async function main(): Promise<boolean> {
   const { minutes, pauseMs } = readArguments();
   const folder = mkdtempSync(join(tmpdir(), 'drover-steady-'));
@@ -191,6 +200,7 @@ async function main(): Promise<boolean> {
     const { shards } = await inspectInstallation(redis, PREFIX);
     const { orphans, unpurgedJobs } = await findOrphanKeys(redis, { prefix: PREFIX });
     const wrong = [
+      ...load.failures,
       ...left.map((key) => `left: ${key}`),
       ...orphans.map((key) => `belongs to nothing: ${key}`),
       ...unpurgedJobs.map((uid) => `not removed: Job ${uid}`),
@@ -204,7 +214,9 @@ async function main(): Promise<boolean> {
       `${wrong.map((text) => `${text}\n`).join('')}${minutes} minutes, ${load.jobs - before.jobs} Jobs, ${load.items - before.items} items; ` +
         `keys: ${base.size} that stay before, ${left.length} more after the last TTL, at most ${Math.max(...sampler.keys)} with all others\n`,
     );
-    return wrong.length === 0 && levels.every(({ isFlat }) => isFlat);
+    const isRight = wrong.length === 0 && levels.every(({ isFlat }) => isFlat);
+    if (!isRight) keepOutput(members);
+    return isRight;
   } finally {
     await Promise.all(members.map(({ process }) => process.kill('SIGKILL')));
     await drover.close();

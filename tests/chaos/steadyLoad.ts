@@ -39,6 +39,8 @@ export class SteadyLoad {
   /** Jobs and items so far. */
   jobs = 0;
   items = 0;
+  /** Jobs that failed and should not have. */
+  readonly failures: string[] = [];
   readonly #drover: Drover;
   readonly #store: Store;
   /** Work queues, until they are removed; they have no TTL. */
@@ -102,7 +104,13 @@ export class SteadyLoad {
   }
 
   async #removeQueue(name: string): Promise<void> {
-    await this.#drover.jobs.wait(name, { for: 'complete' });
+    const job = await this.#drover.jobs.wait(name, { for: 'finished' });
+    const [condition] = (job.status?.conditions ?? []).filter(({ type }) => type === 'Failed');
+    if (condition !== undefined) {
+      const pods = await this.#drover.pods.list({ job: name });
+      const whys = pods.map(({ status }) => JSON.stringify(status));
+      this.failures.push(`Job ${name} failed: ${condition.reason}; its pods: ${whys.join(', ')}`);
+    }
     await this.#drover.workQueue(name).delete();
   }
 }

@@ -135,7 +135,7 @@ test('one that was broken off is gone on with from where it was, and two at once
   const other = server.connect();
   await expect(
     migrateLayout(other, { prefix, onProgress: () => other.disconnect() }),
-  ).rejects.toThrow(/closed/);
+  ).rejects.toThrow(/closed|nodes/);
   const before = (await shares(uids)).filter((share) => share !== null).length;
   expect(before).toBeGreaterThan(0);
   expect(before).toBeLessThan(500);
@@ -156,9 +156,9 @@ test('a Job that goes in between leaves nothing', async () => {
   const [uid] = await makeOlder(1);
   const keys = store.shards.map((shard) => shard.keys.job(uid!).job);
   const source = scriptSource('addJobFields');
-  await redis.del(...keys);
+  await Promise.all(keys.map((key) => redis.del(key)));
   expect(await redis.eval(source, 1, keys[0]!, '{"share":"1"}')).toBe(0);
-  expect(await redis.exists(...keys)).toBe(0);
+  expect(await Promise.all(keys.map((key) => redis.exists(key)))).toEqual([0, 0, 0]);
 });
 
 test('it refuses while controllers and workers run, and says which', async () => {

@@ -6,6 +6,7 @@ import { eventPath, type NewEvent } from '../src/events.ts';
 import { MAX_JOBS_PER_SCRIPT, MAX_PODS_PER_CALL } from '../src/jobScripts.ts';
 import { addItems, dropItems, MAX_DROPPED } from '../src/itemQueue.ts';
 import { podLogKey } from '../src/keys.ts';
+import { addJobFields } from '../src/migration/migrate.ts';
 import { LogKind } from '../src/podLog.ts';
 import { MAX_LOG_ENTRIES_PER_CALL, type PodLogChange, writePodLog } from '../src/podLogEntries.ts';
 import { MAX_BATCH_ITEMS, MAX_SETTLED_ITEMS } from '../src/workQueueApi.ts';
@@ -301,6 +302,15 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
       await bound(1, 1_000, false);
       const slots = (await bed.shard.allSlots('u1')).map(({ slot }) => slot);
       return () => bed.shard.quotas.count('u1', slots);
+    },
+  ],
+  [
+    'addJobFields of 200 Jobs, a page of a migration',
+    async () => {
+      const uids = await Promise.all(Array.from({ length: 200 }, () => bed.createJob({})));
+      const fields = JSON.stringify({ share: '100 1000 200 2000 0' });
+      const jobs = uids.map((uid) => ({ key: bed.shard.keys.job(uid).job, fields }));
+      return () => addJobFields(bed.redis, jobs);
     },
   ],
   [

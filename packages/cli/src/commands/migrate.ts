@@ -80,10 +80,11 @@ function planText({ from, to, steps, isBegun, jobs }: MigrationPlan, prefix: str
 }
 
 function connectionsText(connections: Connections | null): string {
-  if (connections === null || connections.count === 0) return '';
-  const { count, names } = connections;
-  const more = count > names.length ? ` and ${count - names.length} more` : '';
-  return `other connections to this Redis: ${names.join(', ')}${more}\n  API servers and programs that submit Jobs can not be told from others: end those of the older version\n`;
+  if (connections?.count === 0) return '';
+  const names = connections?.names ?? ['they can not be listed as this user'];
+  const more = (connections?.count ?? 0) - names.length;
+  const all = names.join(', ') + (more > 0 ? ` and ${more} more` : '');
+  return `other connections to this Redis: ${all}\n  API servers and programs that submit Jobs can not be told from others: end those of the older version\n`;
 }
 
 function inUseError({ controllers, workers }: InUse): CliError {
