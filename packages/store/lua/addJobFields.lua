@@ -10,7 +10,7 @@
 
   Returns  how many Jobs got some
 
-  A Job that is gone stays so, and a field that is there as it is; so a second run writes nothing. O(Jobs), at most 200.
+  A Job that is gone stays so, and a field that is there as it is; so a second run writes nothing. O(Jobs), at most 100.
   One hash tag. Refused when memory is full.
 ]]
 local changed = 0

@@ -305,9 +305,9 @@ const CASES: readonly [name: string, round: () => Promise<() => Promise<unknown>
     },
   ],
   [
-    'addJobFields of 200 Jobs, a page of a migration',
+    'addJobFields of 100 Jobs, a page of a migration',
     async () => {
-      const uids = await Promise.all(Array.from({ length: 200 }, () => bed.createJob({})));
+      const uids = await Promise.all(Array.from({ length: 100 }, () => bed.createJob({})));
       const fields = JSON.stringify({ share: '100 1000 200 2000 0' });
       const jobs = uids.map((uid) => ({ key: bed.shard.keys.job(uid).job, fields }));
       return () => addJobFields(bed.redis, jobs);

@@ -18,7 +18,7 @@ import { formatLayout, LAYOUT_VERSION, layoutRefusal, parseLayout } from './layo
 import { type LayoutStep, stepsFrom } from './steps.ts';
 
 /** Jobs that are read and written in one go: bounds the time of a script. */
-const JOBS_PER_PAGE = 200;
+const JOBS_PER_PAGE = 100;
 
 /** What is to be done to an installation. */
 export interface MigrationPlan {
