@@ -48,8 +48,9 @@ local session = ARGV[2]
 
 local hotKeys, keyBase, argument = {}, 4, 4
 while argument <= #ARGV do
+  local chunkCount = tonumber(ARGV[argument + 2])
   hotKeys[#hotKeys + 1] = KEYS[keyBase + 1]
-  keyBase, argument = keyBase + 3 + ARGV[argument + 2], argument + 3 + ARGV[argument + 2]
+  keyBase, argument = keyBase + 3 + chunkCount, argument + 3 + chunkCount
 end
 local read = call('MGET', KEYS[1], KEYS[2], unpack(hotKeys))
 local isRefused = read[2] or not call('ZSCORE', KEYS[3], ARGV[3])
@@ -60,7 +61,7 @@ local writes, replies = {}, {}
 
 keyBase, argument = 4, 4
 for job = 1, #hotKeys do
-  local text, chunkCount = ARGV[argument + 1], ARGV[argument + 2]
+  local text, chunkCount = ARGV[argument + 1], tonumber(ARGV[argument + 2])
   local size = #text / ENTRY_BYTES
   replies[job] = ''
   local generation, decisionVersion, limit, notBeforeMs, deadlineMs, rules, completions, active, running,
@@ -81,12 +82,13 @@ for job = 1, #hotKeys do
       and (ARGV[argument] == '' or tonumber(call('HGET', KEYS[4], ARGV[argument]) or 0) <= now)
   end
 
-  local entries, held, seen
+  local entries, slotNames, held, seen
   if goesOn then
     entries = { unpackStruct('>' .. string.rep(ENTRY, size), text) }
-    local slots = {}
-    for i = 1, size do slots[i] = entries[(i - 1) * ENTRY_FIELDS + SLOT_NUMBER] end
-    held = call('HMGET', KEYS[keyBase + 2], unpack(slots))
+    -- As text: a number that is an argument of a command costs as much as half the command.
+    slotNames = {}
+    for i = 1, size do slotNames[i] = string.format('%d', entries[(i - 1) * ENTRY_FIELDS + SLOT_NUMBER]) end
+    held = call('HMGET', KEYS[keyBase + 2], unpack(slotNames))
     -- Rows of fields, as in report.
     seen = {}
     for i = 1, size do
@@ -130,7 +132,7 @@ for job = 1, #hotKeys do
       records[length + 1] = pack(POD, seen[s + INDEX], seen[s + NODE], startMs, math.max(0, now - startMs),
         entries[e + EXIT_CODE], FLAG_PRESENT + band(entries[e + FLAGS], HAS_LOG), entries[e + WHY], rv)
       podCount = podCount + 1
-      slots[2 * i - 1] = entries[e + SLOT_NUMBER]
+      slots[2 * i - 1] = slotNames[i]
       slots[2 * i] = pack(SLOT, podCount, cursor, pod, RUNNING, 0, entries[e + ATTEMPTS], seen[s + NODE], session, now,
         now, rv, seen[s + ASKED])
       if #held[i] > SLOT_BYTES then slots[2 * i] = slots[2 * i] .. string.sub(held[i], SLOT_BYTES + 1) end

@@ -30,7 +30,7 @@ end
 -- Writes records of consecutive pods, all in one chunk. A later chunk is made at its full size: growing
 -- it would leave Redis with twice the memory; a Job with few pods has only the first.
 local function writeRecords(chunkKey, firstPod, packed)
-  local offset = firstPod % PODS_PER_CHUNK * POD_BYTES
+  local offset = string.format('%d', firstPod % PODS_PER_CHUNK * POD_BYTES)
   if firstPod >= PODS_PER_CHUNK and redis.call('EXISTS', chunkKey) == 0 then
     redis.call('SETRANGE', chunkKey, PODS_PER_CHUNK * POD_BYTES - 1, '\0')
   end
