@@ -15,7 +15,7 @@ import type {
 import { CRON_COMPLETIONS, CRON_EVERY_MS } from './kinds.ts';
 import type { Load, Subject, SubmittedQueue } from './load.ts';
 import { readRuns, type ItemRun, type PodRun } from './records.ts';
-import type { World } from './world.ts';
+import type { Installation } from './world.ts';
 
 /** More pods than a Job of a run has. */
 const MOST_PODS = 100_000;
@@ -23,7 +23,7 @@ const SCHEDULED_ANNOTATION = 'batch.kubernetes.io/cronjob-scheduled-timestamp';
 
 /** A run that came to its end. */
 export interface GatherOptions {
-  readonly world: World;
+  readonly world: Installation;
   readonly load: Load;
   /** What a watch showed, by the uid of the Job. */
   readonly seen: ReadonlyMap<string, readonly SeenStatus[]>;
@@ -113,7 +113,7 @@ async function endedPods(shard: Shard, plan: JobPlan): Promise<EndedPod[]> {
 }
 
 async function queueEvidence(
-  { drover }: World,
+  { drover }: Installation,
   queue: SubmittedQueue,
   runs: readonly ItemRun[],
 ): Promise<QueueEvidence> {
@@ -129,7 +129,7 @@ async function queueEvidence(
 }
 
 async function barePodEvidence(
-  { drover }: World,
+  { drover }: Installation,
   pod: { readonly name: string; readonly isDeleted: boolean },
   runs: readonly PodRun[],
 ): Promise<BarePodEvidence> {
@@ -150,7 +150,7 @@ function cronEvidence(
 }
 
 /** What `drover doctor` looks for, as far as it is Drover's own doing. */
-async function findLeaks({ store }: World): Promise<string[]> {
+async function findLeaks({ store }: Installation): Promise<string[]> {
   const { redis, prefix } = store;
   const { shards } = await inspectInstallation(redis, prefix);
   const { orphans, unpurgedJobs } = await findOrphanKeys(redis, { prefix });

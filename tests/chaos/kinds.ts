@@ -21,6 +21,8 @@ export interface KindOptions {
   readonly recordFolder: string;
   /** Of a hundred pods so many fail by themselves, in Jobs that can bear it. */
   readonly failPercent: number;
+  /** Default: all, the commonest more often. */
+  readonly kinds?: readonly string[];
 }
 
 const COMPLETE: Ending = { type: 'Complete' };
@@ -185,7 +187,7 @@ export function drawJob(
   { uid, number }: { readonly uid: string; readonly number: number },
   options: KindOptions,
 ): DrawnJob {
-  const kind = random.pick([...Object.keys(KINDS), ...COMMON]);
+  const kind = random.pick(options.kinds ?? [...Object.keys(KINDS), ...COMMON]);
   const shape = KINDS[kind]!(random, options);
   const { completions, parallelism, isIndexed = false, isWorkQueue = false, spec = {} } = shape;
   const name = `${kind.toLowerCase()}-${number}`;

@@ -16,7 +16,7 @@ import type { History } from './history.ts';
 import { cronJobOf, drawBarePod, drawJob, type KindOptions } from './kinds.ts';
 import type { ChaosItem } from './processes/handlers.ts';
 import { trueNowMs } from './records.ts';
-import type { World } from './world.ts';
+import type { Installation } from './world.ts';
 
 /** Pause between two things that a user does, at most, ms. */
 const MAX_PAUSE_MS = 300;
@@ -49,22 +49,22 @@ export class Load {
   readonly queues: SubmittedQueue[] = [];
   readonly barePods: { readonly name: string; isDeleted: boolean }[] = [];
   readonly cronJobs: { readonly name: string; readonly fromMs: number }[] = [];
-  readonly #world: World;
+  readonly #world: Installation;
   readonly #random: Random;
   readonly #history: History;
   readonly #options: KindOptions;
 
-  constructor(world: World, random: Random, history: History, options: KindOptions) {
+  constructor(world: Installation, random: Random, history: History, options: KindOptions) {
     this.#world = world;
     this.#random = random;
     this.#history = history;
     this.#options = options;
   }
 
-  /** Works until the time, and leaves nothing suspended. */
-  async runUntil(endMs: number): Promise<void> {
+  /** Works until that is so, and leaves nothing suspended. */
+  async runUntil(isEnd: () => boolean): Promise<void> {
     await this.#createCronJob('tick');
-    for (let number = 0; performance.now() < endMs; number++) {
+    for (let number = 0; !isEnd(); number++) {
       const unfinished = this.subjects.filter((one) => !one.isFinished && !one.isDeleted);
       if (unfinished.length < MOST_UNFINISHED) await this.#submit(number);
       await delay(this.#random.integer(0, MAX_PAUSE_MS));

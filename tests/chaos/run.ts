@@ -12,7 +12,7 @@ import type { History } from './history.ts';
 import { CRON_EVERY_MS } from './kinds.ts';
 import { Load } from './load.ts';
 import { trueNowMs } from './records.ts';
-import { World, type WorldSize } from './world.ts';
+import { World, type Installation, type WorldSize } from './world.ts';
 
 /** What a run is like. */
 export interface RunOptions extends WorldSize {
@@ -61,7 +61,7 @@ export async function playRun(options: RunOptions): Promise<RunResult> {
     }, 1_000);
     try {
       const endMs = performance.now() + options.seconds * 1_000;
-      await Promise.all([load.runUntil(endMs), faults.runUntil(endMs)]);
+      await Promise.all([load.runUntil(() => performance.now() >= endMs), faults.runUntil(endMs)]);
       const loadEndMs = trueNowMs();
       history.note('the load ends, and all is well again');
       await settle(world, load, loadEndMs);
@@ -77,7 +77,7 @@ export async function playRun(options: RunOptions): Promise<RunResult> {
 }
 
 /** Waits until nothing more is to come, or nothing more comes. */
-async function settle(world: World, load: Load, loadEndMs: number): Promise<void> {
+export async function settle(world: Installation, load: Load, loadEndMs: number): Promise<void> {
   let last = '';
   const giveUpMs = performance.now() + MOST_SETTLE_MS;
   let changedMs = performance.now();
@@ -123,13 +123,13 @@ function isOver(phase: string | undefined): boolean {
 }
 
 /** Sees each status of each Job, as a client does. */
-class Watch {
+export class Watch {
   /** By uid, in the order in which they were seen. */
   readonly seen = new Map<string, SeenStatus[]>();
   readonly #ending = new AbortController();
   readonly #done: Promise<void>;
 
-  constructor(world: World, load: Load) {
+  constructor(world: Installation, load: Load) {
     this.#done = this.#follow(world, load);
   }
 
@@ -138,7 +138,7 @@ class Watch {
     await this.#done;
   }
 
-  async #follow({ drover }: World, load: Load): Promise<void> {
+  async #follow({ drover }: Installation, load: Load): Promise<void> {
     const { signal } = this.#ending;
     while (!signal.aborted) {
       try {

@@ -58,6 +58,9 @@ export interface WorldSize {
   readonly workers: number;
 }
 
+/** What is worked with, and judged, of a world. */
+export type Installation = Pick<World, 'store' | 'drover' | 'recordFolder' | 'crashes'>;
+
 /** See the top of the file. */
 export class World {
   readonly redis: TestRedis;

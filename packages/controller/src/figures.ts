@@ -1,4 +1,4 @@
-import { Distribution, SHORT_TIME_BOUNDS } from '@drover/shared';
+import { Distribution, type JobConditionReason, SHORT_TIME_BOUNDS } from '@drover/shared';
 
 /** What a controller looks at, as the members of the due set name it. */
 export const MEMBER_KINDS = [
@@ -13,6 +13,24 @@ export const MEMBER_KINDS = [
 ] as const;
 /** One of {@link MEMBER_KINDS}. */
 export type MemberKind = (typeof MEMBER_KINDS)[number];
+
+/**
+ * How Jobs end. Known from the beginning: a figure that is there with its first Job only is none of which one could tell
+ * that it grew.
+ */
+const ENDINGS: readonly (readonly [condition: string, reasons: readonly JobConditionReason[]])[] = [
+  ['Complete', ['CompletionsReached', 'SuccessPolicy']],
+  [
+    'Failed',
+    [
+      'BackoffLimitExceeded',
+      'DeadlineExceeded',
+      'PodFailurePolicy',
+      'MaxFailedIndexesExceeded',
+      'FailedIndexes',
+    ],
+  ],
+];
 
 /** How the looks at one kind of member went. */
 export interface ReconcileFigures {
@@ -44,6 +62,9 @@ export class ControllerFigures {
       { times: new Distribution(SHORT_TIME_BOUNDS), failures: 0 },
     ]);
     this.reconciles = Object.fromEntries(entries) as Record<MemberKind, ReconcileFigures>;
+    for (const [condition, reasons] of ENDINGS) {
+      for (const reason of reasons) this.#figuresOf(condition, reason);
+    }
   }
 
   /** Jobs that got their final condition here. */
@@ -67,9 +88,15 @@ export class ControllerFigures {
 
   /** A Job got its final condition. */
   noteFinished(condition: string, reason: string): void {
+    this.#figuresOf(condition, reason).count += 1;
+  }
+
+  #figuresOf(condition: string, reason: string): FinishedFigures {
     const key = `${condition} ${reason}`;
     const known = this.#finished.get(key);
-    if (known === undefined) this.#finished.set(key, { condition, reason, count: 1 });
-    else known.count += 1;
+    if (known !== undefined) return known;
+    const figures = { condition, reason, count: 0 };
+    this.#finished.set(key, figures);
+    return figures;
   }
 }

@@ -10,6 +10,7 @@ export { RedisClusterProcesses } from './redisCluster.ts';
 export { RedisSentinelProcesses } from './redisSentinel.ts';
 
 export type { StartRedisOptions, TestRedis, Topology } from './testRedis.ts';
+export { findFreePort } from './serverProcess.ts';
 export { TestClock } from './testClock.ts';
 export { waitFor, WaitTimeoutError } from './waitFor.ts';
 export type { WaitOptions } from './waitFor.ts';
