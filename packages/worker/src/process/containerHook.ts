@@ -1,5 +1,6 @@
 import type { LifecycleHandler } from '@drover/shared';
 
+import { afterTime } from '../longTimer.ts';
 import type { OutputSink, ProcessPodSpec, RunningProcess } from './runningProcess.ts';
 
 /** What is done after the start of a container, or before its end. */
@@ -56,9 +57,9 @@ export function begun(begin: () => RunningHook): RunningHook {
 
 function sleepHook(ms: number): RunningHook {
   const { promise: over, resolve } = Promise.withResolvers<null>();
-  const timer = setTimeout(() => resolve(null), ms);
+  const forget = afterTime(ms, () => resolve(null));
   const kill = (): void => {
-    clearTimeout(timer);
+    forget();
     resolve(null);
   };
   return { over, kill };

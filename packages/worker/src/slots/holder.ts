@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 
 import type { PodResult, WorkerFigures } from '../figures.ts';
 import type { JobPlan } from '../jobPlan.ts';
+import { afterTime } from '../longTimer.ts';
 import type { PlanCache } from '../planCache.ts';
 import type { PodEvents } from '../podEvents.ts';
 import type { ReportSink } from '../reporter.ts';
@@ -18,7 +19,7 @@ import type { PodAttempt } from '../tracing.ts';
 import { HeldPlace } from './heldPlace.ts';
 import type { HeldLane } from './lanes.ts';
 import type { LockHolder } from './lockRenewer.ts';
-import { afterDeadline, DEADLINE_MESSAGE } from './podDeadline.ts';
+import { DEADLINE_MESSAGE } from './podDeadline.ts';
 import type { Reservation, Reservations } from './reservations.ts';
 import type { UnfitSlots } from './unfitSlots.ts';
 
@@ -364,7 +365,7 @@ export class SlotHolder implements PodSink, ReportSink, LockHolder {
       this.#host.figures.startDelays.note(Math.max(0, Date.now() - plan.createdMs) / 1_000);
     }
     if (plan.activeDeadlineMs === null) return;
-    this.#endDeadline = afterDeadline(plan.activeDeadlineMs, () => this.stop('deadline'));
+    this.#endDeadline = afterTime(plan.activeDeadlineMs, () => this.stop('deadline'));
   }
 
   #createLane(session: Session): PodLane {

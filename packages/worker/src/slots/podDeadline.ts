@@ -1,18 +1,2 @@
-/** Longest time of a timer of Node. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
 /** Message of a pod that was active for too long, in kubelet's words. */
 export const DEADLINE_MESSAGE = 'Pod was active on the node longer than the specified deadline';
-
-/** Calls back once when a time is over, which may be many years from now. Answers how that is prevented. */
-export function afterDeadline(ms: number, callback: () => void): () => void {
-  const endMs = performance.now() + ms;
-  let timer: NodeJS.Timeout;
-  const wait = (): void => {
-    const leftMs = endMs - performance.now();
-    if (leftMs <= 0) callback();
-    else timer = setTimeout(wait, Math.min(MAX_TIMER_MS, Math.ceil(leftMs)));
-  };
-  timer = setTimeout(wait, Math.min(MAX_TIMER_MS, ms));
-  return () => clearTimeout(timer);
-}
