@@ -24,9 +24,8 @@ export class NodesClient {
     const { labelSelector = '', limit } = options;
     const selector = labelSelector === '' ? [] : parseSelector(labelSelector);
     const records = await this.#backend.run((store) => store.nodes.list());
-    const nowMs = Date.now();
     return records
-      .map((record) => composeNode(record, nowMs))
+      .map((record) => composeNode(record))
       .filter(({ metadata }) => matchesSelector(selector, metadata.labels))
       .slice(0, limit);
   }

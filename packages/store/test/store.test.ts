@@ -1,6 +1,6 @@
 import { uniquePrefix, type TestRedis, startRedis } from '@drover/testkit';
 import type { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { hashSlot, installationKey, shardIndexOf, shardTag } from '../src/keys.ts';
 import { checkServer, DEFAULT_SETTINGS, Store } from '../src/store.ts';
 import { UnsuitableRedisError } from '../src/unsuitable.ts';
@@ -103,14 +103,28 @@ describe('shards', () => {
 
 test('nodes are listed by name, with when they were last heard of', async () => {
   const { nodes } = await Store.open({ redis, prefix: uniquePrefix() });
-  await nodes.put('b', '{"v":1}', 500);
-  await nodes.put('a', '{}', 900);
-  await nodes.put('b', '{"v":2}', 700);
-  expect(await nodes.list()).toEqual([
-    { name: 'a', object: '{}', leaseEndMs: 900, cordon: null },
-    { name: 'b', object: '{"v":2}', leaseEndMs: 700, cordon: null },
+  await nodes.put('b', '{"v":1}', 60_000);
+  await nodes.put('a', '{}', -1);
+  await nodes.put('b', '{"v":2}', 60_000);
+  const day = 24 * 60 * 60 * 1_000;
+  await nodes.put('gone', '{}', -day - 1);
+  await nodes.put('kept', '{}', -day + 60_000);
+  expect(await nodes.list()).toMatchObject([
+    { name: 'a', object: '{}', isSilent: true, cordon: null },
+    { name: 'b', object: '{"v":2}', isSilent: false, cordon: null },
+    { name: 'kept', isSilent: true },
   ]);
-  expect(await nodes.removeExpired(700)).toBe(0);
-  expect(await nodes.removeExpired(701)).toBe(1);
-  expect((await nodes.list()).map((node) => node.name)).toEqual(['a']);
+});
+
+test('whether a node is ready is a matter of the clock of Redis, not of those who write and read', async () => {
+  const { nodes } = await Store.open({ redis, prefix: uniquePrefix() });
+  const clock = vi.spyOn(Date, 'now');
+  try {
+    clock.mockReturnValue(0);
+    await nodes.put('a', '{}', 60_000);
+    clock.mockReturnValue(Number.MAX_SAFE_INTEGER);
+    expect(await nodes.list()).toMatchObject([{ name: 'a', isSilent: false }]);
+  } finally {
+    clock.mockRestore();
+  }
 });

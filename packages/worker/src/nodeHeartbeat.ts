@@ -113,7 +113,7 @@ export class NodeHeartbeat {
     if (this.#closed) return;
     const { name } = this.#details;
     const details = JSON.stringify(this.#details);
-    await this.#call((nodes) => nodes.put(name, details, Date.now() + PUT_TTL_MS));
+    await this.#call((nodes) => nodes.put(name, details, PUT_TTL_MS));
     await this.look();
   }
 }

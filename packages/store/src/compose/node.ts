@@ -32,10 +32,10 @@ interface NodeDetails {
  * A worker as a Node. One that has not written its record for a while is shown with Ready Unknown,
  * as Kubernetes shows a node whose kubelet is silent. Pure.
  */
-export function composeNode(record: NodeRecord, nowMs: number): Node {
+export function composeNode(record: NodeRecord): Node {
   const details = JSON.parse(record.object) as NodeDetails;
   const { pool = 'default', runtimes = [], handlers = [], lanes = {} } = details;
-  const isSilent = record.leaseEndMs < nowMs;
+  const { isSilent } = record;
   const conditions = details.conditions ?? [];
   const isDraining = conditions.some(({ reason }) => reason === 'WorkerDraining');
   const maxPods = runtimes.reduce((sum, runtime) => sum + (lanes[runtime] ?? 0), 0);

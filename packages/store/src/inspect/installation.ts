@@ -68,8 +68,7 @@ export async function inspectInstallation(
     shards.push(await inspectShard(redis, keys, index, Number(settings['resyncMs'])));
   }
   const nodes = await new NodeStore(redis, prefix).list();
-  const nowMs = Date.now();
-  const lost = nodes.filter(({ leaseEndMs }) => leaseEndMs < nowMs).map(({ name }) => name);
+  const lost = nodes.filter(({ isSilent }) => isSilent).map(({ name }) => name);
   return {
     layoutVersion: version,
     shards,

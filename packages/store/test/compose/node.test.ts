@@ -15,15 +15,16 @@ const details = {
   conditions: [{ type: 'Ready', status: 'True', reason: 'WorkerReady', message: 'takes pods' }],
 };
 
-const at = (object: object, leaseEndMs: number) => ({
+const at = (object: object, leaseEndMs: number = T0, isSilent = false) => ({
   name: 'node-a',
   object: JSON.stringify(object),
   leaseEndMs,
+  isSilent,
   cordon: null,
 });
 
 test('a worker is a Node', () => {
-  expect(composeNode(at(details, T0), T0)).toMatchObject({
+  expect(composeNode(at(details))).toMatchObject({
     apiVersion: 'v1',
     kind: 'Node',
     metadata: {
@@ -46,14 +47,14 @@ test('a worker is a Node', () => {
 });
 
 test('one that was not heard of in time is not known to be ready', () => {
-  expect(composeNode(at(details, T0 - 1), T0).status.conditions).toMatchObject([
+  expect(composeNode(at(details, T0 - 1, true)).status.conditions).toMatchObject([
     { type: 'Ready', status: 'Unknown', reason: 'NodeStatusUnknown' },
   ]);
 });
 
 test('one that drains takes no pods', () => {
   const conditions = [{ type: 'Ready', status: 'False', reason: 'WorkerDraining', message: '' }];
-  expect(composeNode(at({ ...details, conditions }, T0), T0).spec.unschedulable).toBe(true);
+  expect(composeNode(at({ ...details, conditions })).spec.unschedulable).toBe(true);
 });
 
 test('one that somebody cordoned takes no pods, and both that and its end are new versions', () => {
@@ -62,7 +63,7 @@ test('one that somebody cordoned takes no pods, and both that and its end are ne
     { isCordoned: true, sinceMs: T0 + 1_000 },
     { isCordoned: false, sinceMs: T0 + 2_000 },
   ].map((cordon) => {
-    const { spec, metadata } = composeNode({ ...at(details, T0 + 9), cordon }, T0);
+    const { spec, metadata } = composeNode({ ...at(details, T0 + 9), cordon });
     return [spec.unschedulable ?? false, Number(metadata.resourceVersion)];
   });
   expect(versions.map(([unschedulable]) => unschedulable)).toEqual([false, true, false]);
@@ -71,7 +72,7 @@ test('one that somebody cordoned takes no pods, and both that and its end are ne
 });
 
 test('a record of another version may lack fields', () => {
-  expect(composeNode(at({}, T0), T0)).toMatchObject({
+  expect(composeNode(at({}))).toMatchObject({
     metadata: { name: 'node-a', labels: { 'drover.dev/pool': 'default' } },
     status: { capacity: { pods: '0' } },
   });
