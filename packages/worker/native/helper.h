@@ -21,7 +21,7 @@
 #define ON_LINUX 0
 #endif
 
-#define PROTOCOL_VERSION "5"
+#define PROTOCOL_VERSION "6"
 
 /* Types of frames: frames.ts. */
 enum {
@@ -114,6 +114,8 @@ typedef struct StartRequest {
   const char *input;
   /* Numbers of its user, group and further groups; empty = those of the helper. */
   const char *user;
+  /* Directory of the cgroup that it is born in; empty = that of the helper. */
+  const char *cgroup;
   Mount *mounts;
   size_t mountCount;
   /* With a free place before the first, for an interpreter. Ended by NULL. */
@@ -121,7 +123,16 @@ typedef struct StartRequest {
   char **environment;
 } StartRequest;
 
-enum StartStep { STEP_NONE, STEP_DIRECTORY, STEP_COMMAND, STEP_MOUNTS, STEP_INPUT, STEP_USER, STEP_OTHER };
+enum StartStep {
+  STEP_NONE,
+  STEP_DIRECTORY,
+  STEP_COMMAND,
+  STEP_MOUNTS,
+  STEP_INPUT,
+  STEP_USER,
+  STEP_CGROUP,
+  STEP_OTHER
+};
 
 /* How a start went, written by the child until it executes the program. */
 typedef struct StartReport {
@@ -150,6 +161,16 @@ bool makeMounts(const StartRequest *request, StartReport *report);
 
 /* In the child: it becomes this user, who may write to these ends. False = not, and errno says why. */
 bool becomeUser(const char *user, int stdoutEnd, int stderrEnd);
+
+/* ---- cgroups (cgroups.c) --------------------------------------------------------------------- */
+
+/*
+ * Bears a child in this cgroup, with a copy of this memory, which sleeps until the child executes or
+ * ends; 0 in the child. -1 = the kernel can not do that, and the child has to enter it.
+ */
+pid_t bearInCgroup(const char *cgroup);
+/* In the child. False = not, and errno says why. */
+bool enterCgroup(const char *cgroup);
 
 /* ---- containers (containers.c) --------------------------------------------------------------- */
 

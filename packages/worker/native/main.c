@@ -148,7 +148,7 @@ static void readOutputs(void) {
 /* ---- commands -------------------------------------------------------------------------------- */
 
 static void refuseStart(uint32_t id, int error, enum StartStep step) {
-  const char *steps[] = {"other", "directory", "command", "mounts", "input", "user", "other"};
+  const char *steps[] = {"other", "directory", "command", "mounts", "input", "user", "cgroup", "other"};
   const char *fields[] = {errorName(error), steps[step]};
   sendText(FRAME_START_FAILED, id, 2, fields);
 }

@@ -29,6 +29,8 @@ typedef struct Child {
   const StartRequest *request;
   int stdoutEnd;
   int stderrEnd;
+  /* It was born in another cgroup than its own. */
+  bool entersCgroup;
   StartReport *report;
 } Child;
 
@@ -108,6 +110,11 @@ NOT_SANITIZED static int runChild(void *argument) {
   const StartRequest *request = child->request;
   StartReport *report = child->report;
   setsid();
+  /* First, so that all it takes counts there. */
+  if (child->entersCgroup && !enterCgroup(request->cgroup)) {
+    say(report, STEP_CGROUP);
+    return 127;
+  }
   int input = emptyInput;
   /* A mount may hide it. */
   if (*request->input != '\0') input = openInput(request->input);
@@ -154,6 +161,14 @@ void programsOpen(void) {
 #if ON_LINUX
 
 static pid_t bear(Child *child) {
+  if (child->entersCgroup) {
+    pid_t pid = bearInCgroup(child->request->cgroup);
+    if (pid > 0) return pid;
+    if (pid == 0) {
+      child->entersCgroup = false;
+      _exit(runChild(child));
+    }
+  }
   /* The parent sleeps until the child executes or ends, so one stack does for all. */
   static char stack[64 * 1024] __attribute__((aligned(64)));
   /* Mounts need a namespace, which a child that shares memory can not always have. */
@@ -185,7 +200,7 @@ static pid_t bear(Child *child) {
 
 pid_t startProgram(const StartRequest *request, int stdoutEnd, int stderrEnd, StartReport *report) {
   sharedReport->step = STEP_NONE;
-  Child child = {request, stdoutEnd, stderrEnd, sharedReport};
+  Child child = {request, stdoutEnd, stderrEnd, *request->cgroup != '\0', sharedReport};
   pid_t pid = bear(&child);
   if (pid < 0) {
     say(report, STEP_OTHER);

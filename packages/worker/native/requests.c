@@ -35,6 +35,7 @@ bool decodeStart(char *payload, size_t size, char *marker, StartRequest *request
   request->workingDir = nextField(&fields);
   request->input = nextField(&fields);
   request->user = nextField(&fields);
+  request->cgroup = nextField(&fields);
   request->mountCount = nextCount(&fields);
   request->mounts = calloc(request->mountCount + 1, sizeof *request->mounts);
   if (request->mounts == NULL) fail("out of memory");

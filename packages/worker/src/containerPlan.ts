@@ -1,5 +1,6 @@
 import {
   bytesOf,
+  cpuMilliOf,
   isSidecar,
   parseQuantity,
   type Container,
@@ -9,6 +10,7 @@ import {
 } from '@drover/shared';
 
 import { environmentRefs, type ConfigRef } from './configs/configContent.ts';
+import type { ContainerLimits } from './process/cgroups.ts';
 import { hookOf, type Hook } from './process/containerHook.ts';
 import { planProbe, type PlannedProbe } from './process/containerProbe.ts';
 import type { RestartRule } from './process/containerLoop.ts';
@@ -46,8 +48,8 @@ export interface PlannedContainer {
   readonly postStart: Hook | null;
   /** What is done before it is told to stop; null = nothing. */
   readonly preStop: Hook | null;
-  /** Most memory that it may take, bytes; null = as much as there is. */
-  readonly memoryBytes: number | null;
+  /** What it may take; null = as much as there is. */
+  readonly limits: ContainerLimits | null;
   /** Whether it has started; null = as soon as its program runs. */
   readonly startupProbe: PlannedProbe | null;
   /** Whether it still works; null = nobody asks. */
@@ -93,7 +95,7 @@ export function planContainers(
     restartRules: container.restartPolicyRules ?? [],
     postStart: hookOf(container.lifecycle?.postStart),
     preStop: hookOf(container.lifecycle?.preStop),
-    memoryBytes: memoryLimitOf(container.resources, resources),
+    limits: limitsOf(container.resources, resources),
     startupProbe: planProbe(container.startupProbe, container.ports ?? []),
     livenessProbe: planProbe(container.livenessProbe, container.ports ?? []),
   });
@@ -106,10 +108,20 @@ export function planContainers(
 }
 
 /** Of each container at most what its pod may take as a whole. */
-function memoryLimitOf(...resources: readonly PodSpec['resources'][]): number | null {
+function limitsOf(...resources: readonly PodSpec['resources'][]): ContainerLimits | null {
+  const memoryBytes = leastOf(resources, 'memory', bytesOf);
+  const cpuMilli = leastOf(resources, 'cpu', cpuMilliOf);
+  return memoryBytes === null && cpuMilli === null ? null : { memoryBytes, cpuMilli };
+}
+
+function leastOf(
+  resources: readonly PodSpec['resources'][],
+  name: 'cpu' | 'memory',
+  amountOf: (nano: bigint) => number,
+): number | null {
   const limits = resources.flatMap((some) => {
-    const quantity = parseQuantity(some?.limits?.['memory'] ?? '');
-    return quantity === null || quantity.nano <= 0n ? [] : [bytesOf(quantity.nano)];
+    const quantity = parseQuantity(some?.limits?.[name] ?? '');
+    return quantity === null || quantity.nano <= 0n ? [] : [amountOf(quantity.nano)];
   });
   return limits.length === 0 ? null : Math.min(...limits);
 }

@@ -303,9 +303,9 @@ export class JobPlan {
   get isSingleRun(): boolean {
     const [container] = this.containers;
     if (!this.isPlain || container === undefined) return false;
-    const { restartRule, restartRules, configRefs, fallsBackToLogs, memoryBytes } = container;
+    const { restartRule, restartRules, configRefs, fallsBackToLogs, limits } = container;
     if (restartRule !== 'Never' || restartRules.length > 0) return false;
-    return configRefs.length === 0 && !fallsBackToLogs && memoryBytes === null;
+    return configRefs.length === 0 && !fallsBackToLogs && limits === null;
   }
 
   /** Directories or files are made for each of its pods. */

@@ -8,8 +8,8 @@ import type { ContainersLog, OpenPodLog } from './podLog.ts';
 import { PodRestarts, type RestartTotal } from './podRestarts.ts';
 import { ContainerLoop, isLoss } from './process/containerLoop.ts';
 import { messageOf } from './process/containerMessage.ts';
+import type { ContainerLimiter } from './process/containerLimiter.ts';
 import type { CrashLoopPolicy } from './process/crashLoop.ts';
-import { watcherOf, type MemoryLimits } from './process/memoryLimits.ts';
 import type { MountProbe } from './process/mountProbe.ts';
 import type { OomKills } from './process/oomKills.ts';
 import { PodProcesses } from './process/podProcesses.ts';
@@ -37,7 +37,7 @@ export interface ProcessLaneOptions {
   readonly volumes: Volumes;
   readonly mountProbe: MountProbe;
   readonly oomKills: OomKills;
-  readonly memoryLimits: MemoryLimits;
+  readonly limiter: ContainerLimiter;
   /** How often volumes with a limit are measured. */
   readonly volumeCheckMs: number;
   readonly logger: Logger;
@@ -131,16 +131,17 @@ export class ProcessLane implements PodLane {
     if (!isOver) this.#setPod(pod);
   }
 
-  #startProgram(claim: Claim, sink: ProcessSink): RunningProcess {
+  #startProgram(claim: Claim, sink: ProcessSink, cgroup?: string): RunningProcess {
     const { runner, plan } = this.#options;
     const { workingDir } = plan;
-    const common = plan.commonProgram(claim);
+    // A cgroup is one pod's.
+    const common = cgroup === undefined ? plan.commonProgram(claim) : null;
     if (common === null) {
       const invocation = plan.invocation(claim);
       const { command, args } = invocation;
       const env = plan.programEnv(claim, invocation);
       const input = plan.inputOf(claim, plan.containerName);
-      const running = runner.start({ command, args, env, workingDir, input }, sink);
+      const running = runner.start({ command, args, env, workingDir, input, cgroup }, sink);
       plan.started(claim, plan.containerName, running);
       return running;
     }
@@ -149,7 +150,7 @@ export class ProcessLane implements PodLane {
   }
 
   async #runPlain(claim: Claim): Promise<PodEnd> {
-    const { plan, openLog, oomKills, memoryLimits } = this.#options;
+    const { runner, plan, openLog, oomKills, limiter } = this.#options;
     const log = openLog(plan, claim);
     const restarts = this.#createRestarts(claim, plan.containerName, undefined);
     let details: PodDetailsWriter | null = null;
@@ -159,7 +160,7 @@ export class ProcessLane implements PodLane {
       details.changed();
     };
     const [container] = plan.containers;
-    const { configRefs = [] } = container ?? {};
+    const { configRefs = [], limits = null } = container ?? {};
     const needsConfigs = configRefs.length > 0;
     const mayRestart =
       container?.restartRule !== 'Never' || (container?.restartRules ?? []).length > 0;
@@ -183,12 +184,12 @@ export class ProcessLane implements PodLane {
                 },
               }),
           }),
-      start: (sink) => this.#startProgram(claim, sink),
+      start: (sink, cgroup) => this.#startProgram(claim, sink, cgroup),
       log,
       ...(container === undefined ? {} : { message: messageOf(plan, container, null) }),
       restarts,
       oomKills,
-      watchMemory: watcherOf(memoryLimits, container?.memoryBytes ?? null),
+      limit: limits === null ? undefined : () => limiter.begin(limits, runner.entersCgroups),
       ...(mayRestart || needsConfigs ? { onChange } : {}),
     });
     this.#setPod(loop);
@@ -260,7 +261,7 @@ export class ProcessLane implements PodLane {
   }
 
   async #runWithVolumes(claim: Claim, volumes: PodVolumes | null): Promise<PodEnd> {
-    const { runner, plan, openLog, oomKills, memoryLimits, volumeCheckMs, mountProbe, logger } =
+    const { runner, plan, openLog, oomKills, limiter, volumeCheckMs, mountProbe, logger } =
       this.#options;
     const log = openLog(plan, claim);
     const total: RestartTotal = { count: claim.restarts };
@@ -279,7 +280,7 @@ export class ProcessLane implements PodLane {
         this.#options.slot.tell({ type: 'hookFailed', container, hook, problem }),
       configs: this.#createConfigs(() => !pod.isAtWork),
       oomKills,
-      memoryLimits,
+      limiter,
       volumeCheckMs,
       onChange: () => details.changed(),
       logger,

@@ -24,7 +24,7 @@ import type { CrashLoopPolicy } from './process/crashLoop.ts';
 import type { ProcessUser } from './process/frames.ts';
 import { handOverTo, keep } from './process/handOver.ts';
 import { MountProbe } from './process/mountProbe.ts';
-import { MemoryLimits } from './process/memoryLimits.ts';
+import type { ContainerLimiter } from './process/containerLimiter.ts';
 import { OomKills } from './process/oomKills.ts';
 import { Volumes } from './process/podVolumes.ts';
 import type { ProcessRunner } from './process/processRunner.ts';
@@ -60,6 +60,8 @@ export interface ProcessRuntimeOptions {
   /** The shard of a slot. */
   readonly port: (shard: number) => ControlPort & ListPort & DetailsPort & ObjectPort;
   readonly configs: ConfigSources;
+  /** It is closed with this. */
+  readonly limiter: ContainerLimiter;
   readonly logger: Logger;
   /** Whom programs run as; null = as the worker, unless their pod says otherwise. */
   readonly programUser: ProcessUser | null;
@@ -76,7 +78,6 @@ export class ProcessRuntime implements Runtime {
   readonly #itemFiles: ItemFiles;
   readonly #clients: ClientDirectory;
   readonly #oomKills = new OomKills();
-  readonly #memoryLimits = new MemoryLimits();
 
   constructor(options: ProcessRuntimeOptions) {
     this.#options = options;
@@ -100,6 +101,7 @@ export class ProcessRuntime implements Runtime {
       this.#sockets.warmUp(),
       this.#clients.warmUp(),
     ]);
+    this.#options.limiter.tell(this.#options.runner.entersCgroups);
   }
 
   takeSeat(): Seat {
@@ -138,7 +140,8 @@ export class ProcessRuntime implements Runtime {
   }
 
   #createPlainLane(plan: JobPlan, slot: SlotRef, sink: PodSink): ProcessLane {
-    const { runner, openLog, crashLoop, configs, volumeCheckMs, port, logger } = this.#options;
+    const { runner, openLog, crashLoop, configs, limiter, volumeCheckMs, port, logger } =
+      this.#options;
     return new ProcessLane({
       runner,
       plan,
@@ -151,7 +154,7 @@ export class ProcessRuntime implements Runtime {
       volumes: this.#volumes,
       mountProbe: this.#mountProbe,
       oomKills: this.#oomKills,
-      memoryLimits: this.#memoryLimits,
+      limiter,
       volumeCheckMs,
       logger,
     });
@@ -190,6 +193,7 @@ export class ProcessRuntime implements Runtime {
 
   async close(): Promise<void> {
     await this.#options.runner.close();
+    await this.#options.limiter.close();
     // Nobody uses them any more.
     await Promise.all(
       [this.#volumes, this.#sockets, this.#itemFiles, this.#clients].map((part) => part.close()),

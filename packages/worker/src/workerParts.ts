@@ -22,6 +22,7 @@ import { PodLogWriter } from './logs/podLogWriter.ts';
 import { NodeHeartbeat } from './nodeHeartbeat.ts';
 import { PlanCache } from './planCache.ts';
 import { StreamPodLog, type OpenPodLog } from './podLog.ts';
+import { ContainerLimiter } from './process/containerLimiter.ts';
 import { baseEnvironment } from './process/environment.ts';
 import { ProcessRunner } from './process/processRunner.ts';
 import { ProcessRuntime } from './processRuntime.ts';
@@ -161,7 +162,7 @@ export class WorkerParts {
       figures: this.#figures,
       logger,
     });
-    this.#openRuntimes(store, this.#items, subscriber);
+    await this.#openRuntimes(store, this.#items, subscriber);
     await Promise.all(this.#runtimes.map((runtime) => runtime.warmUp()));
     this.#openShards(store, subscriber);
     await Promise.all(this.#shards.map((shard) => shard.keeper.start()));
@@ -199,7 +200,7 @@ export class WorkerParts {
     await Promise.all(this.#shards.map((shard) => shard.offerLanes(isOffered)));
   }
 
-  #openRuntimes(store: Store, items: ItemHub, subscriber: Subscriber): void {
+  async #openRuntimes(store: Store, items: ItemHub, subscriber: Subscriber): Promise<void> {
     const {
       handlers,
       logger,
@@ -269,6 +270,7 @@ export class WorkerParts {
               writeProgress,
               port,
               configs,
+              limiter: await ContainerLimiter.open(logger),
               logger,
             }),
           );

@@ -11,9 +11,9 @@ import type { ContainerLog } from '../podLog.ts';
 import type { PodRestarts } from '../podRestarts.ts';
 import { clipBytes, MAX_MESSAGE_BYTES } from '../text.ts';
 import type { RunningHook } from './containerHook.ts';
+import type { LimitedRun } from './containerLimiter.ts';
 import { ProbeLoop, type PlannedProbe, type ProbeCheck } from './containerProbe.ts';
 import type { ContainerMessage } from './containerMessage.ts';
-import type { MemoryWatch } from './memoryLimits.ts';
 import type { OomKills } from './oomKills.ts';
 import {
   preparationFailure,
@@ -65,15 +65,15 @@ export interface ContainerLoopOptions {
   readonly isInit?: boolean;
   /** Gets ready for each run, and waits for what is missing; null = told to stop. Default: there is nothing to do. */
   readonly prepare?: (call: PrepareCall) => Promise<true | null>;
-  /** Runs the program once. */
-  readonly start: (sink: OutputSink) => RunningProcess;
+  /** Runs the program once, in this cgroup if there is one. */
+  readonly start: (sink: OutputSink, cgroup: string | undefined) => RunningProcess;
   readonly log: ContainerLog;
   /** Its last words. Default: there are none. */
   readonly message?: ContainerMessage | undefined;
   readonly restarts: PodRestarts;
   readonly oomKills: OomKills;
-  /** Watches what a run takes of its memory. Default: it may take what there is. */
-  readonly watchMemory?: ((running: RunningProcess) => MemoryWatch) | undefined;
+  /** Holds what a run may take. Default: it may take what there is. */
+  readonly limit?: (() => LimitedRun) | undefined;
   /** Its record is another. Not called for the start and the end of a container that nobody watches. */
   readonly onChange?: () => void;
 }
@@ -219,7 +219,7 @@ export class ContainerLoop {
   }
 
   async #runOnce(): Promise<ProcessExit> {
-    const { prepare, start, log, message, oomKills, watchMemory, onChange } = this.#options;
+    const { prepare, message, limit } = this.#options;
     if (prepare !== undefined && !(await this.#prepare(prepare))) return stoppedExit(Date.now());
     try {
       message?.begin();
@@ -229,15 +229,25 @@ export class ContainerLoop {
       return preparationFailure(`its file for last words can not be made: ${why}`, Date.now());
     }
     this.#hasFailedProbe = false;
+    const limited = limit?.();
+    try {
+      return await this.#runWithin(limited);
+    } finally {
+      limited?.release();
+    }
+  }
+
+  async #runWithin(limited: LimitedRun | undefined): Promise<ProcessExit> {
+    const { start, log, message, oomKills, onChange } = this.#options;
+    const cgroup = limited?.cgroup;
     oomKills.noteStart();
-    const running = start({
-      onOutput: (stream, chunk) => {
-        log.write(stream, chunk);
-        message?.note(chunk);
-      },
-    });
+    const onOutput: OutputSink['onOutput'] = (stream, chunk) => {
+      log.write(stream, chunk);
+      message?.note(chunk);
+    };
+    const running = start({ onOutput }, cgroup);
     this.#running = running;
-    const memory = watchMemory?.(running);
+    limited?.begun(running);
     if (this.#killAtMs !== null) {
       this.#stopRunning(running, Math.max(0, this.#killAtMs - performance.now()));
     }
@@ -246,11 +256,12 @@ export class ContainerLoop {
     }
     const exited = await running.exited;
     this.#endHooks();
-    const ended = memory?.ended(exited) ?? exited;
+    const ended = limited?.explain(exited) ?? exited;
     const exit = message?.finish(ended) ?? ended;
     this.#running = null;
     this.#ready = false;
-    return this.#killAtMs === null ? oomKills.explain(exit) : exit;
+    // Of what is in a cgroup all is known.
+    return this.#killAtMs === null && cgroup === undefined ? oomKills.explain(exit) : exit;
   }
 
   async #prepare(prepare: NonNullable<ContainerLoopOptions['prepare']>): Promise<boolean> {

@@ -8,11 +8,11 @@
  */
 
 /** Version of the protocol, sent by the helper in its first frame. */
-export const PROTOCOL_VERSION = '5';
+export const PROTOCOL_VERSION = '6';
 
 /** Types of frames; below 16 from the worker, from 16 on from the helper. */
 export const FrameType = {
-  /** Start a program. Payload: workingDir, input or '', its user or '' (uid, gid and groups), number of mounts, (source, target, `ro` or `rw`, with `!` when required)..., argc, args..., NAME=value... */
+  /** Start a program. Payload: workingDir, input or '', its user or '' (uid, gid and groups), its cgroup or '', number of mounts, (source, target, `ro` or `rw`, with `!` when required)..., argc, args..., NAME=value... */
   start: 1,
   /** Send a signal to the process group. Payload: signal number. */
   signal: 2,
@@ -30,8 +30,8 @@ export const FrameType = {
   ran: 21,
 } as const;
 
-/** Which step of a start failed: changing directory, executing the command, a required mount, opening its input, becoming its user, or anything else. */
-export type StartStep = 'directory' | 'command' | 'mounts' | 'input' | 'user' | 'other';
+/** Which step of a start failed: changing directory, executing the command, a required mount, opening its input, becoming its user, entering its cgroup, or anything else. */
+export type StartStep = 'directory' | 'command' | 'mounts' | 'input' | 'user' | 'cgroup' | 'other';
 
 /** One decoded frame. */
 export interface Frame {
@@ -75,6 +75,8 @@ export interface StartRequest {
   readonly mounts: readonly ProcessMount[];
   /** Who it runs as; null = as the worker. Takes a worker that runs as root. */
   readonly user: ProcessUser | null;
+  /** Directory of the cgroup that it runs in from its first instruction on; null = that of the helper. Takes the native helper. */
+  readonly cgroup: string | null;
   /** Program and arguments, at least one. */
   readonly argv: readonly string[];
   /** The whole environment of the program. */
@@ -145,8 +147,8 @@ export class StartEncoder {
 
   /** Throws as {@link encodeFrame}. */
   constructor(request: StartRequest) {
-    const { workingDir, input, user, mounts, argv, env } = request;
-    const fields = [workingDir, input ?? '', userText(user), String(mounts.length)];
+    const { workingDir, input, user, cgroup, mounts, argv, env } = request;
+    const fields = [workingDir, input ?? '', userText(user), cgroup ?? '', String(mounts.length)];
     for (const { source, target, readOnly, isRequired = false } of mounts) {
       fields.push(source, target, `${readOnly ? 'ro' : 'rw'}${isRequired ? '!' : ''}`);
     }
@@ -181,6 +183,7 @@ export function decodeStart(fields: readonly string[]): StartRequest {
   const workingDir = next();
   const input = next();
   const user = next();
+  const cgroup = next();
   const mounts = Array.from({ length: Number(next()) }, () => {
     const [source, target, mode] = [next(), next(), next()];
     const mount = { source, target, readOnly: mode.startsWith('ro') };
@@ -196,6 +199,7 @@ export function decodeStart(fields: readonly string[]): StartRequest {
     workingDir,
     input: input === '' ? null : input,
     user: readUser(user),
+    cgroup: cgroup === '' ? null : cgroup,
     mounts,
     argv,
     env,

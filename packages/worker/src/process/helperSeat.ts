@@ -30,6 +30,11 @@ export class HelperSeat implements ContainerOwner {
     return this.#containers.size;
   }
 
+  /** The helper that is in use; null = there is none right now. */
+  get program(): HelperProgram | null {
+    return this.#client?.program ?? null;
+  }
+
   /** Starts the helper and says which it is. @throws Error when that fails; a later start tries again. */
   async warmUp(): Promise<HelperProgram> {
     return (await this.#getHelper()).program;

@@ -28,7 +28,7 @@ export interface MemoryWatch {
  *
  * All processes of a program's session are looked at, twice a second, and only while a program with a limit runs. What
  * they share counts once: `Rss` is read first, and only of those that seem to take too much the exact `Pss`. A program
- * that takes a lot within half a second is not stopped in time; a cgroup would.
+ * that takes a lot within half a second is not stopped in time; a cgroup does that ({@link ContainerLimiter}).
  */
 export class MemoryLimits {
   /** By pid, which is the session's. */
@@ -91,20 +91,13 @@ export class MemoryLimits {
   }
 }
 
-/** How a container's programs are watched; undefined when they have no limit. */
-export function watcherOf(
-  limits: MemoryLimits,
-  limitBytes: number | null,
-): ((running: RunningProcess) => MemoryWatch) | undefined {
-  return limitBytes === null ? undefined : (running) => limits.watch(running, limitBytes);
-}
-
 function outOfMemory(exit: ProcessExit, { tookBytes, limitBytes }: Watched): ProcessExit {
   const message = `took ${mib(tookBytes)} of memory; its limit is ${mib(limitBytes)}`;
   return { ...exit, exitCode: 137, signal: 'SIGKILL', reason: 'OOMKilled', message };
 }
 
-function mib(bytes: number): string {
+/** An amount of memory in words. */
+export function mib(bytes: number): string {
   return `${(bytes / MIB).toFixed(1)} MiB`;
 }
 

@@ -18,10 +18,10 @@ import {
   type PrepareCall,
   type ProbeName,
 } from './containerLoop.ts';
+import type { ContainerLimiter } from './containerLimiter.ts';
 import { askHttp, askTcp, type ProbeCheck } from './containerProbe.ts';
 import type { ProcessMount } from './frames.ts';
 import type { Identity } from './identity.ts';
-import { watcherOf, type MemoryLimits } from './memoryLimits.ts';
 import type { OomKills } from './oomKills.ts';
 import type { PodVolumes } from './podVolumes.ts';
 import { preparationFailure, stoppedExit, type ProcessExit } from './processExit.ts';
@@ -48,7 +48,7 @@ export interface PodProcessesOptions {
   readonly onHookFailed: (container: string, hook: HookName, problem: string) => void;
   readonly configs: PodConfigs;
   readonly oomKills: OomKills;
-  readonly memoryLimits: MemoryLimits;
+  readonly limiter: ContainerLimiter;
   /** How often volumes with a limit are measured. */
   readonly volumeCheckMs: number;
   readonly onChange: () => void;
@@ -83,6 +83,8 @@ export class PodProcesses {
   #leaving: ContainerLoop | null = null;
   /** What was read for containers, by their names. */
   readonly #read = new Map<string, ConfigSet>();
+  /** In which containers run that have one, by their names. */
+  readonly #cgroups = new Map<string, string>();
   #killAtMs: number | null = null;
   #eviction: string | null = null;
   #unmounted: string | null = null;
@@ -187,8 +189,8 @@ export class PodProcesses {
 
   #begin(container: PlannedContainer): { loop: ContainerLoop; over: Promise<ProcessExit> } {
     const { plan, volumes, log, createRestarts, onChange } = this.#options;
-    const { oomKills, memoryLimits, onHookFailed, onProbeFailed } = this.#options;
-    const { name, restartRule: rule, restartRules: rules } = container;
+    const { runner, oomKills, limiter, onHookFailed, onProbeFailed } = this.#options;
+    const { name, limits, restartRule: rule, restartRules: rules } = container;
     const loop = new ContainerLoop({
       name,
       rule,
@@ -203,12 +205,16 @@ export class PodProcesses {
       onHookFailed: (hook, problem) => onHookFailed(name, hook, problem),
       isInit: container.role === 'init',
       ...(container.configRefs.length === 0 ? {} : { prepare: this.#preparing(container) }),
-      start: (sink) => this.#start(container, sink),
+      start: (sink, cgroup) => {
+        if (cgroup !== undefined) this.#cgroups.set(name, cgroup);
+        else this.#cgroups.delete(name);
+        return this.#start(container, sink);
+      },
       log: log.of(container.name),
       message: messageOf(plan, container, volumes?.messageFile(container) ?? null),
       restarts: createRestarts(container.name),
       oomKills,
-      watchMemory: watcherOf(memoryLimits, container.memoryBytes),
+      limit: limits === null ? undefined : () => limiter.begin(limits, runner.entersCgroups),
       onChange,
     });
     this.#loops.push(loop);
@@ -303,6 +309,7 @@ export class PodProcesses {
         workingDir,
         input,
         mounts,
+        cgroup: this.#cgroups.get(container.name),
         ...(identity.type === 'user' ? { user: identity.user } : {}),
       },
       sink,

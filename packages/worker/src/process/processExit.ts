@@ -163,6 +163,12 @@ function explainStartFailure(failure: {
       }`,
     };
   }
+  if (step === 'cgroup') {
+    return {
+      exitCode: START_ERROR_CODE,
+      message: `${command} could not be started in the cgroup that holds its limits: ${errorCode}`,
+    };
+  }
   if (step === 'other') {
     return { exitCode: START_ERROR_CODE, message: `${command} could not be started: ${errorCode}` };
   }

@@ -161,6 +161,11 @@ async function begin(id: number, request: StartRequest): Promise<void> {
     send(encodeFrame(FrameType.startFailed, id, ['EPERM', 'user']));
     return;
   }
+  if (request.cgroup !== null) {
+    // Node starts programs where it is itself; the worker knows.
+    send(encodeFrame(FrameType.startFailed, id, ['ENOSYS', 'cgroup']));
+    return;
+  }
   let pair = pipes.takePair();
   try {
     if (pair === null) {

@@ -95,6 +95,11 @@ export class ProcessRunner {
     return this.#sandbox !== undefined;
   }
 
+  /** Programs can be started in cgroups right now. */
+  get entersCgroups(): boolean {
+    return this.#seats.every(({ program }) => program?.kind === 'native');
+  }
+
   /** Runs a container. */
   start(spec: ProcessPodSpec, sink: ProcessSink): RunningProcess {
     return this.run(this.prepare(spec), [], sink);

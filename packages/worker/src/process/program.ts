@@ -31,8 +31,17 @@ export class Program {
   }
 
   #createEncoder(): StartEncoder {
-    const { command, args, env, input = null, user = null, mounts = [] } = this.#spec;
+    const {
+      command,
+      args,
+      env,
+      input = null,
+      user = null,
+      cgroup = null,
+      mounts = [],
+    } = this.#spec;
     const { workingDir } = this;
-    return new StartEncoder({ workingDir, input, user, mounts, argv: [...command, ...args], env });
+    const argv = [...command, ...args];
+    return new StartEncoder({ workingDir, input, user, cgroup, mounts, argv, env });
   }
 }

@@ -17,6 +17,8 @@ export interface ProcessPodSpec {
   readonly mounts?: readonly ProcessMount[] | undefined;
   /** Who it runs as. Default: as the worker. */
   readonly user?: ProcessUser | undefined;
+  /** Directory of the cgroup that it runs in; takes the native helper. Default: that of the worker. */
+  readonly cgroup?: string | undefined;
 }
 
 /** Takes the output of a container. Must not throw. */

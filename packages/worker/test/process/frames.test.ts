@@ -87,6 +87,7 @@ describe('frames', () => {
         { source: '/e', target: '/f', readOnly: false, isRequired: true },
       ],
       user: input === null ? null : { uid: 1000, gid: 1001, groups: [5, 6] },
+      cgroup: input === null ? null : '/sys/fs/cgroup/a',
       argv: ['sh', '-c', '', 'ä=b\n'],
       env: { A: '', B: 'x=y', __proto__x: '1' },
     };
@@ -101,6 +102,7 @@ describe('frames', () => {
       workingDir: '/',
       input: null,
       user: null,
+      cgroup: null,
       mounts: [],
       argv: ['true', ''],
       env: { A: '1' },
@@ -127,6 +129,7 @@ describe('frames', () => {
       workingDir: '/',
       input: null,
       user: null,
+      cgroup: null,
       mounts: [],
       argv: ['true'],
       env: {},

@@ -117,6 +117,7 @@ function program(id: number, argv: readonly string[]): Buffer {
     workingDir: '/',
     input: null,
     user: null,
+    cgroup: null,
     mounts: [],
     argv,
     env: { PATH: '/usr/bin:/bin' },
