@@ -24,6 +24,21 @@ async function countCommands(engine: Engine): Promise<Map<string, number>> {
   return calls;
 }
 
+/** What is told of Jobs and pods is written some time after they ended: waits until no more comes. */
+async function untilAllIsTold({ drover }: Engine): Promise<void> {
+  let told = -1;
+  await waitFor(
+    async () => {
+      const events = await drover.events.list();
+      const count = events.reduce((total, event) => total + (event.count ?? 1), 0);
+      const isSame = count === told;
+      told = count;
+      return isSame;
+    },
+    { timeoutMs: 60_000, intervalMs: 1_000 },
+  );
+}
+
 function sum(calls: ReadonlyMap<string, number>): number {
   return [...calls.values()].reduce((total, count) => total + count, 0);
 }
@@ -41,6 +56,7 @@ test(`an idle system sends Redis as much with ${FINISHED_JOBS} finished Jobs as 
   await Promise.all([engine.controller(), engine.worker()]);
   await drover.jobs.create(handlerJob('noop', { name: 'first', completions: 20 }));
   await engine.finished('first');
+  await untilAllIsTold(engine);
   const before = await countCommands(engine);
 
   for (let from = 0; from < FINISHED_JOBS; from += 100) {
@@ -59,6 +75,7 @@ test(`an idle system sends Redis as much with ${FINISHED_JOBS} finished Jobs as 
       ),
     { timeoutMs: 60_000, intervalMs: 500 },
   );
+  await untilAllIsTold(engine);
   const after = await countCommands(engine);
 
   const details = JSON.stringify({ before: [...before], after: [...after] });
