@@ -11,11 +11,13 @@ import {
   inspectInstallation,
   inspectServer,
 } from '@drover/store';
+import { waitFor } from '@drover/testkit';
 import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
-import { Engine } from './support/engine.ts';
+import { Engine, QUICK } from './support/engine.ts';
 import { handlerJob, programJob } from './support/manifests.ts';
+import { countCalls } from './support/servers.ts';
 
 const LUA = fileURLToPath(new URL('../../packages/store/lua', import.meta.url));
 const BULLMQ = join(dirname(fileURLToPath(import.meta.resolve('bullmq'))), 'scripts');
@@ -81,6 +83,19 @@ describe('rights', () => {
 
 /** Also where others are tried on a cluster: one server is looked into here. */
 const ONE_SERVER = { topology: 'server' } as const;
+
+test('under its user a controller calls slots back that wait for longer than a resync', async () => {
+  const settings = { ...QUICK, resyncMs: 300 };
+  await using engine = await Engine.forTest({ hasAcl: true, redis: ONE_SERVER, settings });
+  const { drover, records } = engine;
+  await Promise.all([engine.controller(), engine.worker({ maxPods: 1 })]);
+  await drover.jobs.create(handlerJob('wait', { name: 'first' }));
+  await waitFor(() => records.read('first').length === 1);
+  await drover.jobs.create(handlerJob('noop', { name: 'second' }));
+  await waitFor(async () => ((await countCalls(engine)).get('zmscore') ?? 0) > 0);
+  records.go('first');
+  await engine.finished('second');
+}, 60_000);
 
 /** Jobs of both runtimes with what they need, items, a CronJob, logs: all users together. */
 test('under these users Jobs, items, CronJobs, logs and the doctor work, and nothing is refused', async () => {

@@ -84,6 +84,7 @@ const READING = [
   'zcard',
   'zcount',
   'zlexcount',
+  'zmscore',
   'zrange',
   'zrangebylex',
   'zrangebyscore',

@@ -129,9 +129,10 @@ class MasterWatch {
     sentinel.on('error', () => {});
     sentinel.on('message', () => void this.#check());
     sentinel.on('ready', () => {
+      // One that does not let us listen is asked when a connection is opened, at least.
       sentinel.subscribe(SWITCH_CHANNEL).then(
         () => this.#check(),
-        () => sentinel.disconnect(true),
+        () => {},
       );
     });
     return sentinel;
