@@ -24,6 +24,7 @@ test(
       failPercent: 1,
       controllers: 2,
       workers: 2,
+      deletesAll: true,
     });
     // What a failing run leaves is kept.
     const text = `seed ${SEED}, see ${folder}\n${violationsText(result)}`;

@@ -42,10 +42,16 @@ function checkOverlaps(job: JobEvidence): Violation[] {
   return violations;
 }
 
-/** The highest parallelism that may have held at a time: a lower one holds once a controller has seen it. */
+/**
+ * The highest parallelism that may have held at a time: that which was answered last, or one of which it is not known
+ * yet whether it holds. One that was lowered holds from the answer on, whether a controller runs or not.
+ */
 function mostAt(limits: readonly Limit[], atMs: number): number {
-  const sent = limits.filter(({ sentMs }) => sentMs - CLOCK_SLACK_MS <= atMs);
-  return Math.max(0, ...sent.map(({ parallelism }) => parallelism));
+  const answered = limits.findLast(({ heardMs }) => heardMs + CLOCK_SLACK_MS <= atMs);
+  const open = limits.filter(
+    ({ sentMs, heardMs }) => sentMs - CLOCK_SLACK_MS <= atMs && heardMs + CLOCK_SLACK_MS > atMs,
+  );
+  return Math.max(answered?.parallelism ?? 0, ...open.map(({ parallelism }) => parallelism));
 }
 
 function checkRunsWithinClaims({ plan, pods, runs }: JobEvidence): Violation[] {

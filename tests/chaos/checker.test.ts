@@ -79,7 +79,8 @@ function job(over: Partial<Omit<JobEvidence, 'plan'>> & { plan?: object } = {}):
 }
 
 function evidence(over: Partial<Evidence>): Evidence {
-  return { jobs: [], queues: [], barePods: [], cronJobs: [], leaks: [], crashes: [], ...over };
+  const nothing = { jobs: [], queues: [], barePods: [], cronJobs: [] };
+  return { ...nothing, leaks: [], remains: [], crashes: [], ...over };
 }
 
 describe('a Job', () => {
@@ -129,6 +130,40 @@ describe('a Job', () => {
         limits: [
           { parallelism: 2, sentMs: T0 - 100, heardMs: T0 - 90 },
           { parallelism: 1, sentMs: T0, heardMs: T0 + 100 },
+        ],
+      }),
+      want: [],
+    },
+    {
+      name: 'with two pods at once after it was answered that it may have one',
+      given: job({
+        pods: [ended(0, 0, 101), ended(1, 100, 200)],
+        limits: [
+          { parallelism: 2, sentMs: T0 - 100, heardMs: T0 - 90 },
+          { parallelism: 1, sentMs: T0, heardMs: T0 + 40 },
+        ],
+      }),
+      want: ['parallelism'],
+    },
+    {
+      name: 'with a pod while it was suspended',
+      given: job({
+        limits: [
+          { parallelism: 1, sentMs: T0 - 100, heardMs: T0 - 90 },
+          { parallelism: 0, sentMs: T0, heardMs: T0 + 20 },
+          { parallelism: 1, sentMs: T0 + 300, heardMs: T0 + 310 },
+        ],
+      }),
+      want: ['parallelism'],
+    },
+    {
+      name: 'whose pods from before it may have fewer go on to their end',
+      given: job({
+        pods: [ended(0, 0, 500), ended(1, 0, 200)],
+        runs: [run('a-1-0-x', 10, 490, 'ok'), run('a-1-1-x', 10, 190, 'ok')],
+        limits: [
+          { parallelism: 2, sentMs: T0 - 100, heardMs: T0 - 90 },
+          { parallelism: 1, sentMs: T0 + 60, heardMs: T0 + 70 },
         ],
       }),
       want: [],
@@ -332,8 +367,10 @@ describe('a CronJob', () => {
 });
 
 test('what belongs to nobody is told, and who ended by itself', () => {
-  expect(check(evidence({ leaks: ['key x'], crashes: ['worker-1 ended'] }))).toEqual([
+  const given = evidence({ leaks: ['key x'], remains: ['y'], crashes: ['worker-1 ended'] });
+  expect(check(given)).toEqual([
     { rule: 'leak', about: 'keys', message: 'key x' },
+    { rule: 'leak', about: 'keys', message: 'y is there when everything was deleted' },
     { rule: 'crash', about: 'processes', message: 'worker-1 ended' },
   ]);
 });

@@ -15,6 +15,11 @@ export function check(evidence: Evidence): Violation[] {
     ...evidence.barePods.flatMap((pod) => checkBarePod(pod)),
     ...evidence.cronJobs.flatMap((cronJob) => checkCronJob(cronJob)),
     ...evidence.leaks.map((message) => ({ rule: 'leak', about: 'keys', message })),
+    ...evidence.remains.map((name) => ({
+      rule: 'leak',
+      about: 'keys',
+      message: `${name} is there when everything was deleted`,
+    })),
     ...evidence.crashes.map((message) => ({ rule: 'crash', about: 'processes', message })),
   ];
 }

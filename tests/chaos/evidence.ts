@@ -12,6 +12,8 @@ export interface Evidence {
   readonly cronJobs: readonly CronJobEvidence[];
   /** Keys and members of which nobody takes care any more, as `drover doctor` finds them. */
   readonly leaks: readonly string[];
+  /** What Redis has left when users have deleted everything. */
+  readonly remains: readonly string[];
   /** Processes that ended by themselves, and what they said last. */
   readonly crashes: readonly string[];
 }

@@ -15,6 +15,7 @@ import type {
 import { CRON_COMPLETIONS, CRON_EVERY_MS } from './kinds.ts';
 import type { Load, Subject, SubmittedQueue } from './load.ts';
 import { readRuns, type ItemRun, type PodRun } from './records.ts';
+import { deleteEverything, findRemains } from './remains.ts';
 import type { Installation } from './world.ts';
 
 /** More pods than a Job of a run has. */
@@ -29,10 +30,21 @@ export interface GatherOptions {
   readonly seen: ReadonlyMap<string, readonly SeenStatus[]>;
   /** When the load ended, ms since the epoch. */
   readonly loadEndMs: number;
+  /** At the end users delete everything, and nothing may be left. */
+  readonly deletesAll: boolean;
 }
 
-/** Reads Redis and the records. */
+/** Reads Redis and the records; everything is deleted then. */
 export async function gather(options: GatherOptions): Promise<Evidence> {
+  const evidence = await read(options);
+  if (!options.deletesAll) return evidence;
+  const { world, load } = options;
+  await deleteEverything(world, load);
+  const uids = evidence.jobs.map(({ plan }) => plan.uid);
+  return { ...evidence, remains: await findRemains(world, uids) };
+}
+
+async function read(options: GatherOptions): Promise<Evidence> {
   const { world, load, seen } = options;
   const runs = readRuns(world.recordFolder);
   const runsByOwner = Map.groupBy(runs.pods, ({ owner }) => owner);
@@ -67,6 +79,7 @@ export async function gather(options: GatherOptions): Promise<Evidence> {
       cronEvidence(cronJob, [...listed.values()], options.loadEndMs),
     ),
     leaks: await findLeaks(world),
+    remains: [],
     crashes: world.crashes,
   };
 }

@@ -77,6 +77,7 @@ const options: RunOptions = {
   failPercent,
   controllers,
   workers,
+  deletesAll: true,
   onProgress: (text) => {
     const seconds = Math.round((performance.now() - startMs) / 1_000);
     if (isTTY) process.stderr.write(`\r\u001B[K${seconds} s: ${text}`);

@@ -22,6 +22,8 @@ export interface RunOptions extends WorldSize {
   readonly seconds: number;
   /** Of a hundred pods so many fail by themselves. */
   readonly failPercent: number;
+  /** At the end users delete everything, and nothing may be left. */
+  readonly deletesAll: boolean;
   /** Where what happens is written down; it is there also when the run breaks off. */
   readonly history: History;
   /** Told about once a second. */
@@ -65,7 +67,8 @@ export async function playRun(options: RunOptions): Promise<RunResult> {
       const loadEndMs = trueNowMs();
       history.note('the load ends, and all is well again');
       await settle(world, load, loadEndMs);
-      const evidence = await gather({ world, load, seen: watch.seen, loadEndMs });
+      const { deletesAll } = options;
+      const evidence = await gather({ world, load, seen: watch.seen, loadEndMs, deletesAll });
       return { evidence, history, violations: check(evidence), faults: faults.count };
     } finally {
       clearInterval(tell);
