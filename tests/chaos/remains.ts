@@ -2,50 +2,65 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { NotFoundError } from '@drover/sdk';
-import { findOrphanKeys } from '@drover/store';
+import { findOrphanKeys, type Store } from '@drover/store';
 import type { Redis } from 'ioredis';
 
 import type { Load } from './load.ts';
 import type { World } from './world.ts';
 
-/** For how long nothing need change until what is left is left for good, ms: several resyncs. */
+/** Several resyncs, ms. */
 const LEFT_MS = 30_000;
 const LOOK_MS = 200;
 
 /** Keys in which what is gone is still named, rightly: they tell of the past, and have bounds of their own. */
 const OF_THE_PAST = /:(?:events|events:names|events:versions|watch)$/;
 /** Keys that belong to an object that is gone: a Job, a pod's log, a work queue and its items. */
-const OF_AN_OBJECT = /:job:|:log:|:wq:|:object:(?!priorityclasses:)/i;
+const OF_AN_OBJECT = /:job:|:log:|:wq:|:object:(?!PriorityClass:)/;
 
 /** Deletes all that users made in a run. */
-export async function deleteEverything({ drover }: World, load: Load): Promise<void> {
+export async function deleteEverything({ drover, store }: World, load: Load): Promise<void> {
   for (const { name } of load.cronJobs) await drover.cronJobs.delete(name);
   for (const { metadata } of await drover.jobs.list()) {
     await drover.jobs.delete(metadata.name).catch(ignoreGone);
   }
   for (const { name } of load.barePods) await drover.pods.delete(name).catch(ignoreGone);
   for (const { name } of load.queues) await drover.workQueue(name).delete().catch(ignoreGone);
+  // What was added to them late is removed a minute after; nobody is there any more who could add something.
+  const shard = store.shards[0]!;
+  const due = await (store.redis as Redis).zrange(shard.keys.due, 0, -1);
+  for (const member of due) if (member.startsWith('items:')) await shard.trigger(member);
 }
 
-/** What is left then, when nothing more goes. */
-export async function findRemains(world: World, uids: readonly string[]): Promise<string[]> {
+/**
+ * What is left then, when nothing more goes.
+ *
+ * @param uids - Of all Jobs that there were: nothing in Redis names them any more.
+ * @param leftMs - For how long nothing need change until what is left is left for good.
+ */
+export async function findRemains(
+  { store }: Pick<World, 'store'>,
+  uids: readonly string[],
+  leftMs = LEFT_MS,
+): Promise<string[]> {
   let last = '';
   let changedMs = performance.now();
   for (;;) {
-    const remains = await lookForRemains(world, uids);
+    const remains = await lookForRemains(store, uids);
     const text = remains.join();
     if (text !== last) changedMs = performance.now();
-    if (remains.length === 0 || performance.now() - changedMs > LEFT_MS) return remains;
+    if (remains.length === 0 || performance.now() - changedMs > leftMs) return remains;
     last = text;
     await delay(LOOK_MS);
   }
 }
 
-async function lookForRemains({ store }: World, uids: readonly string[]): Promise<string[]> {
+async function lookForRemains(store: Store, uids: readonly string[]): Promise<string[]> {
   const redis = store.redis as Redis;
   const { orphans, unpurgedJobs } = await findOrphanKeys(redis, { prefix: store.prefix });
   const remains = [...orphans, ...unpurgedJobs];
   for (const key of await redis.keys(`{${store.prefix}:*`)) {
+    // That something was deleted is remembered for a while, and what is given out for a while ends by itself.
+    if ((await redis.pttl(key)) >= 0) continue;
     if (OF_AN_OBJECT.test(key)) remains.push(key);
     else if (!OF_THE_PAST.test(key)) remains.push(...(await namesIn(redis, key, uids)));
   }
