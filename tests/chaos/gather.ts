@@ -30,14 +30,14 @@ export interface GatherOptions {
   readonly seen: ReadonlyMap<string, readonly SeenStatus[]>;
   /** When the load ended, ms since the epoch. */
   readonly loadEndMs: number;
-  /** At the end users delete everything, and nothing may be left. */
-  readonly deletesAll: boolean;
+  /** At the end users delete everything, and nothing may be left. Default false. */
+  readonly deletesAll?: boolean;
 }
 
 /** Reads Redis and the records; everything is deleted then. */
 export async function gather(options: GatherOptions): Promise<Evidence> {
   const evidence = await read(options);
-  if (!options.deletesAll) return evidence;
+  if (options.deletesAll !== true) return evidence;
   const { world, load } = options;
   await deleteEverything(world, load);
   const uids = evidence.jobs.map(({ plan }) => plan.uid);

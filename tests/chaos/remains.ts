@@ -6,7 +6,7 @@ import { findOrphanKeys, type Store } from '@drover/store';
 import type { Redis } from 'ioredis';
 
 import type { Load } from './load.ts';
-import type { World } from './world.ts';
+import type { Installation } from './world.ts';
 
 /** Several resyncs, ms. */
 const LEFT_MS = 30_000;
@@ -18,7 +18,7 @@ const OF_THE_PAST = /:(?:events|events:names|events:versions|watch)$/;
 const OF_AN_OBJECT = /:job:|:log:|:wq:|:object:(?!PriorityClass:)/;
 
 /** Deletes all that users made in a run. */
-export async function deleteEverything({ drover, store }: World, load: Load): Promise<void> {
+export async function deleteEverything({ drover, store }: Installation, load: Load): Promise<void> {
   for (const { name } of load.cronJobs) await drover.cronJobs.delete(name);
   for (const { metadata } of await drover.jobs.list()) {
     await drover.jobs.delete(metadata.name).catch(ignoreGone);
@@ -38,7 +38,7 @@ export async function deleteEverything({ drover, store }: World, load: Load): Pr
  * @param leftMs - For how long nothing need change until what is left is left for good.
  */
 export async function findRemains(
-  { store }: Pick<World, 'store'>,
+  { store }: Pick<Installation, 'store'>,
   uids: readonly string[],
   leftMs = LEFT_MS,
 ): Promise<string[]> {
