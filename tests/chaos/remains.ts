@@ -27,7 +27,7 @@ export async function deleteEverything({ drover, store }: Installation, load: Lo
   for (const { name } of load.queues) await drover.workQueue(name).delete().catch(ignoreGone);
   // What was added to them late is removed a minute after; nobody is there any more who could add something.
   const shard = store.shards[0]!;
-  const due = await (store.redis as Redis).zrange(shard.keys.due, 0, -1);
+  const due = await (store.redis as Redis).zrange(shard.keys.due, '0', '-1');
   for (const member of due) if (member.startsWith('items:')) await shard.trigger(member);
 }
 
@@ -84,7 +84,7 @@ async function contentOf(redis: Redis, key: string): Promise<string[]> {
     case 'set':
       return await redis.smembers(key);
     case 'zset':
-      return await redis.zrange(key, 0, -1);
+      return await redis.zrange(key, '0', '-1');
     case 'list':
       return await redis.lrange(key, 0, -1);
     // A stream of BullMQ's events, which it bounds itself.
