@@ -1,9 +1,10 @@
 /** The image and docker-compose.yml, with a real engine; skipped, with the reason, where none is. */
-import { readFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 import { Drover } from '@drover/sdk';
-import { kubernetesPrograms, startRedis, waitFor } from '@drover/testkit';
+import { guardFolder, kubernetesPrograms, startRedis, waitFor } from '@drover/testkit';
 import { GenericContainer, Network, Wait } from 'testcontainers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -253,8 +254,11 @@ describe.skipIf(why !== null)(`docker-compose.yml${note}`, { timeout: 240_000 },
 describe.skipIf(why !== null)(`testcontainers${note}`, { timeout: 240_000 }, () => {
   test('startRedis() finds a Redis in a container where there is no redis-server', async () => {
     const { REDIS_URL, PATH } = process.env;
-    // Nothing but the command of Docker, which testcontainers may ask for credentials.
-    process.env['PATH'] = dirname(findOnPath('docker') ?? '');
+    // Nothing but the command of Docker, which testcontainers may ask for credentials; beside it may lie a redis-server.
+    const folder = await mkdtemp(join(tmpdir(), 'drover-path-'));
+    guardFolder(folder);
+    await symlink(findOnPath('docker') ?? '', join(folder, 'docker'));
+    process.env['PATH'] = folder;
     delete process.env['REDIS_URL'];
     expect(findOnPath('redis-server')).toBeNull();
     try {
