@@ -14,6 +14,7 @@ import { pino, type Logger } from 'pino';
 import type { HandlerDefinition } from './handler/defineHandler.ts';
 import type { Connection } from './link.ts';
 import type { WorkerOptions } from './options.ts';
+import { placeMemoryLimit } from './process/cgroupPlace.ts';
 import { DEFAULT_CRASH_LOOP, type CrashLoopPolicy } from './process/crashLoop.ts';
 import { helperChoice, type HelperChoice } from './process/helperProgram.ts';
 import { fixedUserOf, workerIdentity, type FixedUser } from './process/identity.ts';
@@ -215,8 +216,9 @@ function defaultMemoryMiB(threads: number): number {
 /** Of the machine, or of the container that this process is in; bytes. */
 function machineMemory(): number {
   const constrained = process.constrainedMemory();
+  const ofPlace = placeMemoryLimit() ?? totalmem();
   // 0, or a number beyond all memory, means that nothing constrains it.
-  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+  return Math.min(constrained > 0 ? constrained : totalmem(), ofPlace, totalmem());
 }
 
 /** In units of 10^-9; null = not given, or not an amount. */

@@ -78,7 +78,18 @@ export function ownCgroup(cgroup: string, mountinfo: string): SeenCgroup | null 
   return null;
 }
 
-/** Of the unit of systemd that a cgroup belongs to; null = of none. */
+/**
+ * The limit of memory of the place where another worker has made cgroups, of a process that was born in its
+ * {@link WORKERS_GROUP}: that has none itself, so nothing else tells of it. Bytes; null = there is none.
+ */
+export function placeMemoryLimit(): number | null {
+  const seen = ownCgroup(readOrEmpty('/proc/self/cgroup'), readOrEmpty('/proc/self/mountinfo'));
+  if (seen === null || basename(seen.path) !== WORKERS_GROUP) return null;
+  const limit = readOrEmpty(join(seen.mountPoint, dirname(seen.path), 'memory.max')).trim();
+  return /^\d+$/.test(limit) ? Number(limit) : null;
+}
+
+/** A unit of systemd. */
 export interface SystemdUnit {
   readonly name: string;
   /** Of the unit's own cgroup. */

@@ -14,6 +14,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 
 import { WORKERS_GROUP } from '../../src/process/cgroupPlace.ts';
 import { WorkerCgroups } from '../../src/process/cgroups.ts';
+import { resolveOptions } from '../../src/resolveOptions.ts';
 import { Workers } from '../support/workers.ts';
 
 const WORKER = fileURLToPath(new URL('../fixtures/cgroupWorker.ts', import.meta.url));
@@ -138,6 +139,19 @@ describe('limits held by cgroups', () => {
     const seen = readFileSync(file, 'utf8').trim().split('\n');
     expect([seen[0], seen[2]]).toEqual([seen[1], seen[3]]);
     expect(seen[0]).not.toBe(seen[2]);
+  });
+
+  test('a worker that begins where another one has made cgroups has what both may take, not the whole machine', async () => {
+    await begin();
+    const file = join(place, 'memory.max');
+    const before = readFileSync(file, 'utf8');
+    writeFileSync(file, String(2 ** 30));
+    try {
+      const { resources } = resolveOptions({ connection: workers.server.url });
+      expect(resources.memoryBytes).toBe(2 ** 30);
+    } finally {
+      writeFileSync(file, before);
+    }
   });
 
   test('nothing stays of a worker that is closed, and of one that was killed the next one ends what it finds', async () => {
