@@ -77,11 +77,14 @@ export class Priorities {
   }
 
   async #read(sinceMs: number): Promise<Known> {
-    if (this.#known !== null && this.#known.readMs >= sinceMs) return this.#known;
-    this.#reading ??= this.#readNow().finally(() => {
-      this.#reading = null;
-    });
-    return await this.#reading;
+    for (;;) {
+      if (this.#known !== null && this.#known.readMs >= sinceMs) return this.#known;
+      this.#reading ??= this.#readNow().finally(() => {
+        this.#reading = null;
+      });
+      // It may have begun too early.
+      await this.#reading;
+    }
   }
 
   async #readNow(): Promise<Known> {
