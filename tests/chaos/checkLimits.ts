@@ -1,8 +1,10 @@
-import type { EndedPod, JobEvidence, Limit, Violation } from './evidence.ts';
+import type { EndedPod, JobEvidence, SeenStatus, Violation } from './evidence.ts';
 import type { PodRun } from './records.ts';
 
 /** Clocks of a machine that are read in different ways, and rounded, may differ by so much, ms. */
 const CLOCK_SLACK_MS = 50;
+/** A resourceVersion is the time of its writing in ms, times this, or more. */
+const VERSIONS_PER_MS = 4_096;
 
 /** A time in which a pod held a place of its Job. */
 interface Held {
@@ -20,7 +22,7 @@ export function checkLimits(job: JobEvidence): Violation[] {
 }
 
 function checkOverlaps(job: JobEvidence): Violation[] {
-  const { plan, pods, limits } = job;
+  const { plan, pods } = job;
   const held: Held[] = pods
     // One that a user deleted keeps no place of those that are replaced at once.
     .filter(({ reason }) => reason !== 'Deleted' || plan.waitsForStopped)
@@ -30,7 +32,7 @@ function checkOverlaps(job: JobEvidence): Violation[] {
   for (const one of held.toSorted((a, b) => a.fromMs - b.fromMs)) {
     const still = running.filter(({ untilMs }) => untilMs > one.fromMs);
     running.splice(0, running.length, ...still, one);
-    const most = mostAt(limits, one.fromMs);
+    const most = mostAt(job, one.fromMs);
     if (running.length <= most) continue;
     const others = still.map(({ pod }) => pod).join(', ');
     violations.push({
@@ -43,15 +45,27 @@ function checkOverlaps(job: JobEvidence): Violation[] {
 }
 
 /**
- * The highest parallelism that may have held at a time: that which was answered last, or one of which it is not known
- * yet whether it holds. One that was lowered holds from the answer on, whether a controller runs or not.
+ * The highest parallelism that may have held at a time: the last that certainly did, or any that was asked for since. One
+ * that was lowered starts no new pods from its answer on, but pods that waited then may still be claimed; so it certainly
+ * holds when, after that, there were no more.
  */
-function mostAt(limits: readonly Limit[], atMs: number): number {
-  const answered = limits.findLast(({ heardMs }) => heardMs + CLOCK_SLACK_MS <= atMs);
-  const open = limits.filter(
-    ({ sentMs, heardMs }) => sentMs - CLOCK_SLACK_MS <= atMs && heardMs + CLOCK_SLACK_MS > atMs,
+function mostAt({ limits, seen }: JobEvidence, atMs: number): number {
+  const held = limits.findLastIndex(
+    ({ parallelism, heardMs }) => reachedMs(parallelism, heardMs, seen) + CLOCK_SLACK_MS <= atMs,
   );
-  return Math.max(answered?.parallelism ?? 0, ...open.map(({ parallelism }) => parallelism));
+  const possible = limits
+    .slice(Math.max(held, 0))
+    .filter(({ sentMs }) => sentMs - CLOCK_SLACK_MS <= atMs);
+  return Math.max(0, ...possible.map(({ parallelism }) => parallelism));
+}
+
+/** When it was seen first that a Job had no more active pods, in a state of after that time. */
+function reachedMs(parallelism: number, afterMs: number, seen: readonly SeenStatus[]): number {
+  const first = seen.find(
+    ({ active, resourceVersion }) =>
+      active <= parallelism && resourceVersion / VERSIONS_PER_MS > afterMs,
+  );
+  return first?.atMs ?? Number.POSITIVE_INFINITY;
 }
 
 function checkRunsWithinClaims({ plan, pods, runs }: JobEvidence): Violation[] {

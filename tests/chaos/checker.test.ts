@@ -45,6 +45,11 @@ function status(
   return { succeeded: 2, completedIndexes: '0-1', conditions: [condition], ...over };
 }
 
+/** A status that was written at a time, and seen a moment later. */
+function seenAt(ms: number, active: number): SeenStatus {
+  return seen({ atMs: T0 + ms + 1, resourceVersion: (T0 + ms) * 4_096, active });
+}
+
 function seen(over: Partial<SeenStatus>): SeenStatus {
   const counts = { active: 0, terminating: 0, succeeded: 0, failed: 0 };
   return { atMs: T0, resourceVersion: 1, ...counts, conditions: [], ...over };
@@ -135,15 +140,28 @@ describe('a Job', () => {
       want: [],
     },
     {
-      name: 'with two pods at once after it was answered that it may have one',
+      name: 'with two pods at once when it had come down to the one that it may have',
       given: job({
         pods: [ended(0, 0, 101), ended(1, 100, 200)],
         limits: [
           { parallelism: 2, sentMs: T0 - 100, heardMs: T0 - 90 },
           { parallelism: 1, sentMs: T0, heardMs: T0 + 40 },
         ],
+        seen: [seenAt(-50, 1), seenAt(45, 1)],
       }),
       want: ['parallelism'],
+    },
+    {
+      name: 'with a pod that waited already when it was answered that it may have one',
+      given: job({
+        pods: [ended(0, 0, 101), ended(1, 100, 200)],
+        limits: [
+          { parallelism: 2, sentMs: T0 - 100, heardMs: T0 - 90 },
+          { parallelism: 1, sentMs: T0, heardMs: T0 + 40 },
+        ],
+        seen: [seenAt(-50, 1), seenAt(45, 2)],
+      }),
+      want: [],
     },
     {
       name: 'with a pod while it was suspended',
@@ -153,6 +171,7 @@ describe('a Job', () => {
           { parallelism: 0, sentMs: T0, heardMs: T0 + 20 },
           { parallelism: 1, sentMs: T0 + 300, heardMs: T0 + 310 },
         ],
+        seen: [seenAt(30, 0)],
       }),
       want: ['parallelism'],
     },
