@@ -42,7 +42,7 @@ export class ServerConnection {
   /** Sends a request and reads the answer, which is JSON. @throws an error of the SDK for what is refused. */
   async json<T>(call: Call): Promise<T> {
     const response = await this.#send(call);
-    return JSON.parse(await textOf(response)) as T;
+    return parseAnswer(await this.#textOf(response)) as T;
   }
 
   /** Sends a request and reads the answer as it comes. */
@@ -51,7 +51,7 @@ export class ServerConnection {
     try {
       for await (const chunk of response) yield chunk as Buffer;
     } catch (error) {
-      if (call.signal?.aborted !== true) throw this.#translate(error);
+      if (call.signal?.aborted !== true) throw this.#brokenOff(error);
     } finally {
       response.destroy();
     }
@@ -83,7 +83,11 @@ export class ServerConnection {
     const { statusCode = 0 } = response;
     for (const text of warningsOf(response.headers['warning'])) call.onWarning?.(text);
     if (statusCode < 300) return response;
-    throw errorOf(statusCode, readStatus(await textOf(response)), call.namespace ?? '');
+    throw errorOf(
+      statusCode,
+      parseAnswer(await this.#textOf(response)) as Status,
+      call.namespace ?? '',
+    );
   }
 
   async #begin({
@@ -132,8 +136,22 @@ export class ServerConnection {
     });
   }
 
+  async #textOf(response: IncomingMessage): Promise<string> {
+    try {
+      return await textOf(response);
+    } catch (error) {
+      throw this.#brokenOff(error);
+    }
+  }
+
+  /** It had begun to answer: it was reached, and is gone, or what is between. */
+  #brokenOff(error: unknown): Error {
+    const what = `the API server at ${this.#address.url.origin} broke off in the middle of its answer: ${messageOf(error)}`;
+    return new ConnectionError(what, { cause: error });
+  }
+
   #translate(error: unknown): Error {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const hint = CERTIFICATE_ERRORS.has(code)
       ? ': give --certificate-authority, or the --kubeconfig that the server wrote'
@@ -152,9 +170,13 @@ const CERTIFICATE_ERRORS: ReadonlySet<string> = new Set([
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
 ]);
 
-function readStatus(text: string): Status {
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function parseAnswer(text: string): unknown {
   try {
-    return JSON.parse(text) as Status;
+    return JSON.parse(text);
   } catch {
     throw new ServerRefusal(502, 'what answers there is no API server of Drover or Kubernetes');
   }
