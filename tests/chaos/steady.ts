@@ -109,9 +109,11 @@ async function usedMemory(redis: Redis): Promise<number> {
   return Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1]);
 }
 
-/** Keys that do not end by themselves. */
-async function lastingKeys(redis: Redis): Promise<ReadonlySet<string>> {
-  const keys = await redis.keys('*');
+/** Keys that do not end by themselves, without those of the sessions that live: a worker that was starved has another one. */
+async function lastingKeys(redis: Redis, sessions: string): Promise<ReadonlySet<string>> {
+  const live = await redis.zrange(sessions, '0', '-1');
+  const all = await redis.keys('*');
+  const keys = all.filter((key) => !live.some((id) => key.includes(`:session:${id}`)));
   const ttls = await Promise.all(keys.map((key) => redis.pttl(key)));
   return new Set(keys.filter((_, i) => ttls[i] === -1));
 }
@@ -189,14 +191,16 @@ async function main(): Promise<boolean> {
     await redis.hset(store.shards[0]!.keys.meta, 'eventTtlMs', EVENT_TTL_MS);
     const load = new SteadyLoad(drover, store);
     await load.round();
-    const base = await lastingKeys(redis);
+    const base = await lastingKeys(redis, store.shards[0]!.keys.sessions);
     const before = { jobs: load.jobs, items: load.items };
     const loadMs = minutes * 60_000;
     const endMs = performance.now() + loadMs;
     const sampler = new Sampler(redis, members);
     await Promise.all([load.runUntil(endMs, pauseMs), sampler.runUntil(endMs)]);
     await load.untilGone();
-    const left = [...(await lastingKeys(redis))].filter((key) => !base.has(key));
+    const left = [...(await lastingKeys(redis, store.shards[0]!.keys.sessions))].filter(
+      (key) => !base.has(key),
+    );
     const { shards } = await inspectInstallation(redis, PREFIX);
     const { orphans, unpurgedJobs } = await findOrphanKeys(redis, { prefix: PREFIX });
     const wrong = [
