@@ -42,6 +42,17 @@ const KINDS: Readonly<Record<string, Kind>> = {
   'priorityclasses.scheduling.k8s.io': 'priorityclass',
 };
 
+/** What has a command of its own, or none: where it is instead. */
+const ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ...['event', 'events', 'ev'].map((word) => [word, '`drover events` lists them'] as const),
+  ...['workqueue', 'workqueues', 'wq'].map(
+    (word) => [word, '`drover queue ls` lists them'] as const,
+  ),
+  ...['namespace', 'namespaces', 'ns'].map(
+    (word) => [word, 'kubectl works with them, over `drover server` or `drover dev`'] as const,
+  ),
+]);
+
 /** An object that the user named. */
 export interface Thing {
   readonly kind: Kind;
@@ -50,12 +61,15 @@ export interface Thing {
 
 /** Reads a kind in any of kubectl's spellings. */
 export function parseKind(text: string): Kind {
-  const kind = KINDS[text.toLowerCase()];
-  if (kind === undefined)
-    throw badInput(
-      `there are no "${text}": jobs, cronjobs, pods, nodes, configmaps, secrets, resourcequotas or priorityclasses`,
-    );
-  return kind;
+  const word = text.toLowerCase();
+  // `constructor` is a word that somebody may give, too.
+  const kind = Object.hasOwn(KINDS, word) ? KINDS[word] : undefined;
+  if (kind !== undefined) return kind;
+  const elsewhere = ELSEWHERE.get(word);
+  throw badInput(
+    `there are no "${text}": jobs, cronjobs, pods, nodes, configmaps, secrets, resourcequotas or priorityclasses`,
+    elsewhere === undefined ? [] : [`  ${elsewhere}`],
+  );
 }
 
 /**

@@ -136,6 +136,10 @@ describe('arguments', () => {
       args: ['get', 'deployments'],
       want: /^error: there are no "deployments": jobs, cronjobs, pods, nodes, configmaps, secrets, resourcequotas or priorityclasses/,
     },
+    {
+      args: ['get', 'events'],
+      want: /^error: there are no "events": jobs, .*\n {2}`drover events` lists them\n/,
+    },
     { args: ['get', 'jobs', '-l', 'a in b', '--redis', 'URL'], want: /^error: .*selector/ },
     { args: ['get', 'jobs', '-o', 'xml'], want: /argument 'xml' is invalid/ },
     { args: ['run'], want: /A program is missing\n\(`drover run --help` shows how\)/ },

@@ -30,6 +30,9 @@ describe('parseThings', () => {
       ['deployments'],
       'there are no "deployments": jobs, cronjobs, pods, nodes, configmaps, secrets, resourcequotas or priorityclasses',
     ],
+    // What every object has is no kind.
+    [['constructor/a'], 'there are no "constructor": jobs, '],
+    [['__proto__'], 'there are no "__proto__": jobs, '],
     [['job/'], '"job/" has no name'],
     [['job/a/b'], '"job/a/b" has no name'],
     [['job/a', 'b'], '"b": write job/NAME or pod/NAME'],
