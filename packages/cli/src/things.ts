@@ -61,11 +61,9 @@ export interface Thing {
 
 /** Reads a kind in any of kubectl's spellings. */
 export function parseKind(text: string): Kind {
-  const word = text.toLowerCase();
-  // `constructor` is a word that somebody may give, too.
-  const kind = Object.hasOwn(KINDS, word) ? KINDS[word] : undefined;
+  const kind = kindOf(text);
   if (kind !== undefined) return kind;
-  const elsewhere = ELSEWHERE.get(word);
+  const elsewhere = ELSEWHERE.get(text.toLowerCase());
   throw badInput(
     `there are no "${text}": jobs, cronjobs, pods, nodes, configmaps, secrets, resourcequotas or priorityclasses`,
     elsewhere === undefined ? [] : [`  ${elsewhere}`],
@@ -87,7 +85,7 @@ export function parseThings(
     const things = words.map((word) => parseSlashed(word, preset));
     return { kinds: [], things };
   }
-  if (preset !== null && KINDS[first.toLowerCase()] === undefined) {
+  if (preset !== null && kindOf(first) === undefined) {
     return { kinds: [], things: words.map((name) => ({ kind: preset, name })) };
   }
   const kinds = first.split(',').map(parseKind);
@@ -121,4 +119,10 @@ const GROUPS: Partial<Record<Kind, string>> = {
 export function refText({ kind, name }: Thing): string {
   const group = GROUPS[kind];
   return group === undefined ? `${kind}/${name}` : `${kind}.${group}/${name}`;
+}
+
+function kindOf(text: string): Kind | undefined {
+  const word = text.toLowerCase();
+  // `constructor` is a word that somebody may give, too.
+  return Object.hasOwn(KINDS, word) ? KINDS[word] : undefined;
 }

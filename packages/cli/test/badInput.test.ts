@@ -87,6 +87,12 @@ describe('manifests', () => {
       want: /^error: stdin:2:1: kind: Unsupported value: "Deployment": supported values: "Job", "CronJob", "Pod", "ConfigMap", "ResourceQuota", "PriorityClass", "Secret"\n$/,
     },
     {
+      // Every object of JavaScript has it; it is no kind all the same, and nothing is said of its version.
+      name: 'a kind that objects have',
+      text: 'apiVersion: apps/v1\nkind: constructor\n',
+      want: /^error: stdin:2:1: kind: Unsupported value: "constructor": supported values: "Job", .*\n$/,
+    },
+    {
       name: 'no kind',
       text: 'metadata: {name: x}\n',
       want: /^error: .*\nstdin:1:1: kind: Required value\n$/,

@@ -19,6 +19,12 @@ describe('parseThings', () => {
     },
     { words: ['a'], preset: 'job', want: { kinds: [], things: [job('a')] } },
     { words: ['a', 'job/b'], preset: 'job', want: { kinds: [], things: [job('a'), job('b')] } },
+    // A name, though every object of JavaScript has it.
+    {
+      words: ['constructor'],
+      preset: 'job',
+      want: { kinds: [], things: [job('constructor')] },
+    },
     { words: ['job', 'a'], preset: 'job', want: { kinds: [], things: [job('a')] } },
   ];
   test.each(cases)('$words, bare names are $preset', ({ words, preset, want }) => {

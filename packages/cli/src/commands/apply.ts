@@ -145,7 +145,7 @@ function print({ kind, object, action }: Outcome, options: ApplyOptions): void {
 
 async function applyOne(client: Client, manifest: Manifest, call: ApplyCall): Promise<Outcome> {
   const kind = String(manifest.object['kind']);
-  const applicable = KINDS[kind];
+  const applicable = applicableOf(kind);
   if (applicable === undefined) throw new Error(`assertion failed: ${kind} was checked`);
   try {
     const outcome = await applicable.apply(client, manifest.object, {
@@ -168,7 +168,7 @@ export function checkAll(manifests: readonly Manifest[], namespace: string | und
   const places = new Map<string, string>();
   for (const manifest of manifests) {
     const kind = String(manifest.object['kind']);
-    const applicable = KINDS[kind];
+    const applicable = applicableOf(kind);
     const kindProblems = checkKind(manifest);
     problems.push(...kindProblems);
     if (kindProblems.length > 0 || applicable === undefined) continue;
@@ -197,10 +197,15 @@ function ownNamespace({ object }: Manifest): string {
   return typeof own === 'string' && own !== '' ? own : 'default';
 }
 
+/** `constructor` is no kind, though every object has that. */
+function applicableOf(kind: string): Applicable | undefined {
+  return Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined;
+}
+
 /** Of another kind nothing else is worth telling. */
 function checkKind({ object, locate }: Manifest): string[] {
   const kind = object['kind'];
-  const applicable = typeof kind === 'string' ? KINDS[kind] : undefined;
+  const applicable = typeof kind === 'string' ? applicableOf(kind) : undefined;
   const wanted = {
     apiVersion: applicable === undefined ? [] : [applicable.apiVersion],
     kind: Object.keys(KINDS),
