@@ -5,6 +5,7 @@ import { pino, stdTimeFunctions, type Logger } from 'pino';
 import type PinoPretty from 'pino-pretty';
 
 import type { LogLevel } from './logLevels.ts';
+import { openLogStream } from './logStream.ts';
 import { wantsColours } from './text/colours.ts';
 
 /** Field names whose value never appears in a log, at any of the depths where one is met. */
@@ -27,7 +28,7 @@ export function createLogger(options: { level: LogLevel; name: string }): Logger
     },
     serializers: { err: errorForLog },
   };
-  if (!process.stderr.isTTY) return pino(settings, pino.destination({ fd: 2, sync: true }));
+  if (!process.stderr.isTTY) return pino(settings, openLogStream(2));
   return pino(settings, prettyStream());
 }
 

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { spawnNode } from '@drover/testkit';
 import { expect, test } from 'vitest';
@@ -48,4 +50,23 @@ test('cuts secrets out of fields and of errors', async () => {
 test('logs nothing below its level', async () => {
   expect(await logged("logger.info('a'); logger.warn('b')", 'warn')).toHaveLength(1);
   expect(await logged("logger.error('a')", 'silent')).toEqual([]);
+});
+
+test.skipIf(process.platform !== 'linux')('goes on when the disk of its log is full', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'drover-log-'));
+  const file = join(folder, 'logs.mjs');
+  const lines = `
+    import { createLogger } from ${JSON.stringify(logger)};
+    const logger = createLogger({ level: 'info', name: 'test' });
+    for (let i = 0; i < 3; i++) {
+      logger.info('x'.repeat(1000));
+      await new Promise(setImmediate);
+    }
+    console.log('went on');
+  `;
+  await writeFile(file, lines);
+  const command = 'exec "$0" "$1" 2>/dev/full';
+  const { stdout } = await promisify(execFile)('/bin/sh', ['-c', command, process.execPath, file]);
+  await rm(folder, { recursive: true });
+  expect(stdout).toBe('went on\n');
 });

@@ -7,9 +7,10 @@ import {
   type DroverServer,
   type Identity,
 } from '@drover/server';
-import { destination, pino, type Logger } from 'pino';
+import { pino, type Logger } from 'pino';
 
 import { badInput } from '../errors.ts';
+import { openLogStream } from '../logStream.ts';
 
 /** How an API server is set up. */
 export interface ApiServerOptions {
@@ -94,7 +95,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<Listeni
 /** Lines are there before the next request is answered: none is lost with the process. */
 function openAuditLog(path: string): Logger {
   try {
-    return pino({ base: null }, destination({ dest: path, append: true, sync: true, mode: 0o600 }));
+    return pino({ base: null }, openLogStream(path));
   } catch (error) {
     throw badInput(`--audit-log ${path}: ${error instanceof Error ? error.message : ''}`);
   }
