@@ -17,18 +17,28 @@ const OF_THE_PAST = /:(?:events|events:names|events:versions|watch)$/;
 /** Keys that belong to an object that is gone: a Job, a pod's log, a work queue and its items. */
 const OF_AN_OBJECT = /:job:|:log:|:wq:|:object:(?!PriorityClass:)/;
 
+/** What BullMQ has of a work queue, and what says that one was deleted. */
+const LATE_ITEMS = /:wq:[^{}:]+\}:i:/;
+const WORK_QUEUE = /:wq:([0-9a-f-]{36})$/;
+
 /** Deletes all that users made in a run. */
-export async function deleteEverything({ drover, store }: Installation, load: Load): Promise<void> {
+export async function deleteEverything({ drover }: Installation, load: Load): Promise<void> {
   for (const { name } of load.cronJobs) await drover.cronJobs.delete(name);
   for (const { metadata } of await drover.jobs.list()) {
     await drover.jobs.delete(metadata.name).catch(ignoreGone);
   }
   for (const { name } of load.barePods) await drover.pods.delete(name).catch(ignoreGone);
   for (const { name } of load.queues) await drover.workQueue(name).delete().catch(ignoreGone);
-  // What was added to them late is removed a minute after; nobody is there any more who could add something.
-  const shard = store.shards[0]!;
-  const due = await (store.redis as Redis).zrange(shard.keys.due, '0', '-1');
-  for (const member of due) if (member.startsWith('items:')) await shard.trigger(member);
+}
+
+/** What workers write of a deleted work queue late, a controller removes a minute after its deletion; here it does so now. */
+async function removeLateItems({ redis, shards }: Store, keys: readonly string[]): Promise<void> {
+  if (!keys.some((key) => LATE_ITEMS.test(key))) return;
+  const [shard] = shards;
+  for (const key of await (redis as Redis).keys('*:wq:*')) {
+    const uid = WORK_QUEUE.exec(key)?.[1];
+    if (uid !== undefined) await shard!.trigger(`items:${uid}`);
+  }
 }
 
 /**
@@ -47,7 +57,10 @@ export async function findRemains(
   for (;;) {
     const remains = await lookForRemains(store, uids);
     const text = remains.join();
-    if (text !== last) changedMs = performance.now();
+    if (text !== last) {
+      changedMs = performance.now();
+      await removeLateItems(store, remains);
+    }
     if (remains.length === 0 || performance.now() - changedMs > leftMs) return remains;
     last = text;
     await delay(LOOK_MS);
