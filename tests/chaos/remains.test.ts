@@ -25,11 +25,19 @@ test('what is left of objects that are gone is found, in keys and in what they h
   await redis.set(log, 'x');
   // That something was deleted is remembered for a while.
   await redis.set(`${keys.due}:job:other`, '', 'EX', 100);
+  // A slot that a worker laid aside goes when its time comes; one that waits does not.
+  const queue = `{${prefix}:q:default.handler}:default.handler`;
+  await redis.zadd(`${queue}:delayed`, 9e15, `${uid}.1`);
+  await redis.hset(`${queue}:${uid}.1`, 'data', `{"uid":"${uid}"}`);
+  await redis.lpush(`${queue}:wait`, `${uid}.2`);
   await redis.zadd(keys.due, 1, `job:${uid}`);
   await redis.hset(keys.dueCounts, `job:${uid}`, 3);
-  expect(await findRemains({ store }, [uid], 0)).toEqual([
-    `${keys.due}: job:${uid}`,
-    `${keys.dueCounts}: job:${uid} 3`,
-    log,
-  ]);
+  expect(await findRemains({ store }, [uid], 0)).toEqual(
+    [
+      `${keys.due}: job:${uid}`,
+      `${keys.dueCounts}: job:${uid} 3`,
+      log,
+      `${queue}:wait: ${uid}.2`,
+    ].toSorted(),
+  );
 });

@@ -21,6 +21,9 @@ const OF_AN_OBJECT = /:job:|:log:|:wq:|:object:(?!PriorityClass:)/;
 const LATE_ITEMS = /:wq:[^{}:]+\}:i:/;
 const WORK_QUEUE = /:wq:([0-9a-f-]{36})$/;
 
+/** What BullMQ has laid aside of a slot queue. */
+const LAID_ASIDE = /^(\{[^{}]*:q:[^{}]*\}:.*:)delayed$/;
+
 /** Deletes all that users made in a run. */
 export async function deleteEverything({ drover }: Installation, load: Load): Promise<void> {
   for (const { name } of load.cronJobs) await drover.cronJobs.delete(name);
@@ -71,13 +74,28 @@ async function lookForRemains(store: Store, uids: readonly string[]): Promise<st
   const redis = store.redis as Redis;
   const { orphans, unpurgedJobs } = await findOrphanKeys(redis, { prefix: store.prefix });
   const remains = [...orphans, ...unpurgedJobs];
-  for (const key of await redis.keys(`{${store.prefix}:*`)) {
+  const keys = await redis.keys(`{${store.prefix}:*`);
+  const aside = await laidAside(redis, keys);
+  for (const key of keys) {
+    if (aside.has(key)) continue;
     // That something was deleted is remembered for a while, and what is given out for a while ends by itself.
     if ((await redis.pttl(key)) >= 0) continue;
     if (OF_AN_OBJECT.test(key)) remains.push(key);
     else if (!OF_THE_PAST.test(key)) remains.push(...(await namesIn(redis, key, uids)));
   }
   return [...new Set(remains)].toSorted();
+}
+
+/** Keys of slots that were laid aside: by a clock that is hours ahead for hours. They go when their time comes. */
+async function laidAside(redis: Redis, keys: readonly string[]): Promise<ReadonlySet<string>> {
+  const delayed = keys.filter((key) => LAID_ASIDE.test(key));
+  const queueJobs = await Promise.all(
+    delayed.map(async (key) => {
+      const ids = await redis.zrange(key, '0', '-1');
+      return ids.map((id) => key.replace(LAID_ASIDE, `$1${id}`));
+    }),
+  );
+  return new Set([...delayed, ...queueJobs.flat()]);
 }
 
 /** Places in a key that name an object that is gone. */

@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 
 import type { WorkerFigures } from './figures.ts';
 import { Link, type Connection } from './link.ts';
+import { isLeftBehind } from './logs/lateLogs.ts';
 import { PodEvents } from './podEvents.ts';
 import { Reporter } from './reporter.ts';
 import { ReportRoute } from './reportRoute.ts';
@@ -122,7 +123,7 @@ export class ShardWorker implements HolderShard {
   forgetLog(uid: string, podNumber: number): void {
     const forget = async (): Promise<void> => {
       const job = await this.port.run((shard) => shard.getJobByUid(uid));
-      if (job === null) await this.port.removeLog(uid, podNumber);
+      if (isLeftBehind(job)) await this.port.removeLog(uid, podNumber);
     };
     forget().catch((error: unknown) => {
       this.#options.logger.debug({ err: error, jobUid: uid, podNumber }, 'a log was not removed');
