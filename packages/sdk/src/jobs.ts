@@ -4,7 +4,6 @@ import {
   AlreadyExistsError,
   ConflictError,
   NotFoundError,
-  TimeoutError,
   generateName,
   isSemanticallyEqual,
   matchesSelector,
@@ -46,7 +45,8 @@ import { desired, lastApplied, withLastApplied } from './applied.ts';
 import type { Backend } from './backend.ts';
 import { withItemPerPod, type ItemPerPodInput } from './itemPerPod.ts';
 import { untilFinished } from './jobEnd.ts';
-import { outcomeFor, type WaitCondition } from './jobOutcome.ts';
+import type { WaitCondition } from './jobOutcome.ts';
+import { awaitOutcome } from './jobWait.ts';
 import { byNamespaceAndName, namespaceOf, readSelector, scopeOf } from './listing.ts';
 import { mergeAll } from './merge.ts';
 import { applyMergePatch, isPlainObject, threeWayPatch, type MergePatch } from './mergePatch.ts';
@@ -56,8 +56,7 @@ import { withOwner } from './podClient.ts';
 import { resolveRef, type ObjectRef, type ResolvedRef } from './refs.ts';
 import { submitting, withTrace } from './tracing.ts';
 import { waitReasons, type WaitReason } from './waiting.ts';
-import { itemsWarnings } from './workQueues/itemsWarnings.ts';
-import { WorkQueueHandle } from './workQueues/workQueue.ts';
+import { WorkQueueHandle, type WorkQueueStats } from './workQueues/workQueue.ts';
 
 /** A Job as a user writes it; checked when it is created. */
 export type JobManifest = JobInput | Readonly<Record<string, unknown>>;
@@ -174,8 +173,6 @@ const MAX_WRITE_ATTEMPTS = 8;
 /** Attempts to find a free name for a generateName. */
 const MAX_NAME_ATTEMPTS = 8;
 const PAGE_SIZE = 500;
-/** A longer timer would fire at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Jobs: create, read, change, delete, watch, wait. */
 export class JobsClient {
@@ -475,47 +472,18 @@ export class JobsClient {
    */
   async wait(ref: ObjectRef, options: WaitOptions = {}): Promise<Job> {
     const { name, namespace, uid: known } = this.#resolve(ref, options);
-    const condition = options.for ?? 'finished';
-    const { timeoutMs, signal } = options;
-    signal?.throwIfAborted();
-    // One controller and a bare timer: composed signals cost more than the rest of a wait.
-    const ending = new AbortController();
-    const end = (): void => ending.abort();
-    const timer =
-      timeoutMs === undefined ? null : setTimeout(end, Math.min(timeoutMs, MAX_TIMER_MS));
-    signal?.addEventListener('abort', end, { once: true });
-    try {
+    const untilEnded = async (signal: AbortSignal): Promise<Job | null> => {
       const shard = (await this.#backend.store()).shardOf(namespace);
       // The first one found is meant; a later Job of the same name is another one.
       const uid = known ?? (await this.#backend.run(() => shard.findJob(namespace, name)));
       if (uid === null) throw new NotFoundError(reference({ name, namespace }));
-      const ended = await untilFinished(this.#backend, shard, uid, ending.signal);
-      if (ended.type === 'finished') {
-        if (options.onWarning !== undefined) await this.#warn(ended.job, options.onWarning);
-        return outcomeFor(ended.job, condition);
-      }
+      const ended = await untilFinished(this.#backend, shard, uid, signal);
       if (ended.type === 'gone') throw new NotFoundError(reference({ name, namespace }));
-    } finally {
-      if (timer !== null) clearTimeout(timer);
-      signal?.removeEventListener('abort', end);
-    }
-    signal?.throwIfAborted();
-    throw new TimeoutError(`Job "${name}" was not ${condition} after ${(timeoutMs ?? 0) / 1000} s`);
-  }
-
-  /** Tells what a finished Job left in its work queue, if it has one. */
-  async #warn({ metadata }: Job, onWarning: (warning: string) => void): Promise<void> {
-    const name = metadata.annotations?.[WORK_QUEUE_ANNOTATION];
-    if (name === undefined) return;
-    const { namespace } = metadata;
-    const handle = new WorkQueueHandle(this.#backend, name, { namespace, schema: null });
-    try {
-      const stats = await handle.stats();
-      for (const { message } of itemsWarnings(name, stats)) onWarning(message);
-    } catch (error) {
-      // It was deleted, and what was left with it.
-      if (!(error instanceof NotFoundError)) throw error;
-    }
+      return ended.type === 'finished' ? ended.job : null;
+    };
+    const statsOf = async (queue: string): Promise<WorkQueueStats> =>
+      await new WorkQueueHandle(this.#backend, queue, { namespace, schema: null }).stats();
+    return await awaitOutcome({ name, untilFinished: untilEnded, statsOf }, options);
   }
 
   /** A manifest with what options say of it. */

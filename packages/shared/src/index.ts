@@ -321,6 +321,7 @@ export {
   fittingKey,
   laneKey,
   gracePeriodMs,
+  MAX_TIMER_MS,
   parseFittingKey,
   POOL_LABEL,
   poolOf,

@@ -14,8 +14,8 @@ export const POOL_LABEL = 'drover.dev/pool';
 /** The pool of workers, and of pods, that name none. */
 export const DEFAULT_POOL = 'default';
 
-/** setTimeout takes no more, and fires at once when given more. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/** setTimeout takes no more, and fires at once when given more; ms. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** How a pod is run, or null when its runtimeClassName is not one that this version knows. */
 export function runtimeOf({ runtimeClassName }: Pick<PodSpec, 'runtimeClassName'>): Runtime | null {

@@ -1,7 +1,13 @@
-import type { AdoptedState, Adopter, PodToAdopt, AdoptedPod } from './api.ts';
+import type {
+  AdoptedPod,
+  AdoptedState,
+  Adopter,
+  DecisionGuard,
+  PodToAdopt,
+  Refused,
+} from './api.ts';
 import { RECORDS_PER_CHUNK, type ShardKeys } from './keys.ts';
 import { choose, integer, list, refused } from './replies.ts';
-import type { DecisionGuard, Refused } from './api.ts';
 import type { RedisClient } from './redisClient.ts';
 import { ShardScripts, type ShardScriptsOptions } from './shardScripts.ts';
 

@@ -1,5 +1,4 @@
-/** Longest time of a timer of Node. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+import { MAX_TIMER_MS } from '@drover/shared';
 
 /** Calls back once when a time is over, which may be many years from now. Answers how that is prevented. */
 export function afterTime(ms: number, callback: () => void): () => void {

@@ -11,15 +11,8 @@ import type {
   WatchJobsOptions,
   WorkQueueStats,
 } from '@drover/sdk/client';
-import { itemsWarnings } from '@drover/sdk/client';
-import { outcomeFor } from '@drover/sdk/internals';
-import {
-  NotFoundError,
-  terminalCondition,
-  TimeoutError,
-  WORK_QUEUE_ANNOTATION,
-  type Job,
-} from '@drover/shared';
+import { awaitOutcome } from '@drover/sdk/internals';
+import { NotFoundError, terminalCondition, type Job } from '@drover/shared';
 
 import { badInput } from '../errors.ts';
 import type { ServerConnection } from './http.ts';
@@ -102,28 +95,10 @@ export class RemoteJobs {
    * @throws JobOutcomeError, NotFoundError, TimeoutError as `JobsClient` does.
    */
   async wait(ref: ObjectRef, options: WaitOptions = {}): Promise<Job> {
-    const { for: wanted = 'finished', timeoutMs, signal, onWarning } = options;
-    signal?.throwIfAborted();
-    const ending = new AbortController();
-    const end = (): void => ending.abort();
-    const timer =
-      timeoutMs === undefined ? null : setTimeout(end, Math.min(timeoutMs, MAX_TIMER_MS));
-    signal?.addEventListener('abort', end, { once: true });
-    try {
-      const first = await this.get(ref, options);
-      const job = await this.#untilFinished(first, ending.signal);
-      if (job !== null) {
-        if (onWarning !== undefined) await this.#warn(job, onWarning);
-        return outcomeFor(job, wanted);
-      }
-      signal?.throwIfAborted();
-      const { name } = first.metadata;
-      throw new TimeoutError(`Job "${name}" was not ${wanted} after ${(timeoutMs ?? 0) / 1000} s`);
-    } finally {
-      if (timer !== null) clearTimeout(timer);
-      signal?.removeEventListener('abort', end);
-      ending.abort();
-    }
+    const name = typeof ref === 'string' ? ref : ref.metadata.name;
+    const untilFinished = async (signal: AbortSignal): Promise<Job | null> =>
+      await this.#untilFinished(await this.get(ref, options), signal);
+    return await awaitOutcome({ name, untilFinished, statsOf: this.#statsOf }, options);
   }
 
   /** null = the signal ended it. */
@@ -138,18 +113,4 @@ export class RemoteJobs {
     }
     return null;
   }
-
-  async #warn({ metadata }: Job, onWarning: (warning: string) => void): Promise<void> {
-    const queue = metadata.annotations?.[WORK_QUEUE_ANNOTATION];
-    if (queue === undefined) return;
-    try {
-      const stats = await this.#statsOf(queue, metadata.namespace);
-      for (const { message } of itemsWarnings(queue, stats)) onWarning(message);
-    } catch (error) {
-      if (!(error instanceof NotFoundError)) throw error;
-    }
-  }
 }
-
-/** A longer timer would fire at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;

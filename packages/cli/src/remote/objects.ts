@@ -8,7 +8,14 @@ import type {
   ObjectRef,
   WatchObjectsOptions,
 } from '@drover/sdk/client';
-import { desired, lastApplied, threeWayPatch, withLastApplied } from '@drover/sdk/internals';
+import {
+  byNamespaceAndName,
+  desired,
+  lastApplied,
+  resolveRef,
+  threeWayPatch,
+  withLastApplied,
+} from '@drover/sdk/internals';
 import { isSemanticallyEqual, NotFoundError, type ObjectMeta } from '@drover/shared';
 
 import type { Call, Query, ServerConnection } from './http.ts';
@@ -72,7 +79,7 @@ export class RemoteObjects<T extends RemoteObject> {
   async list(options: ListOptions & Selection = {}): Promise<T[]> {
     const found: T[] = [];
     for await (const object of this.iterate(options)) found.push(object);
-    return found.toSorted(byNamespaceAndName);
+    return found.toSorted((a, b) => byNamespaceAndName(a.metadata, b.metadata));
   }
 
   /** Lists them in the order of the server, page by page. */
@@ -172,10 +179,9 @@ export class RemoteObjects<T extends RemoteObject> {
 
   /** Where one is. */
   #one(ref: ObjectRef, options: NamespaceOptions): Call & { readonly path: string } {
-    const metadata = typeof ref === 'string' ? { name: ref } : ref.metadata;
-    const own = 'namespace' in metadata ? metadata.namespace : undefined;
-    const call = this.#many({ namespace: own ?? options.namespace ?? this.#namespace });
-    return { ...call, path: `${call.path}/${encodeURIComponent(metadata.name)}` };
+    const { name, namespace } = resolveRef(ref, options.namespace ?? this.#namespace);
+    const call = this.#many({ namespace });
+    return { ...call, path: `${call.path}/${encodeURIComponent(name)}` };
   }
 
   /** Where those of a namespace are, or all of them. */
@@ -231,9 +237,4 @@ function intentOf(object: RemoteObject): object {
     ...wished
   } = metadata as ObjectMeta & { managedFields?: unknown };
   return { ...others, metadata: wished };
-}
-
-function byNamespaceAndName({ metadata: a }: RemoteObject, { metadata: b }: RemoteObject): number {
-  const order = (x = '', y = ''): number => (x < y ? -1 : x > y ? 1 : 0);
-  return order(a.namespace, b.namespace) || order(a.name, b.name);
 }

@@ -7,6 +7,8 @@ import {
   type Backend,
 } from '@drover/sdk/internals';
 
+import { unless } from './unless.ts';
+
 /** Objects of a kind that are deleted with their namespace at once. */
 const MAX_KEPT = 100_000;
 
@@ -39,18 +41,19 @@ export class NamespaceContents {
 
   /** Deletes what is in a namespace. What has finalizers, or pods that are still to end, stays for a while. */
   async delete(namespace: string): Promise<void> {
-    // First of all what would go on making Jobs.
+    // First of all what would go on making Jobs. Of all of it somebody else may be quicker to delete it.
     await this.#deleteKept('CronJob', namespace);
     const jobs = new JobsClient(this.#backend, namespace);
     for (const job of await jobs.list()) {
-      await orGone(jobs.delete(job, { propagationPolicy: 'Background' }));
+      await jobs.delete(job, { propagationPolicy: 'Background' }).catch(unless(NotFoundError));
     }
     const pods = new PodsClient(this.#backend, namespace);
-    for await (const pod of pods.iterate()) await orGone(pods.delete(pod));
+    for await (const pod of pods.iterate()) await pods.delete(pod).catch(unless(NotFoundError));
     const queues = new WorkQueuesClient(this.#backend, namespace);
     for (const { metadata } of await queues.list()) {
       const options = { namespace, schema: null };
-      await orGone(new WorkQueueHandle(this.#backend, metadata.name, options).delete());
+      const queue = new WorkQueueHandle(this.#backend, metadata.name, options);
+      await queue.delete().catch(unless(NotFoundError));
     }
     for (const kind of this.#keptKinds) await this.#deleteKept(kind, namespace);
     // Of all of that there was something to tell.
@@ -62,14 +65,5 @@ export class NamespaceContents {
       const { objects: found } = await objects.list(kind, { namespace, limit: MAX_KEPT });
       for (const object of found) await objects.delete(object);
     });
-  }
-}
-
-/** Somebody else may have been quicker. */
-async function orGone(deletion: Promise<unknown>): Promise<void> {
-  try {
-    await deletion;
-  } catch (error) {
-    if (!(error instanceof NotFoundError)) throw error;
   }
 }

@@ -22,6 +22,7 @@ import { pageOf } from './paging.ts';
 import { checkPreconditions } from './preconditions.ts';
 import { Repeatedly } from './repeatedly.ts';
 import { uuidOf } from './serviceAccounts.ts';
+import { unless } from './unless.ts';
 
 /** A namespace as it is shown. */
 interface ShownNamespace extends ApiObject {
@@ -239,13 +240,6 @@ export class NamespacesResource extends KindResource<ShownNamespace> {
 
 function missing(name: string): NotFoundError {
   return new NotFoundError({ resource: 'namespaces', name });
-}
-
-/** Lets errors of a kind pass for nothing. */
-function unless(kind: new (...args: never[]) => Error): (error: unknown) => void {
-  return (error) => {
-    if (!(error instanceof kind)) throw error;
-  };
 }
 
 function nameOf(input: unknown): string {

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { findCgroupPlace, NoCgroupsError, WORKERS_GROUP, type CgroupPlace } from './cgroupPlace.ts';
+import { readStat } from './procFiles.ts';
 
 /** What a container may take; null = as much as there is. */
 export interface ContainerLimits {
@@ -271,15 +272,8 @@ function pidSpace(): string {
   return readlinkSync('/proc/self/ns/pid').replaceAll(/\D/g, '');
 }
 
-/** In ticks since boot; empty = there is no such process. */
+/** Empty = there is no such process. */
 function startTime(pid: number): string {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name is in parentheses and may contain anything, so count from the last one.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    const state = fields[0] ?? '';
-    return state === 'Z' || state === 'X' ? '' : (fields[19] ?? '');
-  } catch {
-    return '';
-  }
+  const stat = readStat(pid);
+  return stat === null || stat.state === 'Z' || stat.state === 'X' ? '' : stat.startTime;
 }

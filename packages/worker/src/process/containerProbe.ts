@@ -3,7 +3,7 @@ import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { probePort, type Container, type Probe } from '@drover/shared';
+import { MAX_TIMER_MS, probePort, type Container, type Probe } from '@drover/shared';
 
 import type { RunningHook } from './containerHook.ts';
 
@@ -31,8 +31,6 @@ export interface PlannedProbe {
   readonly graceMs: number | null;
 }
 
-/** Longest time of a timer of Node. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 const LOCALHOST = '127.0.0.1';
 
 /** A probe of a container; null for one that is not there, or asks nothing. */

@@ -1,12 +1,12 @@
 import { constants } from 'node:os';
+
+import { MAX_TIMER_MS } from '@drover/shared';
+
 import { FrameType, type Frame, type OutputStream, type StartStep } from './frames.ts';
 import { killQuietly, type HelperClient } from './helperClient.ts';
 import { exitOf, lostExit, startFailure, type ProcessExit } from './processExit.ts';
 import type { Program } from './program.ts';
 import type { ProcessSink, RunningProcess, StartedProcess } from './runningProcess.ts';
-
-/** Longest delay a Node timer takes; a longer grace period is as good as none. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Who keeps a container until it ended. */
 export interface ContainerOwner {
@@ -68,6 +68,7 @@ export class ContainerProcess implements RunningProcess {
     if (killAtMs >= this.#killAtMs) return;
     this.#killAtMs = killAtMs;
     clearTimeout(this.#killTimer);
+    // A longer grace period is as good as none.
     this.#killTimer = setTimeout(() => this.kill(), Math.min(graceMs, MAX_TIMER_MS));
   }
 

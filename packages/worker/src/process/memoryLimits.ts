@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 
+import { processIds, readStat } from './procFiles.ts';
 import type { ProcessExit } from './processExit.ts';
 import type { RunningProcess } from './runningProcess.ts';
 
@@ -74,8 +75,8 @@ export class MemoryLimits {
   #look(): void {
     const pidsOf = new Map<number, number[]>();
     for (const pid of processIds()) {
-      const session = sessionOf(pid);
-      if (session === null || !this.#watched.has(session)) continue;
+      const session = readStat(pid)?.session;
+      if (session === undefined || !this.#watched.has(session)) continue;
       const pids = pidsOf.get(session) ?? [];
       pidsOf.set(session, pids);
       pids.push(pid);
@@ -103,22 +104,6 @@ export function mib(bytes: number): string {
 
 function sum(pids: readonly number[], bytesOf: (pid: number) => number): number {
   return pids.reduce((total, pid) => total + bytesOf(pid), 0);
-}
-
-function processIds(): number[] {
-  try {
-    return readdirSync('/proc').map(Number).filter(Number.isInteger);
-  } catch {
-    // Not on Linux: nothing is known of memory.
-    return [];
-  }
-}
-
-function sessionOf(pid: number): number | null {
-  const text = read(pid, 'stat');
-  // The name is in parentheses and may contain anything, so count from the last one.
-  const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
-  return fields === undefined ? null : Number(fields[3]);
 }
 
 function residentBytes(pid: number): number {

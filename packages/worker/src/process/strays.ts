@@ -1,4 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+
+import { processIds, readStat } from './procFiles.ts';
 
 /**
  * Environment variable the helper gives to every program it starts, as `<helper nonce>.<id>`.
@@ -66,25 +68,6 @@ export class StrayFinder {
     // Once ours, always ours: a later exec may have emptied the environment.
     if (known !== undefined && known.startTime === startTime) return known;
     return { startTime, containerId: readContainerId(pid, nonce) };
-  }
-}
-
-function processIds(): number[] {
-  try {
-    return readdirSync('/proc').map(Number).filter(Number.isInteger);
-  } catch {
-    return [];
-  }
-}
-
-function readStat(pid: number): { state: string; session: number; startTime: string } | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name is in parentheses and may contain anything, so count from the last one.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return { state: fields[0] ?? '', session: Number(fields[3]), startTime: fields[19] ?? '' };
-  } catch {
-    return null;
   }
 }
 
