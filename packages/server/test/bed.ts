@@ -15,7 +15,7 @@ import {
 import { pino } from 'pino';
 
 import { createServer, prepareIdentity, writeKubeconfig, type Identity } from '../src/index.ts';
-import type { DroverServer, ServerOptions } from '../src/index.ts';
+import type { DroverServer, ServerFigures, ServerOptions } from '../src/index.ts';
 
 /** How a program ended. */
 export interface Ended {
@@ -30,6 +30,8 @@ export class ServerBed {
   readonly identity: Identity;
   readonly drover: Drover;
   readonly redis: TestRedis;
+  /** What the server answered, and how many watches are open. */
+  readonly figures: ServerFigures;
   readonly #dir: string;
   readonly #programs: KubernetesPrograms;
   readonly #services: readonly { close(options?: { force?: boolean }): Promise<void> }[];
@@ -41,12 +43,14 @@ export class ServerBed {
     redis: TestRedis;
     dir: string;
     programs: KubernetesPrograms;
+    figures: ServerFigures;
     services: readonly { close(options?: { force?: boolean }): Promise<void> }[];
   }) {
     this.url = parts.url;
     this.identity = parts.identity;
     this.drover = parts.drover;
     this.redis = parts.redis;
+    this.figures = parts.figures;
     this.#dir = parts.dir;
     this.#programs = parts.programs;
     this.#services = parts.services;
@@ -94,7 +98,8 @@ export class ServerBed {
     });
     const drover = new Drover({ connection });
     const services = [server, worker, controller];
-    return new ServerBed({ url, identity, drover, redis, dir, programs, services });
+    const { figures } = server;
+    return new ServerBed({ url, identity, drover, redis, dir, programs, figures, services });
   }
 
   /** Ends all of it. */

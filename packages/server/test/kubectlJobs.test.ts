@@ -1,3 +1,4 @@
+import { waitFor } from '@drover/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { ServerBed } from './bed.ts';
@@ -146,9 +147,12 @@ describe('a Job', () => {
   });
 
   test('that fails is waited for by its condition; a get -w tells every step', async () => {
+    const { watches } = bed.figures;
     const watch = bed.startKubectl(['get', 'jobs', '-w', '-l', 'app=fails']);
     let seen = '';
     watch.stdout.setEncoding('utf8').on('data', (text: string) => (seen += text));
+    // It would show the Job as it is by then.
+    await waitFor(() => bed.figures.watches > watches);
     const file = await bed.write('f.json', job('fails', 'exit 3', { backoffLimit: 0 }));
     await kubectl('create', '-f', file);
     await kubectl('wait', '--for=condition=failed', 'job/fails', '--timeout=20s');
